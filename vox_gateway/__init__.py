@@ -1,0 +1,71 @@
+"""A blocking, thread-based client for the Discord Gateway."""
+
+from ._version import __version__
+from .client import Client
+from .errors import (
+    AlreadyConnected,
+    AuthenticationFailed,
+    CertificateInvalid,
+    CommandTimeout,
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectionLost,
+    DecodeError,
+    DisallowedIntents,
+    GatewayError,
+    InflateError,
+    InvalidIntents,
+    InvalidShard,
+    InvalidVersion,
+    MissingExtra,
+    NotConnected,
+    PayloadTooLarge,
+    ProtocolViolation,
+    ShardingRequired,
+    UpgradeRefused,
+)
+from .identify_gate import IdentifyGate
+from .intents import Intents
+from .logs import LOGGER
+from .opcodes import OPCODES, CloseCode, Opcode
+from .options import DEFAULT_PROPERTIES
+from .session import Session
+from .stats import Stats, Status
+from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
+
+__all__ = [
+    "DEFAULT_GATEWAY",
+    "DEFAULT_PROPERTIES",
+    "GATEWAY_VERSION",
+    "LOGGER",
+    "OPCODES",
+    "AlreadyConnected",
+    "AuthenticationFailed",
+    "CertificateInvalid",
+    "Client",
+    "CloseCode",
+    "CommandTimeout",
+    "ConnectFailed",
+    "ConnectionClosed",
+    "ConnectionLost",
+    "DecodeError",
+    "DisallowedIntents",
+    "GatewayError",
+    "IdentifyGate",
+    "InflateError",
+    "Intents",
+    "InvalidIntents",
+    "InvalidShard",
+    "InvalidVersion",
+    "MissingExtra",
+    "NotConnected",
+    "Opcode",
+    "PayloadTooLarge",
+    "ProtocolViolation",
+    "Session",
+    "ShardingRequired",
+    "Stats",
+    "Status",
+    "UpgradeRefused",
+    "__version__",
+]

@@ -1,0 +1,118 @@
+"""The inbox between the reader and the dispatcher: events in order, handed over in batches, and no more than so many.
+
+When it is full the reader waits in `put`, reads nothing more, and so leaves the rest to the kernel and to the server.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .session import Session
+
+__all__ = ["Backlog", "Signal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An event of the connection rather than of the gateway: `open`, `close` or `error`."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+
+
+Payload = dict[str, Any]
+Item = Payload | Signal
+
+
+class Backlog:
+    """What has arrived and has not been handled.
+
+    The reader calls `put`, any of our loops `signal`, the dispatcher iterates; `waiting` is for everyone.
+
+    Args:
+        limit: events that may wait.
+        on_full: called, by the reader, each time it has to wait.
+    """
+
+    def __init__(self, limit: int, on_full: Callable[[], None]) -> None:
+        self.limit = limit
+        self._on_full = on_full
+        self._batches: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
+        self._arrived = 0  # counted by the reader only
+        self._taken = 0  # counted by the dispatcher only, as is the next
+        self._given = 0
+        self.given = Session()  # the session as the handlers have seen it
+        self._dropping = False
+        self._putter_waits = False
+        self._room = threading.Condition()  # guards no data: the reader waits on it, whoever makes room notifies it
+
+    @property
+    def waiting(self) -> int:
+        """Events that have arrived and were not yet given to their handlers."""
+        return max(self._arrived - self._taken, 0)
+
+    def put(self, batch: list[Item], patient: Callable[[], bool]) -> None:
+        """Add events, in order; waits for room for as long as `patient` says so, and adds them anyway after that."""
+        while batch:
+            room = self.limit - self.waiting
+            if room <= 0 and patient() and not self._dropping:
+                self._on_full()
+                self._wait_for_room(patient)
+                continue
+            piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
+            self._arrived += len(piece)
+            self._batches.put(piece)
+
+    def _wait_for_room(self, patient: Callable[[], bool]) -> None:
+        with self._room:
+            self._putter_waits = True
+            self._room.wait_for(lambda: self.waiting < self.limit or self._dropping or not patient())
+            self._putter_waits = False
+
+    def nudge(self) -> None:
+        """Make a `put` that waits ask `patient` again."""
+        with self._room:
+            self._room.notify_all()
+
+    def signal(self, name: str, *args: Any) -> None:
+        """Add an event of the connection; never waits, and is never dropped."""
+        self._batches.put([Signal(name, args)])
+
+    def finish(self) -> None:
+        """The iteration ends after what is in here."""
+        self._batches.put(None)
+
+    def drop_events(self) -> None:
+        """From now on events are not delivered any more, those in here included; signals still are."""
+        self._dropping = True
+        self.nudge()
+
+    @property
+    def not_given(self) -> int:
+        """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
+        return self._arrived - self._given
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield each event when the one before has been handled. For the dispatcher."""
+        while (batch := self._batches.get()) is not None:
+            for item in batch:
+                if isinstance(item, Signal):
+                    yield item
+                    continue
+                self._taken += 1
+                if self._putter_waits:
+                    self.nudge()
+                if not self._dropping:
+                    self._given += 1
+                    self._note(item)
+                    yield item
+
+    def _note(self, payload: Payload) -> None:
+        if type(seq := payload.get("s")) is int:
+            self.given.seq = seq
+            if payload.get("t") == "READY":
+                self.given.id = payload["d"].get("session_id")

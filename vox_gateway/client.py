@@ -1,0 +1,459 @@
+"""The client: the face of the library. It checks, wires and delegates; no loop runs here."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from . import commands, session
+from .emitter import Emitter
+from .engine import Engine
+from .errors import AlreadyConnected, CommandTimeout, NotConnected
+from .identify_gate import IdentifyGate
+from .intents import unreachable
+from .logs import LOGGER, ShardLog
+from .opcodes import OPCODES, Opcode
+from .options import DEFAULT_PROPERTIES, make_options
+from .outbox import Outbox
+from .protocol import KEEP_SESSION
+from .stats import Counters, Stats, Status
+from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
+
+__all__ = ["Client"]
+
+#: opcodes that the client itself sends, or that only the server sends
+_NOT_COMMANDS = {
+    Opcode.DISPATCH: "it is only received",
+    Opcode.IDENTIFY: "the client sends it by itself",
+    Opcode.RESUME: "the client sends it by itself",
+    Opcode.RECONNECT: "it is only received",
+    Opcode.INVALID_SESSION: "it is only received",
+    Opcode.HELLO: "it is only received",
+    Opcode.HEARTBEAT_ACK: "it is only received",
+}
+
+# A lock can be waited for and interrupted by Ctrl-C at the same time, except on Windows, where only short waits can.
+_INTERRUPTIBLE_WAIT = None if os.name == "posix" else 0.5
+
+
+class Client(Emitter):
+    """Keeps one connection (one shard) to the Discord Gateway alive and hands its events to plain functions. ::
+
+        client = Client(token="...")
+
+        @client.on("MESSAGE_CREATE")
+        def greet(message):
+            print(message["content"])
+
+        client.connect()
+
+    Handlers are registered with pyee's whole interface (`on`, `once`, `remove_listener`, ...) under
+
+    - a dispatch event's name (``"MESSAGE_CREATE"``): called with its data, the payload's ``d``;
+    - an opcode's name (``"HELLO"``, ``"DISPATCH"``, ...): called with the whole payload;
+    - ``"open"``: called with nothing; ``"close"``: with ``{"code", "reason"}``; ``"error"``: with an exception and the
+      name of the event whose handler raised it, or ``"close"`` for the error that ended the client.
+
+    They run on a thread of their own, one after the other, and may block, raise, send and close.
+
+    Args:
+        token: the bot's token. It appears in no log, repr or exception.
+        url: the gateway's URL, ``wss://`` or ``ws://``, as Get Gateway Bot tells.
+        port: instead of the URL's own port.
+        encoding: ``"json"``.
+        compress: True for ``"zlib-stream"``, False for none, or the name of a transport compression.
+        shard: ``(shard id, number of shards)``.
+        properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
+        large_threshold: 50 to 250 members, above which a guild's offline members are not sent.
+        presence: the first presence; see `presence_update` for its keys.
+        intents: an `Intents` or its number; None for `Intents.default()`, all that need no privilege.
+        proxy: ``http://`` or ``socks5://`` (and ``socks4``, ``socks4a``, ``socks5h``; extra ``socks``); None looks at
+            the environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
+        ssl_context: verifies the server; certificates and host names are always checked.
+        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together.
+        max_message_size: bytes that one message may hold, compressed or not.
+        slow_handler_warning: seconds after which a handler is warned of, with the stack of where it is.
+        backlog: events that may wait for their handlers before reading pauses.
+        identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
+
+    Raises:
+        TypeError, ValueError: an argument is not usable; the message names it.
+        MissingExtra: an argument needs an optional package.
+
+    Rests on the Gateway page of the official documentation ("Connections", "Identifying", "Sharding").
+    """
+
+    DEFAULT_PROPERTIES = DEFAULT_PROPERTIES
+    GATEWAY_VERSION = GATEWAY_VERSION
+    LOGGER = LOGGER
+    OPCODES = OPCODES
+    Session = session.Session
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        url: str = DEFAULT_GATEWAY,
+        port: int | None = None,
+        encoding: str = "json",
+        compress: bool | str = True,
+        shard: tuple[int, int] = (0, 1),
+        properties: Mapping[str, str] = DEFAULT_PROPERTIES,
+        large_threshold: int | None = None,
+        presence: Mapping[str, Any] | None = None,
+        intents: int | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        connect_timeout: float = 10.0,
+        max_message_size: int = 256 * 1024 * 1024,
+        slow_handler_warning: float = 10.0,
+        backlog: int = 10_000,
+        identify_gate: IdentifyGate | None = None,
+    ) -> None:
+        self._options = make_options(
+            url=url,
+            token=token,
+            port=port,
+            encoding=encoding,
+            compress=compress,
+            shard=shard,
+            properties=properties,
+            large_threshold=large_threshold,
+            presence=presence,
+            intents=intents,
+            proxy=proxy,
+            ssl_context=ssl_context,
+            connect_timeout=connect_timeout,
+            max_message_size=max_message_size,
+            slow_handler_warning=slow_handler_warning,
+            backlog=backlog,
+            identify_gate=identify_gate,
+        )
+        self._log = ShardLog(self._options.shard)
+        super().__init__(self._log)
+        self._session = session.Session()
+        self._counters = Counters()
+        self._outbox = Outbox()
+        self._engine: Engine | None = None
+        self._engine_lock = threading.Lock()  # guards the field above, so that two connects make one engine
+
+    def __repr__(self) -> str:
+        shard, url = self._options.shard, self._options.url
+        return f"<Client shard={shard[0]}/{shard[1]} {self.status} url={url!r} seq={self._session.seq}>"
+
+    def __enter__(self) -> Client:
+        """Connect as with ``async_=True``; commands wait for READY by themselves."""
+        self.connect(async_=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close. Raises the error that ended the client, unless the block itself raised."""
+        self.close()
+        if error is None:
+            self.wait_closed(0)
+
+    # -- connecting and closing ------------------------------------------------------------------------------------
+
+    def connect(self, async_: bool = False) -> threading.Thread | None:
+        """Connect, and stay connected until `close` or until nothing can help.
+
+        Args:
+            async_: return at once, with the daemon thread that keeps the connection. Otherwise this call returns when
+                the client was closed; Ctrl-C closes it in order.
+
+        Raises:
+            AlreadyConnected: the client runs.
+            ConnectionClosed, ConnectFailed: (not with `async_`, where it is emitted as `error` and raised by
+                `wait_closed`) the gateway refused for good, with what to do about it.
+        """
+        with self._engine_lock:
+            last = self._engine
+            if last is not None and not last.disconnected.is_set():
+                raise AlreadyConnected("the client is connected already: call close() first")
+            presence = self._options.presence if last is None else last.presence.for_identify()
+            engine = Engine(
+                self._options, self, self._session, self._counters, self._outbox, presence, self._log
+            )
+            self._engine = engine
+            self._warn_of_missing_intents()
+            engine.start()
+        if async_:
+            return engine.thread
+        try:
+            while not engine.finished.wait(_INTERRUPTIBLE_WAIT):
+                pass
+        except KeyboardInterrupt:
+            self.close()
+        engine.thread.join()
+        if engine.error is not None:
+            raise engine.error
+        return None
+
+    def close(
+        self, reason: str | None = None, code: int = 1000, reconnect: bool = False, resumable: bool = False
+    ) -> None:
+        """Close the connection; harmless when there is none. Takes 2 seconds at the most, however dead the other side
+        is.
+
+        Events that have arrived and wait for their handlers are not delivered any more. May be called from anywhere, a
+        handler included; `connect` works again afterwards.
+
+        Args:
+            reason: for the server, 123 bytes at the most.
+            code: the close code. 1000 and 1001 end the session: the bot goes offline. With any other, the next
+                `connect` resumes it.
+            reconnect: stay connected: close with 4000, then resume on a new connection. Does not wait for it.
+            resumable: close with 4000 instead of 1000.
+
+        Raises:
+            TypeError, ValueError: `reason` or `code` cannot be sent.
+        """
+        reason = _check_reason(reason)
+        code = _check_code(code)
+        if (reconnect or resumable) and code == 1000:
+            code = KEEP_SESSION
+        with self._engine_lock:
+            engine = self._engine
+        if engine is None or engine.finished.is_set():
+            return
+        if reconnect:
+            engine.restart(code, reason)
+        else:
+            engine.stop(code, reason)
+
+    def wait_until_ready(self, timeout: float | None = None) -> bool:
+        """Wait for READY or RESUMED; False when `timeout` seconds passed first, or the client closed meanwhile."""
+        engine = self._engine
+        if engine is not None and engine.disconnected.is_set():
+            return False
+        return self._outbox.wait_until_live(_check_timeout(timeout))
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until the client is closed; False when `timeout` seconds passed first.
+
+        Raises:
+            ConnectionClosed, ConnectFailed: the error that ended the client.
+        """
+        engine = self._engine
+        if engine is None:
+            return True
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not engine.finished.wait(timeout):
+            return False
+        engine.thread.join(None if deadline is None else max(deadline - time.monotonic(), 0.1))
+        if engine.error is not None:
+            raise engine.error
+        return True
+
+    # -- what the client knows -------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> session.Session:
+        """The session now: `id`, `seq` and `resume_url`. A copy."""
+        return replace(self._session)
+
+    @property
+    def status(self) -> Status:
+        """What the client is doing."""
+        engine = self._engine
+        return Status.CLOSED if engine is None else engine.status
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the last heartbeat to its acknowledgement; infinity before the first."""
+        return self._counters.latency
+
+    @property
+    def stats(self) -> Stats:
+        """Counts since the client was made."""
+        engine = self._engine
+        return self._counters.snapshot(0 if engine is None else engine.events_waiting)
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def send_packet(self, op_code: int | str, data: Any, timeout: float | None = None) -> None:
+        """Send any command. Waits for READY and for the send window (120 events in 60 seconds, heartbeats included).
+
+        Args:
+            op_code: an `Opcode`, its number or its name.
+            data: the payload's ``d``.
+            timeout: seconds to wait at the most; None for as long as it takes.
+
+        Raises:
+            ValueError: the command is over 4096 bytes when encoded, or not one to send.
+            TypeError: `data` holds something that the encoding has no form for.
+            CommandTimeout: it could not be sent in time; nothing of it was.
+            NotConnected: the client does not run, or was closed meanwhile.
+        """
+        op = _check_op(op_code)
+        timeout = _check_timeout(timeout)
+        if op == Opcode.PRESENCE_UPDATE:
+            self._update_presence(commands.check_presence(data), timeout)
+        else:
+            self._outbox.send(str(OPCODES.get(op, f"op {op}")), self._options.encode(op, data), timeout)
+
+    def presence_update(
+        self,
+        *,
+        status: str,
+        afk: bool = False,
+        game: Mapping[str, Any] | None = None,
+        since: int | None = None,
+        activities: Iterable[Mapping[str, Any]] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Change the bot's presence. It is also what the next IDENTIFY carries.
+
+        The gateway takes 5 presences in 20 seconds. Beyond that this returns at once and the newest presence is sent as
+        soon as it may be; one that was overtaken is not sent.
+
+        Args:
+            status: ``online``, ``dnd``, ``idle``, ``invisible`` or ``offline``.
+            afk: whether the user is away.
+            game: one activity, as in the original; the same as ``activities=[game]``.
+            since: since when idle, Unix time in milliseconds.
+            activities: what the bot is doing.
+            timeout: seconds to wait for READY; None for as long as it takes.
+
+        Raises:
+            TypeError, ValueError, CommandTimeout, NotConnected: see `send_packet`.
+
+        Rests on "Update Presence" of the official Gateway Events documentation.
+        """
+        data = commands.presence_update(status=status, afk=afk, game=game, since=since, activities=activities)
+        self._update_presence(data, _check_timeout(timeout))
+
+    def voice_state_update(
+        self,
+        guild_id: str | int,
+        channel_id: str | int | None,
+        self_mute: bool = False,
+        self_deaf: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Join a voice channel, move to it, or leave (`channel_id` None). Answered by VOICE_STATE_UPDATE and
+        VOICE_SERVER_UPDATE.
+
+        Args:
+            guild_id: the guild.
+            channel_id: the channel, or None to leave.
+            self_mute, self_deaf: whether the bot is muted or deafened.
+            timeout: seconds; see `send_packet`, also for what is raised.
+
+        Rests on "Update Voice State" of the official Gateway Events documentation.
+        """
+        data = commands.voice_state_update(guild_id, channel_id, self_mute, self_deaf)
+        self.send_packet(Opcode.VOICE_STATE_UPDATE, data, timeout)
+
+    def request_guild_members(
+        self,
+        guild_id: str | int,
+        query: str | None = None,
+        limit: int = 0,
+        presences: bool | None = None,
+        user_ids: str | int | Iterable[str | int] | None = None,
+        nonce: str | int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Ask for members of a guild; they come as GUILD_MEMBERS_CHUNK events.
+
+        Args:
+            guild_id: the guild.
+            query: the beginning of the names; ``""`` with `limit` 0 for all members, which needs GUILD_MEMBERS.
+            limit: members at the most, with `query`.
+            presences: whether to send presences too, which needs GUILD_PRESENCES.
+            user_ids: the members to send, 100 at the most, instead of `query`.
+            nonce: comes back in the chunks, 32 bytes at the most.
+            timeout: seconds; see `send_packet`, also for what is raised.
+
+        Rests on "Request Guild Members" of the official Gateway Events documentation.
+        """
+        data = commands.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
+        if words := commands.unanswered(data, self._options.intents):
+            self._log.warning("%s", words)
+        self.send_packet(Opcode.REQUEST_GUILD_MEMBERS, data, timeout)
+
+    def request_soundboard_sounds(self, guild_ids: Iterable[str | int], *, timeout: float | None = None) -> None:
+        """Ask for the soundboard sounds of guilds; they come as SOUNDBOARD_SOUNDS, one for each guild.
+
+        Rests on "Request Soundboard Sounds" of the official Gateway Events documentation; raises as `send_packet`.
+        """
+        self.send_packet(Opcode.REQUEST_SOUNDBOARD_SOUNDS, commands.request_soundboard_sounds(guild_ids), timeout)
+
+    def request_channel_info(
+        self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = None
+    ) -> None:
+        """Ask for details of a guild's channels, ``status`` and ``voice_start_time``; they come as CHANNEL_INFO.
+
+        Rests on "Request Channel Info" of the official Gateway Events documentation; raises as `send_packet`.
+        """
+        self.send_packet(Opcode.REQUEST_CHANNEL_INFO, commands.request_channel_info(guild_id, fields), timeout)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
+        self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large
+        engine = self._engine
+        if engine is None or engine.disconnected.is_set():
+            raise NotConnected("PRESENCE_UPDATE was not sent: the client is not connected; call connect() first")
+        if not self._outbox.wait_until_live(timeout):
+            if engine.disconnected.is_set():
+                raise NotConnected("PRESENCE_UPDATE was not sent: the client was closed")
+            raise CommandTimeout(f"PRESENCE_UPDATE was not sent: the gateway was not ready within timeout={timeout}")
+        engine.presence.update(data)
+
+    def _warn_of_missing_intents(self) -> None:
+        for event in sorted(name for name in self.event_names() if isinstance(name, str)):
+            if self.listeners(event) and (words := unreachable(event, self._options.intents)):
+                self._log.warning("%s", words)
+
+
+def _check_op(op: object) -> int:
+    if isinstance(op, str):
+        number = OPCODES.get(op)
+        if not isinstance(number, int):
+            raise ValueError(f"op_code must be an opcode's number or name, and {op!r} is no opcode's name")
+        op = number
+    if not isinstance(op, int) or isinstance(op, bool):
+        raise TypeError(f"op_code must be an opcode's number or name, not {op!r}")
+    if why := _NOT_COMMANDS.get(op):  # type: ignore[call-overload]
+        raise ValueError(f"op_code must not be {OPCODES[op]}: {why}")
+    return op
+
+
+def _check_timeout(timeout: object) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    if not timeout >= 0:
+        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+    return min(float(timeout), threading.TIMEOUT_MAX)
+
+
+def _check_reason(reason: object) -> str:
+    if reason is None:
+        return ""
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be text or None, not {reason!r}")
+    if len(reason.encode(errors="surrogatepass")) > 123:
+        raise ValueError(f"reason must be 123 bytes at the most, not {len(reason.encode(errors='surrogatepass'))}")
+    return reason
+
+
+def _check_code(code: object) -> int:
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"code must be a close code such as 1000 or 4000, not {code!r}")
+    if not (code in (1000, 1001) or 3000 <= code <= 4999):
+        raise ValueError(f"code must be 1000, 1001, or from 3000 to 4999, not {code}")
+    return code

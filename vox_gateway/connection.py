@@ -1,0 +1,375 @@
+"""One connection: the reader thread, from the first packet to the last, and what it needs.
+
+Every connection is new. Socket, inflate context, send window, heartbeat and acknowledgements belong to one
+`Connection`, made whole and thrown away whole; only the session outlives it. ::
+
+    socket ──▶ frames ──▶ inflate ──▶ decode ──▶ protocol ──▶ backlog
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .backlog import Backlog, Item
+from .compression import INFLATERS
+from .encoding import Codec
+from .errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
+from .frames import TEXT
+from .heartbeat import Heartbeat
+from .interrupt import DeadlinePassed, Interrupt, Interrupted
+from .logs import ShardLog
+from .opcodes import OPCODES, Opcode
+from .protocol import (
+    KEEP_SESSION,
+    Acknowledged,
+    Action,
+    AnswerHeartbeat,
+    GoLive,
+    HangUp,
+    Protocol,
+    StartHeartbeat,
+    Transmit,
+)
+from .ratelimit import SendWindow
+from .recovery import Attempt, Cause, Ending, Stage
+from .session import Session
+from .stats import Counters
+from .urls import GatewayURL
+from .websocket import ClosedByServer, Network, WebSocket
+
+__all__ = ["Blueprint", "Connection", "Ended", "Observer"]
+
+#: seconds from the open websocket to HELLO
+HELLO_WITHIN = 20.0
+#: seconds without a byte between HELLO and READY or RESUMED: a replay may be long, so its silence is bounded, not the
+#: whole
+SILENCE_WITHIN = 60.0
+#: seconds that the server has to answer our close frame, before the socket is shut down hard
+CLOSE_WITHIN = 1.0
+#: what a `close` event says when a close frame had no code, and when no close frame came (RFC 6455 section 7.4.1)
+NO_CLOSE_CODE, NO_CLOSE_FRAME = 1005, 1006
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What all connections of a client are made from.
+
+    Attributes:
+        name: of the client's threads, before their role.
+        identify: builds the data of an IDENTIFY.
+        compress: the transport compression, or None.
+    """
+
+    name: str
+    token: str
+    session: Session
+    network: Network
+    codec: Codec
+    compress: str | None
+    identify: Callable[[], dict[str, Any]]
+    backlog: Backlog
+    counters: Counters
+    log: ShardLog
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a connection reports when it has ended.
+
+    Attributes:
+        generation: of the connection.
+        stage: how far it had come.
+        lived: seconds since READY or RESUMED; 0.0 before.
+    """
+
+    generation: int
+    ending: Ending
+    stage: Stage
+    lived: float
+
+
+class Observer:
+    """Whom a connection tells what happens to it; called on its threads, so its methods are short and do not block."""
+
+    def opened(self, connection: Connection) -> None:
+        """The websocket is open."""
+
+    def introduced(self, connection: Connection, op: Opcode) -> None:
+        """IDENTIFY or RESUME was written."""
+
+    def live(self, connection: Connection, resumed: bool) -> None:
+        """READY or RESUMED came."""
+
+    def ended(self, connection: Connection, report: Ended) -> None:
+        """The connection is over, and all that it held is given back."""
+
+
+class Connection:
+    """One connection and its reader thread.
+
+    The thread is a daemon because a script that ends without `close` must not hang. The reconnect loop owns it, and
+    ends it with `hang_up` or `abandon`.
+
+    Args:
+        generation: tells this connection's report from an older one's.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, attempt: Attempt, url: GatewayURL, generation: int, observer: Observer
+    ) -> None:
+        self.generation = generation
+        self.window = SendWindow()
+        self.stage = Stage.CONNECTING
+        self.heard_at = 0.0
+        self.reading_since: float | None = None
+        self._blueprint = blueprint
+        self._url = url
+        self._observer = observer
+        self._protocol = Protocol(blueprint.session, blueprint.identify, blueprint.token, attempt.resume)
+        self._inflater = INFLATERS[blueprint.compress](blueprint.network.max_message_size)
+        self._interrupt = Interrupt()
+        self._websocket: WebSocket | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._opened_at = time.monotonic()
+        self._live_at: float | None = None
+        self._counted_bytes = 0
+        self._ending: Ending | None = None
+        self._close_code: int | None = None
+        self._end_by = 0.0
+        self._lock = threading.Lock()  # guards the three fields above: the first who hangs up says why
+        self._thread = threading.Thread(target=self._run, name=f"{blueprint.name}-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    # -- for other threads -----------------------------------------------------------------------------------------
+
+    def hang_up(self, code: int, ending: Ending, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
+        """Close with `code`; the connection reports `ending`, unless it was ending already.
+
+        Args:
+            patience: seconds that the server has to answer before the socket is shut down hard.
+        """
+        with self._lock:
+            if self._ending is not None:
+                return
+            self._ending = ending
+            self._close_code = code
+            self._end_by = time.monotonic() + patience
+        websocket = self._websocket
+        if websocket is not None:
+            websocket.send_close(code, reason)
+        if websocket is None or patience <= 0:
+            self.abort()
+        else:
+            self._interrupt.nudge()
+        self._blueprint.backlog.nudge()
+
+    def abort(self) -> None:
+        """Cut the connection off now."""
+        self._interrupt.set()
+        if (websocket := self._websocket) is not None:
+            websocket.abort()
+
+    def join(self, timeout: float) -> bool:
+        """Wait until the reader has ended; False when `timeout` seconds passed first."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one encoded payload. Never blocks.
+
+        Raises:
+            ConnectionLost: the connection is over; nothing was sent.
+        """
+        websocket = self._websocket
+        if websocket is None or self._ending is not None:
+            raise ConnectionLost("the connection is closing")
+        self._blueprint.log.debug("> %s (%d bytes)", name, len(data))
+        websocket.send(data, self._blueprint.codec.text)
+
+    # -- for the heartbeat loop ------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Send a heartbeat, whatever the send limit says."""
+        data = self._blueprint.codec.encode({"op": int(Opcode.HEARTBEAT), "d": self._blueprint.session.seq})
+        self.window.take_for_heartbeat(time.monotonic())
+        with contextlib.suppress(ConnectionLost):  # the reader knows, and says so
+            self.write("HEARTBEAT", data)
+            self._blueprint.counters.count(beats=1)
+
+    def measured(self, latency: float) -> None:
+        """A beat was acknowledged after `latency` seconds."""
+        self._blueprint.counters.latency = latency
+
+    def zombie(self) -> None:
+        """The server answers no more: close if that can be done at once, and resume."""
+        ending = Ending(Cause.LOST, reason="a heartbeat was not acknowledged, and nothing else arrived since")
+        self.hang_up(KEEP_SESSION, ending, patience=0)
+
+    def slept(self) -> None:
+        """The machine slept, and the server gave us up meanwhile."""
+        self.hang_up(KEEP_SESSION, Ending(Cause.SLEPT), patience=0)
+
+    # -- the reader ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ending = self._converse()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        if self._websocket is not None:
+            self._websocket.dispose()
+        self._interrupt.close()
+        with self._lock:
+            code = self._close_code
+            self._ending = ending = self._ending or ending
+        if self.stage > Stage.CONNECTING:
+            if ending.cause is Cause.CLOSED:
+                code = NO_CLOSE_CODE if ending.code is None else ending.code
+            elif code is None:
+                code = NO_CLOSE_FRAME
+            self._blueprint.backlog.signal("close", {"code": code, "reason": ending.reason or ending.cause.value})
+        lived = 0.0 if self._live_at is None else time.monotonic() - self._live_at
+        self._observer.ended(self, Ended(self.generation, ending, self.stage, lived))
+
+    def _converse(self) -> Ending:
+        """Connect and read until the connection is over; says why."""
+        try:
+            self._open()
+            try:
+                while self._ending is None:
+                    self._receive()
+            except ProtocolViolation as error:
+                self._blueprint.log.warning("the server broke a rule, so the connection is given up: %s", error)
+                self.hang_up(error.close_code, Ending(Cause.BROKEN, reason=str(error), error=error))
+            if self._websocket is not None:
+                self._websocket.drain()
+            return Ending(Cause.LOST)
+        except ClosedByServer as closed:
+            return Ending(Cause.CLOSED, closed.code, closed.reason)
+        except ConnectFailed as error:
+            return Ending(Cause.UNREACHABLE, reason=str(error), error=error)
+        except GatewayError as error:
+            return Ending(Cause.LOST, reason=str(error), error=error)
+        except DeadlinePassed:
+            return Ending(Cause.LOST, reason=self._what_was_late())
+        except Interrupted:
+            return Ending(Cause.LOST, reason="it was cut off")
+        except Exception as error:  # a mistake of ours costs the connection, not the client
+            self._blueprint.log.exception("the reader failed")
+            return Ending(Cause.LOST, reason=f"the reader failed: {error!r}")
+
+    def _open(self) -> None:
+        network = self._blueprint.network
+        websocket = WebSocket.open(self._url, network, self._deadline, self._interrupt)
+        self._websocket = websocket
+        self._interrupt.check()  # a hang-up that found no websocket yet
+        self._opened_at = self.heard_at = self.reading_since = time.monotonic()
+        self.stage = Stage.CONNECTED
+        self._blueprint.backlog.signal("open")
+        self._observer.opened(self)
+
+    def _receive(self) -> None:
+        """Take what one read brings: all its events go to the backlog as one batch."""
+        blueprint = self._blueprint
+        assert self._websocket is not None
+        batch: list[Item] = []
+        try:
+            for opcode, data in self._websocket.receive():
+                message = data if opcode == TEXT else self._inflater.feed(data)
+                if message is None:
+                    continue
+                payload = blueprint.codec.decode(message)
+                blueprint.counters.bytes_inflated += len(message)
+                actions = self._protocol.receive(payload)
+                if blueprint.log.isEnabledFor(logging.DEBUG):
+                    blueprint.log.debug("< %s (%d bytes)", _describe(payload), len(message))
+                batch.append(payload)
+                for action in actions:
+                    self._perform(action)
+                if self._ending is not None:
+                    break
+        finally:
+            self._count()
+            self.heard_at = time.monotonic()
+            if batch:
+                self._hand_over(batch)
+
+    def _count(self) -> None:
+        assert self._websocket is not None
+        bytes_in = self._websocket.bytes_in
+        self._blueprint.counters.bytes_in += bytes_in - self._counted_bytes
+        self._counted_bytes = bytes_in
+
+    def _hand_over(self, batch: list[Item]) -> None:
+        backlog = self._blueprint.backlog
+        self._blueprint.counters.events += sum(item["op"] == 0 for item in batch if type(item) is dict)
+        if backlog.waiting + len(batch) <= backlog.limit:
+            backlog.put(batch, self._may_pause)
+        else:
+            self.reading_since = None
+            backlog.put(batch, self._may_pause)
+            self.reading_since = time.monotonic()
+
+    def _may_pause(self) -> bool:
+        # A replay is taken in whole: a handler that waits for RESUMED in order to send must not keep RESUMED out.
+        return self.stage is Stage.LIVE and self._ending is None
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Acknowledged():
+                if self._heartbeat is not None:
+                    self._heartbeat.acknowledged(time.monotonic())
+            case AnswerHeartbeat():
+                self.beat()
+            case Transmit(op, data):
+                self._introduce(op, data)
+            case StartHeartbeat(interval):
+                self.window.reserve_for_heartbeats(interval)
+                name = f"{self._blueprint.name}-heartbeat"
+                self._heartbeat = Heartbeat(name, interval, self, random.random)
+            case GoLive(resumed):
+                self.stage = Stage.LIVE
+                self._live_at = time.monotonic()
+                self._observer.live(self, resumed)
+            case HangUp(code, ending):
+                self.hang_up(code, ending)
+
+    def _introduce(self, op: Opcode, data: dict[str, Any]) -> None:
+        self.window.take_always(time.monotonic())
+        self.write(op.name, self._blueprint.codec.encode({"op": int(op), "d": data}))
+        self.stage = Stage.GREETED
+        self._observer.introduced(self, op)
+
+    def _deadline(self) -> float | None:
+        """When the reader's wait ends, whatever it waits for."""
+        if self._ending is not None:
+            return self._end_by
+        match self.stage:
+            case Stage.CONNECTING:
+                return self._opened_at + self._blueprint.network.connect_timeout
+            case Stage.CONNECTED:
+                return self._opened_at + HELLO_WITHIN
+            case Stage.GREETED:
+                return self.heard_at + SILENCE_WITHIN
+            case _:
+                return None
+
+    def _what_was_late(self) -> str:
+        if self.stage is Stage.CONNECTED:
+            return f"HELLO did not come within {HELLO_WITHIN:g} seconds"
+        return f"nothing came for {SILENCE_WITHIN:g} seconds before READY or RESUMED"
+
+
+def _describe(payload: dict[str, Any]) -> str:
+    op = payload["op"]
+    name = OPCODES.get(op, f"op {op}")
+    return f"{name} {payload.get('t')} s={payload.get('s')}" if op == Opcode.DISPATCH else str(name)

@@ -1,0 +1,253 @@
+"""One run of a client, from `connect` to `close`: the loops, wired to each other.
+
+::
+
+    reconnect ──makes──▶ connection (reader, heartbeat) ──▶ backlog ──▶ dispatcher ──▶ handlers
+        ▲                      │                                            │
+        └───────ended──────────┘            outbox ◀────────commands────────┘
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import random
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+from .connection import Blueprint, Connection, Ended, Observer
+from .dispatcher import Dispatcher
+from .emitter import Emitter
+from .errors import GatewayError
+from .logs import ShardLog
+from .opcodes import Opcode
+from .options import Options
+from .outbox import Outbox
+from .presence import Presence
+from .reconnect import ReconnectLoop, Restart, Stop
+from .recovery import Attempt, Recovery
+from .session import Session
+from .stats import Counters, Status
+from .timers import Timers
+from .urls import GatewayURL, gateway_url
+
+__all__ = ["Engine"]
+
+#: seconds that `close` waits at the most
+CLOSE_BOUND = 2.0
+#: seconds that a handler has to return after `close`, when it was not the handler itself that called it
+HANDLER_GRACE = 0.3
+#: close codes that end the session on the server's side
+ENDS_SESSION = (1000, 1001)
+
+
+class Engine(Observer):
+    """The threads of one run; the reconnect loop's is the last to end.
+
+    Attributes:
+        presence: the bot's presence; begins with what the run before left.
+        error: the error that ended the run, or None.
+        disconnected: no connection is left, and none will be made.
+        finished: no loop is left but the reconnect loop's thread, which sets this last.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        emitter: Emitter,
+        session: Session,
+        counters: Counters,
+        outbox: Outbox,
+        presence: dict[str, Any] | None,
+        log: ShardLog,
+    ) -> None:
+        self.status = Status.CONNECTING
+        self.error: GatewayError | None = None
+        self.disconnected = threading.Event()
+        self.finished = threading.Event()
+        self._options = options
+        self._session = session
+        self._counters = counters
+        self._outbox = outbox
+        self._timers = Timers(f"{options.name}-timers", log)
+        self.presence = Presence(presence, outbox, self._timers, options.encode)
+        self._log = log
+        self._connections = 0
+        self._handlers_done = threading.Event()  # the dispatcher has ended, or is not to be waited for
+        self._dispatcher = Dispatcher(
+            f"{options.name}-dispatcher",
+            emitter,
+            options.backlog,
+            options.slow_handler_warning,
+            self._timers,
+            self._handlers_done.set,
+            log,
+        )
+        self._backlog = self._dispatcher.backlog
+        self._blueprint = Blueprint(
+            name=options.name,
+            token=options.token,
+            session=session,
+            network=options.network,
+            codec=options.codec,
+            compress=options.compress,
+            identify=lambda: options.identify(self.presence.for_identify()),
+            backlog=self._backlog,
+            counters=counters,
+            log=log,
+        )
+        self._recovery = Recovery(session, random.random)
+        self._loop = ReconnectLoop(
+            f"{options.name}-reconnect",
+            self._recovery,
+            options.identify_gate,
+            options.shard[0],
+            self._connect,
+            options.network.connect_timeout,
+            self._wait_begins,
+            self._end,
+            log,
+        )
+
+    # -- for the client --------------------------------------------------------------------------------------------
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The reconnect loop's thread: alive until nothing of the run is left."""
+        return self._loop.thread
+
+    @property
+    def events_waiting(self) -> int:
+        """Events that have arrived and were not yet given to their handlers."""
+        return self._backlog.waiting
+
+    def start(self) -> None:
+        """Start the loops."""
+        self._backlog.given = replace(self._session)
+        self._outbox.open()
+        # A script that ends without close() says goodbye all the same.
+        atexit.register(self.stop, 1000, "")
+        self._dispatcher.start()
+        self._loop.thread.start()
+
+    def stop(self, code: int, reason: str) -> None:
+        """Close the connection and end the loops; waits for that, `CLOSE_BOUND` seconds at the most.
+
+        A handler that calls this is not waited for: it ends when it returns.
+        """
+        if not self.disconnected.is_set():
+            self.status = Status.CLOSING
+        self._backlog.drop_events()
+        self._loop.post(Stop(code, reason))
+        if self._dispatcher.is_current_thread():
+            self.disconnected.wait(CLOSE_BOUND)
+            return
+        # The handler that runs now has until then to return; it may be one that called close() itself, long ago.
+        if self.finished.wait(CLOSE_BOUND - HANDLER_GRACE - 0.1):
+            self._loop.thread.join(HANDLER_GRACE)
+            return
+        self._handlers_done.set()
+        self.finished.wait(HANDLER_GRACE + 0.1)
+
+    def restart(self, code: int, reason: str) -> None:
+        """Close the connection and resume on a new one; does not wait."""
+        self._loop.post(Restart(code, reason))
+
+    # -- for the connections, on their threads ---------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """The websocket is open."""
+        self._recovery.connected()
+        self._connections += 1
+        self._counters.count(reconnects=int(self._connections > 1))
+
+    def introduced(self, connection: Connection, op: Opcode) -> None:
+        """IDENTIFY or RESUME was written."""
+        if op is Opcode.IDENTIFY:
+            self._options.identify_gate.sent(self._options.shard[0], self._loop, time.monotonic())
+            self._counters.count(identifies=1)
+            self._set_status(Status.IDENTIFYING)
+        else:
+            self._set_status(Status.RESUMING)
+
+    def live(self, connection: Connection, resumed: bool) -> None:
+        """READY or RESUMED came."""
+        self._log.info("%s", "resumed" if resumed else "ready")
+        self._counters.count(resumes=int(resumed))
+        self._set_status(Status.READY)
+        self._outbox.live(connection)
+        self.presence.flush()
+
+    def ended(self, connection: Connection, report: Ended) -> None:
+        """The connection is over."""
+        self._outbox.down(connection)
+        self._loop.post(report)
+
+    # -- for the reconnect loop, on its thread ---------------------------------------------------------------------
+
+    def _wait_begins(self) -> None:
+        self._set_status(Status.WAITING)
+
+    def _connect(self, attempt: Attempt, generation: int) -> Connection:
+        self._set_status(Status.CONNECTING)
+        url = self._url(attempt)
+        self._log.info("connecting to %s", url.host)
+        return Connection(self._blueprint, attempt, url, generation, self)
+
+    def _url(self, attempt: Attempt) -> GatewayURL:
+        options = self._options
+        url_of = functools.partial(gateway_url, encoding=options.codec.name, compress=options.compress)
+        base = url_of(options.url, port=options.port)
+        if not attempt.at_resume_url or self._session.resume_url is None:
+            return base
+        try:
+            resume_url = url_of(self._session.resume_url, default_port=options.port)
+        except ValueError as error:
+            self._log.warning("resuming at the base URL, since the gateway gave a resume URL that is none: %s", error)
+            return base
+        if base.secure and not resume_url.secure:
+            self._log.warning("resuming at the base URL: the resume URL would send the token without TLS")
+            return base
+        return resume_url
+
+    def _set_status(self, status: Status) -> None:
+        if self.status is not Status.CLOSING:
+            self.status = status
+
+    def _end(self, error: GatewayError | None) -> None:
+        """No connection is left: settle everything else."""
+        self.error = error
+        self._outbox.close()
+        if error is not None:
+            self._log.error("%s", error)
+            self._backlog.signal("error", error, "close")
+        self._backlog.finish()
+        self._settle_session()
+        self.disconnected.set()
+        self._handlers_done.wait()
+        if not self._dispatcher.join(HANDLER_GRACE):
+            self._log.warning(
+                "close() does not wait for the handler of %s any longer: its thread ends when it returns",
+                self._dispatcher.current_event,
+            )
+        if lost := self._backlog.not_given:
+            self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
+        self._timers.stop()
+        atexit.unregister(self.stop)
+        self.status = Status.CLOSED
+        self.finished.set()
+
+    def _settle_session(self) -> None:
+        """Leave the session as the next `connect` should find it."""
+        stop = self._loop.stop
+        if stop is None or stop.code in ENDS_SESSION:
+            self._session.clear()
+            return
+        lost = self._backlog.not_given
+        if lost and self._backlog.given.id == self._session.id:
+            # The resume brings again what arrived and was not handled.
+            self._session.seq = self._backlog.given.seq
+        elif lost:
+            self._session.clear()

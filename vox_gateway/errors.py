@@ -1,0 +1,211 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    GatewayError
+    ├── AlreadyConnected          connect() while the client runs           (RuntimeError)
+    ├── NotConnected              a command, and no connection to wait for
+    ├── CommandTimeout            a command waited longer than its timeout  (TimeoutError)
+    ├── PayloadTooLarge           a command over 4096 encoded bytes         (ValueError)
+    ├── MissingExtra              an optional package is not installed      (ImportError)
+    ├── ConnectFailed             no websocket could be opened; retried unless it cannot help
+    │   ├── UpgradeRefused        the server answered the upgrade with an HTTP status
+    │   └── CertificateInvalid    the server's certificate does not verify
+    ├── ConnectionLost            the connection ended without a close frame; resumed
+    ├── ProtocolViolation         the server broke a rule of the websocket or the gateway; resumed
+    │   ├── DecodeError           a payload that is not what its encoding says
+    │   └── InflateError          a compressed stream that does not inflate
+    └── ConnectionClosed          a close frame with a code that no reconnect can mend
+        ├── AuthenticationFailed  4004
+        ├── InvalidShard          4010
+        ├── ShardingRequired      4011
+        ├── InvalidVersion        4012
+        ├── InvalidIntents        4013
+        └── DisallowedIntents     4014
+
+Data is on attributes, words are in ``str()``. No message ever holds the token.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyConnected",
+    "AuthenticationFailed",
+    "CertificateInvalid",
+    "CommandTimeout",
+    "ConnectFailed",
+    "ConnectionClosed",
+    "ConnectionLost",
+    "DecodeError",
+    "DisallowedIntents",
+    "GatewayError",
+    "InflateError",
+    "InvalidIntents",
+    "InvalidShard",
+    "InvalidVersion",
+    "MissingExtra",
+    "NotConnected",
+    "PayloadTooLarge",
+    "ProtocolViolation",
+    "ShardingRequired",
+    "UpgradeRefused",
+]
+
+
+class GatewayError(Exception):
+    """The root of every error that this library raises on its own account."""
+
+
+class AlreadyConnected(GatewayError, RuntimeError):
+    """`Client.connect` was called while the client already runs."""
+
+
+class NotConnected(GatewayError):
+    """A command was given while no connection exists or is on its way."""
+
+
+class CommandTimeout(GatewayError, TimeoutError):
+    """A command was not sent within the caller's timeout; nothing of it reached the wire."""
+
+
+class PayloadTooLarge(GatewayError, ValueError):
+    """A command is larger than the gateway takes; it was refused before the wire.
+
+    Attributes:
+        size: the command's encoded size, in bytes.
+        limit: the largest size the gateway takes, in bytes.
+    """
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"{name} is {size} bytes when encoded and the gateway takes at most {limit}: send less in one command"
+        )
+        self.size = size
+        self.limit = limit
+
+
+class MissingExtra(GatewayError, ImportError):
+    """Something was asked for that needs an optional package."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs an optional package: pip install "vox-gateway[{extra}]"')
+        self.extra = extra
+
+
+class ConnectFailed(GatewayError):
+    """No websocket could be opened: DNS, TCP, proxy, TLS or the upgrade failed.
+
+    Attributes:
+        permanent: trying the same again cannot help (on a first connection).
+    """
+
+    permanent = False
+
+
+class UpgradeRefused(ConnectFailed):
+    """The server answered the websocket upgrade with an HTTP status other than 101.
+
+    Attributes:
+        status: the HTTP status, or None where the answer held none.
+    """
+
+    def __init__(self, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def permanent(self) -> bool:  # type: ignore[override]
+        return self.status in (401, 403)
+
+
+class CertificateInvalid(ConnectFailed):
+    """The server's TLS certificate, or the host name in it, does not verify."""
+
+    permanent = True
+
+
+class ConnectionLost(GatewayError):
+    """The connection ended without a close frame: EOF, a reset, a TLS failure, or silence past a bound."""
+
+
+class ProtocolViolation(GatewayError):
+    """The server broke a rule; the connection is closed with `close_code` and resumed.
+
+    Attributes:
+        close_code: the code our close frame carries (RFC 6455 section 7.4.1, or a gateway code).
+    """
+
+    def __init__(self, message: str, close_code: int = 1002) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class DecodeError(ProtocolViolation):
+    """A payload is not what its encoding says, or has not the shape of a gateway payload."""
+
+    def __init__(self, message: str, close_code: int = 4000) -> None:
+        super().__init__(message, close_code)
+
+
+class InflateError(ProtocolViolation):
+    """A compressed stream does not inflate, or inflates beyond the largest message allowed."""
+
+    def __init__(self, message: str, close_code: int = 4000) -> None:
+        super().__init__(message, close_code)
+
+
+class ConnectionClosed(GatewayError):
+    """The gateway closed the connection with a code after which reconnecting cannot help.
+
+    Attributes:
+        code: the close code (Gateway Close Event Codes, "Opcodes and Status Codes").
+        reason: the server's own words, may be empty.
+    """
+
+    #: what the user can do about it
+    advice = "read the reason, mend it, and call connect() again"
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        said = f" ({reason})" if reason else ""
+        super().__init__(f"the gateway closed the connection with {code}{said}: {self.advice}")
+        self.code = code
+        self.reason = reason
+
+
+class AuthenticationFailed(ConnectionClosed):
+    """4004: the token is wrong."""
+
+    advice = "the token is not valid; copy the bot's token again from the developer portal"
+
+
+class InvalidShard(ConnectionClosed):
+    """4010: the shard was refused."""
+
+    advice = "the shard is not valid; shard=(id, count) needs 0 <= id < count, and one count for all shards"
+
+
+class ShardingRequired(ConnectionClosed):
+    """4011: the bot is in too many guilds for one connection."""
+
+    advice = "the bot is in too many guilds for so few shards; raise the count in shard=(id, count)"
+
+
+class InvalidVersion(ConnectionClosed):
+    """4012: the gateway version was refused."""
+
+    advice = "the gateway does not speak this API version; upgrade vox-gateway, and drop any v= from url"
+
+
+class InvalidIntents(ConnectionClosed):
+    """4013: the intents were refused."""
+
+    advice = "intents holds a bit that the gateway does not know; build it from vox_gateway.Intents"
+
+
+class DisallowedIntents(ConnectionClosed):
+    """4014: a privileged intent is not enabled for this bot."""
+
+    advice = (
+        "intents holds a privileged intent that is not enabled for this bot; enable it on the Bot page of the "
+        "developer portal, or leave it out (Intents.privileged() lists them)"
+    )

@@ -1,0 +1,143 @@
+"""The heartbeat loop of one connection, and the rules that it keeps.
+
+`Pulse` is the rules, pure: time comes in as an argument. `Heartbeat` is the thread around it.
+
+Rests on "Sending Heartbeats" of the official Gateway documentation: the first beat after a random part of the interval,
+then one every interval; a connection whose beat is not acknowledged is a zombie.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["Heartbeat", "Pulse"]
+
+#: seconds by which the wall clock may run away from the monotonic clock between two wakes; more, and the machine slept
+SLEPT = 30.0
+#: the part of an interval that a silence must last: a beat goes out a little late, and the next is due on time
+FULL_INTERVAL = 0.9
+
+
+class Pulse:
+    """When to beat, and whether the other side still lives.
+
+    Args:
+        interval: seconds between beats.
+        now: monotonic time at the start.
+        jitter: in [0, 1), the part of an interval before the first beat.
+    """
+
+    def __init__(self, interval: float, now: float, jitter: float) -> None:
+        self.interval = interval
+        self.due = now + interval * jitter
+        self.latency: float | None = None
+        self._unanswered_since: float | None = None
+
+    def beaten(self, now: float) -> None:
+        """A beat was sent because it was due."""
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+        # From the due time and not from now, so that lateness does not add up; but beats that were missed altogether
+        # (the process was stopped) are not made up for by a burst.
+        self.due += self.interval
+        if self.due <= now:
+            self.due = now + self.interval
+
+    def acknowledged(self, now: float) -> None:
+        """An acknowledgement was read at `now`."""
+        if self._unanswered_since is not None:
+            self.latency = now - self._unanswered_since
+            self._unanswered_since = None
+
+    def is_zombie(self, now: float, heard_at: float, reading_since: float | None) -> bool:
+        """Whether, now that a beat is due, the one before was met with silence for an interval of our reading.
+
+        Args:
+            heard_at: when the last bytes arrived.
+            reading_since: since when the reader reads without a pause; None while it pauses.
+        """
+        sent = self._unanswered_since
+        if sent is None or reading_since is None or heard_at > sent:
+            return False
+        return now - max(sent, reading_since) >= self.interval * FULL_INTERVAL
+
+
+class Heart(Protocol):
+    """What the heartbeat loop needs of its connection."""
+
+    heard_at: float
+    reading_since: float | None
+
+    def beat(self) -> None:
+        """Send a beat."""
+
+    def measured(self, latency: float) -> None:
+        """A beat was acknowledged after `latency` seconds."""
+
+    def zombie(self) -> None:
+        """The other side is dead: cut off and resume."""
+
+    def slept(self) -> None:
+        """The machine slept: whatever we had is gone."""
+
+
+class Heartbeat:
+    """The loop: beats when a beat is due, and takes acknowledgements.
+
+    Its thread is a daemon because a script that ends without `close` must not hang; the connection stops it.
+
+    Args:
+        name: of the thread.
+        interval: seconds.
+        heart: the connection.
+        random: returns a float in [0, 1).
+    """
+
+    def __init__(self, name: str, interval: float, heart: Heart, random: Callable[[], float]) -> None:
+        self._pulse = Pulse(interval, time.monotonic(), random())
+        self._heart = heart
+        self._inbox: queue.SimpleQueue[float | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def acknowledged(self, at: float) -> None:
+        """An acknowledgement was read; `at` is monotonic time."""
+        self._inbox.put(at)
+
+    def stop(self) -> None:
+        """End the loop; returns when its thread has ended."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        pulse = self._pulse
+        offset = time.time() - time.monotonic()
+        while True:
+            try:
+                message = self._inbox.get(timeout=max(pulse.due - time.monotonic(), 0.0))
+            except queue.Empty:
+                pass
+            else:
+                if message is None:
+                    return
+                pulse.acknowledged(message)
+                if pulse.latency is not None:
+                    self._heart.measured(pulse.latency)
+                continue
+            before, offset = offset, time.time() - time.monotonic()
+            if abs(offset - before) > SLEPT:
+                self._heart.slept()
+            elif pulse.is_zombie(time.monotonic(), self._heart.heard_at, self._heart.reading_since):
+                self._heart.zombie()
+            else:
+                self._heart.beat()
+                pulse.beaten(time.monotonic())
+                continue
+            # The connection is being cut off; nothing is left to do but to be stopped.
+            while self._inbox.get() is not None:
+                pass
+            return

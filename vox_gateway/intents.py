@@ -1,0 +1,230 @@
+"""Gateway intents: what a bot asks to be told, and which events each brings. Pure.
+
+Rests on "Gateway Intents" of the official Gateway documentation. An event that is listed with no intent always comes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["KNOWN_EVENTS", "Intents", "check_intents", "events_of", "intents_for", "unreachable"]
+
+
+class Intents(enum.IntFlag):
+    """The bits of IDENTIFY's ``intents``; combine them with ``|``."""
+
+    GUILDS = 1 << 0  # guilds, channels, threads, roles, stages
+    GUILD_MEMBERS = 1 << 1  # privileged: members come, go and change
+    GUILD_MODERATION = 1 << 2  # bans and the audit log
+    GUILD_EXPRESSIONS = 1 << 3  # emojis, stickers, soundboard sounds
+    GUILD_INTEGRATIONS = 1 << 4
+    GUILD_WEBHOOKS = 1 << 5
+    GUILD_INVITES = 1 << 6
+    GUILD_VOICE_STATES = 1 << 7  # who is in which voice channel
+    GUILD_PRESENCES = 1 << 8  # privileged: who is online
+    GUILD_MESSAGES = 1 << 9
+    GUILD_MESSAGE_REACTIONS = 1 << 10
+    GUILD_MESSAGE_TYPING = 1 << 11
+    DIRECT_MESSAGES = 1 << 12
+    DIRECT_MESSAGE_REACTIONS = 1 << 13
+    DIRECT_MESSAGE_TYPING = 1 << 14
+    MESSAGE_CONTENT = 1 << 15  # privileged: brings no event, but what messages say
+    GUILD_SCHEDULED_EVENTS = 1 << 16
+    AUTO_MODERATION_CONFIGURATION = 1 << 20
+    AUTO_MODERATION_EXECUTION = 1 << 21
+    GUILD_MESSAGE_POLLS = 1 << 24
+    DIRECT_MESSAGE_POLLS = 1 << 25
+
+    @classmethod
+    def none(cls) -> Intents:
+        """No intent: only the events that need none."""
+        return cls(0)
+
+    @classmethod
+    def all(cls) -> Intents:
+        """Every intent, the privileged ones too."""
+        return cls(sum(intent for intent in cls))
+
+    @classmethod
+    def privileged(cls) -> Intents:
+        """The intents that must be enabled on the Bot page of the developer portal."""
+        return cls.GUILD_MEMBERS | cls.GUILD_PRESENCES | cls.MESSAGE_CONTENT
+
+    @classmethod
+    def default(cls) -> Intents:
+        """Every intent that needs no privilege."""
+        return cls.all() & ~cls.privileged()
+
+
+_MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE")
+_REACTIONS = (
+    "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
+    "MESSAGE_REACTION_REMOVE_ALL",
+    "MESSAGE_REACTION_REMOVE_EMOJI",
+)
+_POLLS = ("MESSAGE_POLL_VOTE_ADD", "MESSAGE_POLL_VOTE_REMOVE")
+
+_EVENTS: Mapping[Intents, tuple[str, ...]] = {
+    Intents.GUILDS: (
+        "GUILD_CREATE",
+        "GUILD_UPDATE",
+        "GUILD_DELETE",
+        "GUILD_ROLE_CREATE",
+        "GUILD_ROLE_UPDATE",
+        "GUILD_ROLE_DELETE",
+        "CHANNEL_CREATE",
+        "CHANNEL_UPDATE",
+        "CHANNEL_DELETE",
+        "CHANNEL_PINS_UPDATE",
+        "THREAD_CREATE",
+        "THREAD_UPDATE",
+        "THREAD_DELETE",
+        "THREAD_LIST_SYNC",
+        "THREAD_MEMBER_UPDATE",
+        "THREAD_MEMBERS_UPDATE",
+        "STAGE_INSTANCE_CREATE",
+        "STAGE_INSTANCE_UPDATE",
+        "STAGE_INSTANCE_DELETE",
+        "VOICE_CHANNEL_STATUS_UPDATE",
+        "VOICE_CHANNEL_START_TIME_UPDATE",
+    ),
+    Intents.GUILD_MEMBERS: (
+        "GUILD_MEMBER_ADD",
+        "GUILD_MEMBER_UPDATE",
+        "GUILD_MEMBER_REMOVE",
+        "THREAD_MEMBERS_UPDATE",
+    ),
+    Intents.GUILD_MODERATION: ("GUILD_AUDIT_LOG_ENTRY_CREATE", "GUILD_BAN_ADD", "GUILD_BAN_REMOVE"),
+    Intents.GUILD_EXPRESSIONS: (
+        "GUILD_EMOJIS_UPDATE",
+        "GUILD_STICKERS_UPDATE",
+        "GUILD_SOUNDBOARD_SOUND_CREATE",
+        "GUILD_SOUNDBOARD_SOUND_UPDATE",
+        "GUILD_SOUNDBOARD_SOUND_DELETE",
+        "GUILD_SOUNDBOARD_SOUNDS_UPDATE",
+    ),
+    Intents.GUILD_INTEGRATIONS: (
+        "GUILD_INTEGRATIONS_UPDATE",
+        "INTEGRATION_CREATE",
+        "INTEGRATION_UPDATE",
+        "INTEGRATION_DELETE",
+    ),
+    Intents.GUILD_WEBHOOKS: ("WEBHOOKS_UPDATE",),
+    Intents.GUILD_INVITES: ("INVITE_CREATE", "INVITE_DELETE"),
+    Intents.GUILD_VOICE_STATES: ("VOICE_CHANNEL_EFFECT_SEND", "VOICE_STATE_UPDATE"),
+    Intents.GUILD_PRESENCES: ("PRESENCE_UPDATE",),
+    Intents.GUILD_MESSAGES: (*_MESSAGES, "MESSAGE_DELETE_BULK"),
+    Intents.GUILD_MESSAGE_REACTIONS: _REACTIONS,
+    Intents.GUILD_MESSAGE_TYPING: ("TYPING_START",),
+    Intents.DIRECT_MESSAGES: (*_MESSAGES, "CHANNEL_PINS_UPDATE"),
+    Intents.DIRECT_MESSAGE_REACTIONS: _REACTIONS,
+    Intents.DIRECT_MESSAGE_TYPING: ("TYPING_START",),
+    Intents.GUILD_SCHEDULED_EVENTS: (
+        "GUILD_SCHEDULED_EVENT_CREATE",
+        "GUILD_SCHEDULED_EVENT_UPDATE",
+        "GUILD_SCHEDULED_EVENT_DELETE",
+        "GUILD_SCHEDULED_EVENT_USER_ADD",
+        "GUILD_SCHEDULED_EVENT_USER_REMOVE",
+    ),
+    Intents.AUTO_MODERATION_CONFIGURATION: (
+        "AUTO_MODERATION_RULE_CREATE",
+        "AUTO_MODERATION_RULE_UPDATE",
+        "AUTO_MODERATION_RULE_DELETE",
+    ),
+    Intents.AUTO_MODERATION_EXECUTION: ("AUTO_MODERATION_ACTION_EXECUTION",),
+    Intents.GUILD_MESSAGE_POLLS: _POLLS,
+    Intents.DIRECT_MESSAGE_POLLS: _POLLS,
+}
+
+#: events that come whatever the intents are
+_ALWAYS = frozenset(
+    {
+        "READY",
+        "RESUMED",
+        "RATE_LIMITED",
+        "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
+        "CHANNEL_INFO",
+        "ENTITLEMENT_CREATE",
+        "ENTITLEMENT_UPDATE",
+        "ENTITLEMENT_DELETE",
+        "GUILD_MEMBERS_CHUNK",
+        "INTERACTION_CREATE",
+        "SOUNDBOARD_SOUNDS",
+        "SUBSCRIPTION_CREATE",
+        "SUBSCRIPTION_UPDATE",
+        "SUBSCRIPTION_DELETE",
+        "USER_UPDATE",
+        "VOICE_SERVER_UPDATE",
+    }
+)
+
+
+def _intents_by_event() -> dict[str, Intents]:
+    table = dict.fromkeys(_ALWAYS, Intents.none())
+    for intent, events in _EVENTS.items():
+        for event in events:
+            table[event] = table.get(event, Intents.none()) | intent
+    return table
+
+
+_INTENTS: Mapping[str, Intents] = MappingProxyType(_intents_by_event())
+
+#: Every dispatch event of the official documentation.
+KNOWN_EVENTS: frozenset[str] = frozenset(_INTENTS)
+
+
+def events_of(intents: int) -> frozenset[str]:
+    """The dispatch events that `intents` can bring, those that need no intent included."""
+    return frozenset(event for event, needed in _INTENTS.items() if not needed or needed & intents)
+
+
+def intents_for(event: str) -> Intents:
+    """The intents of which any brings `event`; none when it always comes.
+
+    Raises:
+        KeyError: no such event is documented.
+    """
+    return _INTENTS[event]
+
+
+def unreachable(event: str, intents: int) -> str | None:
+    """Why a handler of `event` hears nothing, or nothing of use, with these `intents`; None when all is well."""
+    if event not in KNOWN_EVENTS:
+        alike = difflib.get_close_matches(event.upper(), KNOWN_EVENTS, n=1, cutoff=0.85)
+        return f"a handler listens to {event}, which is no known event: did you mean {alike[0]}?" if alike else None
+    needed = _INTENTS[event]
+    if needed and not needed & intents:
+        return f"a handler listens to {event}, which no given intent brings: add {_how_to_add(needed)}"
+    if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not intents & Intents.MESSAGE_CONTENT:
+        return (
+            f"a handler listens to {event} without the MESSAGE_CONTENT intent: content, embeds, attachments, "
+            "components and poll arrive empty, but for direct messages, mentions of the bot and its own messages; add "
+            f"{_how_to_add(Intents.MESSAGE_CONTENT)}"
+        )
+    return None
+
+
+def _how_to_add(needed: Intents) -> str:
+    names = " or ".join(f"Intents.{intent.name}" for intent in Intents if intent & needed)
+    if needed & Intents.privileged():
+        return f"{names} (privileged: enable it on the Bot page of the developer portal)"
+    return names
+
+
+def check_intents(value: object) -> Intents:
+    """The `intents` argument of the client; None stands for `Intents.default()`. Bits that are not known yet are kept.
+
+    Raises:
+        TypeError, ValueError: it is no set of intents.
+    """
+    if value is None:
+        return Intents.default()
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"intents must be an Intents or its number, not {value!r}")
+    if not 0 <= value < 1 << 53:
+        raise ValueError(f"intents must be from 0 to 2**53 - 1, not {value}")
+    return Intents(value)

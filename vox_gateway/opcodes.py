@@ -1,0 +1,107 @@
+"""The gateway's opcodes and close codes, and what each close code calls for.
+
+Rests on "Gateway Opcodes" and "Gateway Close Event Codes" of the official documentation
+(Topics, Opcodes and Status Codes).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from . import errors
+
+__all__ = ["OPCODES", "CloseCode", "Opcode", "Remedy", "fatal_error", "remedy_for"]
+
+
+class Opcode(enum.IntEnum):
+    """What a payload is for: the ``op`` of the payload."""
+
+    DISPATCH = 0  # in: an event
+    HEARTBEAT = 1  # both ways: a beat, or the server asking for one
+    IDENTIFY = 2  # out: begins a session
+    PRESENCE_UPDATE = 3  # out
+    VOICE_STATE_UPDATE = 4  # out: join, move or leave a voice channel
+    RESUME = 6  # out: continues a session
+    RECONNECT = 7  # in: reconnect and resume now
+    REQUEST_GUILD_MEMBERS = 8  # out
+    INVALID_SESSION = 9  # in: the session cannot go on; d says whether it can be resumed
+    HELLO = 10  # in: the first payload, with the heartbeat interval
+    HEARTBEAT_ACK = 11  # in
+    REQUEST_SOUNDBOARD_SOUNDS = 31  # out
+    REQUEST_CHANNEL_INFO = 43  # out
+
+
+#: Names to numbers and numbers to names, as in the original.
+OPCODES: Mapping[int | str, int | str] = MappingProxyType(
+    {**{int(op): op.name for op in Opcode}, **{op.name: int(op) for op in Opcode}}
+)
+
+
+class Remedy(enum.Enum):
+    """What follows when a connection ends."""
+
+    RESUME = "resume"
+    NEW_SESSION = "new session"
+    FATAL = "fatal"
+
+
+class CloseCode(enum.IntEnum):
+    """The close codes of the gateway; each knows its `remedy`."""
+
+    UNKNOWN_ERROR = 4000
+    UNKNOWN_OPCODE = 4001
+    DECODE_ERROR = 4002
+    NOT_AUTHENTICATED = 4003
+    AUTHENTICATION_FAILED = 4004
+    ALREADY_AUTHENTICATED = 4005
+    INVALID_SEQ = 4007
+    RATE_LIMITED = 4008
+    SESSION_TIMED_OUT = 4009
+    INVALID_SHARD = 4010
+    SHARDING_REQUIRED = 4011
+    INVALID_API_VERSION = 4012
+    INVALID_INTENTS = 4013
+    DISALLOWED_INTENTS = 4014
+
+    @property
+    def remedy(self) -> Remedy:
+        """What this code calls for."""
+        return remedy_for(self)
+
+
+_NEW_SESSION = frozenset(
+    {
+        CloseCode.NOT_AUTHENTICATED,
+        CloseCode.ALREADY_AUTHENTICATED,
+        CloseCode.INVALID_SEQ,
+        CloseCode.SESSION_TIMED_OUT,
+    }
+)
+
+_FATAL: Mapping[int, type[errors.ConnectionClosed]] = {
+    CloseCode.AUTHENTICATION_FAILED: errors.AuthenticationFailed,
+    CloseCode.INVALID_SHARD: errors.InvalidShard,
+    CloseCode.SHARDING_REQUIRED: errors.ShardingRequired,
+    CloseCode.INVALID_API_VERSION: errors.InvalidVersion,
+    CloseCode.INVALID_INTENTS: errors.InvalidIntents,
+    CloseCode.DISALLOWED_INTENTS: errors.DisallowedIntents,
+}
+
+
+def remedy_for(code: int | None) -> Remedy:
+    """What follows a close with `code`; None means that no close frame came.
+
+    Any code that is not listed, 1000 and 1001 from the server included, is resumed.
+    """
+    if code in _FATAL:
+        return Remedy.FATAL
+    if code in _NEW_SESSION:
+        return Remedy.NEW_SESSION
+    return Remedy.RESUME
+
+
+def fatal_error(code: int, reason: str) -> errors.ConnectionClosed:
+    """The typed error of a fatal close code."""
+    return _FATAL.get(code, errors.ConnectionClosed)(code, reason)

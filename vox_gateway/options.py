@@ -1,0 +1,195 @@
+"""The client's arguments, checked at once and taken apart."""
+
+from __future__ import annotations
+
+import functools
+import math
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from . import commands
+from .compression import INFLATERS
+from .encoding import CODECS, Codec
+from .errors import PayloadTooLarge
+from .identify_gate import IdentifyGate, gate_for
+from .intents import Intents, check_intents
+from .opcodes import OPCODES, Opcode
+from .proxy import check_proxy
+from .urls import check_port, gateway_url
+from .websocket import Network
+
+__all__ = ["DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "make_options"]
+
+#: What IDENTIFY tells the gateway about this library.
+DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
+    {"os": sys.platform, "browser": "vox_gateway", "device": "vox_gateway"}
+)
+#: bytes that the gateway takes in one event ("Sending Events", official Gateway documentation)
+MAX_PAYLOAD = 4096
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a client was made with, once all of it is known to be usable."""
+
+    url: str
+    token: str = field(repr=False)
+    port: int | None
+    codec: Codec
+    compress: str | None
+    shard: tuple[int, int]
+    properties: dict[str, str]
+    large_threshold: int | None
+    presence: dict[str, Any] | None
+    intents: Intents
+    network: Network
+    slow_handler_warning: float
+    backlog: int
+    identify_gate: IdentifyGate
+
+    @property
+    def name(self) -> str:
+        """What the client's threads and log lines begin with."""
+        return f"vox_gateway-{self.shard[0]}/{self.shard[1]}"
+
+    def identify(self, presence: dict[str, Any] | None) -> dict[str, Any]:
+        """The data of an IDENTIFY that carries `presence`."""
+        return commands.identify(
+            token=self.token,
+            intents=int(self.intents),
+            properties=self.properties,
+            shard=self.shard,
+            large_threshold=self.large_threshold,
+            presence=presence,
+        )
+
+    def encode(self, op: int, data: Any) -> bytes:
+        """One command as it goes on the wire.
+
+        Raises:
+            PayloadTooLarge: it is more than the gateway takes.
+            TypeError, ValueError: it holds something that the encoding has no form for.
+        """
+        encoded = self.codec.encode({"op": int(op), "d": data})
+        if len(encoded) > MAX_PAYLOAD:
+            raise PayloadTooLarge(str(OPCODES.get(int(op), f"op {op}")), len(encoded), MAX_PAYLOAD)
+        return encoded
+
+
+def make_options(
+    *,
+    url: str,
+    token: str,
+    port: int | None,
+    encoding: str,
+    compress: bool | str,
+    shard: tuple[int, int],
+    properties: Mapping[str, str],
+    large_threshold: int | None,
+    presence: Mapping[str, Any] | None,
+    intents: int | None,
+    proxy: str | None,
+    ssl_context: ssl.SSLContext | None,
+    connect_timeout: float,
+    max_message_size: int,
+    slow_handler_warning: float,
+    backlog: int,
+    identify_gate: IdentifyGate | None,
+) -> Options:
+    """Check every argument; see `Client` for what they mean.
+
+    Raises:
+        TypeError, ValueError: naming the argument, its value (never the token) and what it should be.
+    """
+    token = commands.check_token(token)
+    codec = _codec(encoding)
+    stream = _compression(compress)
+    gateway_url(url, encoding=codec.name, compress=stream, port=check_port(port))
+    if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
+        raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
+    options = Options(
+        url=url,
+        token=token,
+        port=port,
+        codec=codec,
+        compress=stream,
+        shard=commands.check_shard(shard),
+        properties=commands.check_properties(properties),
+        large_threshold=commands.check_large_threshold(large_threshold),
+        presence=None if presence is None else commands.check_presence(presence),
+        intents=check_intents(intents),
+        network=Network(
+            proxy=check_proxy(proxy),
+            ssl_context=_ssl_context(ssl_context),
+            connect_timeout=_seconds("connect_timeout", connect_timeout),
+            max_message_size=_count("max_message_size", max_message_size, 4096),
+        ),
+        slow_handler_warning=_seconds("slow_handler_warning", slow_handler_warning),
+        backlog=_count("backlog", backlog, 1),
+        identify_gate=identify_gate or gate_for(token, url),
+    )
+    try:
+        options.encode(Opcode.IDENTIFY, options.identify(options.presence))
+    except PayloadTooLarge as error:
+        raise ValueError(f"presence and properties are too large: {error}") from None
+    return options
+
+
+def _codec(encoding: object) -> Codec:
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
+    if encoding not in CODECS:
+        raise ValueError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
+    return CODECS[encoding]()
+
+
+def _compression(compress: object) -> str | None:
+    if compress is True:
+        return "zlib-stream"
+    if compress is False or compress is None:
+        return None
+    if not isinstance(compress, str):
+        raise TypeError(f"compress must be True, False or the name of a compression, not {compress!r}")
+    if compress not in INFLATERS:
+        known = ", ".join(repr(name) for name in INFLATERS if name)
+        raise ValueError(f"compress must be True, False or one of {known}, not {compress!r}")
+    return compress
+
+
+@functools.cache
+def _default_ssl_context() -> ssl.SSLContext:
+    # One for the process: it holds all the trusted certificates, some hundred kilobytes.
+    return ssl.create_default_context()
+
+
+def _ssl_context(context: object) -> ssl.SSLContext:
+    if context is None:
+        return _default_ssl_context()
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")
+    if not context.check_hostname or context.verify_mode is not ssl.CERT_REQUIRED:
+        raise ValueError(
+            "ssl_context must verify certificates and host names (verify_mode=CERT_REQUIRED, check_hostname=True); to "
+            "trust a certificate of your own, make the context with ssl.create_default_context(cafile=...)"
+        )
+    return context
+
+
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
+    return float(value)
+
+
+def _count(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more, not {value}")
+    return value

@@ -1,0 +1,71 @@
+"""The send window: how many events a connection may send in how many seconds.
+
+Time is an argument, so every wait is tested without waiting. Rests on "Rate Limiting" of the official Gateway
+documentation: 120 events per 60 seconds and connection; over that the gateway closes with 4008.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+
+__all__ = ["SendWindow"]
+
+
+class SendWindow:
+    """A sliding window of `limit` events per `period` seconds. Any thread may use it.
+
+    Commands leave room for heartbeats, which are never refused: as many places as beats fall in one period and one
+    more, or as many as were really sent when the server asks for more. At most half the window is kept for them, so
+    that a gateway which wants a beat every second still takes commands.
+
+    Args:
+        limit: events in any `period`.
+        period: seconds.
+    """
+
+    def __init__(self, limit: int = 120, period: float = 60.0) -> None:
+        self.limit = limit
+        self.period = period
+        self._reserved = 0
+        self._commands: deque[float] = deque()
+        self._beats: deque[float] = deque(maxlen=limit)
+        self._lock = threading.Lock()  # guards the three fields above
+
+    def reserve_for_heartbeats(self, interval: float) -> None:
+        """Keep room for the beats of one period, `interval` seconds apart, and one that the server asks for."""
+        with self._lock:
+            self._reserved = math.ceil(self.period / interval) + 1
+
+    def delay(self, now: float) -> float:
+        """Seconds until a command may be sent, 0.0 when it may now."""
+        with self._lock:
+            return self._delay(now)
+
+    def take(self, now: float) -> float:
+        """Take a place for a command; 0.0 when it was taken, else the seconds to wait before asking again."""
+        with self._lock:
+            delay = self._delay(now)
+            if not delay:
+                self._commands.append(now)
+            return delay
+
+    def take_always(self, now: float) -> None:
+        """Count an IDENTIFY or a RESUME: they open the connection and are never refused."""
+        with self._lock:
+            self._commands.append(now)
+
+    def take_for_heartbeat(self, now: float) -> None:
+        """Count a heartbeat: it is never refused."""
+        with self._lock:
+            self._beats.append(now)
+
+    def _delay(self, now: float) -> float:
+        for sent in (self._commands, self._beats):
+            while sent and sent[0] + self.period <= now:
+                sent.popleft()
+        for_beats = min(max(self._reserved, len(self._beats)), self.limit // 2)
+        excess = len(self._commands) - (self.limit - for_beats)
+        # Never so little that a coarse clock would spin.
+        return 0.0 if excess < 0 else max(self._commands[excess] + self.period - now, 0.001)

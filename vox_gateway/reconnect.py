@@ -1,0 +1,194 @@
+"""The reconnect loop: makes one connection after the other, until it is told to stop or nothing can help.
+
+It decides nothing about the protocol: what follows an ending is `Recovery`'s word. It waits, makes the next
+connection, and waits for its end; all of that on its inbox, so that `stop` is heard at once in every state.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .connection import CLOSE_WITHIN, Connection, Ended
+from .errors import GatewayError
+from .identify_gate import IdentifyGate
+from .logs import ShardLog
+from .recovery import Attempt, Cause, Ending, GiveUp, Recovery, Stage
+
+__all__ = ["ReconnectLoop", "Restart", "Stop"]
+
+#: seconds that a reader has to end once its socket is cut off; only a name lookup takes longer, and is left behind
+ABANDON_AFTER = 0.3
+#: seconds beyond `connect_timeout` before an attempt is held to be stuck in a name lookup
+LOOKUP_GRACE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Close with `code`, and make no other connection."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Close with `code`, and resume on a new connection."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _TryAgain:
+    """The identify gate has moved."""
+
+
+class ReconnectLoop:
+    """The thread that keeps a connection alive.
+
+    It is a daemon because a script that ends without `close` must not hang. The client owns it and ends it with
+    `post(Stop)`.
+
+    Args:
+        name: of the thread.
+        connect: makes a connection for an attempt; its number is the generation.
+        connect_timeout: seconds, as the connection has it.
+        on_wait: called before each wait between attempts.
+        on_end: called at the very end, with the error that ended the loop or None, on the loop's own thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recovery: Recovery,
+        gate: IdentifyGate,
+        shard_id: int,
+        connect: Callable[[Attempt, int], Connection],
+        connect_timeout: float,
+        on_wait: Callable[[], None],
+        on_end: Callable[[GatewayError | None], None],
+        log: ShardLog,
+    ) -> None:
+        self._recovery = recovery
+        self._gate = gate
+        self._shard_id = shard_id
+        self._connect = connect
+        self._connect_timeout = connect_timeout
+        self._on_wait = on_wait
+        self._on_end = on_end
+        self._log = log
+        self.stop: Stop | None = None  # what ended the loop, once something has
+        self._generation = 0
+        # A SimpleQueue may be put to from a signal handler too.
+        self._inbox: queue.SimpleQueue[Ended | Stop | Restart | _TryAgain] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def post(self, message: Ended | Stop | Restart) -> None:
+        """Tell the loop something; never blocks. Any thread."""
+        self._inbox.put(message)
+
+    def _run(self) -> None:
+        error: GatewayError | None = None
+        try:
+            error = self._loop()
+        finally:
+            self._on_end(error)
+
+    def _loop(self) -> GatewayError | None:
+        attempt = self._recovery.first()
+        while True:
+            self._on_wait()
+            self._wait(attempt.delay)
+            if self.stop is None and not attempt.resume:
+                self._wait_for_gate()
+            if self.stop is not None:
+                return None
+            report = self._live_through(attempt)
+            self._gate.leave(self._shard_id, self)
+            if self.stop is not None:
+                return None
+            following = self._recovery.after(report.ending, attempt, report.stage, report.lived)
+            if isinstance(following, GiveUp):
+                return following.error
+            self._say(report.ending, following)
+            attempt = following
+
+    def _say(self, ending: Ending, following: Attempt) -> None:
+        expected = ending.cause in (Cause.RECONNECT, Cause.ASKED)
+        self._log.log(
+            logging.INFO if expected else logging.WARNING,
+            "%s; %s in %.1f seconds",
+            ending,
+            "resuming" if following.resume else "connecting with a new session",
+            following.delay,
+        )
+
+    def _wait(self, seconds: float) -> None:
+        """Wait; less when told to stop."""
+        until = time.monotonic() + seconds
+        while self.stop is None and (left := until - time.monotonic()) > 0:
+            self._take(left)
+
+    def _wait_for_gate(self) -> None:
+        """Wait until this shard may IDENTIFY, or until told to stop."""
+        said = False
+        while self.stop is None:
+            wait = self._gate.enter(self._shard_id, self, lambda: self._inbox.put(_TryAgain()), time.monotonic())
+            if wait == 0.0:
+                return
+            if not said:
+                said = True
+                turn = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
+                self._log.info(
+                    "waiting %s turn to IDENTIFY: it is allowed once every %g seconds", turn, self._gate.interval
+                )
+            self._take(wait)
+        self._gate.leave(self._shard_id, self)
+
+    def _take(self, timeout: float | None) -> Ended | Restart | None:
+        """The next message that is for a connection; a `Stop` is kept. None when nothing came in time."""
+        try:
+            message = self._inbox.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(message, Stop):
+            self.stop = self.stop or message
+        return message if isinstance(message, (Ended, Restart)) else None
+
+    def _live_through(self, attempt: Attempt) -> Ended:
+        """Make a connection and wait for its end."""
+        self._generation += 1
+        connection = self._connect(attempt, self._generation)
+        connection.start()
+        stuck_at = time.monotonic() + self._connect_timeout + LOOKUP_GRACE
+        while self.stop is None:
+            connecting = connection.stage is Stage.CONNECTING
+            message = self._take(max(stuck_at - time.monotonic(), 0.0) if connecting else None)
+            match message:
+                case Ended(generation) if generation == self._generation:
+                    return message
+                case Restart(code, reason):
+                    connection.hang_up(code, Ending(Cause.ASKED, reason=reason), reason)
+                case None if connecting and time.monotonic() >= stuck_at and connection.stage is Stage.CONNECTING:
+                    connection.abort()
+                    reason = f"the name lookup took longer than connect_timeout={self._connect_timeout:g} seconds"
+                    return Ended(self._generation, Ending(Cause.UNREACHABLE, reason=reason), Stage.CONNECTING, 0.0)
+                case _:
+                    pass
+        return self._end(connection, self.stop)
+
+    def _end(self, connection: Connection, stop: Stop) -> Ended:
+        """Close `connection` within bounds, however dead the other side is."""
+        ending = Ending(Cause.OWN_CLOSE, reason=stop.reason)
+        connection.hang_up(stop.code, ending, stop.reason)
+        if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if connection.stage > Stage.CONNECTING else ABANDON_AFTER):
+            connection.abort()
+            connection.join(ABANDON_AFTER)
+        return Ended(self._generation, ending, connection.stage, 0.0)
+
+

@@ -1,0 +1,187 @@
+"""What follows when a connection ends: which connection comes next, and when.
+
+Pure: no socket, no thread, no clock. `Recovery` is told how each connection ended and answers with the next
+    `Attempt`, or
+with `GiveUp`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so that every delay is
+tested without waiting.
+
+Rests on "Disconnecting", "Resuming" and "Sharding" of the official Gateway documentation and on its close code table.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import ConnectFailed, GatewayError
+from .opcodes import Remedy, fatal_error, remedy_for
+from .session import Session
+
+__all__ = ["Attempt", "Cause", "Ending", "GiveUp", "Recovery", "Stage"]
+
+#: seconds a connection must have lived after READY or RESUMED before earlier failures are forgotten
+STABLE_AFTER = 60.0
+#: seconds between two attempts, at the most
+MAX_DELAY = 60.0
+#: seconds between two IDENTIFYs that brought no READY, at the most: 1000 in 24 hours reset the bot's token
+MAX_IDENTIFY_DELAY = 600.0
+#: RESUMEs in a row that were written and brought no RESUMED, after which the session is dropped
+MAX_FAILED_RESUMES = 5
+
+
+class Cause(enum.Enum):
+    """Why a connection ended."""
+
+    CLOSED = "the server closed the connection"
+    LOST = "the connection was lost"
+    BROKEN = "the server broke a rule"
+    RECONNECT = "the server asked for a reconnect"
+    INVALID_SESSION = "the session is not valid"
+    UNREACHABLE = "no connection could be made"
+    ASKED = "close(reconnect=True) was called"
+    OWN_CLOSE = "close() was called"
+    SLEPT = "the machine slept"
+
+
+class Stage(enum.IntEnum):
+    """How far a connection had come."""
+
+    CONNECTING = 0  # no websocket yet
+    CONNECTED = 1  # the websocket is open, HELLO has not come
+    GREETED = 2  # HELLO came; IDENTIFY or RESUME was written
+    LIVE = 3  # READY or RESUMED came
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one connection ended.
+
+    Attributes:
+        cause: why.
+        code: the close code of the server's close frame, or None when none came.
+        reason: words for the log and for the `close` event.
+        resumable: with `Cause.INVALID_SESSION`, the ``d`` of the payload.
+        error: the exception behind it, where there is one.
+    """
+
+    cause: Cause
+    code: int | None = None
+    reason: str = ""
+    resumable: bool = True
+    error: GatewayError | None = None
+
+    def __str__(self) -> str:
+        said = ": ".join(str(part) for part in (self.code, self.reason) if part)
+        return f"{self.cause.value} ({said})" if said else self.cause.value
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The next connection to make.
+
+    Attributes:
+        resume: RESUME the session rather than IDENTIFY.
+        at_resume_url: connect to the session's own URL rather than to the base URL.
+        delay: seconds to wait first.
+    """
+
+    resume: bool
+    at_resume_url: bool
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No connection follows: reconnecting cannot help.
+
+    Attributes:
+        error: what to raise to the user.
+    """
+
+    error: GatewayError
+
+
+class Recovery:
+    """Decides what follows each ending; one per client, across its connections.
+
+    Args:
+        session: the session to resume; dropped here, and only here, when it cannot go on.
+        random: returns a float in [0, 1).
+    """
+
+    def __init__(self, session: Session, random: Callable[[], float]) -> None:
+        self._session = session
+        self._random = random
+        self._failures = 0  # attempts since the last stable connection
+        self._failed_identifies = 0  # in a row
+        self._failed_resumes = 0  # in a row
+        self._avoid_resume_url = False
+        self._ever_connected = False
+
+    def first(self) -> Attempt:
+        """The attempt that `connect` begins with; a session kept by an earlier close is resumed."""
+        return self._attempt(0.0)
+
+    def connected(self) -> None:
+        """A websocket was opened: from now on a refusal is a passing one, and is retried."""
+        self._ever_connected = True
+
+    def after(self, ending: Ending, attempt: Attempt, stage: Stage, lived: float = 0.0) -> Attempt | GiveUp:
+        """What follows `ending`.
+
+        Args:
+            attempt: the attempt that made the connection that ended.
+            stage: how far it had come.
+            lived: seconds it lived after READY or RESUMED.
+        """
+        error = ending.error
+        if isinstance(error, ConnectFailed) and error.permanent and not self._ever_connected:
+            return GiveUp(error)
+        if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
+            return GiveUp(fatal_error(ending.code, ending.reason))
+
+        self._count(attempt, stage, lived)
+        self._avoid_resume_url = stage is Stage.CONNECTING and attempt.at_resume_url
+        if self._session_is_over(ending):
+            self._session.clear()
+        return self._attempt(self._delay(ending))
+
+    def _count(self, attempt: Attempt, stage: Stage, lived: float) -> None:
+        if stage is Stage.LIVE:
+            self._failed_identifies = self._failed_resumes = 0
+            if lived >= STABLE_AFTER:
+                self._failures = 0
+        elif stage is Stage.GREETED and attempt.resume:
+            self._failed_resumes += 1
+        elif stage is not Stage.CONNECTING and not attempt.resume:
+            self._failed_identifies += 1
+
+    def _session_is_over(self, ending: Ending) -> bool:
+        if ending.cause is Cause.INVALID_SESSION and not ending.resumable:
+            return True
+        return remedy_for(ending.code) is Remedy.NEW_SESSION or self._failed_resumes >= MAX_FAILED_RESUMES
+
+    def _attempt(self, delay: float) -> Attempt:
+        resume = self._session.resumable
+        if not resume:
+            self._failed_resumes = 0
+        at_resume_url = resume and self._session.resume_url is not None and not self._avoid_resume_url
+        return Attempt(resume, at_resume_url, delay)
+
+    def _delay(self, ending: Ending) -> float:
+        failures, self._failures = self._failures, self._failures + 1
+        if ending.cause in (Cause.ASKED, Cause.SLEPT):
+            self._failures = failures
+            return 0.0
+        if failures == 0:
+            delay = self._random()
+        else:
+            # The exponent is bounded: after a month of retries 2 ** n would no longer fit a float.
+            delay = (0.5 + 0.5 * self._random()) * min(MAX_DELAY, 2.0 ** min(failures - 1, 16))
+        if ending.cause is Cause.INVALID_SESSION and not ending.resumable:
+            delay = max(delay, 1.0 + 4.0 * self._random())
+        if self._failed_identifies and not self._session.resumable:
+            jitter = self._random() * min(MAX_IDENTIFY_DELAY, 2.0 ** min(self._failed_identifies, 16))
+            delay = max(delay, jitter)
+        return delay

@@ -1,0 +1,96 @@
+"""A warning, with the stack, for each handler that takes too long.
+
+Nothing ticks while nothing is handled: the check is armed when the dispatcher gets to work, looks again when a
+handler could have become late, and goes to rest when it finds the dispatcher idle.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from .logs import ShardLog
+from .timers import Timers
+
+__all__ = ["SlowHandlers"]
+
+#: the event being handled and since when (monotonic), or None
+Work = tuple[str, float] | None
+
+
+class SlowHandlers:
+    """Watches one dispatcher.
+
+    Args:
+        after: seconds after which a handler is slow.
+        work: what the dispatcher is at.
+        thread: the dispatcher's thread.
+    """
+
+    def __init__(
+        self,
+        after: float,
+        timers: Timers,
+        work: Callable[[], Work],
+        thread: threading.Thread,
+        log: ShardLog,
+    ) -> None:
+        self._after = after
+        self._timers = timers
+        self._work = work
+        self._thread = thread
+        self._log = log
+        self._armed = False
+        self._warned: Work = None
+        self._lock = threading.Lock()  # guards the two fields above
+
+    def arm(self) -> None:
+        """The dispatcher is at work; cheap when the check is armed already."""
+        if self._armed:
+            return
+        with self._lock:
+            if self._armed:
+                return
+            self._armed = True
+        self._timers.call_at(time.monotonic() + self._after, self._check)
+
+    def _check(self) -> None:
+        with self._lock:
+            work = self._work()
+            if work is None:
+                # Under the lock, so that an `arm` right after it finds the check disarmed.
+                self._armed = False
+        # The dispatcher says what it is at before it arms: if it does so in between, one of the two sees the other.
+        if work is None:
+            if self._work() is not None:
+                self.arm()
+            return
+        name, since = work
+        now = time.monotonic()
+        if now - since >= self._after:
+            seconds = f"{now - since:.1f} seconds"
+            self.warn(work, f"the handler of {name} has been running for {seconds}; events wait behind it")
+            since = now
+        self._timers.call_at(since + self._after, self._check)
+
+    def backlog_is_full(self, limit: int) -> None:
+        """The reader has stopped reading."""
+        work = self._work()
+        self.warn(
+            work,
+            f"{limit} events wait (backlog={limit}), so reading pauses; heartbeats go on. "
+            f"The handler of {work[0] if work else 'nothing'} is being run",
+        )
+
+    def warn(self, work: Work, words: str) -> None:
+        """Say it, once for each piece of work."""
+        with self._lock:
+            if work is not None and work is self._warned:
+                return
+            self._warned = work
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        stack = "".join(traceback.format_stack(frame)) if frame else ""
+        self._log.warning("%s\n%s", words, stack)

@@ -1,0 +1,204 @@
+"""One websocket connection: opened once, read by one thread, written by any.
+
+websocket-client shakes hands and builds the frames that go out. The read side and the control frames are ours: its own
+`close` reads beside the reader, and its answer to a close frame can lose the code.
+
+Rests on RFC 6455; pings are answered, a close is answered with its own code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import websocket
+
+from . import frames
+from ._version import __version__
+from .dial import dial
+from .errors import ConnectFailed, ConnectionLost, GatewayError, UpgradeRefused
+from .frames import FrameReader, Message
+from .interrupt import DeadlinePassed, Interrupt
+from .proxy import Proxy, proxy_from_environment, tunnel
+from .transport import Transport
+from .urls import GatewayURL
+
+__all__ = ["ClosedByServer", "Network", "WebSocket"]
+
+_USER_AGENT = f"User-Agent: DiscordBot (vox_gateway, {__version__})"
+#: bytes of an upgrade's answer beyond which it is no answer
+MAX_HANDSHAKE = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How connections are opened.
+
+    Attributes:
+        proxy: the proxy to use; None looks at the environment.
+        ssl_context: verifies the server; shared by all connections.
+        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together.
+        max_message_size: bytes that one message may hold.
+    """
+
+    proxy: Proxy | None
+    ssl_context: ssl.SSLContext
+    connect_timeout: float
+    max_message_size: int
+
+
+class ClosedByServer(Exception):
+    """The server sent a close frame; internal to the reader."""
+
+    def __init__(self, code: int | None, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class WebSocket:
+    """An open websocket. Made by `open`; the thread that opened it reads and disposes of it."""
+
+    def __init__(self, transport: Transport, max_message_size: int) -> None:
+        self._transport = transport
+        self._frames = FrameReader(max_message_size)
+
+    @classmethod
+    def open(
+        cls, url: GatewayURL, network: Network, deadline: Callable[[], float | None], interrupt: Interrupt
+    ) -> WebSocket:
+        """Connect to `url`: DNS, TCP, proxy, TLS, upgrade.
+
+        Args:
+            deadline: says when the wait under way ends, then and for the websocket's whole life; see `Transport`.
+            interrupt: ends every wait.
+
+        Raises:
+            ConnectFailed: with the reason in words.
+            Interrupted: `interrupt` was set.
+        """
+        step = f"connecting to {url.host} port {url.port}"
+        try:
+            proxy = network.proxy or proxy_from_environment(url.host, url.secure)
+            first_hop = (proxy.host, proxy.port) if proxy else (url.host, url.port)
+            transport = Transport(dial(*first_hop, deadline, interrupt), interrupt, deadline)
+            try:
+                if proxy:
+                    step = f"the proxy {proxy.host} port {proxy.port}"
+                    tunnel(proxy, transport, url.host, url.port)
+                if url.secure:
+                    step = f"TLS with {url.host}"
+                    transport.start_tls(network.ssl_context, url.host)
+                step = f"the websocket upgrade with {url.host}"
+                _upgrade(url, transport)
+            except BaseException:
+                transport.close()
+                raise
+        except DeadlinePassed:
+            seconds = f"{network.connect_timeout:g} seconds"
+            raise ConnectFailed(f"{step} took longer than connect_timeout={seconds}") from None
+        return cls(transport, network.max_message_size)
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes read from the socket so far, as they were on the wire."""
+        return self._transport.bytes_in
+
+    def receive(self) -> Iterator[Message]:
+        """Wait for the next read, then yield the text and binary messages that it completes.
+
+        Raises:
+            ClosedByServer: a close frame came; it has been answered.
+            ConnectionLost: the stream ended, or broke, without one.
+            ProtocolViolation: the server broke RFC 6455.
+            DeadlinePassed: nothing came in time.
+            Interrupted: the connection was aborted.
+        """
+        data = self._transport.read()
+        if not data:
+            raise ConnectionLost("the server ended the connection without a close frame")
+        for opcode, payload in self._frames.feed(data):
+            if opcode <= frames.BINARY:
+                yield opcode, payload
+            elif opcode == frames.PING:
+                with contextlib.suppress(ConnectionLost):  # the next read says so, with what still came before it
+                    self._send(frames.PONG, payload)
+            elif opcode == frames.CLOSE:
+                code, reason = frames.parse_close(payload)
+                with contextlib.suppress(ConnectionLost):  # gone already, and the code is what counts
+                    self._send(frames.CLOSE, payload[:2])
+                raise ClosedByServer(code, reason)
+
+    def drain(self) -> None:
+        """Read and forget until the stream ends, once nothing that comes is wanted; raises as `receive` does.
+
+        A socket closed with unread bytes in it is reset, and a reset can overtake our close frame.
+        """
+        while self._transport.read():
+            pass
+
+    def send(self, data: bytes, text: bool) -> None:
+        """Send one message. Never blocks.
+
+        Raises:
+            ConnectionLost: the connection is over; nothing was sent.
+        """
+        self._send(frames.TEXT if text else frames.BINARY, data)
+
+    def send_close(self, code: int, reason: str = "") -> None:
+        """Send a close frame, as far as that can be done at once."""
+        with contextlib.suppress(ConnectionLost):  # what is over needs no closing
+            self._send(frames.CLOSE, code.to_bytes(2, "big") + reason.encode())
+
+    def abort(self) -> None:
+        """Cut the connection off now; `receive` ends. Any thread may call it, at any time."""
+        self._transport.abort()
+
+    def dispose(self) -> None:
+        """Give back the socket; for the thread that reads, when it reads no more."""
+        self._transport.close()
+
+    def _send(self, opcode: int, payload: bytes) -> None:
+        self._transport.send(websocket.ABNF.create_frame(payload, opcode).format())
+
+
+def _upgrade(url: GatewayURL, transport: Transport) -> None:
+    """Shake hands over `transport`; raises ConnectFailed."""
+    handshake = websocket.WebSocket(enable_multithread=False)
+    try:
+        handshake.connect(
+            str(url), socket=_Bounded(transport), header=[_USER_AGENT], redirect_limit=0, suppress_origin=True
+        )
+    except websocket.WebSocketBadStatusException as error:
+        advice = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
+        raise UpgradeRefused(
+            f"{url.host} refused the websocket upgrade with HTTP {error.status_code}"
+            f"{advice.get(error.status_code, '')}",
+            error.status_code,
+        ) from None
+    except GatewayError as error:
+        raise ConnectFailed(f"{url.host} did not finish the websocket upgrade: {error}") from error
+    except (websocket.WebSocketException, OSError, ValueError) as error:
+        raise ConnectFailed(f"{url.host} did not answer as a websocket server: {error}") from error
+
+
+class _Bounded:
+    """The transport, to websocket-client's handshake: no answer may go on for ever."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._left = MAX_HANDSHAKE
+        self.send = transport.send
+        self.settimeout = transport.settimeout
+        self.gettimeout = transport.gettimeout
+
+    def recv(self, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise ConnectFailed(f"an answer of more than {MAX_HANDSHAKE} bytes")
+        return self._transport.recv(size)
+
+    def close(self) -> None:
+        """Nothing: the transport's owner closes it."""
