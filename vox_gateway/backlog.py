@@ -15,6 +15,9 @@ from .session import Session
 
 __all__ = ["Backlog", "Signal"]
 
+#: seconds that the reader may wait for room before somebody should know why
+STUCK_AFTER = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -35,12 +38,13 @@ class Backlog:
 
     Args:
         limit: events that may wait.
-        on_full: called, by the reader, each time it has to wait.
+        on_stuck: called, by the reader, when it has waited for room for `STUCK_AFTER` seconds; a shorter wait is but
+            the ebb and flow of a busy bot.
     """
 
-    def __init__(self, limit: int, on_full: Callable[[], None]) -> None:
+    def __init__(self, limit: int, on_stuck: Callable[[], None]) -> None:
         self.limit = limit
-        self._on_full = on_full
+        self._on_stuck = on_stuck
         self._batches: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
         self._arrived = 0  # counted by the reader only
         self._taken = 0  # counted by the dispatcher only, as is the next
@@ -60,7 +64,6 @@ class Backlog:
         while batch:
             room = self.limit - self.waiting
             if room <= 0 and patient() and not self._dropping:
-                self._on_full()
                 self._wait_for_room(patient)
                 continue
             piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
@@ -68,10 +71,17 @@ class Backlog:
             self._batches.put(piece)
 
     def _wait_for_room(self, patient: Callable[[], bool]) -> None:
+        def over() -> bool:
+            return self.waiting < self.limit or self._dropping or not patient()
+
+        self._putter_waits = True
         with self._room:
-            self._putter_waits = True
-            self._room.wait_for(lambda: self.waiting < self.limit or self._dropping or not patient())
-            self._putter_waits = False
+            in_time = self._room.wait_for(over, STUCK_AFTER)
+        if not in_time:
+            self._on_stuck()
+            with self._room:
+                self._room.wait_for(over)
+        self._putter_waits = False
 
     def nudge(self) -> None:
         """Make a `put` that waits ask `patient` again."""

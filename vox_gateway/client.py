@@ -413,8 +413,8 @@ class Client(Emitter):
         engine.presence.update(data)
 
     def _warn_of_missing_intents(self) -> None:
-        for event in sorted(name for name in self.event_names() if isinstance(name, str)):
-            if self.listeners(event) and (words := unreachable(event, self._options.intents)):
+        for event in self.heard_events():
+            if words := unreachable(event, self._options.intents):
                 self._log.warning("%s", words)
 
 

@@ -55,7 +55,7 @@ class Dispatcher:
         on_end: Callable[[], None],
         log: ShardLog,
     ) -> None:
-        self.backlog = Backlog(backlog_limit, lambda: self._slow.backlog_is_full(backlog_limit))
+        self.backlog = Backlog(backlog_limit, lambda: self._slow.backlog_is_stuck(backlog_limit))
         self._emitter = emitter
         self._on_end = on_end
         self._work: Work = None

@@ -50,6 +50,11 @@ class Emitter(EventEmitter):
                 self._handler_failed(handler, event, error)
         return handled
 
+    def heard_events(self) -> list[str]:
+        """The events that have a handler, in order."""
+        with self._lock:
+            return sorted(event for event, handlers in self._events.items() if handlers and isinstance(event, str))
+
     def _handler_failed(self, handler: Callable[..., Any], event: str, error: BaseException) -> None:
         self._handler_log.error("the handler %s of %s raised %r", _name(handler), event, error, exc_info=error)
         if event != "error":  # a failing handler of error is logged, or it would be called again for ever

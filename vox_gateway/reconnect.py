@@ -96,8 +96,10 @@ class ReconnectLoop:
         error: GatewayError | None = None
         try:
             error = self._loop()
-        finally:
-            self._on_end(error)
+        except Exception as mistake:  # ours; it must not end the client in silence
+            self._log.exception("the reconnect loop failed")
+            error = GatewayError(f"the reconnect loop failed: {mistake!r}")
+        self._on_end(error)
 
     def _loop(self) -> GatewayError | None:
         attempt = self._recovery.first()
@@ -163,8 +165,11 @@ class ReconnectLoop:
     def _live_through(self, attempt: Attempt) -> Ended:
         """Make a connection and wait for its end."""
         self._generation += 1
-        connection = self._connect(attempt, self._generation)
-        connection.start()
+        try:
+            connection = self._connect(attempt, self._generation)
+            connection.start()
+        except (OSError, RuntimeError) as error:  # no descriptor or no thread to be had: that passes
+            return Ended(self._generation, Ending(Cause.UNREACHABLE, reason=str(error)), Stage.CONNECTING, 0.0)
         stuck_at = time.monotonic() + self._connect_timeout + LOOKUP_GRACE
         while self.stop is None:
             connecting = connection.stage is Stage.CONNECTING

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
+from . import emitter
 from .logs import ShardLog
 from .timers import Timers
 
@@ -43,9 +44,9 @@ class SlowHandlers:
         self._work = work
         self._thread = thread
         self._log = log
+        self._warned: Work = None  # used on the timers' thread only
         self._armed = False
-        self._warned: Work = None
-        self._lock = threading.Lock()  # guards the two fields above
+        self._lock = threading.Lock()  # guards the field above
 
     def arm(self) -> None:
         """The dispatcher is at work; cheap when the check is armed already."""
@@ -71,26 +72,25 @@ class SlowHandlers:
         name, since = work
         now = time.monotonic()
         if now - since >= self._after:
-            seconds = f"{now - since:.1f} seconds"
-            self.warn(work, f"the handler of {name} has been running for {seconds}; events wait behind it")
+            if work is not self._warned:
+                self._warned = work
+                seconds = f"{now - since:.1f} seconds"
+                self._warn(f"the handler of {name} has been running for {seconds}; events wait behind it")
             since = now
         self._timers.call_at(since + self._after, self._check)
 
-    def backlog_is_full(self, limit: int) -> None:
-        """The reader has stopped reading."""
-        work = self._work()
-        self.warn(
-            work,
-            f"{limit} events wait (backlog={limit}), so reading pauses; heartbeats go on. "
-            f"The handler of {work[0] if work else 'nothing'} is being run",
-        )
+    def backlog_is_stuck(self, limit: int) -> None:
+        """The reader has stopped reading, and waits for a handler to return."""
+        if work := self._work():
+            self._warn(
+                f"{limit} events wait (backlog={limit}) behind the handler of {work[0]}, so reading pauses; "
+                "heartbeats go on"
+            )
 
-    def warn(self, work: Work, words: str) -> None:
-        """Say it, once for each piece of work."""
-        with self._lock:
-            if work is not None and work is self._warned:
-                return
-            self._warned = work
+    def _warn(self, words: str) -> None:
         frame = sys._current_frames().get(self._thread.ident or 0)
-        stack = "".join(traceback.format_stack(frame)) if frame else ""
-        self._log.warning("%s\n%s", words, stack)
+        stack = traceback.extract_stack(frame) if frame else []
+        # From the handler on: the way to it is ours, and of no use to its author.
+        ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]
+        lines = traceback.format_list(stack[ours[-1] + 1 :] if ours else stack)
+        self._log.warning("%s. It is here:\n%s", words, "".join(lines).rstrip())
