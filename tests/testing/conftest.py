@@ -1,0 +1,77 @@
+"""Fixtures for the tests of the local gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from foreign_client import TIMEOUT, Client, OneThreadWebsocket, OpenClient, Websocket
+from websockets.sync.client import connect
+
+from vox_gateway.testing import LocalGateway
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays() -> Iterator[None]:
+    """A test that leaves a thread behind fails."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(TIMEOUT)
+        assert not thread.is_alive(), f"{thread.name} is still running"
+
+
+@pytest.fixture
+def open_client() -> Iterator[OpenClient]:
+    """Connects foreign clients, and takes their HELLO; whatever is open at the end is closed."""
+    with contextlib.ExitStack() as stack:
+
+        def open_one(
+            gateway: LocalGateway,
+            query: str = "v=10&encoding=json",
+            hello: bool = True,
+            ssl_context: ssl.SSLContext | None = None,
+        ) -> Client:
+            url = f"{gateway.url}/?{query}"
+            websocket: Websocket
+            if ssl_context is not None:
+                websocket = stack.enter_context(contextlib.closing(OneThreadWebsocket(url, ssl_context)))
+            else:
+                websocket = stack.enter_context(connect(
+                    url,
+                    compression=None,
+                    open_timeout=TIMEOUT,
+                    close_timeout=0.2,
+                    max_size=None,
+                    ping_interval=None,
+                ))
+            client = Client(websocket)
+            if hello:
+                assert client.recv()["op"] == 10
+            return client
+
+        yield open_one
+
+
+@pytest.fixture
+def gateway() -> Iterator[LocalGateway]:
+    """A gateway with Discord's own figures, but for the wait between two IDENTIFYs."""
+    with LocalGateway(identify_interval=0.0) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def raw_socket() -> Iterator[Callable[[LocalGateway], socket.socket]]:
+    """Plain TCP connections to a gateway."""
+    with contextlib.ExitStack() as stack:
+
+        def open_one(gateway: LocalGateway) -> socket.socket:
+            address = urlsplit(gateway.url)
+            return stack.enter_context(socket.create_connection((address.hostname or "", address.port or 80), TIMEOUT))
+
+        yield open_one

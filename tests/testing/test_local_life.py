@@ -1,0 +1,287 @@
+"""Starting, closing, TLS, HTTP, and heavy loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trustme
+from foreign_client import OpenClient
+
+import vox_gateway.testing
+from vox_gateway.testing import LocalGateway
+
+
+def get(url: str, token: str | None = "secret") -> tuple[int, Any]:
+    headers = {} if token is None else {"Authorization": f"Bot {token}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.mark.parametrize("prefix", ["", "/api", "/api/v9", "/api/v10"])
+def test_get_gateway_tells_the_url_to_anyone(gateway: LocalGateway, prefix: str) -> None:
+    assert get(f"{gateway.http_url}{prefix}/gateway", token=None) == (200, {"url": gateway.url})
+
+
+def test_get_gateway_bot_tells_the_session_start_limit(open_client: OpenClient) -> None:
+    with LocalGateway(token="secret", shards=4, max_concurrency=2, session_starts=1000,
+                      session_starts_remaining=990) as gateway:
+        open_client(gateway).login()
+        status, answer = get(f"{gateway.http_url}/gateway/bot")
+    assert status == 200
+    assert answer == {
+        "url": gateway.url,
+        "shards": 4,
+        "session_start_limit": {
+            "total": 1000, "remaining": 989, "reset_after": 86_400_000, "max_concurrency": 2,
+        },
+    }
+
+
+@pytest.mark.parametrize("route", ["/gateway/bot", "/users/@me", "/oauth2/applications/@me"])
+@pytest.mark.parametrize(("token", "status"), [("secret", 200), ("wrong", 401), (None, 401)])
+def test_the_bots_own_routes_need_its_token(route: str, token: str | None, status: int) -> None:
+    with LocalGateway(token="secret") as gateway:
+        assert get(f"{gateway.http_url}/api/v10{route}", token)[0] == status
+        assert [(request.path, request.status) for request in gateway.requests] == [(f"/api/v10{route}", status)]
+
+
+def test_any_other_route_is_not_found(gateway: LocalGateway) -> None:
+    assert get(f"{gateway.http_url}/api/v10/guilds/1") == (404, {"message": "404: Not Found", "code": 0})
+    assert gateway.connections == ()
+
+
+def test_what_is_not_http_is_cut(
+    gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]
+) -> None:
+    sock = raw_socket(gateway)
+    sock.sendall(b"\x16\x03\x01\x02\x00 not http\r\n\r\n")
+    assert sock.recv(1) == b""
+
+
+@pytest.fixture
+def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's and a client's context that trust each other."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+def test_tls_carries_everything_both_ways(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], open_client: OpenClient
+) -> None:
+    server, trusting = tls
+    with LocalGateway(ssl_context=server, rate_limit=10_000, identify_interval=0) as gateway:
+        assert gateway.url.startswith("wss://127.0.0.1:")
+        assert gateway.http_url.startswith("https://127.0.0.1:")
+        client = open_client(gateway, ssl_context=trusting)
+        client.login()
+        for index in range(500):
+            gateway.dispatch("USER_UPDATE", {"index": index, "padding": "x" * 3000})
+            client.send(1, index)
+        indexes: list[int] = []
+        acks = 0
+        while len(indexes) < 500 or acks < 500:
+            payload = client.recv()
+            if payload["op"] == 11:
+                acks += 1
+            else:
+                indexes.append(payload["d"]["index"])
+        assert indexes == list(range(500))
+        assert [entry.data for entry in gateway.received if entry.op == 1] == list(range(500))
+
+
+@pytest.mark.parametrize("how", ["reset", "eof", "close"])
+def test_tls_can_be_cut(tls: tuple[ssl.SSLContext, ssl.SSLContext], open_client: OpenClient, how: str) -> None:
+    server, trusting = tls
+    with LocalGateway(ssl_context=server, identify_interval=0) as gateway:
+        client = open_client(gateway, ssl_context=trusting)
+        client.login()
+        gateway.drop(how)
+        assert client.closed()[0] == (4000 if how == "close" else None)
+        again = open_client(gateway, ssl_context=trusting)
+        again.resume(client)
+        assert again.recv()["t"] == "RESUMED"
+
+
+def test_a_tls_handshake_that_fails_hurts_nobody_else(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+    open_client: OpenClient,
+    raw_socket: Callable[[LocalGateway], socket.socket],
+) -> None:
+    server, trusting = tls
+    with LocalGateway(ssl_context=server) as gateway:
+        sock = raw_socket(gateway)
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        open_client(gateway, ssl_context=trusting)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            open_client(gateway, ssl_context=ssl.create_default_context())
+        open_client(gateway, ssl_context=trusting)
+
+
+def test_closing_leaves_no_thread_and_no_descriptor(open_client: OpenClient) -> None:
+    threads = threading.active_count()
+    descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    gateway = LocalGateway(identify_interval=0).start()
+    clients = [open_client(gateway) for _ in range(20)]
+    for client in clients[:10]:
+        client.login()
+    gateway.stop_reading()
+    gateway.silence()
+    began = time.monotonic()
+    gateway.close()
+    gateway.close()
+    assert time.monotonic() - began < 1
+    for client in clients:
+        client.closed()
+        client.close()
+    if descriptors:
+        assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() == threads
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", gateway.port), 1)
+
+
+def test_a_gateway_that_never_started_can_be_closed() -> None:
+    LocalGateway().close()
+
+
+def test_a_gateway_starts_once() -> None:
+    with LocalGateway() as gateway, pytest.raises(RuntimeError, match="make a new LocalGateway"):
+        gateway.start()
+
+
+def test_a_taken_port_is_an_error(gateway: LocalGateway) -> None:
+    with pytest.raises(OSError, match="in use"):
+        LocalGateway(port=gateway.port).start()
+
+
+def test_a_closed_gateway_says_that_it_is_not_running() -> None:
+    gateway = LocalGateway().start()
+    gateway.close()
+    with pytest.raises(RuntimeError, match="not running"):
+        gateway.accept_again()
+
+
+def test_a_fault_of_the_gateway_itself_fails_the_test(gateway: LocalGateway) -> None:
+    with LocalGateway() as broken:
+        broken._hub.reactor.failures.append(ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            broken.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("heartbeat_interval", 0),
+    ("heartbeat_timeout", -1.0),
+    ("identify_interval", -1),
+    ("shards", 0),
+    ("max_concurrency", 0),
+    ("session_starts", -1),
+    ("rate_limit", 0),
+    ("max_payload", 0),
+    ("port", 70_000),
+])
+def test_an_argument_that_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        LocalGateway(**{name: value})
+
+
+def test_its_repr_tells_its_state(gateway: LocalGateway) -> None:
+    assert repr(LocalGateway()) == "<LocalGateway not started on 127.0.0.1:0, 0 sessions>"
+    assert repr(gateway) == f"<LocalGateway listening on 127.0.0.1:{gateway.port}, 0 sessions>"
+
+
+@pytest.mark.parametrize("query", ["v=10&encoding=json", "v=10&encoding=json&compress=zlib-stream"])
+def test_an_event_of_20_megabytes_arrives(gateway: LocalGateway, open_client: OpenClient, query: str) -> None:
+    client = open_client(gateway, query)
+    client.login()
+    text = "ab🦆" * (20_000_000 // 6)
+    gateway.dispatch("USER_UPDATE", {"text": text})
+    assert client.recv(timeout=30)["d"]["text"] == text
+
+
+def test_many_events_arrive_in_order(gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(gateway)
+    client.login()
+    count = 20_000
+    event = {"content": "x" * 700, "guild_id": "1200000000004194304"}
+    began = time.monotonic()
+    for _ in range(count):
+        gateway.dispatch("MESSAGE_CREATE", event)
+    assert time.monotonic() - began < 20
+    for seq in range(4, count + 4):
+        assert client.recv()["s"] == seq
+
+
+def test_a_client_that_does_not_read_does_not_hold_up_the_others(
+    gateway: LocalGateway, open_client: OpenClient, raw_socket: Callable[[LocalGateway], socket.socket]
+) -> None:
+    lazy = raw_socket(gateway)
+    lazy.sendall(
+        b"GET /?v=10 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    identify = json.dumps({"op": 2, "d": {
+        "token": "x", "intents": 0, "properties": {"os": "x", "browser": "x", "device": "x"},
+    }}).encode()
+    mask = b"\0\0\0\0"
+    lazy.sendall(b"\x82\xfe" + len(identify).to_bytes(2, "big") + mask + identify)
+    gateway.wait_connected()
+    busy = open_client(gateway)
+    busy.login()
+    for index in range(200):
+        assert gateway.dispatch("USER_UPDATE", {"index": index, "padding": "x" * 100_000}) == 2
+        assert busy.recv()["d"]["index"] == index
+    assert gateway.drop("reset") == 2
+
+
+def test_two_hundred_connections_are_served_by_one_thread(
+    gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]
+) -> None:
+    before = threading.active_count()
+    for _ in range(200):
+        raw_socket(gateway).sendall(
+            b"GET /?v=10 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+    gateway.wait_connection(200)
+    assert threading.active_count() == before
+
+
+def test_without_websockets_the_import_says_what_to_install() -> None:
+    code = "import sys; sys.modules['websockets'] = None; import vox_gateway.testing"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert 'pip install "vox-gateway[testing]"' in result.stderr
+
+
+def test_nothing_of_the_client_is_used() -> None:
+    """The gateway and the client may not share a mistake."""
+    import ast
+    from pathlib import Path
+
+    folder = Path(vox_gateway.testing.__file__).parent
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level < 2, path
+                assert node.level or not (node.module or "").startswith("vox_gateway"), path
+            elif isinstance(node, ast.Import):
+                assert not any(name.name.startswith("vox_gateway") for name in node.names), path

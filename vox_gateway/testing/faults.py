@@ -1,0 +1,240 @@
+"""Faults on demand: what shall go wrong, and how often.
+
+A fault is armed here and taken by the connection that it hits. Nothing is sent from this module.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .opcodes import Op, opcode_number
+
+CUT_POINTS = ("upgraded", "hello", "identify", "ready", "resume", "replay", "event")
+CUT_STYLES = ("reset", "eof", "close", "silent")
+
+
+@dataclass
+class _Armed:
+    """A fault that waits for its occasion; ``times`` is `None` for always."""
+
+    times: int | None
+
+
+@dataclass
+class RefusedUpgrade(_Armed):
+    status: int
+    retry_after: float | None
+
+
+@dataclass
+class IgnoredConnection(_Armed):
+    pass
+
+
+@dataclass
+class IgnoredUpgrade(_Armed):
+    pass
+
+
+@dataclass
+class NoHello(_Armed):
+    pass
+
+
+@dataclass
+class ReconnectBeforeHello(_Armed):
+    pass
+
+
+@dataclass
+class NoAck(_Armed):
+    pass
+
+
+@dataclass
+class LateReady(_Armed):
+    seconds: float
+
+
+@dataclass
+class InvalidSession(_Armed):
+    op: int
+    resumable: bool
+
+
+@dataclass
+class Cut(_Armed):
+    at: str
+    how: str
+    code: int
+    reason: str
+    after: int
+
+
+Fault = TypeVar("Fault", bound=_Armed)
+
+
+def check_style(how: str) -> str:
+    """Refuse a way to end a connection that does not exist."""
+    if how not in CUT_STYLES:
+        raise ValueError(f"how: {how!r} is not one of {', '.join(CUT_STYLES)}")
+    return how
+
+
+class Faults:
+    """What shall go wrong. ``times`` says how often; `None` means until `clear`.
+
+    Each fault hits connections from now on; to hurt a connection that lives, see `LocalGateway.drop`,
+    `LocalGateway.silence`, `LocalGateway.withhold_acks`, `LocalGateway.stop_reading` and
+    `LocalGateway.send_garbage`. The three ways to split (`split_writes`, `fragment`, `split_messages`) also
+    work on living connections, from the next payload on.
+    """
+
+    def __init__(self, lock: threading.Condition) -> None:
+        self._lock = lock
+        self._armed: list[_Armed] = []
+        self.write_size: int | None = None
+        self.fragment_size: int | None = None
+        self.message_size: int | None = None
+
+    def refuse_upgrade(self, status: int = 503, times: int | None = 1, retry_after: float | None = None) -> None:
+        """Answer the websocket handshake with an HTTP status such as 503, 429, 401 or 403.
+
+        Args:
+            status: the HTTP status.
+            times: how many handshakes.
+            retry_after: seconds for a ``Retry-After`` header.
+        """
+        self._arm(RefusedUpgrade(times, status, retry_after))
+
+    def ignore_connection(self, times: int | None = 1) -> None:
+        """Accept the TCP connection, and do nothing with it: not even the TLS handshake is answered."""
+        self._arm(IgnoredConnection(times))
+
+    def ignore_upgrade(self, times: int | None = 1) -> None:
+        """Accept the TCP connection, and never answer the websocket handshake."""
+        self._arm(IgnoredUpgrade(times))
+
+    def no_hello(self, times: int | None = 1) -> None:
+        """Open the websocket, and never send HELLO."""
+        self._arm(NoHello(times))
+
+    def reconnect_before_hello(self, times: int | None = 1) -> None:
+        """Send op 7 in place of HELLO. Documentation: Gateway Events, "Reconnect"."""
+        self._arm(ReconnectBeforeHello(times))
+
+    def no_ack(self, times: int | None = 1) -> None:
+        """Leave every heartbeat of a new connection unanswered, while all else goes on."""
+        self._arm(NoAck(times))
+
+    def delay_ready(self, seconds: float, times: int | None = 1) -> None:
+        """Let some seconds pass between IDENTIFY and READY, or between RESUME and the replay."""
+        self._arm(LateReady(times, seconds))
+
+    def invalid_session(self, op: int | str = "RESUME", resumable: bool = False, times: int | None = 1) -> None:
+        """Answer IDENTIFY or RESUME with op 9.
+
+        Args:
+            op: ``"IDENTIFY"`` or ``"RESUME"``.
+            resumable: the ``d`` of op 9; when false, RESUME also loses the session.
+            times: how many answers.
+        """
+        number = opcode_number(op)
+        if number not in (Op.IDENTIFY, Op.RESUME):
+            raise ValueError(f"op: {op!r} is neither IDENTIFY nor RESUME")
+        self._arm(InvalidSession(times, number, resumable))
+
+    def cut(
+        self,
+        at: str,
+        how: str = "reset",
+        *,
+        code: int = 4000,
+        reason: str = "",
+        after: int = 1,
+        times: int | None = 1,
+    ) -> None:
+        """End a connection at a chosen point.
+
+        Args:
+            at: ``"upgraded"`` (before HELLO), ``"hello"`` (right after it), ``"identify"`` (in place of READY),
+                ``"ready"`` (right after READY), ``"resume"`` (before the replay), ``"replay"`` (after the
+                replay, in place of RESUMED), or ``"event"`` (right after an event).
+            how: see `LocalGateway.drop`.
+            code: the close code for ``how="close"``.
+            reason: the close reason for ``how="close"``.
+            after: for ``"event"``: after this many events from now on.
+            times: how many connections; for ``"event"`` one.
+        """
+        if at not in CUT_POINTS:
+            raise ValueError(f"at: {at!r} is not one of {', '.join(CUT_POINTS)}")
+        if after < 1:
+            raise ValueError(f"after: {after} is not a count of at least 1")
+        self._arm(Cut(times, at, check_style(how), code, reason, after))
+
+    def split_writes(self, size: int | None = 1) -> None:
+        """Hand TCP at most so many bytes at a time; `None` ends it."""
+        self._set("write_size", size)
+
+    def fragment(self, size: int | None = 16) -> None:
+        """Send each websocket message as fragments of at most so many bytes; `None` ends it."""
+        self._set("fragment_size", size)
+
+    def split_messages(self, size: int | None = 16) -> None:
+        """With zlib-stream, spread each payload over websocket messages of at most so many bytes; `None` ends it.
+
+        Documentation: Gateway, "zlib-stream".
+        """
+        self._set("message_size", size)
+
+    def clear(self) -> None:
+        """Disarm every fault."""
+        with self._lock:
+            self._armed.clear()
+            self.write_size = self.fragment_size = self.message_size = None
+
+    # For the gateway, which holds the lock.
+
+    def take(self, kind: type[Fault]) -> Fault | None:
+        """Use up one fault of this kind."""
+        fault = next((one for one in self._armed if isinstance(one, kind)), None)
+        if fault is not None:
+            self._use_up(fault)
+        return fault
+
+    def take_invalid_session(self, op: int) -> InvalidSession | None:
+        fault = next((one for one in self._armed if isinstance(one, InvalidSession) and one.op == op), None)
+        if fault is not None:
+            self._use_up(fault)
+        return fault
+
+    def take_cut(self, at: str) -> Cut | None:
+        """Use up a cut at this point; one after an event only once enough events have gone by."""
+        for fault in self._armed:
+            if isinstance(fault, Cut) and fault.at == at:
+                fault.after -= 1
+                if fault.after <= 0:
+                    self._use_up(fault)
+                    return fault
+        return None
+
+    def _use_up(self, fault: _Armed) -> None:
+        if fault.times is None:
+            return
+        fault.times -= 1
+        if fault.times <= 0:
+            self._armed.remove(fault)
+
+    def _arm(self, fault: _Armed) -> None:
+        if fault.times is not None and fault.times < 1:
+            raise ValueError(f"times: {fault.times} is not a count of at least 1, nor None for always")
+        with self._lock:
+            self._armed.append(fault)
+
+    def _set(self, name: str, size: int | None) -> None:
+        if size is not None and size < 1:
+            raise ValueError(f"size: {size} is not a number of bytes of at least 1, nor None")
+        with self._lock:
+            setattr(self, name, size)

@@ -1,0 +1,467 @@
+"""LocalGateway: the face of the gateway in the box."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from .conversation import Conversation
+from .faults import Faults, check_style
+from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS
+from .hub import Hub
+from .listener import Listener
+from .opcodes import Close, Op, opcode_number
+from .records import Closed, ConnectionRecord, HttpRequest, Received, SessionView
+from .settings import Settings
+from .world import World, default_bot, default_guilds
+
+CUT_TIMEOUT = 5.0
+
+
+class LocalGateway:
+    """A Discord Gateway on loopback: real sockets, real websockets, the documented behaviour, and faults on demand.
+
+    A context manager; it listens on entry, and leaves no thread and no socket behind on exit. Every method may
+    be called from any thread. Times are in seconds.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on, 0 for any free one.
+        token: the only bot token that is let in, others get 4004; `None` lets every token in.
+        heartbeat_interval: what HELLO tells clients; 0.05 works. Beats count in the rate limit, unless the
+            interval is so short that they alone would use up half of it.
+        heartbeat_timeout: a client that has not beaten for so long is closed with 4000 and may resume; one and a
+            half intervals and a second if `None`.
+        allowed_intents: privileged intents outside it are closed with 4014; `None` allows all.
+        shards: the recommended number of shards.
+        max_concurrency: how many IDENTIFYs there may be in each ``identify_interval``, one for each ``shard_id %
+            max_concurrency``. One too many gets op 9 ``false``.
+        identify_interval: see ``max_concurrency``.
+        session_starts: the session start limit.
+        session_starts_remaining: how many are left; all if `None`. An IDENTIFY when none is left is closed with 4004.
+        session_timeout: a session that is disconnected for longer cannot be resumed.
+        rate_limit: payloads that a connection may send in each ``rate_limit_period``; one more is closed with 4008.
+        rate_limit_period: see ``rate_limit``.
+        max_payload: encoded size in bytes that a payload may have; a larger one is closed with 4002.
+        max_guilds_per_shard: a shard that would have more is closed with 4011.
+        shard_multiple: numbers of shards that are no multiple of it are closed with 4010, as for large bots.
+        member_request_interval: all members of one guild can be had once in so long; sooner gets RATE_LIMITED.
+        replay_limit: events that a session keeps for a RESUME; a RESUME that needs older ones gets op 9 ``false``.
+        guilds: the bot's guilds, from `vox_gateway.testing.guild`, or `dict`s with at least an ``id``; two
+            pleasant ones if `None`.
+        bot: the bot's user, from `vox_gateway.testing.user`.
+        resume_url: what READY tells as ``resume_gateway_url``; a path such as ``"/resume"`` is put after the
+            gateway's own URL, which it is if `None`.
+        ssl_context: a server's context makes it ``wss`` and ``https``.
+
+    Raises:
+        ValueError: an argument that cannot be, with its name.
+
+    Documentation: Gateway; Gateway Events; Opcodes and Status Codes.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        heartbeat_interval: float = 41.25,
+        heartbeat_timeout: float | None = None,
+        allowed_intents: int | None = None,
+        shards: int = 1,
+        max_concurrency: int = 1,
+        identify_interval: float = 5.0,
+        session_starts: int = 1000,
+        session_starts_remaining: int | None = None,
+        session_timeout: float = 180.0,
+        rate_limit: int = 120,
+        rate_limit_period: float = 60.0,
+        max_payload: int = 4096,
+        max_guilds_per_shard: int = 2500,
+        shard_multiple: int = 1,
+        member_request_interval: float = 30.0,
+        replay_limit: int = 100_000,
+        guilds: Iterable[Mapping[str, Any]] | None = None,
+        bot: Mapping[str, Any] | None = None,
+        resume_url: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        settings = Settings(
+            host=host,
+            port=port,
+            token=token,
+            heartbeat_interval=heartbeat_interval,
+            heartbeat_timeout=1.5 * heartbeat_interval + 1 if heartbeat_timeout is None else heartbeat_timeout,
+            allowed_intents=None if allowed_intents is None else int(allowed_intents),
+            shards=shards,
+            max_concurrency=max_concurrency,
+            identify_interval=identify_interval,
+            session_starts=session_starts,
+            session_starts_remaining=session_starts if session_starts_remaining is None else session_starts_remaining,
+            session_timeout=session_timeout,
+            rate_limit=rate_limit,
+            rate_limit_period=rate_limit_period,
+            max_payload=max_payload,
+            max_guilds_per_shard=max_guilds_per_shard,
+            shard_multiple=shard_multiple,
+            member_request_interval=member_request_interval,
+            replay_limit=replay_limit,
+            resume_url=resume_url,
+            ssl_context=ssl_context,
+        )
+        world = World(
+            default_bot() if bot is None else bot,
+            default_guilds() if guilds is None else guilds,
+        )
+        self._hub = Hub(settings, world)
+        self._listener = Listener(self._hub)
+        self._lock = self._hub.reactor.lock
+        self._is_started = False
+        self._is_closed = False
+
+    # Life.
+
+    def start(self) -> LocalGateway:
+        """Listen and serve; returns the gateway itself.
+
+        Raises:
+            OSError: the port is taken.
+            RuntimeError: it was started before.
+        """
+        with self._lock:
+            if self._is_started:
+                raise RuntimeError("this gateway was started before: make a new LocalGateway")
+            self._is_started = True
+            self._hub.reactor.open()
+            try:
+                self._listener.open()
+            except OSError:
+                self._hub.reactor.release()
+                raise
+            self._hub.url = self.url
+            self._hub.reactor.start()
+        return self
+
+    def close(self) -> None:
+        """Cut every connection, free the port, stop the thread. A second call does nothing.
+
+        Raises:
+            Exception: what went wrong inside the gateway while it served, if anything did.
+        """
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._hub.reactor.stop()
+        self._listener.close()
+        self._hub.abandon_connections()
+        self._hub.reactor.release()
+        if self._hub.reactor.failures:
+            raise self._hub.reactor.failures[0]
+
+    def __enter__(self) -> LocalGateway:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        with self._lock:
+            state = "closed" if self._is_closed else "listening" if self._is_started else "not started"
+            return f"<LocalGateway {state} on {self._authority}, {len(self._hub.sessions)} sessions>"
+
+    # Where it is.
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; known once started."""
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        """The websocket URL, such as ``ws://127.0.0.1:40123``."""
+        return f"{'ws' if self._hub.settings.ssl_context is None else 'wss'}://{self._authority}"
+
+    @property
+    def http_url(self) -> str:
+        """The URL of the HTTP routes, such as ``http://127.0.0.1:40123``; ``/api/v10`` may follow."""
+        return f"{'http' if self._hub.settings.ssl_context is None else 'https'}://{self._authority}"
+
+    @property
+    def _authority(self) -> str:
+        host = self._hub.settings.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    # What it has seen.
+
+    @property
+    def received(self) -> tuple[Received, ...]:
+        """Every payload that clients have sent, in order."""
+        return self._hub.log.received
+
+    @property
+    def connections(self) -> tuple[ConnectionRecord, ...]:
+        """Every connection that asked for a websocket, in order."""
+        return self._hub.log.connections
+
+    @property
+    def requests(self) -> tuple[HttpRequest, ...]:
+        """Every plain HTTP request, in order."""
+        return self._hub.log.requests
+
+    @property
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The sessions that are connected or can be resumed, oldest first."""
+        with self._lock:
+            return tuple(session.view() for session in self._hub.sessions.values())
+
+    @property
+    def session_starts_remaining(self) -> int:
+        """What is left of the session start limit."""
+        with self._lock:
+            return self._hub.starts.remaining
+
+    @property
+    def faults(self) -> Faults:
+        """What shall go wrong with connections to come."""
+        return self._hub.faults
+
+    @property
+    def guilds(self) -> tuple[Mapping[str, Any], ...]:
+        """The bot's guilds."""
+        with self._lock:
+            return tuple(self._hub.world.guilds.values())
+
+    # Waiting.
+
+    def expect(
+        self,
+        op: int | str,
+        timeout: float = 5.0,
+        *,
+        shard: int | None = None,
+        where: Callable[[Received], bool] | None = None,
+    ) -> Received:
+        """Wait for the next payload with this opcode, and take it: it is not handed out again.
+
+        Args:
+            op: number or name of the opcode.
+            timeout: seconds to wait.
+            shard: only from a session of this shard id.
+            where: only a payload for which this is true.
+
+        Raises:
+            AssertionError: none came in time; tells what did come.
+            ValueError: no opcode has this name.
+        """
+        return self._hub.log.expect(opcode_number(op), timeout, shard, where)
+
+    def expect_close(
+        self,
+        timeout: float = 5.0,
+        *,
+        shard: int | None = None,
+        by: str | None = None,
+        where: Callable[[Closed], bool] | None = None,
+    ) -> Closed:
+        """Wait for the next connection that ends, and take its record.
+
+        Args:
+            timeout: seconds to wait.
+            shard: only a connection of this shard id.
+            by: only those ended by ``"client"`` or by ``"gateway"``.
+            where: only a record for which this is true.
+
+        Raises:
+            AssertionError: none ended in time.
+        """
+        return self._hub.log.expect_close(timeout, shard, by, where)
+
+    def wait_connection(self, number: int = 1, timeout: float = 5.0) -> ConnectionRecord:
+        """Wait until the n-th connection, counted from 1, has asked for a websocket.
+
+        Raises:
+            AssertionError: it did not come in time.
+        """
+        return self._hub.log.wait_connection(number, timeout)
+
+    def wait_connected(self, count: int = 1, timeout: float = 5.0) -> tuple[SessionView, ...]:
+        """Wait until so many sessions are connected at once: READY or RESUMED is on its way to each.
+
+        Raises:
+            AssertionError: they were not in time.
+        """
+        def connected() -> list[SessionView]:
+            return [session.view() for session in self._hub.sessions.values() if session.connection is not None]
+
+        with self._lock:
+            if not self._lock.wait_for(lambda: len(connected()) >= count, timeout):
+                raise AssertionError(f"{len(connected())} of {count} sessions were connected within {timeout:g} s")
+            return tuple(connected())
+
+    # Sending.
+
+    def dispatch(self, name: str, data: Any, shard: int | None = None) -> int:
+        """Dispatch an event to every session that would get it from Discord.
+
+        The event's ``guild_id`` chooses the shard, without one it is shard 0; the session's intents filter it
+        and, without MESSAGE_CONTENT, empty it. Sessions that are disconnected get it when they resume.
+
+        Args:
+            name: the event's name.
+            data: its ``d``.
+            shard: sends it to this shard id, whatever the ``guild_id``.
+
+        Returns:
+            The number of sessions.
+
+        Documentation: Gateway, "Sharding" and "Gateway Intents".
+        """
+        with self._lock:
+            return self._hub.dispatch(name, data, shard)
+
+    def send(
+        self, op: int | str, d: Any = None, *, s: int | None = None, t: str | None = None, shard: int | None = None
+    ) -> int:
+        """Send any payload, outside the session's sequence and replay; returns the number of connections."""
+        number = opcode_number(op)
+        return self._for_each(shard, lambda one: one.send(number, d, s, t))
+
+    def send_raw(self, data: bytes, shard: int | None = None) -> int:
+        """Send bytes past all framing; returns the number of connections."""
+        return self._for_each(shard, lambda one: one.connection.send_raw(data))
+
+    def send_garbage(self, kind: str, shard: int | None = None) -> int:
+        """Send what no healthy gateway sends; returns the number of connections.
+
+        Args:
+            kind: broken payloads are ``"json"``, ``"utf8"`` and ``"not an object"``; a broken compressed stream
+                is ``"zlib"``; broken frames are ``"rsv"``, ``"opcode"``, ``"masked"``, ``"continuation"``,
+                ``"long control"`` and ``"close code"``.
+            shard: only to this shard id.
+        """
+        if kind in BAD_PAYLOADS:
+            return self._for_each(shard, lambda one: one.connection.send(BAD_PAYLOADS[kind]))
+        if kind in BAD_FRAMES:
+            return self.send_raw(BAD_FRAMES[kind], shard)
+        raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+
+    def request_heartbeat(self, shard: int | None = None) -> int:
+        """Ask for a heartbeat with op 1. Documentation: Gateway, "Heartbeat Requests"."""
+        return self.send(Op.HEARTBEAT, None, shard=shard)
+
+    def reconnect(self, shard: int | None = None) -> int:
+        """Ask clients to reconnect with op 7. Documentation: Gateway Events, "Reconnect"."""
+        return self.send(Op.RECONNECT, None, shard=shard)
+
+    def invalidate(self, resumable: bool = False, shard: int | None = None) -> int:
+        """Invalidate sessions with op 9; unless resumable, they are gone.
+
+        Documentation: Gateway Events, "Invalid Session".
+        """
+        return self._for_each(shard, lambda one: one.invalidate(resumable))
+
+    def expire_sessions(self, shard: int | None = None) -> int:
+        """Forget sessions: the connected ones are closed with 4009, the others find out when they resume.
+
+        Returns:
+            The number of sessions.
+        """
+        with self._lock:
+            expired = [one for one in self._hub.sessions.values() if shard is None or one.shard_id == shard]
+            for session in expired:
+                if session.connection is not None:
+                    session.connection.close(Close.SESSION_TIMED_OUT, "Session timed out.")
+                    session.connection = None
+                self._hub.end_session(session)
+            return len(expired)
+
+    # Hurting connections that live.
+
+    def drop(
+        self, how: str = "reset", *, code: int = 4000, reason: str = "", shard: int | None = None
+    ) -> int:
+        """Cut connections, after what has been dispatched so far as far as the client takes it.
+
+        When this returns the cut has been made, and the sessions are free to be resumed.
+
+        Args:
+            how: ``"reset"`` is a TCP reset, ``"eof"`` a FIN without close frame, ``"close"`` a close frame,
+                ``"silent"`` leaves a zombie: the socket stays open, nothing more is sent or answered, dispatches
+                go nowhere but into the replay.
+            code: the close code for ``"close"``.
+            reason: the close reason for ``"close"``.
+            shard: only connections of this shard id.
+
+        Returns:
+            The number of connections.
+        """
+        check_style(how)
+        with self._lock:
+            targets = self._hub.open_conversations(shard)
+            for one in targets:
+                self._hub.cut(one.connection, how, code, reason)
+            self._lock.wait_for(lambda: all(one.connection.was_cut for one in targets), CUT_TIMEOUT)
+            return len(targets)
+
+    def silence(self, shard: int | None = None) -> int:
+        """Turn connections into silent zombies: ``drop("silent")``."""
+        return self.drop("silent", shard=shard)
+
+    def withhold_acks(self, shard: int | None = None) -> int:
+        """Leave heartbeats of living connections unanswered, while all else goes on."""
+        def withhold(one: Conversation) -> None:
+            one.acknowledges = False
+
+        return self._for_each(shard, withhold)
+
+    def stop_reading(self, shard: int | None = None) -> int:
+        """Stop reading from the sockets, so that the clients' send buffers fill; see `resume_reading`."""
+        return self._for_each(shard, lambda one: one.connection.read(False))
+
+    def resume_reading(self, shard: int | None = None) -> int:
+        """Read again after `stop_reading`."""
+        return self._for_each(shard, lambda one: one.connection.read(True))
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket: connections are refused until `accept_again`; living ones stay."""
+        self._on_reactor(self._listener.close)
+
+    def accept_again(self) -> None:
+        """Listen again, on the same port."""
+        self._on_reactor(self._listener.open)
+
+    def _for_each(self, shard: int | None, act: Callable[[Conversation], None]) -> int:
+        with self._lock:
+            targets = self._hub.open_conversations(shard)
+            for one in targets:
+                act(one)
+            return len(targets)
+
+    def _on_reactor(self, task: Callable[[], None]) -> None:
+        """Have the gateway's thread do something, and wait until it has."""
+        with self._lock:
+            if not self._is_started or self._is_closed:
+                raise RuntimeError("the gateway is not running")
+            done: list[BaseException | None] = []
+
+            def run() -> None:
+                try:
+                    task()
+                    done.append(None)
+                except OSError as error:
+                    done.append(error)
+                self._lock.notify_all()
+
+            self._hub.reactor.submit(run)
+            self._lock.wait_for(lambda: bool(done))
+            if done[0] is not None:
+                raise done[0]

@@ -1,0 +1,94 @@
+"""The few HTTP routes that clients call before they connect.
+
+Documentation: Gateway, "Get Gateway" and "Get Gateway Bot".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .limits import SessionStarts
+from .settings import Settings
+from .world import World
+
+SESSION_START_RESET = 24 * 60 * 60 * 1000  # milliseconds
+
+_PREFIX = re.compile(r"^/api(/v\d+)?(?=/)")
+
+
+def answer(
+    path: str,
+    authorization: str | None,
+    *,
+    url: str,
+    settings: Settings,
+    world: World,
+    starts: SessionStarts,
+) -> tuple[int, bytes]:
+    """Answer ``GET path``; gives the HTTP status and a JSON body.
+
+    Args:
+        path: the path without its query, with or without ``/api`` and a version.
+        authorization: the ``Authorization`` header, ``Bot <token>``.
+        url: the gateway's own websocket URL.
+        settings: the gateway's settings.
+        world: who the bot is.
+        starts: the session start limit.
+    """
+    route = _PREFIX.sub("", path)
+    if route == "/gateway":
+        return _ok({"url": url})
+    if route not in ("/gateway/bot", "/users/@me", "/oauth2/applications/@me", "/applications/@me"):
+        return _error(404, "404: Not Found")
+    if not _is_authorized(authorization, settings.token):
+        return _error(401, "401: Unauthorized")
+    if route == "/gateway/bot":
+        return _ok({
+            "url": url,
+            "shards": settings.shards,
+            "session_start_limit": {
+                "total": starts.total,
+                "remaining": starts.remaining,
+                "reset_after": SESSION_START_RESET,
+                "max_concurrency": settings.max_concurrency,
+            },
+        })
+    if route == "/users/@me":
+        return _ok(world.bot)
+    return _ok(_application(world))
+
+
+def _is_authorized(authorization: str | None, token: str | None) -> bool:
+    if authorization is None or not authorization.startswith("Bot "):
+        return False
+    return token is None or authorization == f"Bot {token}"
+
+
+def _application(world: World) -> Mapping[str, Any]:
+    """Documentation: Application Resource, "Application Object"."""
+    return {
+        "id": world.bot_id,
+        "name": world.bot["username"],
+        "icon": None,
+        "description": "",
+        "summary": "",
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "verify_key": "0" * 64,
+        "owner": world.bot,
+        "team": None,
+        "flags": 0,
+        "tags": [],
+        "approximate_guild_count": len(world.guilds),
+    }
+
+
+def _ok(value: Mapping[str, Any]) -> tuple[int, bytes]:
+    return 200, json.dumps(value).encode()
+
+
+def _error(status: int, message: str) -> tuple[int, bytes]:
+    return status, json.dumps({"message": message, "code": 0}).encode()

@@ -1,0 +1,176 @@
+"""How payloads become bytes: an encoding, then a compression.
+
+Each connection has a `Wire` of its own, since a transport compression keeps one context for the
+whole connection. A new encoding or compression is one small class and one line in a table.
+
+Documentation: Gateway, "Encoding and Compression".
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+SYNC_FLUSH_SUFFIX = b"\x00\x00\xff\xff"
+
+
+class DecodeError(Exception):
+    """What a client sent is not a payload in the connection's encoding."""
+
+
+class UnknownWire(Exception):
+    """The URL asked for an encoding or a compression that this gateway does not speak."""
+
+
+class Encoding(Protocol):
+    """Turns values into bytes and back."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether uncompressed payloads travel in text frames."""
+
+    def encode(self, value: object) -> bytes:
+        """Encode one value, such as a payload's ``d``."""
+
+    def payload(self, op: int, body: bytes, seq: int | None, name: str | None) -> bytes:
+        """Put the envelope ``t, s, op, d`` around an already encoded ``d``.
+
+        An event's ``d`` is encoded once, however many sessions get it.
+        """
+
+    def decode(self, message: bytes) -> object:
+        """Decode a whole payload; raises `DecodeError`."""
+
+
+class JsonEncoding:
+    """Plain JSON in UTF-8, with the keys in the order in which Discord sends them."""
+
+    is_text = True
+
+    def encode(self, value: object) -> bytes:
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError:  # half a surrogate pair has no UTF-8 form, only an escaped one
+            return json.dumps(value, separators=(",", ":")).encode()
+
+    def payload(self, op: int, body: bytes, seq: int | None, name: str | None) -> bytes:
+        head = f'{{"t":{json.dumps(name)},"s":{json.dumps(seq)},"op":{op},"d":'
+        return head.encode() + body + b"}"
+
+    def decode(self, message: bytes) -> object:
+        try:
+            return json.loads(message.decode())
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise DecodeError(str(error)) from error
+
+
+class Compression(Protocol):
+    """Turns encoded payloads into the bytes of a websocket message."""
+
+    def compress(self, payload: bytes) -> bytes | None:
+        """Compress one payload; `None` when it travels as it is."""
+
+
+class NoCompression:
+    """Payloads travel as they are."""
+
+    def compress(self, payload: bytes) -> bytes | None:
+        return None
+
+
+class ZlibStream:
+    """One deflate context for the whole connection, flushed after every payload."""
+
+    def __init__(self) -> None:
+        self._deflate = zlib.compressobj()
+
+    def compress(self, payload: bytes) -> bytes | None:
+        return self._deflate.compress(payload) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+
+
+class ZlibPayloads:
+    """``compress: true`` in IDENTIFY: large payloads become zlib streams of their own, small ones stay plain."""
+
+    smallest = 256
+
+    def compress(self, payload: bytes) -> bytes | None:
+        return zlib.compress(payload) if len(payload) >= self.smallest else None
+
+
+class ZstdStream:
+    """One zstd frame for the whole connection, flushed after every payload, each in one websocket message."""
+
+    def __init__(self) -> None:
+        self._compressor = _zstd.ZstdCompressor()
+
+    def compress(self, payload: bytes) -> bytes | None:
+        compressed: bytes = self._compressor.compress(payload, self._compressor.FLUSH_BLOCK)
+        return compressed
+
+
+def _import_zstd() -> Any:
+    """The standard library's zstd from Python 3.14 on, its official backport before, or nothing."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+_zstd = _import_zstd()
+
+ENCODINGS: Mapping[str, Callable[[], Encoding]] = {"json": JsonEncoding}
+COMPRESSIONS: Mapping[str, Callable[[], Compression]] = {
+    "zlib-stream": ZlibStream,
+    **({"zstd-stream": ZstdStream} if _zstd is not None else {}),
+}
+
+
+class Wire:
+    """One connection's encoding and compression."""
+
+    def __init__(self, encoding_name: str, encoding: Encoding, transport: Compression | None) -> None:
+        self.encoding_name = encoding_name
+        self.encoding = encoding
+        self._has_transport_compression = transport is not None
+        self._compression = transport or NoCompression()
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a payload may be cut into several websocket messages."""
+        return isinstance(self._compression, ZlibStream)
+
+    def compress_payloads(self) -> None:
+        """Obey ``compress: true``, which transport compression and every encoding but JSON turn off."""
+        if self.encoding.is_text and not self._has_transport_compression:
+            self._compression = ZlibPayloads()
+
+    def pack(self, payload: bytes) -> tuple[bytes, bool]:
+        """Make a websocket message of a payload: its bytes, and whether it is text."""
+        compressed = self._compression.compress(payload)
+        if compressed is None:
+            return payload, self.encoding.is_text
+        return compressed, False
+
+
+def wire_for(query: Mapping[str, str]) -> Wire:
+    """Choose the wire that a connection's URL asks for.
+
+    Args:
+        query: the parameters ``encoding`` (JSON when absent) and ``compress``.
+
+    Raises:
+        UnknownWire: one of them has a value that this gateway does not speak.
+    """
+    encoding_name = query.get("encoding", "json")
+    if encoding_name not in ENCODINGS:
+        raise UnknownWire(f"encoding={encoding_name} is not one of {', '.join(ENCODINGS)}")
+    compression_name = query.get("compress")
+    if compression_name is not None and compression_name not in COMPRESSIONS:
+        raise UnknownWire(f"compress={compression_name} is not one of {', '.join(COMPRESSIONS)}")
+    transport = COMPRESSIONS[compression_name]() if compression_name is not None else None
+    return Wire(encoding_name, ENCODINGS[encoding_name](), transport)

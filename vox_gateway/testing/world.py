@@ -1,0 +1,293 @@
+"""The guilds, channels and users that the gateway tells its clients about.
+
+Everything is a plain `dict` in the shape of Discord's documentation. The functions here fill in what a
+test does not care about; whatever it does care about it gives by keyword, or as a partial `dict`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import intents as intent_bits
+
+Json = dict[str, Any]
+
+EPOCH = "2024-01-01T00:00:00.000000+00:00"
+BOT_ID = "1100000000000000001"
+FIRST_GUILD_ID = "1200000000004194304"
+SECOND_GUILD_ID = "1200000000008388608"
+TEXT_CHANNEL, VOICE_CHANNEL, STAGE_CHANNEL = 0, 2, 13
+
+
+def user(user_id: int | str, username: str, **fields: Any) -> Json:
+    """Make a user. Documentation: User Resource, "User Object"."""
+    return {
+        "id": str(user_id),
+        "username": username,
+        "discriminator": "0",
+        "global_name": None,
+        "avatar": None,
+        "bot": False,
+        "public_flags": 0,
+        **fields,
+    }
+
+
+def member(user: Mapping[str, Any], *, status: str = "online", **fields: Any) -> Json:
+    """Make a guild member. ``status`` is the member's presence: online, idle, dnd or offline.
+
+    Documentation: Guild Resource, "Guild Member Object".
+    """
+    return {
+        "user": dict(user),
+        "nick": None,
+        "avatar": None,
+        "banner": None,
+        "roles": [],
+        "joined_at": EPOCH,
+        "premium_since": None,
+        "deaf": False,
+        "mute": False,
+        "flags": 0,
+        "pending": False,
+        "communication_disabled_until": None,
+        "status": status,
+        **fields,
+    }
+
+
+def channel(channel_id: int | str, name: str, channel_type: int = TEXT_CHANNEL, **fields: Any) -> Json:
+    """Make a channel; its type is 0 for text, 2 for voice, 13 for a stage.
+
+    A voice channel's ``status`` and ``voice_start_time`` are what REQUEST_CHANNEL_INFO tells.
+    Documentation: Channel Resource, "Channel Object".
+    """
+    made: Json = {
+        "id": str(channel_id),
+        "name": name,
+        "type": channel_type,
+        "position": 0,
+        "parent_id": None,
+        "permission_overwrites": [],
+        "nsfw": False,
+        "flags": 0,
+    }
+    if channel_type in (VOICE_CHANNEL, STAGE_CHANNEL):
+        made |= {"bitrate": 64000, "user_limit": 0, "rtc_region": None}
+    else:
+        made |= {"topic": None, "last_message_id": None, "rate_limit_per_user": 0}
+    return made | fields
+
+
+def soundboard_sound(sound_id: int | str, name: str, **fields: Any) -> Json:
+    """Make a soundboard sound. Documentation: Soundboard Resource, "Soundboard Sound Object"."""
+    return {
+        "sound_id": str(sound_id),
+        "name": name,
+        "volume": 1.0,
+        "emoji_id": None,
+        "emoji_name": None,
+        "available": True,
+        **fields,
+    }
+
+
+def guild(
+    guild_id: int | str,
+    name: str = "A guild",
+    *,
+    members: Iterable[Mapping[str, Any]] = (),
+    channels: Iterable[Mapping[str, Any]] = (),
+    soundboard_sounds: Iterable[Mapping[str, Any]] = (),
+    **fields: Any,
+) -> Json:
+    """Make a guild, in the shape of GUILD_CREATE. Documentation: Guild Resource, "Guild Object".
+
+    Args:
+        guild_id: the guild's id, which decides its shard.
+        name: the guild's name.
+        members: from `member`. The bot itself is added when it is missing.
+        channels: from `channel`.
+        soundboard_sounds: from `soundboard_sound`.
+        fields: any other field of a guild.
+    """
+    everyone = {
+        "id": str(guild_id),
+        "name": "@everyone",
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "icon": None,
+        "unicode_emoji": None,
+        "position": 0,
+        "permissions": "2222085186637376",
+        "managed": False,
+        "mentionable": False,
+        "flags": 0,
+    }
+    return {
+        "id": str(guild_id),
+        "name": name,
+        "icon": None,
+        "splash": None,
+        "discovery_splash": None,
+        "owner_id": BOT_ID,
+        "afk_channel_id": None,
+        "afk_timeout": 300,
+        "verification_level": 0,
+        "default_message_notifications": 0,
+        "explicit_content_filter": 0,
+        "roles": [everyone],
+        "emojis": [],
+        "stickers": [],
+        "features": [],
+        "mfa_level": 0,
+        "application_id": None,
+        "system_channel_id": None,
+        "system_channel_flags": 0,
+        "rules_channel_id": None,
+        "max_members": 500000,
+        "max_video_channel_users": 25,
+        "vanity_url_code": None,
+        "description": None,
+        "banner": None,
+        "premium_tier": 0,
+        "premium_subscription_count": 0,
+        "premium_progress_bar_enabled": False,
+        "preferred_locale": "en-US",
+        "public_updates_channel_id": None,
+        "safety_alerts_channel_id": None,
+        "nsfw_level": 0,
+        "joined_at": EPOCH,
+        "unavailable": False,
+        "threads": [],
+        "voice_states": [],
+        "stage_instances": [],
+        "guild_scheduled_events": [],
+        "members": [dict(one) for one in members],
+        "channels": [dict(one) for one in channels],
+        "soundboard_sounds": [{**one, "guild_id": str(guild_id)} for one in soundboard_sounds],
+        **fields,
+    }
+
+
+def default_bot() -> Json:
+    """The bot as which clients log in, unless the test brings another."""
+    return user(BOT_ID, "vox", bot=True, verified=True, mfa_enabled=False, email=None, flags=0)
+
+
+def default_guilds() -> list[Json]:
+    """Two guilds on different shards of two, with a few members, channels and sounds."""
+    ada = user("1100000000000000002", "ada", global_name="Ada")
+    brian = user("1100000000000000003", "brian", global_name="Brian")
+    chloe = user("1100000000000000004", "chloe", global_name="Chloe")
+    return [
+        guild(
+            FIRST_GUILD_ID,
+            "Engine room",
+            members=[member(ada), member(brian, status="idle"), member(chloe, status="offline")],
+            channels=[
+                channel("1200000000000000011", "general"),
+                channel("1200000000000000012", "Lounge", VOICE_CHANNEL, status="Listening to rain"),
+            ],
+            soundboard_sounds=[soundboard_sound("1200000000000000021", "quack", emoji_name="🦆")],
+        ),
+        guild(
+            SECOND_GUILD_ID,
+            "Library",
+            members=[member(ada, nick="Countess")],
+            channels=[
+                channel("1200000000000000031", "reading"),
+                channel("1200000000000000032", "Voices", VOICE_CHANNEL),
+            ],
+        ),
+    ]
+
+
+def shard_of(guild_id: int | str, shard_count: int) -> int:
+    """The shard that gets a guild's events. Documentation: Gateway, "Sharding Formula"."""
+    return (int(guild_id) >> 22) % shard_count
+
+
+class World:
+    """The bot and its guilds. Guarded by the gateway's one lock."""
+
+    def __init__(self, bot: Mapping[str, Any], guilds: Iterable[Mapping[str, Any]]) -> None:
+        self.bot: Json = dict(bot)
+        self.guilds: dict[str, Json] = {}
+        for given in guilds:
+            fields = copy.deepcopy(dict(given))
+            made = guild(fields.pop("id"), **fields)
+            self.guilds[made["id"]] = made
+            if self.member(made["id"], self.bot_id) is None:
+                made["members"].append(member(self.bot))
+
+    @property
+    def bot_id(self) -> str:
+        return str(self.bot["id"])
+
+    def guilds_of(self, shard: tuple[int, int]) -> list[Json]:
+        """The guilds whose events a shard gets."""
+        shard_id, count = shard
+        return [one for guild_id, one in self.guilds.items() if shard_of(guild_id, count) == shard_id]
+
+    def member(self, guild_id: str, user_id: str) -> Json | None:
+        return next((one for one in self.guilds[guild_id]["members"] if one["user"]["id"] == user_id), None)
+
+    def channel(self, guild_id: str, channel_id: str) -> Json | None:
+        return next((one for one in self.guilds[guild_id]["channels"] if one["id"] == channel_id), None)
+
+    def guild_create(self, guild_id: str, intents: int, large_threshold: int) -> Json:
+        """GUILD_CREATE's data for a session with these intents.
+
+        Without GUILD_PRESENCES it has only the bot and the members in voice; with it, and more members than
+        ``large_threshold``, those that are offline are left out.
+
+        Documentation: Gateway Events, "Guild Create" and "Request Guild Members".
+        """
+        made = dict(self.guilds[guild_id])
+        everyone = made["members"]
+        in_voice = {state["user_id"] for state in made["voice_states"]}
+        large = len(everyone) > large_threshold
+        if not intents & intent_bits.GUILD_PRESENCES:
+            visible = [one for one in everyone if one["user"]["id"] in in_voice | {self.bot_id}]
+        elif large:
+            visible = [
+                one for one in everyone
+                if one["status"] != "offline" or one["roles"] or one["nick"] or one["user"]["id"] in in_voice
+            ]
+        else:
+            visible = everyone
+        made |= {"large": large, "member_count": len(everyone), "members": [public_member(one) for one in visible]}
+        made["presences"] = []
+        if intents & intent_bits.GUILD_PRESENCES:
+            made["presences"] = [presence(one) for one in visible if one["status"] != "offline"]
+        made["channels"] = [public_channel(one) for one in made["channels"]]
+        return made
+
+
+def public_member(one: Mapping[str, Any]) -> Json:
+    """A member as Discord sends it: the presence travels apart."""
+    return {key: value for key, value in one.items() if key not in ("status", "activities")}
+
+
+def public_channel(one: Mapping[str, Any]) -> Json:
+    """A channel as Discord sends it: status and start time travel in CHANNEL_INFO."""
+    return {key: value for key, value in one.items() if key not in CHANNEL_INFO_KEYS}
+
+
+def presence(one: Mapping[str, Any], **fields: Any) -> Json:
+    """A member's presence. Documentation: Gateway Events, "Presence Update"."""
+    status = one["status"]
+    return {
+        "user": {"id": one["user"]["id"]},
+        "status": status,
+        "activities": one.get("activities", []),
+        "client_status": {} if status == "offline" else {"desktop": status},
+        **fields,
+    }
+
+
+CHANNEL_INFO_KEYS = ("status", "voice_start_time")
