@@ -248,7 +248,6 @@ class Connection:
                 while self._ending is None:
                     self._receive()
             except ProtocolViolation as error:
-                self._blueprint.log.warning("the server broke a rule, so the connection is given up: %s", error)
                 self.hang_up(error.close_code, Ending(Cause.BROKEN, reason=str(error), error=error))
             if self._websocket is not None:
                 self._websocket.drain()

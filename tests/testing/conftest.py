@@ -48,7 +48,6 @@ def open_client() -> Iterator[OpenClient]:
                     open_timeout=TIMEOUT,
                     close_timeout=0.2,
                     max_size=None,
-                    ping_interval=None,
                 ))
             client = Client(websocket)
             if hello:

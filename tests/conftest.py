@@ -1,0 +1,39 @@
+"""What every test is held to: it leaves no thread and no descriptor behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DESCRIPTORS = Path("/proc/self/fd")
+
+
+def open_descriptors() -> dict[str, str]:
+    """Sockets and pipes that are open, by number; other files come and go with the tools."""
+    found = {}
+    for entry in DESCRIPTORS.iterdir() if DESCRIPTORS.exists() else ():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        if target.startswith(("socket:", "pipe:")):
+            found[entry.name] = target
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a thread, a socket or a pipe behind."""
+    threads, descriptors = set(threading.enumerate()), open_descriptors()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(5)
+        assert not thread.is_alive(), f"the thread {thread.name} is still running"
+    gc.collect()
+    left = set(open_descriptors().items()) - set(descriptors.items())
+    assert not left, f"still open: {left}"

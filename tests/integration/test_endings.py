@@ -1,0 +1,282 @@
+"""Every way that a connection can end, and what follows on the wire."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from vox_gateway import Intents
+from vox_gateway.testing import LocalGateway
+
+RESUMED_AFTER = 10.0
+
+
+def test_the_url_says_what_the_gateway_wants_to_know(make_client: Any) -> None:
+    with LocalGateway() as gateway:
+        client = make_client(gateway, url=f"{gateway.url}/some/path?region=eu&v=6&compress=zstd-stream")
+        client.connect(async_=True)
+        assert client.wait_until_ready(5)
+        opened = gateway.wait_connection(1)
+        assert opened.query == {"region": "eu", "v": "10", "encoding": "json", "compress": "zlib-stream"}
+        assert opened.path == "/some/path"
+
+
+def test_without_compression_the_url_does_not_speak_of_it(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, compress=False)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    assert gateway.wait_connection(1).query == {"v": "10", "encoding": "json"}
+
+
+def test_the_port_argument_wins_over_the_port_in_the_url(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, url="ws://127.0.0.1:1", port=gateway.port)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+
+
+def test_identify_says_what_the_client_was_given(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(
+        gateway,
+        token="Bot tok",  # as the REST API wants it
+        intents=513,
+        shard=(1, 3),
+        large_threshold=250,
+        presence={"status": "idle"},
+        properties={"os": "x", "browser": "y", "device": "z"},
+    )
+    client.connect(async_=True)
+    assert gateway.expect("IDENTIFY").data == {
+        "token": "tok",
+        "intents": 513,
+        "properties": {"os": "x", "browser": "y", "device": "z"},
+        "shard": [1, 3],
+        "large_threshold": 250,
+        "presence": {"status": "idle", "since": None, "activities": [], "afk": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("how", "options", "seen"),
+    [
+        ("reset", {}, 1006),
+        ("eof", {}, 1006),
+        ("close", {"code": 1000, "reason": "bye"}, 1000),
+        ("close", {"code": 1001}, 1001),
+        ("close", {"code": 4000}, 4000),
+        ("close", {"code": 4001}, 4001),
+        ("close", {"code": 4002}, 4002),
+        ("close", {"code": 4008}, 4008),
+        ("close", {"code": 4999}, 4999),
+    ],
+)
+def test_a_drop_is_resumed_and_nothing_is_lost(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, how: str, options: Any, seen: int
+) -> None:
+    client = make_client(gateway)
+    messages, closes = hear(client, "MESSAGE_CREATE"), hear(client, "close")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(5))
+    gateway.drop(how, **options)
+    send_messages(gateway, range(5, 20))
+    assert gateway.expect("RESUME", RESUMED_AFTER).data["session_id"] == client.session.id
+    assert [messages.data()["nonce"] for _ in range(20)] == list(range(20))
+    assert closes.data()["code"] == seen
+    assert client.stats.identifies == 1
+    assert gateway.connections[1].query == gateway.connections[0].query
+
+
+@pytest.mark.parametrize("code", [4003, 4005, 4007, 4009])
+def test_some_codes_call_for_a_new_session(gateway: LocalGateway, make_client: Any, code: int) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    first = client.session.id
+    gateway.expect("IDENTIFY")
+    gateway.drop("close", code=code)
+    gateway.expect("IDENTIFY", RESUMED_AFTER)
+    assert client.wait_until_ready(5)
+    assert client.session.id != first
+    assert client.stats.resumes == 0
+
+
+def test_op_7_is_followed_by_4000_and_a_resume(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.reconnect()
+    assert gateway.expect_close(2).code == 4000
+    gateway.expect("RESUME", RESUMED_AFTER)
+
+
+def test_op_7_before_hello_is_followed_by_another_attempt(gateway: LocalGateway, make_client: Any) -> None:
+    gateway.faults.reconnect_before_hello()
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(RESUMED_AFTER)
+    assert gateway.expect_close(2).code == 4000
+    assert len(gateway.connections) == 2
+
+
+def test_op_9_with_true_is_resumed(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.invalidate(resumable=True)
+    assert gateway.expect_close(2).code == 4000
+    gateway.expect("RESUME", RESUMED_AFTER)
+
+
+def test_op_9_with_false_is_followed_by_a_pause_and_a_new_session(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.expect("IDENTIFY")
+    gateway.invalidate(resumable=False)
+    closed = gateway.expect_close(2)
+    assert 1.0 <= gateway.expect("IDENTIFY", RESUMED_AFTER).at - closed.at < 5.5
+
+
+def test_a_session_that_cannot_be_resumed_is_begun_anew(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.expect("IDENTIFY")
+    gateway.expire_sessions()
+    gateway.drop("reset")
+    gateway.expect("IDENTIFY", 15)
+    assert client.wait_until_ready(5)
+
+
+def test_a_resume_url_where_nobody_listens_is_followed_by_the_base_url(make_client: Any) -> None:
+    with LocalGateway() as gone:
+        nobody = gone.url
+    with LocalGateway(resume_url=nobody) as gateway:
+        client = make_client(gateway)
+        client.connect(async_=True)
+        assert client.wait_until_ready(5)
+        assert client.session.resume_url == nobody
+        gateway.drop("reset")
+        gateway.expect("RESUME", RESUMED_AFTER)
+        client.close()
+
+
+def test_a_resume_url_with_a_server_behind_it_is_where_the_resume_goes(make_client: Any) -> None:
+    with LocalGateway(identify_interval=0) as second:
+        with LocalGateway(identify_interval=0, resume_url=f"{second.url}/resume?kept=1") as first:
+            client = make_client(first)
+            client.connect(async_=True)
+            assert client.wait_until_ready(5)
+            first.drop("reset")
+            resume = second.expect("RESUME", RESUMED_AFTER)
+            assert resume.data["seq"] >= 1
+            query = second.wait_connection(1).query
+            assert query == {"kept": "1", "v": "10", "encoding": "json", "compress": "zlib-stream"}
+            # The second gateway knows no such session: op 9, and a new session at the base URL.
+            first.expect("IDENTIFY")
+            first.expect("IDENTIFY", 15)
+            client.close()
+
+
+def test_a_resume_that_fails_five_times_is_given_up(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.expect("IDENTIFY")
+    gateway.faults.cut("resume", "reset", times=5)
+    gateway.drop("reset")
+    gateway.expect("IDENTIFY", 45)
+    assert len([one for one in gateway.received if one.name == "RESUME"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("json", 4000),
+        ("utf8", 1007),
+        ("not an object", 4000),
+        ("zlib", 4000),
+        ("rsv", 1002),
+        ("opcode", 1002),
+        ("masked", 1002),
+        ("continuation", 1002),
+        ("long control", 1002),
+        ("close code", 1002),
+    ],
+)
+def test_garbage_costs_the_connection_and_not_the_client(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture, kind: str, code: int
+) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.send_garbage(kind)
+    gateway.expect("RESUME", RESUMED_AFTER)
+    assert gateway.expect_close(2).code == code
+    assert client.wait_until_ready(5)
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(said) == 1, caplog.text
+
+
+@pytest.mark.parametrize(
+    ("compress", "split"),
+    [
+        (True, {"split_writes": 1}),
+        (True, {"fragment": 3}),
+        (True, {"split_messages": 5}),  # only a compressed message may span several websocket messages
+        (True, {"split_writes": 7, "fragment": 2, "split_messages": 3}),
+        (False, {"split_writes": 1}),
+        (False, {"split_writes": 7, "fragment": 2}),
+    ],
+)
+def test_bytes_may_come_in_any_portions(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, compress: bool, split: dict[str, int]
+) -> None:
+    for fault, size in split.items():
+        getattr(gateway.faults, fault)(size)
+    client = make_client(gateway, compress=compress, intents=Intents.GUILD_MESSAGES | Intents.MESSAGE_CONTENT)
+    messages = hear(client, "MESSAGE_CREATE")
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    send_messages(gateway, range(3))
+    assert [messages.data()["nonce"] for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("at", ["upgraded", "hello", "identify", "ready", "event"])
+@pytest.mark.parametrize("how", ["reset", "eof", "close"])
+def test_a_cut_at_any_point_is_got_over(gateway: LocalGateway, make_client: Any, at: str, how: str) -> None:
+    gateway.faults.cut(at, how)
+    client = make_client(gateway)
+    client.connect(async_=True)
+    gateway.wait_connection(2, RESUMED_AFTER)
+    assert client.wait_until_ready(RESUMED_AFTER)
+
+
+def test_a_cut_in_the_middle_of_a_replay_loses_and_doubles_nothing(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway)
+    messages = hear(client, "MESSAGE_CREATE")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.faults.cut("replay", "reset")
+    gateway.drop("reset")
+    send_messages(gateway, range(50))
+    assert [messages.data(15)["nonce"] for _ in range(50)] == list(range(50))
+    assert messages.silent
+
+
+def test_unknown_opcodes_and_events_are_no_errors(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+    client = make_client(gateway)
+    heard = hear(client, "SOMETHING_NEW", "DISPATCH")
+    client.on("READY", lambda data: client.remove_all_listeners("READY"))
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.send(77, d={"x": 1})
+    gateway.dispatch("SOMETHING_NEW", {"y": 2})
+    while (event := heard.next())[0] != "SOMETHING_NEW":
+        assert event[1][0]["op"] == 0
+    assert event[1] == ({"y": 2},)
+    assert client.stats.reconnects == 0

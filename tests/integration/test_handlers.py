@@ -1,0 +1,172 @@
+"""What handlers are given, and what they may do."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from vox_gateway import Intents
+from vox_gateway.testing import LocalGateway
+
+
+def test_opcode_events_get_the_payload_and_dispatch_events_the_data(
+    gateway: LocalGateway, make_client: Any, hear: Any
+) -> None:
+    client = make_client(gateway, intents=Intents.none())
+    heard = hear(client, "open", "HELLO", "DISPATCH", "READY", "close")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    events = [heard.next() for _ in range(4)]
+    client.close()
+    events.append(heard.next())
+    assert [name for name, _ in events] == ["open", "HELLO", "DISPATCH", "READY", "close"]
+    assert events[0][1] == ()
+    assert events[1][1][0] == {"op": 10, "d": {"heartbeat_interval": 41250}, "t": None, "s": None}
+    (payload,), (data,) = events[2][1], events[3][1]
+    assert (payload["op"], payload["t"], payload["s"], payload["d"]) == (0, "READY", 1, data)
+    assert data["session_id"]
+    assert events[4][1][0] == {"code": 1000, "reason": "close() was called"}
+
+
+def test_a_handler_that_raises_is_logged_and_emitted_and_harms_no_other(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(gateway)
+
+    @client.on("MESSAGE_CREATE")
+    def fails(message: Any) -> None:
+        raise LookupError(f"no {message['nonce']}")
+
+    heard, errors = hear(client, "MESSAGE_CREATE"), hear(client, "error")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(2))
+    assert [heard.data()["nonce"] for _ in range(2)] == [0, 1]
+    _, (error, event) = errors.next()
+    assert isinstance(error, LookupError)
+    assert event == "MESSAGE_CREATE"
+    record = next(record for record in caplog.records if record.levelno == logging.ERROR)
+    assert "fails" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+
+
+def test_even_sys_exit_and_a_failing_error_handler_do_not_end_the_dispatcher(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway)
+
+    @client.on("MESSAGE_CREATE")
+    def leaves(message: Any) -> None:
+        raise SystemExit(3)
+
+    @client.on("error")
+    def fails(error: BaseException, event: str) -> None:
+        raise ValueError(event)
+
+    heard = hear(client, "MESSAGE_CREATE")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(3))
+    assert [heard.data()["nonce"] for _ in range(3)] == [0, 1, 2]
+
+
+def test_removing_every_listener_does_not_break_the_protocol(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+    client = make_client(gateway)
+    client.on("HELLO", lambda payload: client.remove_all_listeners())
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.drop("reset")
+    gateway.expect("RESUME", 5)
+    assert client.wait_until_ready(5)
+
+
+def test_a_handler_may_send_and_close(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+
+    @client.on("READY")
+    def join(data: Any) -> None:
+        client.voice_state_update(gateway.guilds[0]["id"], None)
+        client.close("done")
+
+    client.connect()
+    assert gateway.expect("VOICE_STATE_UPDATE", 2).data["channel_id"] is None
+    assert gateway.expect_close(2).reason == "done"
+
+
+def test_a_handler_that_sends_while_a_long_replay_arrives_is_no_deadlock(
+    gateway: LocalGateway, make_client: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway, backlog=5)
+    seen, entered, leave, last = [], threading.Event(), threading.Event(), threading.Event()
+
+    @client.on("MESSAGE_CREATE")
+    def answer(message: Any) -> None:
+        if message["nonce"] == 0:
+            entered.set()
+            leave.wait(20)
+            client.voice_state_update(gateway.guilds[0]["id"], None)  # waits for RESUMED
+        seen.append(message["nonce"])
+        if message["nonce"] == 200:
+            last.set()
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(1))
+    assert entered.wait(5)
+    gateway.drop("reset")
+    send_messages(gateway, range(1, 201))
+    leave.set()
+    assert gateway.expect("VOICE_STATE_UPDATE", 10)
+    assert last.wait(10)
+    assert seen == list(range(201))
+
+
+@pytest.mark.parametrize(
+    ("events", "intents", "words"),
+    [
+        (["PRESENCE_UPDATE"], Intents.GUILDS, ["Intents.GUILD_PRESENCES (privileged"]),
+        (["TYPING_START"], Intents.GUILDS, ["GUILD_MESSAGE_TYPING or Intents.DIRECT_MESSAGE_TYPING"]),
+        (["MESSAGE_CREATE"], Intents.GUILD_MESSAGES, ["MESSAGE_CONTENT"]),
+        (["MESAGE_CREATE"], Intents.all(), ["did you mean MESSAGE_CREATE"]),
+        (["READY", "HELLO", "open", "MESSAGE_DELETE", "MY_OWN"], Intents.GUILD_MESSAGES, []),
+    ],
+)
+def test_handlers_that_would_hear_nothing_are_warned_of_once(
+    gateway: LocalGateway,
+    make_client: Any,
+    caplog: pytest.LogCaptureFixture,
+    events: list[str],
+    intents: Intents,
+    words: list[str],
+) -> None:
+    client = make_client(gateway, intents=intents)
+    for event in events:
+        client.on(event, print)
+        client.on(event, repr)
+    client.connect(async_=True)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+def test_the_log_tells_everything_but_the_token(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = make_client(gateway, token="Zm9v.secret.token")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    gateway.drop("reset")
+    gateway.expect("RESUME", 5)
+    assert client.wait_until_ready(5)
+    client.close()
+    text = "\n".join(repr(record.__dict__) + record.getMessage() for record in caplog.records)
+    for line in ("> IDENTIFY (", "> RESUME (", "< HELLO (", "< DISPATCH READY s=1 ("):
+        assert line in text
+    assert "secret" not in text
+    assert "secret" not in repr(client)
+    assert "secret" not in repr(client._options)
