@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -97,3 +98,18 @@ def send_messages() -> Callable[[LocalGateway, range], None]:
             gateway.dispatch("MESSAGE_CREATE", message(gateway, number))
 
     return send
+
+
+@pytest.fixture
+def when_logged(caplog: pytest.LogCaptureFixture) -> Callable[[str, Callable[[], None]], None]:
+    """Calls a function when a line with given words is logged."""
+
+    def arrange(words: str, then: Callable[[], None]) -> None:
+        def see(record: logging.LogRecord) -> bool:
+            if words in record.getMessage():
+                then()
+            return True
+
+        caplog.handler.addFilter(see)
+
+    return arrange

@@ -74,7 +74,9 @@ def test_even_sys_exit_and_a_failing_error_handler_do_not_end_the_dispatcher(
     assert [heard.data()["nonce"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_removing_every_listener_does_not_break_the_protocol(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+def test_removing_every_listener_does_not_break_the_protocol(
+    gateway: LocalGateway, make_client: Any, hear: Any
+) -> None:
     client = make_client(gateway)
     client.on("HELLO", lambda payload: client.remove_all_listeners())
     client.connect(async_=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -28,7 +29,7 @@ def test_beats_come_regularly_with_the_last_sequence_number(gateway: LocalGatewa
     identify = gateway.expect("IDENTIFY")
     beats = [gateway.expect("HEARTBEAT", 2) for _ in range(4)]
     assert identify.at <= beats[0].at <= identify.at + BEAT + 0.2
-    gaps = [later.at - earlier.at for earlier, later in zip(beats, beats[1:], strict=False)]
+    gaps = [later.at - earlier.at for earlier, later in itertools.pairwise(beats)]
     assert sum(gaps) == pytest.approx(3 * BEAT, abs=0.15)
     assert beats[-1].data == client.session.seq == 3  # READY and two guilds
     assert 0 < client.latency < 1
@@ -85,11 +86,16 @@ def test_missing_acknowledgements_alone_make_no_zombie(
 
 
 def test_a_handler_that_blocks_costs_nothing_but_its_own_time(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, caplog: pytest.LogCaptureFixture
+    gateway: LocalGateway,
+    make_client: Any,
+    hear: Any,
+    send_messages: Any,
+    caplog: pytest.LogCaptureFixture,
+    when_logged: Any,
 ) -> None:
     client = make_client(gateway, slow_handler_warning=0.4)
     leave, warned = threading.Event(), threading.Event()
-    caplog.handler.addFilter(lambda record: "has been running" in record.getMessage() and warned.set() or True)
+    when_logged("has been running", warned.set)
     client.once("READY", lambda data: leave.wait(20))
     messages = hear(client, "MESSAGE_CREATE")
     client.connect(async_=True)
@@ -108,12 +114,12 @@ def test_a_handler_that_blocks_costs_nothing_but_its_own_time(
 
 
 def test_a_full_backlog_pauses_reading_and_loses_nothing(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, caplog: pytest.LogCaptureFixture
+    gateway: LocalGateway, make_client: Any, send_messages: Any, caplog: pytest.LogCaptureFixture, when_logged: Any
 ) -> None:
     client = make_client(gateway, backlog=10, slow_handler_warning=100)
     seen, entered, leave, last = [], threading.Event(), threading.Event(), threading.Event()
     stuck = threading.Event()
-    caplog.handler.addFilter(lambda record: "backlog=10" in record.getMessage() and stuck.set() or True)
+    when_logged("backlog=10", stuck.set)
     count = 30_000
 
     @client.on("MESSAGE_CREATE")

@@ -196,7 +196,9 @@ def test_ctrl_c_closes_in_order_and_connect_returns(gateway: LocalGateway) -> No
         "client.connect()\n"
         "print('returned')\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bot:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as bot:
         assert bot.stdout is not None
         assert bot.stdout.readline() == "ready\n"
         bot.send_signal(signal.SIGINT)

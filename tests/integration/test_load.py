@@ -1,0 +1,147 @@
+"""Much at once: large events, many events, both ways over one TLS connection."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trustme
+
+from vox_gateway import CertificateInvalid, Client
+from vox_gateway.testing import LocalGateway
+
+AUTHORITY = trustme.CA()
+
+
+def server_context(host: str = "127.0.0.1", version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = version
+    AUTHORITY.issue_cert(host).configure_cert(context)
+    return context
+
+
+def client_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+@pytest.fixture(params=["ws", "wss"])
+def any_gateway(request: pytest.FixtureRequest) -> Iterator[LocalGateway]:
+    context = server_context() if request.param == "wss" else None
+    with LocalGateway(identify_interval=0, rate_limit=100_000, ssl_context=context) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_large_event_arrives_whole(any_gateway: LocalGateway, make_client: Any, hear: Any, compress: bool) -> None:
+    client = make_client(any_gateway, compress=compress, ssl_context=client_context())
+    heard = hear(client, "LARGE")
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    text = "é😀x" * 2_900_000  # 20 MB in UTF-8
+    any_gateway.dispatch("LARGE", {"text": text})
+    assert heard.data(60)["text"] == text
+    assert client.stats.bytes_inflated > 20_000_000
+    assert client.stats.reconnects == 0
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_client: Any, compress: bool) -> None:
+    client = make_client(any_gateway, compress=compress, ssl_context=client_context())
+    count, seen, last = 20_000, [], threading.Event()
+
+    @client.on("FLOOD")
+    def take(number: int) -> None:
+        seen.append(number)
+        if number == count - 1:
+            last.set()
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    for number in range(count):
+        any_gateway.dispatch("FLOOD", number)
+    assert last.wait(60)
+    assert seen == list(range(count))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_one_tls_connection_is_read_and_written_at_once(make_client: Any, version: ssl.TLSVersion) -> None:
+    """OpenSSL forbids both at the same time; thousands of payloads each way would show it."""
+    down, beats, commands = 10_000, 1_000, 40  # the window keeps half of its places for beats
+    with LocalGateway(identify_interval=0, ssl_context=server_context(version=version), rate_limit=10**6) as gateway:
+        client = make_client(gateway, ssl_context=client_context())
+        seen, last = [], threading.Event()
+
+        @client.on("FLOOD")
+        def take(data: Any) -> None:
+            seen.append(data["number"])
+            if data["number"] == down - 1:
+                last.set()
+
+        client.connect(async_=True)
+        assert client.wait_until_ready(5)
+
+        def command(first: int) -> None:
+            for number in range(first, first + commands // 4):
+                client.voice_state_update(number, None)
+
+        def ask_for_beats() -> None:
+            for _ in range(beats):
+                gateway.request_heartbeat()
+
+        threads = [threading.Thread(target=command, args=(first,)) for first in range(0, commands, commands // 4)]
+        threads.append(threading.Thread(target=ask_for_beats))
+        for thread in threads:
+            thread.start()
+        for number in range(down):
+            gateway.dispatch("FLOOD", {"number": number, "text": "x" * 500})
+        for thread in threads:
+            thread.join(30)
+        assert last.wait(30)
+        assert seen == list(range(down))
+        client.close()
+        gateway.expect_close(5)
+        arrived = Counter(one.name for one in gateway.received)
+        assert beats <= arrived.pop("HEARTBEAT") <= beats + 1  # one may have been due by itself
+        assert arrived == {"IDENTIFY": 1, "VOICE_STATE_UPDATE": commands}
+        assert client.stats.reconnects == 0
+
+
+def test_a_certificate_for_another_name_is_fatal_at_first(caplog: pytest.LogCaptureFixture) -> None:
+    with LocalGateway(ssl_context=server_context("example.org")) as gateway:
+        client = Client(token="t", url=gateway.url, ssl_context=client_context())
+        with pytest.raises(CertificateInvalid, match="the certificate of"):
+            client.connect()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_fatal_at_first() -> None:
+    with LocalGateway(ssl_context=server_context()) as gateway:
+        client = Client(token="t", url=gateway.url)  # with the certificates of the machine
+        with pytest.raises(CertificateInvalid, match="ssl_context"):
+            client.connect()
+
+
+def test_a_tls_connection_that_is_cut_is_resumed(make_client: Any, hear: Any) -> None:
+    with LocalGateway(identify_interval=0, ssl_context=server_context()) as gateway:
+        client = make_client(gateway, ssl_context=client_context())
+        heard = hear(client, "NEWS")
+        client.connect(async_=True)
+        assert client.wait_until_ready(5)
+        for number, how in enumerate(("reset", "eof")):
+            gateway.drop(how)
+            gateway.dispatch("NEWS", number)
+            gateway.expect("RESUME", 10)
+            assert heard.data(10) == number
+        client.close()
+
+
+def test_clients_come_and_go_without_a_trace(gateway: LocalGateway, make_client: Any) -> None:
+    """The fixture counts threads and descriptors."""
+    for _ in range(10):
+        with make_client(gateway) as client:
+            assert client.wait_until_ready(5)

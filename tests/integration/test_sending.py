@@ -1,0 +1,237 @@
+"""Commands on the wire, and the limits that they keep."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
+from vox_gateway.testing import LocalGateway
+
+GUILD = 1200000000004194304
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "options", "op", "data"),
+    [
+        (
+            "send_packet",
+            ("VOICE_STATE_UPDATE", {"guild_id": "1", "channel_id": None, "self_mute": True, "self_deaf": False}),
+            {},
+            4,
+            {"guild_id": "1", "channel_id": None, "self_mute": True, "self_deaf": False},
+        ),
+        (
+            "presence_update",
+            (),
+            {"status": "idle", "since": 5, "afk": True, "game": {"name": "x"}},
+            3,
+            {"since": 5, "activities": [{"name": "x", "type": 0}], "status": "idle", "afk": True},
+        ),
+        (
+            "send_packet",
+            (3, {"status": "dnd"}),
+            {},
+            3,
+            {"since": None, "activities": [], "status": "dnd", "afk": False},
+        ),
+        (
+            "voice_state_update",
+            (GUILD, None),
+            {},
+            4,
+            {"guild_id": str(GUILD), "channel_id": None, "self_mute": False, "self_deaf": False},
+        ),
+        (
+            "voice_state_update",
+            (GUILD, "7", True, True),
+            {},
+            4,
+            {"guild_id": str(GUILD), "channel_id": "7", "self_mute": True, "self_deaf": True},
+        ),
+        ("request_guild_members", (GUILD,), {}, 8, {"guild_id": str(GUILD), "query": "", "limit": 0}),
+        (
+            "request_guild_members",
+            (GUILD, "a", 5, True, None, 9),
+            {},
+            8,
+            {"guild_id": str(GUILD), "query": "a", "limit": 5, "presences": True, "nonce": "9"},
+        ),
+        (
+            "request_guild_members",
+            (GUILD,),
+            {"user_ids": [1, "2"]},
+            8,
+            {"guild_id": str(GUILD), "user_ids": ["1", "2"], "limit": 0},
+        ),
+        ("request_soundboard_sounds", ([GUILD],), {}, 31, {"guild_ids": [str(GUILD)]}),
+        ("request_channel_info", (GUILD, ["status"]), {}, 43, {"guild_id": str(GUILD), "fields": ["status"]}),
+    ],
+)
+def test_each_command_arrives_as_it_was_given(
+    gateway: LocalGateway, make_client: Any, method: str, arguments: Any, options: Any, op: int, data: Any
+) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    getattr(client, method)(*arguments, **options, timeout=5)  # waits for READY by itself
+    assert gateway.expect(op, 2).data == data
+
+
+def test_commands_are_answered(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+    client = make_client(gateway)
+    answers = hear(
+        client, "GUILD_MEMBERS_CHUNK", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "SOUNDBOARD_SOUNDS", "CHANNEL_INFO"
+    )
+    guild = gateway.guilds[0]
+    voice = next(channel["id"] for channel in guild["channels"] if channel["type"] == 2)
+    with client:
+        client.request_guild_members(guild["id"], nonce="n")
+        assert answers.data()["nonce"] == "n"
+        client.voice_state_update(guild["id"], voice)
+        assert {answers.next()[0], answers.next()[0]} == {"VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE"}
+        client.request_soundboard_sounds([guild["id"]])
+        assert answers.data()["guild_id"] == guild["id"]
+        client.request_channel_info(guild["id"], ["status"])
+        assert answers.data()["guild_id"] == guild["id"]
+
+
+def test_a_command_that_is_too_large_is_refused_before_the_wire(gateway: LocalGateway, make_client: Any) -> None:
+    with make_client(gateway) as client:
+        assert client.wait_until_ready(5)
+        with pytest.raises(ValueError, match="4096") as raised:
+            client.send_packet(8, {"guild_id": "1", "query": "x" * 4096, "limit": 0})
+        assert isinstance(raised.value, PayloadTooLarge)
+        assert raised.value.size > raised.value.limit == 4096
+        with pytest.raises(ValueError, match="PRESENCE_UPDATE"):
+            client.presence_update(status="online", activities=[{"name": "x" * 4096}])
+        largest = 4096 - len('{"op":77,"d":""}')
+        client.send_packet(77, "x" * largest)
+        assert gateway.expect(77, 2).data == "x" * largest
+
+
+@pytest.mark.parametrize("op", ["IDENTIFY", "RESUME", "HELLO", 0, 7, 9, 11, "NONSENSE", None, True, 1.5])
+def test_what_is_not_a_command_is_refused(gateway: LocalGateway, make_client: Any, op: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="op_code"):
+        make_client(gateway).send_packet(op, None)
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), True])
+def test_a_timeout_that_is_none_is_refused(gateway: LocalGateway, make_client: Any, timeout: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="timeout"):
+        make_client(gateway).send_packet(1, None, timeout=timeout)
+
+
+def test_a_command_waits_for_ready_no_longer_than_it_may(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    with pytest.raises(NotConnected):
+        client.presence_update(status="online")
+    gateway.faults.no_hello()
+    client.connect(async_=True)
+    with pytest.raises(CommandTimeout, match=r"timeout=0\.2") as raised:
+        client.voice_state_update(1, None, timeout=0.2)
+    assert isinstance(raised.value, TimeoutError)
+    with pytest.raises(CommandTimeout):
+        client.presence_update(status="online", timeout=0)
+
+
+@pytest.mark.parametrize("command", ["voice_state_update", "presence_update"])
+def test_a_command_that_waits_is_told_when_the_client_closes(
+    gateway: LocalGateway, make_client: Any, command: str
+) -> None:
+    gateway.faults.no_hello()
+    client, raised = make_client(gateway), []
+    client.connect(async_=True)
+    gateway.wait_connection(1)
+
+    def send() -> None:
+        try:
+            if command == "presence_update":
+                client.presence_update(status="online")
+            else:
+                client.voice_state_update(1, None)
+        except NotConnected as error:
+            raised.append(error)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    client.close()
+    sender.join(5)
+    assert len(raised) == 1
+
+
+def test_the_send_window_keeps_room_for_heartbeats(gateway: LocalGateway, make_client: Any) -> None:
+    with make_client(gateway) as client:
+        sent = 0
+        with pytest.raises(CommandTimeout, match="120 events in 60 seconds"):
+            while True:
+                client.voice_state_update(GUILD, None, timeout=0.2)
+                sent += 1
+        assert sent == 120 - (2 + 1) - 1  # but for two beats, one that the server may ask for, and IDENTIFY
+        gateway.request_heartbeat()
+        gateway.expect("HEARTBEAT", 2)
+        assert client.stats.reconnects == 0
+
+
+def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway, make_client: Any) -> None:
+    with make_client(gateway) as client:
+        assert client.wait_until_ready(5)
+        began = time.monotonic()
+        for number in range(20):
+            client.presence_update(status="online", activities=[{"name": str(number)}])
+        assert time.monotonic() - began < 2
+        names = [gateway.expect("PRESENCE_UPDATE", 2).data["activities"][0]["name"] for _ in range(5)]
+        assert names == ["0", "1", "2", "3", "4"]
+        gateway.expect("IDENTIFY")
+        gateway.invalidate(resumable=False)
+        presence = gateway.expect("IDENTIFY", 10).data["presence"]
+        assert presence["activities"] == [{"name": "19", "type": 0}]
+
+
+def test_a_presence_that_waited_is_sent_when_it_may_be(gateway: LocalGateway, make_client: Any) -> None:
+    with make_client(gateway) as client:
+        assert client.wait_until_ready(5)
+        for number in range(7):
+            client.presence_update(status="online", activities=[{"name": str(number)}])
+        for _ in range(5):
+            first = gateway.expect("PRESENCE_UPDATE", 2)
+        newest = gateway.expect("PRESENCE_UPDATE", 25)
+        assert newest.data["activities"][0]["name"] == "6"
+        assert newest.at - first.at > 19
+
+
+def test_the_last_presence_outlives_close(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, presence={"status": "idle"})
+    client.connect(async_=True)
+    assert gateway.expect("IDENTIFY", 5).data["presence"]["status"] == "idle"
+    client.presence_update(status="dnd", timeout=5)
+    gateway.expect("PRESENCE_UPDATE", 2)
+    client.close()
+    client.connect(async_=True)
+    assert gateway.expect("IDENTIFY", 5).data["presence"]["status"] == "dnd"
+
+
+def test_asking_for_what_the_intents_forbid_is_warned_of(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with make_client(gateway, intents=Intents.default()) as client:
+        client.request_guild_members(GUILD, timeout=5)
+        client.request_guild_members(GUILD, "a", 1, presences=True, timeout=5)
+    assert "Intents.GUILD_MEMBERS" in caplog.text
+    assert "Intents.GUILD_PRESENCES" in caplog.text
+
+
+def test_many_threads_may_send_at_once(gateway: LocalGateway, make_client: Any) -> None:
+    with make_client(gateway) as client:
+        senders = [
+            threading.Thread(target=lambda first=first: [client.voice_state_update(first + n, None) for n in range(10)])
+            for first in range(0, 100, 10)
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(10)
+        got = sorted(int(gateway.expect("VOICE_STATE_UPDATE", 2).data["guild_id"]) for _ in range(100))
+        assert got == list(range(100))
