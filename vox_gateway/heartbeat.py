@@ -35,10 +35,12 @@ class Pulse:
         self.interval = interval
         self.due = now + interval * jitter
         self.latency: float | None = None
+        self._beaten_at = now
         self._unanswered_since: float | None = None
 
     def beaten(self, now: float) -> None:
         """A beat was sent because it was due."""
+        self._beaten_at = now
         if self._unanswered_since is None:
             self._unanswered_since = now
         # From the due time and not from now, so that lateness does not add up; but beats that were missed altogether
@@ -60,10 +62,9 @@ class Pulse:
             heard_at: when the last bytes arrived.
             reading_since: since when the reader reads without a pause; None while it pauses.
         """
-        sent = self._unanswered_since
-        if sent is None or reading_since is None or heard_at > sent:
+        if self._unanswered_since is None or reading_since is None or heard_at > self._beaten_at:
             return False
-        return now - max(sent, reading_since) >= self.interval * FULL_INTERVAL
+        return now - max(self._beaten_at, reading_since) >= self.interval * FULL_INTERVAL
 
 
 class Heart(Protocol):

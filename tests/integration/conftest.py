@@ -113,3 +113,13 @@ def when_logged(caplog: pytest.LogCaptureFixture) -> Callable[[str, Callable[[],
         caplog.handler.addFilter(see)
 
     return arrange
+
+
+@pytest.fixture
+def no_token_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Logs everything, and fails the test if the token is in it."""
+    caplog.set_level(logging.DEBUG, logger="vox_gateway")
+    yield
+    for record in caplog.get_records("call"):
+        assert TOKEN not in caplog.handler.format(record)  # with its traceback
+        assert TOKEN not in repr(record.args)

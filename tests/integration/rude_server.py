@@ -27,12 +27,13 @@ TIMEOUT = 5.0
 SYNC_FLUSH = b"\x00\x00\xff\xff"
 
 
-@dataclass
 class ClientClosed(Exception):
     """The client sent a close frame."""
 
-    code: int | None
-    reason: str
+    def __init__(self, code: int | None, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
 
 
 @dataclass

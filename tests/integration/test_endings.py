@@ -180,6 +180,7 @@ def test_a_resume_url_with_a_server_behind_it_is_where_the_resume_goes(make_clie
             client.close()
 
 
+@pytest.mark.slow
 def test_a_resume_that_fails_five_times_is_given_up(gateway: LocalGateway, make_client: Any) -> None:
     client = make_client(gateway)
     client.connect(async_=True)

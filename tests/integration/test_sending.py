@@ -190,6 +190,7 @@ def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway
         assert presence["activities"] == [{"name": "19", "type": 0}]
 
 
+@pytest.mark.slow
 def test_a_presence_that_waited_is_sent_when_it_may_be(gateway: LocalGateway, make_client: Any) -> None:
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)

@@ -1,0 +1,39 @@
+"""A Flask app with a bot inside: its health, and a route that changes its status.
+
+Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway, PORT at another port.
+Run one process of it: each process would connect a bot of its own.
+"""
+
+import os
+
+from flask import Flask, abort
+
+from vox_gateway import DEFAULT_GATEWAY, Client, CommandTimeout
+
+client = Client(
+    token=os.environ["DISCORD_TOKEN"],
+    url=os.environ.get("VOX_GATEWAY_URL", DEFAULT_GATEWAY),
+)
+app = Flask(__name__)
+
+
+@app.get("/health")
+def health():
+    stats = client.stats
+    return {"status": client.status, "events": stats.events, "reconnects": stats.reconnects}
+
+
+@app.post("/status/<status>")
+def set_status(status):
+    try:
+        client.presence_update(status=status, timeout=5)
+    except CommandTimeout:
+        abort(503, "the gateway is not connected just now")
+    except ValueError as error:
+        abort(400, str(error))
+    return "done\n"
+
+
+if __name__ == "__main__":
+    with client:
+        app.run(port=int(os.environ.get("PORT", "5000")))

@@ -1,0 +1,745 @@
+"""What a gateway may do to a client that no healthy gateway would."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rude_server import SYNC_FLUSH, Peer, RudeServer, message, pieces
+from websockets.frames import Frame, Opcode
+
+from vox_gateway import AuthenticationFailed, UpgradeRefused
+
+pytestmark = pytest.mark.usefixtures("no_token_in_the_log")
+
+NEXT = 5.0
+
+
+@pytest.fixture
+def server(make_client: Any) -> Iterator[RudeServer]:
+    """After `make_client`, so that it goes first: a client that is left alone closes faster."""
+    with RudeServer() as server:
+        yield server
+
+
+def connect(make_client: Any, server: RudeServer, **options: Any) -> tuple[Any, Peer]:
+    """A client, and the server's end of its first websocket."""
+    client = make_client(server, **options)
+    client.connect(async_=True)
+    return client, server.open()
+
+
+# -- the upgrade ---------------------------------------------------------------------------------------------------
+
+NO_UPGRADE = {
+    "nothing": b"",
+    "no http": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "binary": bytes(range(256)) + b"\r\n\r\n",
+    "200": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    "404": b"HTTP/1.1 404 Not Found\r\n\r\n",
+    "500": b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops",
+    "no such status": b"HTTP/1.1 abc Nothing\r\n\r\n",
+    "no accept": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "wrong accept": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n"
+    ),
+    "endless": b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-More: of the same\r\n" * 10_000,
+    "cut short": b"HTTP/1.1 101 Switching Prot",
+}
+
+
+@pytest.mark.parametrize("answer", NO_UPGRADE.values(), ids=NO_UPGRADE)
+def test_an_answer_that_is_no_upgrade_is_tried_again(server: RudeServer, make_client: Any, answer: bytes) -> None:
+    client = make_client(server)
+    client.connect(async_=True)
+    first = server.accept()
+    first.read_request()
+    first.write(answer)
+    first.close()
+    server.open(NEXT).login()
+    assert client.wait_until_ready(5)
+    assert client.stats.reconnects == 0  # the first attempt made no connection
+
+
+def test_a_reset_in_place_of_an_upgrade_is_tried_again(server: RudeServer, make_client: Any) -> None:
+    client = make_client(server)
+    client.connect(async_=True)
+    server.accept().reset()
+    server.open(NEXT).login()
+    assert client.wait_until_ready(5)
+
+
+@pytest.mark.parametrize("half", [b"", b"HTTP/1.1 101 Switching Prot"])
+def test_an_upgrade_that_is_not_answered_in_time_is_given_up(
+    server: RudeServer, make_client: Any, half: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(server, connect_timeout=0.3)
+    client.connect(async_=True)
+    silent = server.accept()
+    silent.read_request()
+    silent.write(half)
+    silent.expect_end(2)
+    server.open(NEXT).login()
+    assert client.wait_until_ready(5)
+    assert "connect_timeout=0.3" in caplog.text
+
+
+def test_a_redirect_is_not_followed(server: RudeServer, make_client: Any) -> None:
+    """The token goes to the gateway that the user named, and to no other."""
+    with RudeServer() as other:
+        client = make_client(server)
+        client.connect(async_=True)
+        first = server.accept()
+        first.read_request()
+        first.write(f"HTTP/1.1 302 Found\r\nLocation: {other.url}/\r\nContent-Length: 0\r\n\r\n".encode())
+        server.open(NEXT).login()
+        assert client.wait_until_ready(5)
+        with pytest.raises(TimeoutError):
+            other.accept(0.01)
+
+
+def test_a_refusal_for_good_says_its_status(server: RudeServer, make_client: Any) -> None:
+    client = make_client(server)
+    client.connect(async_=True)
+    first = server.accept()
+    first.read_request()
+    first.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(UpgradeRefused, match="403") as raised:
+        client.wait_closed(5)
+    assert raised.value.status == 403
+
+
+def test_the_upgrade_asks_for_no_extension_and_says_who_asks(server: RudeServer, make_client: Any) -> None:
+    _, peer = connect(make_client, server)
+    headers = {name.lower(): value for name, value in peer.read_request().headers.raw_items()}
+    assert headers["host"] == f"127.0.0.1:{server.port}"
+    assert headers["user-agent"].startswith("DiscordBot (vox_gateway")
+    assert "sec-websocket-extensions" not in headers
+    assert "origin" not in headers
+
+
+def test_hello_may_come_with_the_upgrade_in_one_segment(server: RudeServer, make_client: Any) -> None:
+    client = make_client(server, compress=False)
+    client.connect(async_=True)
+    peer = server.accept()
+    peer.upgrade(then=message(b'{"op":10,"d":{"heartbeat_interval":60000}}', Opcode.TEXT))
+    peer.expect(2)
+    peer.event("READY", {"session_id": "s1"})
+    assert client.wait_until_ready(5)
+
+
+def test_an_upgrade_may_come_byte_by_byte(server: RudeServer, make_client: Any) -> None:
+    client = make_client(server)
+    client.connect(async_=True)
+    peer = server.accept()
+    real, write = peer.sock, peer.write
+    peer.write = lambda data: [write(piece) for piece in pieces(data, 1)]  # type: ignore[method-assign]
+    peer.upgrade().login()
+    assert client.wait_until_ready(5)
+    assert real is peer.sock
+
+
+# -- HELLO and READY -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, {}, [], {"heartbeat_interval": None}, {"heartbeat_interval": "41250"}, {"heartbeat_interval": 0},
+     {"heartbeat_interval": -5}, {"heartbeat_interval": True}, {"heartbeat_interval": 1e300}],
+    ids=str,
+)  # fmt: skip
+def test_a_hello_that_is_none_costs_the_connection(
+    server: RudeServer, make_client: Any, data: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, first = connect(make_client, server)
+    first.send(10, data)
+    assert first.expect_close().code == 4000
+    server.open(NEXT).login()
+    assert client.wait_until_ready(5)
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert any("HELLO needs a heartbeat_interval" in line for line in said)
+
+
+def test_a_heartbeat_interval_may_be_a_fraction(server: RudeServer, make_client: Any) -> None:
+    client, peer = connect(make_client, server)
+    peer.login(interval=0.2505)
+    began = time.monotonic()
+    for _ in range(4):
+        peer.expect(1)
+        peer.send(11)
+    assert time.monotonic() - began < 4 * 0.2505 + 0.3
+    assert client.stats.reconnects == 0
+
+
+def test_a_second_hello_changes_nothing(server: RudeServer, make_client: Any) -> None:
+    client, peer = connect(make_client, server)
+    peer.login().hello(0.01)
+    peer.event("RESUMED")
+    peer.send(1)
+    assert peer.receive() == {"op": 1, "d": 2}  # and no second IDENTIFY, nor a faster beat, came before it
+    assert client.stats.identifies == 1
+
+
+def test_a_gateway_that_says_no_hello_is_given_up(
+    server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vox_gateway.connection.HELLO_WITHIN", 0.3)
+    client, first = connect(make_client, server)
+    first.write(message(b"are you there?", Opcode.PING))
+    first.expect_end(3)
+    server.open(NEXT).login()
+    assert client.wait_until_ready(5)
+    assert "HELLO did not come within 0.3 seconds" in caplog.text
+
+
+def test_silence_before_ready_is_bounded_and_a_long_replay_is_not(
+    server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vox_gateway.connection.SILENCE_WITHIN", 0.4)
+    client, first = connect(make_client, server)
+    first.hello().expect(2)
+    first.expect_end(3)  # no READY comes
+    assert "nothing came for 0.4 seconds" in caplog.text
+    second = server.open(NEXT).login()
+    assert client.wait_until_ready(5)
+    second.reset()
+    third = server.open(NEXT)
+    third.resume(interval=0.1)
+    for _ in range(12):  # longer than the silence, and never silent
+        third.expect(1)
+        third.event("REPLAYED")
+    third.event("RESUMED")
+    assert client.wait_until_ready(5)
+    assert client.stats.resumes == 1
+
+
+@pytest.mark.parametrize("url", [None, 5, "", "http://127.0.0.1/", "wss://", "ws://a b/", "ws://user:pw@127.0.0.1/"])
+def test_a_resume_url_that_is_none_is_not_needed(server: RudeServer, make_client: Any, url: Any) -> None:
+    client, first = connect(make_client, server)
+    first.login(resume_gateway_url=url)
+    assert client.wait_until_ready(5)
+    first.reset()
+    second = server.open(NEXT)
+    assert second.resume()["session_id"] == "s1"
+    second.event("RESUMED")
+    assert client.wait_until_ready(5)
+
+
+def test_a_ready_without_a_session_is_ready_and_begun_anew(server: RudeServer, make_client: Any) -> None:
+    client, first = connect(make_client, server)
+    first.hello().expect(2)
+    first.event("READY", {})
+    assert client.wait_until_ready(5)
+    first.reset()
+    server.open(NEXT).login()
+
+
+def test_a_resume_that_is_answered_with_ready_goes_on(server: RudeServer, make_client: Any) -> None:
+    client, first = connect(make_client, server)
+    first.login()
+    assert client.wait_until_ready(5)
+    first.reset()
+    second = server.open(NEXT)
+    second.resume()
+    second.event("READY", {"session_id": "s2"})
+    assert client.wait_until_ready(5)
+    assert (client.session.id, client.session.seq) == ("s2", 1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"op": 0, "d": {}, "s": 2, "t": 5},
+        {"op": 0, "d": {}, "s": 2},
+        {"op": 0, "d": [], "s": 2, "t": "READY"},
+        {"op": "0", "d": {}, "s": 2, "t": "NEWS"},
+        {"op": None},
+        {"op": True, "t": "NEWS"},
+        {"d": {}},
+        [1, 2],
+        "text",
+        None,
+        7,
+        b"",
+        b"{} {}",
+        b'{"op":1',
+        b"[" * 100_000,
+        b'{"op":11,"d":"\xff"}',
+    ],
+    ids=lambda payload: str(payload)[:20],
+)
+def test_a_payload_without_the_shape_of_one_costs_the_connection(
+    server: RudeServer, make_client: Any, hear: Any, payload: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, first = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    first.login()
+    assert client.wait_until_ready(5)
+    first.write(first.frame(payload))
+    assert first.expect_close().code in (4000, 1007)
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 1
+    second.seq = first.seq
+    second.event("NEWS", "after")
+    assert heard.data() == "after"
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(said) == 2  # what was wrong, and what follows
+    assert len(caplog.text) < 20_000
+
+
+def test_what_a_lean_server_leaves_out_is_not_missed(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, peer = connect(make_client, server)
+    heard = hear(client, "NEWS", "HEARTBEAT_ACK")
+    peer.write(peer.frame({"op": 10, "d": {"heartbeat_interval": 60_000}}))
+    peer.expect(2)
+    peer.write(peer.frame({"op": 0, "t": "READY", "s": 1, "d": {"session_id": "s1"}, "extra": 1}))
+    peer.write(peer.frame({"op": 11}))
+    peer.write(peer.frame({"op": 0, "t": "NEWS"}))
+    assert heard.next() == ("HEARTBEAT_ACK", ({"op": 11},))
+    assert heard.next() == ("NEWS", (None,))
+    assert client.session.seq == 1
+    assert client.latency == math.inf  # nothing was beaten that could have been acknowledged
+
+
+# -- frames --------------------------------------------------------------------------------------------------------
+
+
+def test_pings_are_answered_even_inside_a_message(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, peer = connect(make_client, server, compress=False)
+    heard = hear(client, "NEWS")
+    peer.login()
+    text = b'{"op":0,"s":2,"t":"NEWS","d":"\xc3\xa9"}'
+    cut = text.index(b"\xa9")  # inside a character
+    peer.write(message(text[:cut], Opcode.TEXT, final=False))
+    peer.write(message(b"still there?", Opcode.PING))
+    peer.write(message(b"never asked", Opcode.PONG))
+    peer.write(message(b"", Opcode.CONT, final=False))
+    pong = peer.receive()
+    assert isinstance(pong, Frame)
+    assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"still there?")
+    peer.write(message(text[cut:], Opcode.CONT))
+    assert heard.data() == "é"
+    assert client.stats.reconnects == 0
+
+
+def test_json_may_come_in_binary_frames(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, peer = connect(make_client, server, compress=False)
+    heard = hear(client, "NEWS")
+    peer.login()
+    peer.write(message(b'{"op":0,"s":2,"t":"NEWS","d":1}', Opcode.BINARY))
+    assert heard.data() == 1
+
+
+def test_plain_text_may_come_between_compressed_messages(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, peer = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    peer.login()
+    peer.write(message(b'{"op":0,"s":2,"t":"NEWS","d":"plain"}', Opcode.TEXT))
+    peer.seq = 2
+    peer.event("NEWS", "compressed")
+    assert [heard.data(), heard.data()] == ["plain", "compressed"]
+    assert client.session.seq == 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_the_end_of_a_compressed_message_may_be_cut_anywhere(
+    server: RudeServer, make_client: Any, hear: Any, size: int
+) -> None:
+    client, peer = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    peer.login()
+    for number in range(3):
+        compressed = peer.compressed(b'{"op":0,"s":%d,"t":"NEWS","d":%d}' % (number + 2, number))
+        assert compressed.endswith(SYNC_FLUSH)
+        peer.write(b"".join(message(piece, Opcode.BINARY) for piece in pieces(compressed, size)))
+        peer.write(message(b"", Opcode.BINARY))
+    assert [heard.data() for _ in range(3)] == [0, 1, 2]
+    assert client.stats.reconnects == 0
+
+
+def test_a_message_with_the_mark_of_the_end_inside_is_whole_all_the_same(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, peer = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    peer.login()
+    # Two flushes in one websocket message: the mark in the middle ends nothing.
+    text = b'{"op":0,"s":2,"t":"NEWS","d":"' + b"x" * 1000 + b'"}'
+    peer.write(message(peer.compressed(text[:500]) + peer.compressed(text[500:]), Opcode.BINARY))
+    assert heard.data() == "x" * 1000
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_message_beyond_the_limit_costs_the_connection(
+    server: RudeServer, make_client: Any, compress: bool
+) -> None:
+    client, first = connect(make_client, server, compress=compress, max_message_size=65_536)
+    first.login()
+    assert client.wait_until_ready(5)
+    first.event("BOMB", "0" * 1_000_000)  # compressed it is but a kilobyte
+    assert first.expect_close().code in (4000, 1009)
+    assert server.open(NEXT).resume()["seq"] == 1
+
+
+def test_each_connection_has_a_compression_of_its_own(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, first = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    first.login()
+    first.event("NEWS", "x" * 500)
+    assert heard.data() == "x" * 500
+    first.write(message(first.compressed(b'{"op":0,"s":3,"t":"NEWS","d":"half')[:-6], Opcode.BINARY))
+    first.reset()
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 2
+    second.seq = 2
+    second.event("NEWS", "x" * 500)
+    assert heard.data() == "x" * 500
+
+
+# -- closing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_close_frame_without_a_code_is_answered_in_kind_and_resumed(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, first = connect(make_client, server)
+    closes = hear(client, "close")
+    first.login()
+    assert client.wait_until_ready(5)
+    first.send_close()
+    assert first.expect_close().code is None
+    first.expect_end(1)  # and the client does not wait for us to end it
+    assert closes.data()["code"] == 1005
+    server.open(NEXT).resume()
+
+
+def test_what_comes_before_a_close_frame_counts_and_what_comes_after_does_not(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, first = connect(make_client, server, compress=False)
+    heard = hear(client, "NEWS")
+    first.login()
+    early, late = (first.frame({"op": 0, "s": seq, "t": "NEWS", "d": seq}) for seq in (2, 3))
+    first.write(early + message(b"\x0f\xa0bye", Opcode.CLOSE) + late)
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 2
+    second.seq = 2
+    second.event("NEWS", "again")
+    assert [heard.data(), heard.data()] == [2, "again"]
+
+
+@pytest.mark.parametrize("stage", ["upgraded", "identified", "live"])
+def test_a_fatal_code_ends_the_client_at_every_stage(server: RudeServer, make_client: Any, stage: str) -> None:
+    client, peer = connect(make_client, server)
+    if stage == "identified":
+        peer.hello().expect(2)
+    elif stage == "live":
+        peer.login()
+        assert client.wait_until_ready(5)
+    peer.send_close(4004, b"who are you?")
+    with pytest.raises(AuthenticationFailed, match="who are you"):
+        client.wait_closed(5)
+    assert peer.expect_close().code == 4004
+    with pytest.raises(TimeoutError):
+        server.accept(0.01)
+
+
+def test_a_fatal_code_is_heard_even_when_the_connection_breaks_right_after_it(
+    server: RudeServer, make_client: Any
+) -> None:
+    client, peer = connect(make_client, server)
+    peer.login()
+    assert client.wait_until_ready(5)
+    # The socket is gone when the client answers; the code must not be lost with it.
+    peer.sock.shutdown(socket.SHUT_RD)
+    peer.send_close(4004)
+    peer.close()
+    with pytest.raises(AuthenticationFailed):
+        client.wait_closed(5)
+
+
+def test_the_end_of_the_stream_is_the_end_even_if_the_server_still_reads(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, first = connect(make_client, server)
+    closes = hear(client, "close")
+    first.login()
+    assert client.wait_until_ready(5)
+    first.sock.shutdown(socket.SHUT_WR)
+    assert server.open(NEXT).resume()["seq"] == 1
+    first.expect_end(1)
+    assert closes.data()["code"] == 1006
+
+
+# -- op 7 and op 9 -------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_asks_for_a_reconnect_and_goes_on_talking_is_left(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, first = connect(make_client, server)
+    heard = hear(client, "NEWS", "RECONNECT")
+    first.login()
+    first.event("NEWS", "before")
+    first.send(7)
+    first.event("NEWS", "too late")  # the resume brings it again, so here it must not count
+    assert first.expect_close().code == 4000
+    began = time.monotonic()
+    second = server.open(NEXT)  # the close frame is not answered
+    assert time.monotonic() - began < 1.0 + 1.0 + 0.5  # the wait for the answer, and the first backoff
+    assert second.resume()["seq"] == 2
+    second.seq = 2
+    second.event("NEWS", "too late")
+    second.event("RESUMED")
+    assert [heard.next() for _ in range(3)] == [
+        ("NEWS", ("before",)),
+        ("RECONNECT", ({"op": 7, "d": None, "s": None, "t": None},)),
+        ("NEWS", ("too late",)),
+    ]
+    first.expect_end(1)
+    assert client.wait_until_ready(5)
+
+
+@pytest.mark.parametrize("what", ["events", "pings"])
+def test_a_server_that_floods_after_op_7_is_left_in_time(server: RudeServer, make_client: Any, what: str) -> None:
+    client, first = connect(make_client, server, compress=False)
+    first.login()
+    assert client.wait_until_ready(5)
+    first.send(7)
+    ended = threading.Event()
+    one = message(b"?" * 125, Opcode.PING) if what == "pings" else first.frame({"op": 0, "t": "N", "s": 2, "d": None})
+
+    def flood() -> None:
+        try:
+            while True:
+                first.sock.sendall(one * 1000)
+        except OSError:
+            ended.set()
+
+    flooder = threading.Thread(target=flood)
+    flooder.start()
+    try:
+        second = server.open(NEXT)
+        assert second.resume()["seq"] == 1
+        assert ended.wait(2)
+    finally:
+        first.sock.shutdown(socket.SHUT_RDWR)
+        flooder.join(5)
+
+
+def test_op_7_before_hello_keeps_the_session(server: RudeServer, make_client: Any) -> None:
+    client, first = connect(make_client, server)
+    first.login()
+    assert client.wait_until_ready(5)
+    first.reset()
+    second = server.open(NEXT)
+    second.send(7)
+    assert second.expect_close().code == 4000
+    second.close()
+    third = server.open(NEXT)
+    assert third.resume()["seq"] == 1
+    third.send(7)  # and right after RESUME, too
+    assert third.expect_close().code == 4000
+    third.close()
+    fourth = server.open(NEXT)
+    fourth.resume()
+    fourth.event("RESUMED")
+    assert client.wait_until_ready(5)
+    assert client.stats.identifies == 1
+
+
+@pytest.mark.parametrize("data", [False, None, 0, "true", {}])
+def test_op_9_with_anything_but_true_begins_a_new_session_on_the_base_url(
+    server: RudeServer, make_client: Any, data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RudeServer() as elsewhere:
+        client, first = connect(make_client, server)
+        first.login(resume_gateway_url=elsewhere.url)
+        assert client.wait_until_ready(5)
+        first.reset()
+        second = elsewhere.open(NEXT)
+        second.resume()
+        second.send(9, data)
+        assert second.expect_close().code == 4000
+        second.close()
+        said = time.monotonic()
+        third = server.open(8)
+        assert 0.95 < time.monotonic() - said < 5.5
+        third.login(session_id="s2")
+        assert client.wait_until_ready(5)
+        assert client.session.id == "s2"
+
+
+def test_an_unreachable_resume_url_is_followed_by_a_resume_on_the_base_url(
+    server: RudeServer, make_client: Any
+) -> None:
+    with RudeServer() as elsewhere:
+        client, first = connect(make_client, server)
+        first.login(resume_gateway_url=f"{elsewhere.url}/there")
+        assert client.wait_until_ready(5)
+        first.reset()
+        refused = elsewhere.accept(NEXT)
+        assert refused.path == "/there"
+        assert refused.query == first.query
+        refused.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+        refused.close()
+        second = server.open(NEXT)
+        assert second.query == first.query
+        assert second.resume() == {"token": client._options.token, "session_id": "s1", "seq": 1}
+        second.event("RESUMED")
+        assert client.wait_until_ready(5)
+        second.reset()
+        assert elsewhere.open(NEXT).resume()["session_id"] == "s1"  # and the next resume goes there again
+
+
+# -- heartbeats and zombies ----------------------------------------------------------------------------------------
+
+
+def test_a_beat_before_the_first_event_has_no_sequence_number(server: RudeServer, make_client: Any) -> None:
+    _, peer = connect(make_client, server)
+    peer.hello(0.1)
+    assert peer.receive()["op"] == 2
+    assert peer.receive() == {"op": 1, "d": None}
+
+
+def test_beats_that_the_server_asks_for_are_none_that_it_owes_an_answer_for(
+    server: RudeServer, make_client: Any
+) -> None:
+    client, peer = connect(make_client, server)
+    peer.login(interval=0.3)
+    asked = 0
+    while asked < 20:  # several intervals' worth, each answered with a beat, none of them acknowledged
+        peer.send(1)
+        assert peer.receive()["op"] == 1
+        peer.send(11)
+        asked += 1
+    assert client.stats.reconnects == 0
+
+
+def test_a_flood_of_requests_for_a_beat_is_answered_and_holds_up_no_event(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, peer = connect(make_client, server, compress=False)
+    heard = hear(client, "NEWS")
+    peer.login()
+    peer.write(peer.frame({"op": 1, "d": None}) * 1000)
+    peer.event("NEWS", 1)
+    assert heard.data() == 1
+    for _ in range(1000):
+        peer.expect(1)
+    assert client.stats.beats == 1000
+    # Commands keep half the window even so.
+    client.voice_state_update(1, None, timeout=1)
+    assert peer.expect(4)
+
+
+def test_a_zombie_that_reads_nothing_is_left_with_its_buffers_full(make_client: Any) -> None:
+    with RudeServer(receive_buffer=4096) as server:
+        client, first = connect(make_client, server, compress=False)
+        first.login(interval=0.4)
+        assert client.wait_until_ready(5)
+        first.write(message(b"?" * 125, Opcode.PING) * 60_000)  # some megabytes of pongs, which nobody reads
+        began = time.monotonic()
+        second = server.open(NEXT)
+        assert time.monotonic() - began < 2 * 0.4 + 1.0 + 0.7
+        second.resume()
+
+
+def test_commands_that_the_kernel_does_not_take_wait_and_arrive_whole(make_client: Any) -> None:
+    with RudeServer(receive_buffer=4096) as server:
+        client, peer = connect(make_client, server, compress=False)
+        peer.login()
+        for number in range(100):
+            client.send_packet(50, [number, "x" * 4000], timeout=5)  # returns although nobody reads
+        got = [peer.expect(50) for _ in range(100)]
+        assert got == [[number, "x" * 4000] for number in range(100)]
+        assert client.stats.reconnects == 0
+
+
+# -- old and new ---------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_torn_in_the_middle_of_a_frame_is_resumed_from_the_last_whole_event(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    client, first = connect(make_client, server, compress=False)
+    heard = hear(client, "NEWS")
+    first.login()
+    first.event("NEWS", "whole")
+    first.write(first.frame({"op": 0, "s": 3, "t": "NEWS", "d": "torn"})[:-3])
+    first.close()
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 2
+    second.seq = 2
+    second.event("NEWS", "torn")
+    assert [heard.data(), heard.data()] == ["whole", "torn"]
+
+
+def test_the_numbers_tell_what_was_on_the_wire(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, peer = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    peer.login()
+    for number in range(50):
+        peer.event("NEWS", "x" * number)
+    for _ in range(50):
+        heard.data()
+    stats = client.stats
+    assert stats.bytes_in == peer.sent
+    assert stats.bytes_inflated == peer.said
+    assert stats.events == 51
+    assert (stats.identifies, stats.resumes, stats.reconnects, stats.events_waiting) == (1, 0, 0, 0)
+    assert client.session.seq == 51
+    assert str(client.status) == "ready"
+
+
+def test_latency_is_from_the_beat_to_its_acknowledgement(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client, peer = connect(make_client, server)
+    acknowledged = hear(client, "HEARTBEAT_ACK")
+    peer.login(interval=0.3)
+    peer.expect(1)
+    began = time.monotonic()
+    peer.expect(1)  # a whole interval late, and something came meanwhile or it would be a zombie
+    lower = time.monotonic() - began
+    peer.send(11)
+    acknowledged.data()
+    peer.expect(1)  # the heartbeat loop has taken the acknowledgement by its next beat
+    assert lower <= client.latency < 2.0
+
+
+def test_a_descriptor_that_cannot_be_had_is_a_failed_attempt_and_not_the_end(
+    server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.socketpair
+    failures = [OSError(24, "Too many open files")]
+
+    def scarce(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*args)
+
+    monkeypatch.setattr(socket, "socketpair", scarce)
+    client, peer = connect(make_client, server)
+    peer.login()
+    assert client.wait_until_ready(5)
+    assert failures == []
+
+
+def test_linger_is_what_makes_a_reset(server: RudeServer, make_client: Any, hear: Any) -> None:
+    """What arrived before a reset, and was read, counts."""
+    client, first = connect(make_client, server)
+    heard = hear(client, "NEWS")
+    first.login()
+    first.event("NEWS", 1)
+    assert heard.data() == 1
+    first.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    first.close()
+    assert server.open(NEXT).resume()["seq"] == 2
+    assert client.stats.identifies == 1
