@@ -130,10 +130,6 @@ class Protocol:
         receive = _RECEIVERS.get(op)
         return _NOTHING if receive is None else receive(self, payload.get("d"))
 
-    def end(self) -> None:
-        """The connection is over: whatever still arrives is not ours any more."""
-        self.phase = Phase.ENDED
-
     def _dispatch(self, payload: dict[str, Any]) -> tuple[Action, ...]:
         name, seq = payload.get("t"), payload.get("s")
         if type(name) is not str:
