@@ -65,7 +65,7 @@ def test_the_interval_is_a_float_of_seconds(milliseconds: float, seconds: float)
     assert protocol().receive({"op": 10, "d": {"heartbeat_interval": milliseconds}})[1] == StartHeartbeat(seconds)
 
 
-@pytest.mark.parametrize("data", [None, {}, [], {"heartbeat_interval": None}, *({"heartbeat_interval": bad} for bad in ("41", True, 0, -5, 86_400_001, float("nan"), float("inf")))])  # fmt: skip
+@pytest.mark.parametrize("data", [None, {}, [], {"heartbeat_interval": None}, *({"heartbeat_interval": bad} for bad in ("41", True, 0, -5, 86_400_001, float("nan"), float("inf")))])  # fmt: skip  # noqa: E501
 def test_a_hello_without_a_usable_interval_is_refused(data: Any) -> None:
     with pytest.raises(DecodeError, match="heartbeat_interval"):
         protocol().receive({"op": 10, "d": data})

@@ -222,14 +222,14 @@ def check_token(token: object) -> str:
     """
     if not isinstance(token, str):
         raise TypeError(f"token must be a string, not {type(token).__name__}")
-    bare = token.strip()
-    if bare.startswith("Bot "):  # as the REST API wants it; the gateway wants it without
-        bare = bare[4:].strip()
-    if not bare:
+    words = token.split()
+    if words[:1] == ["Bot"]:  # as the REST API wants it; the gateway wants it without
+        words = words[1:]
+    if not words:
         raise ValueError("token must not be empty: copy the bot's token from the developer portal")
-    if any(ord(character) <= 32 or ord(character) > 126 for character in bare):
+    if len(words) > 1 or not (words[0].isascii() and words[0].isprintable()):
         raise ValueError("token must hold no spaces, line breaks or other than ASCII characters")
-    return bare
+    return words[0]
 
 
 def check_shard(shard: object) -> tuple[int, int]:

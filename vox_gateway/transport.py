@@ -157,6 +157,20 @@ class Transport:
         deadline = self._deadline()
         return None if deadline is None else max(deadline - time.monotonic(), 0.001)
 
+    def time_left(self) -> float | None:
+        """Seconds until the deadline, None where there is none.
+
+        Raises:
+            DeadlinePassed: there are none left. A wait sees that by itself; only who reads on without waiting must ask.
+        """
+        deadline = self._deadline()
+        if deadline is None:
+            return None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlinePassed
+        return left
+
     def _wait_and_receive(self) -> bytes:
         """The socket's next bytes; empty at its end."""
         while True:
@@ -176,12 +190,7 @@ class Transport:
             self._waits_for_room = unsent
             interest = selectors.EVENT_READ | selectors.EVENT_WRITE if unsent else selectors.EVENT_READ
             self._selector.modify(self._sock, interest)
-        timeout = None
-        if (deadline := self._deadline()) is not None:
-            timeout = deadline - time.monotonic()
-            if timeout <= 0:
-                raise DeadlinePassed
-        for key, events in self._selector.select(timeout):
+        for key, events in self._selector.select(self.time_left()):
             if key.fileobj is self._interrupt:
                 self._interrupt.drain()
             elif events & selectors.EVENT_WRITE:

@@ -1,0 +1,184 @@
+"""The payloads of the send events, and what is refused before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vox_gateway import Intents, commands
+
+BIG = 2**63 + 1
+
+
+def test_a_presence_has_all_four_keys() -> None:
+    assert commands.presence_update(status="online") == {
+        "since": None,
+        "activities": [],
+        "status": "online",
+        "afk": False,
+    }
+
+
+def test_a_game_is_an_activity() -> None:
+    game = {"name": "chess", "type": 3}
+    assert commands.presence_update(status="dnd", game=game)["activities"] == [game]
+    assert commands.presence_update(status="dnd", activities=({"name": "x"},))["activities"] == [
+        {"name": "x", "type": 0}
+    ]
+
+
+def test_a_presence_that_is_given_as_a_mapping_is_completed() -> None:
+    assert commands.check_presence({"status": "idle"}) == commands.presence_update(status="idle")
+    assert commands.check_presence({}) == commands.presence_update(status="online")
+    assert commands.check_presence({"game": {"name": "x"}})["activities"] == [{"name": "x", "type": 0}]
+
+
+def test_leaving_a_voice_channel_is_sent_as_null() -> None:
+    assert commands.voice_state_update(1, None) == {
+        "guild_id": "1",
+        "channel_id": None,
+        "self_mute": False,
+        "self_deaf": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "data"),
+    [
+        ({}, {"query": "", "limit": 0}),
+        ({"query": "a"}, {"query": "a", "limit": 0}),
+        ({"query": "a", "limit": 7}, {"query": "a", "limit": 7}),
+        ({"user_ids": 5}, {"user_ids": ["5"], "limit": 0}),
+        ({"user_ids": "5"}, {"user_ids": ["5"], "limit": 0}),
+        ({"user_ids": [BIG, "6"]}, {"user_ids": [str(BIG), "6"], "limit": 0}),
+        ({"user_ids": iter(range(100))}, {"user_ids": [str(number) for number in range(100)], "limit": 0}),
+        ({"presences": False}, {"query": "", "limit": 0, "presences": False}),
+        ({"nonce": "x" * 32}, {"query": "", "limit": 0, "nonce": "x" * 32}),
+        ({"nonce": 12}, {"query": "", "limit": 0, "nonce": "12"}),
+    ],
+)
+def test_members_are_asked_for(options: dict[str, Any], data: dict[str, Any]) -> None:
+    assert commands.request_guild_members(9, **options) == {"guild_id": "9", **data}
+
+
+@pytest.mark.parametrize(
+    ("data", "intents", "words"),
+    [
+        ({"query": "", "limit": 0}, Intents.default(), "GUILD_MEMBERS"),
+        ({"query": "", "limit": 0}, Intents.GUILD_MEMBERS, None),
+        ({"query": "a", "limit": 0}, Intents.none(), None),
+        ({"user_ids": ["1"], "limit": 0}, Intents.none(), None),
+        ({"query": "a", "limit": 1, "presences": True}, Intents.none(), "GUILD_PRESENCES"),
+        ({"query": "a", "limit": 1, "presences": True}, Intents.GUILD_PRESENCES, None),
+    ],
+)
+def test_a_request_that_will_not_be_answered_is_told(data: Any, intents: Intents, words: str | None) -> None:
+    said = commands.unanswered(data, intents)
+    assert said is None if words is None else words in str(said)
+
+
+def test_other_requests() -> None:
+    assert commands.request_soundboard_sounds([1, "2"]) == {"guild_ids": ["1", "2"]}
+    assert commands.request_channel_info("1", "status") == {"guild_id": "1", "fields": ["status"]}
+    assert commands.request_channel_info(1, ["voice_start_time", "status", "status"])["fields"] == [
+        "voice_start_time",
+        "status",
+    ]
+
+
+def test_identify_leaves_out_what_was_not_given() -> None:
+    bare = commands.identify(token="t", intents=Intents.GUILDS, properties={"os": "x"}, shard=(0, 1))
+    assert bare == {"token": "t", "intents": 1, "properties": {"os": "x"}, "shard": [0, 1]}
+    full = commands.identify(
+        token="t", intents=0, properties={}, shard=(0, 1), large_threshold=50, presence={"a": 1}, compress=True
+    )
+    assert (full["large_threshold"], full["presence"], full["compress"]) == (50, {"a": 1}, True)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_a_snowflake_is_its_digits(value: int) -> None:
+    assert commands.snowflake(value, "x") == commands.snowflake(str(value), "x") == str(value)
+
+
+REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: commands.presence_update(status="away"), ValueError, "status"),
+    (lambda: commands.presence_update(status=None), ValueError, "status"),  # type: ignore[arg-type]
+    (lambda: commands.presence_update(status="idle", afk=1), TypeError, "afk"),  # type: ignore[arg-type]
+    (lambda: commands.presence_update(status="idle", since="now"), TypeError, "since"),  # type: ignore[arg-type]
+    (lambda: commands.presence_update(status="idle", since=-1), ValueError, "since"),
+    (lambda: commands.presence_update(status="idle", game={"name": "x"}, activities=[]), ValueError, "game"),
+    (lambda: commands.presence_update(status="idle", game={"type": 0}), TypeError, "activities"),
+    (lambda: commands.presence_update(status="idle", activities="x"), TypeError, "activities"),  # type: ignore[arg-type]
+    (lambda: commands.presence_update(status="idle", activities={"name": "x"}), TypeError, "activities"),  # type: ignore[arg-type]
+    (lambda: commands.check_presence("online"), TypeError, "presence"),
+    (lambda: commands.check_presence({"state": "online"}), ValueError, "'state'"),
+    (lambda: commands.voice_state_update("x", 1), ValueError, "guild_id"),
+    (lambda: commands.voice_state_update(1, 1.5), TypeError, "channel_id"),  # type: ignore[arg-type]
+    (lambda: commands.voice_state_update(1, 1, self_mute=1), TypeError, "self_mute"),  # type: ignore[arg-type]
+    (lambda: commands.voice_state_update(1, 1, self_deaf="no"), TypeError, "self_deaf"),  # type: ignore[arg-type]
+    (lambda: commands.request_guild_members(-1), ValueError, "guild_id"),
+    (lambda: commands.request_guild_members(2**64), ValueError, "guild_id"),
+    (lambda: commands.request_guild_members("١"), ValueError, "guild_id"),
+    (lambda: commands.request_guild_members(True), TypeError, "guild_id"),
+    (lambda: commands.request_guild_members(1, query=5), TypeError, "query"),  # type: ignore[arg-type]
+    (lambda: commands.request_guild_members(1, query="a", user_ids=[1]), ValueError, "query and user_ids"),
+    (lambda: commands.request_guild_members(1, limit=-1), ValueError, "limit"),
+    (lambda: commands.request_guild_members(1, limit="1"), TypeError, "limit"),  # type: ignore[arg-type]
+    (lambda: commands.request_guild_members(1, user_ids=[]), ValueError, "user_ids"),
+    (lambda: commands.request_guild_members(1, user_ids=range(101)), ValueError, "101"),
+    (lambda: commands.request_guild_members(1, user_ids=5.5), TypeError, "user_ids"),  # type: ignore[arg-type]
+    (lambda: commands.request_guild_members(1, presences=1), TypeError, "presences"),  # type: ignore[arg-type]
+    (lambda: commands.request_guild_members(1, nonce="é" * 17), ValueError, "nonce"),
+    (lambda: commands.request_guild_members(1, nonce=[]), TypeError, "nonce"),  # type: ignore[arg-type]
+    (lambda: commands.request_soundboard_sounds([]), ValueError, "guild_ids"),
+    (lambda: commands.request_soundboard_sounds("12"), TypeError, "guild_ids"),
+    (lambda: commands.request_channel_info(1, []), ValueError, "fields"),
+    (lambda: commands.request_channel_info(1, ["topic"]), ValueError, "'topic'"),
+    (lambda: commands.request_channel_info(1, None), TypeError, "fields"),  # type: ignore[arg-type]
+    (lambda: commands.check_shard((0, 0)), ValueError, "shard"),
+    (lambda: commands.check_shard((2, 2)), ValueError, "shard"),
+    (lambda: commands.check_shard((-1, 2)), ValueError, "shard"),
+    (lambda: commands.check_shard((0, 1, 2)), TypeError, "shard"),
+    (lambda: commands.check_shard("01"), TypeError, "shard"),
+    (lambda: commands.check_shard((0, True)), TypeError, "shard"),
+    (lambda: commands.check_large_threshold(49), ValueError, "large_threshold"),
+    (lambda: commands.check_large_threshold(251), ValueError, "large_threshold"),
+    (lambda: commands.check_large_threshold("50"), TypeError, "large_threshold"),
+    (lambda: commands.check_properties({"$os": "x"}), ValueError, r"'\$os'"),
+    (lambda: commands.check_properties({"os": "x"}), ValueError, "browser, device is missing"),
+    (lambda: commands.check_properties({"os": 1, "browser": "", "device": ""}), TypeError, "'os'"),
+    (lambda: commands.check_properties("x"), TypeError, "properties"),
+    (lambda: commands.check_token(None), TypeError, "token"),
+    (lambda: commands.check_token(" "), ValueError, "token"),
+    (lambda: commands.check_token("Bot "), ValueError, "token"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "name"), REFUSED)
+def test_bad_input_is_refused_by_name(call: Callable[[], Any], error: type[Exception], name: str) -> None:
+    with pytest.raises(error, match=name):
+        call()
+
+
+@pytest.mark.parametrize("token", ["abc", " abc\n", "Bot abc", "  Bot  abc"])
+def test_a_token_is_taken_bare(token: str) -> None:
+    assert commands.check_token(token) == "abc"
+
+
+@pytest.mark.parametrize("token", ["se cret", "se\ncret", "secrét", "se\x00cret"])
+def test_a_bad_token_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="token") as raised:
+        commands.check_token(token)
+    assert "cr" not in str(raised.value)
+
+
+def test_what_is_good_is_kept() -> None:
+    assert commands.check_shard([1, 2]) == (1, 2)
+    assert commands.check_large_threshold(None) is None
+    assert commands.check_large_threshold(250) == 250
+    properties = {"os": "x", "browser": "y", "device": "z"}
+    assert commands.check_properties(properties) == properties

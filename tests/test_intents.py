@@ -1,0 +1,77 @@
+"""Intents, the events they bring, and what is said of those they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vox_gateway.intents import KNOWN_EVENTS, Intents, check_intents, events_of, intents_for, unreachable
+
+
+def test_the_defaults_are_all_that_need_no_privilege() -> None:
+    assert Intents.default() | Intents.privileged() == Intents.all()
+    assert not Intents.default() & Intents.privileged()
+    assert Intents.privileged() == 1 << 1 | 1 << 8 | 1 << 15
+    assert Intents.all() == 0b11_0011_0001_1111_1111_1111_1111
+    assert Intents.none() == 0
+
+
+def test_intents_and_events_agree() -> None:
+    assert events_of(Intents.all()) == KNOWN_EVENTS
+    assert {"READY", "RESUMED", "INTERACTION_CREATE", "GUILD_MEMBERS_CHUNK"} <= events_of(0)
+    assert "MESSAGE_CREATE" in events_of(Intents.DIRECT_MESSAGES)
+    assert events_of(Intents.GUILD_WEBHOOKS) - events_of(0) == {"WEBHOOKS_UPDATE"}
+    assert intents_for("TYPING_START") == Intents.GUILD_MESSAGE_TYPING | Intents.DIRECT_MESSAGE_TYPING
+    assert intents_for("READY") == 0
+    with pytest.raises(KeyError):
+        intents_for("NEVER_HEARD_OF")
+
+
+@pytest.mark.parametrize(
+    ("event", "intents", "words"),
+    [
+        ("PRESENCE_UPDATE", Intents.default(), "Intents.GUILD_PRESENCES (privileged"),
+        ("GUILD_BAN_ADD", Intents.none(), "add Intents.GUILD_MODERATION"),
+        ("TYPING_START", Intents.none(), "Intents.GUILD_MESSAGE_TYPING or Intents.DIRECT_MESSAGE_TYPING"),
+        ("MESSAGE_CREATE", Intents.none(), "which no given intent brings"),
+        ("MESSAGE_CREATE", Intents.GUILD_MESSAGES, "without the MESSAGE_CONTENT intent"),
+        ("MESSAGE_UPDATE", Intents.DIRECT_MESSAGES, "without the MESSAGE_CONTENT intent"),
+        ("MESAGE_CREATE", Intents.all(), "did you mean MESSAGE_CREATE?"),
+        ("message_create", Intents.all(), "did you mean MESSAGE_CREATE?"),
+    ],
+)
+def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, words: str) -> None:
+    said = unreachable(event, intents)
+    assert said is not None
+    assert event in said
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("event", "intents"),
+    [
+        ("READY", 0),
+        ("MESSAGE_CREATE", Intents.GUILD_MESSAGES | Intents.MESSAGE_CONTENT),
+        ("MESSAGE_DELETE", Intents.GUILD_MESSAGES),
+        ("open", 0),
+        ("error", 0),
+        ("HELLO", 0),
+        ("DISPATCH", 0),
+        ("MY_OWN_EVENT", 0),
+    ],
+)
+def test_all_is_well(event: str, intents: int) -> None:
+    assert unreachable(event, intents) is None
+
+
+def test_intents_are_checked() -> None:
+    assert check_intents(None) == Intents.default()
+    assert check_intents(513) == Intents.GUILDS | Intents.GUILD_MESSAGES
+    assert int(check_intents(1 << 40)) == 1 << 40  # one that is not known yet
+
+
+@pytest.mark.parametrize(("value", "error"), [("1", TypeError), (True, TypeError), (1.0, TypeError), (-1, ValueError), (1 << 53, ValueError)])  # fmt: skip
+def test_what_are_no_intents_is_refused_by_name(value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="intents"):
+        check_intents(value)
