@@ -122,7 +122,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.voice_state_update(1, 1, self_deaf="no"), TypeError, "self_deaf"),  # type: ignore[arg-type]
     (lambda: commands.request_guild_members(-1), ValueError, "guild_id"),
     (lambda: commands.request_guild_members(2**64), ValueError, "guild_id"),
-    (lambda: commands.request_guild_members("١"), ValueError, "guild_id"),
+    (lambda: commands.request_guild_members("\N{ARABIC-INDIC DIGIT ONE}"), ValueError, "guild_id"),
     (lambda: commands.request_guild_members(True), TypeError, "guild_id"),
     (lambda: commands.request_guild_members(1, query=5), TypeError, "query"),  # type: ignore[arg-type]
     (lambda: commands.request_guild_members(1, query="a", user_ids=[1]), ValueError, "query and user_ids"),

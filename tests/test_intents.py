@@ -71,7 +71,10 @@ def test_intents_are_checked() -> None:
     assert int(check_intents(1 << 40)) == 1 << 40  # one that is not known yet
 
 
-@pytest.mark.parametrize(("value", "error"), [("1", TypeError), (True, TypeError), (1.0, TypeError), (-1, ValueError), (1 << 53, ValueError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [("1", TypeError), (True, TypeError), (1.0, TypeError), (-1, ValueError), (1 << 53, ValueError)],
+)
 def test_what_are_no_intents_is_refused_by_name(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="intents"):
         check_intents(value)

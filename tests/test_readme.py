@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,30 +90,33 @@ def test_the_flask_app_tells_its_health_and_sends(gateway: LocalGateway) -> None
         namespace["client"].close()
 
 
-def test_the_tk_window_shows_messages(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    tkinter = pytest.importorskip("tkinter")
+TK_HARNESS = """
+import sys, tkinter
+from vox_gateway import Client
+
+def mainloop(window):
+    (messages,) = window.winfo_children()
+    while not messages.size():
+        window.update()
+    print(messages.get(0))
+    window.destroy()
+
+Client.__init__.__kwdefaults__["url"] = sys.argv[1]
+tkinter.Tk.mainloop = mainloop
+exec(sys.argv[2])
+"""
+
+
+def test_the_tk_window_shows_messages(gateway: LocalGateway) -> None:
+    pytest.importorskip("tkinter")
     if not os.environ.get("DISPLAY"):
         pytest.skip("no display; run the tests under xvfb-run to include this one")
-    shown = []
-
-    def mainloop(window: Any) -> None:
-        (messages,) = window.winfo_children()
-        while not messages.size():
-            window.update()
-        shown.extend(messages.get(0, "end"))
-        window.destroy()
-
-    def talk() -> None:
+    command = [sys.executable, "-c", TK_HARNESS, gateway.url, snippet("tkinter.Tk()")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as window:
         gateway.wait_connected(1)
         message = {"id": "1", "guild_id": gateway.guilds[0]["id"], "author": {"id": "3", "username": "ada"}}
         gateway.dispatch("MESSAGE_CREATE", message)
-
-    monkeypatch.setattr(tkinter.Tk, "mainloop", mainloop)
-    talker = threading.Thread(target=talk)
-    talker.start()
-    run(snippet("tkinter.Tk()"))
-    talker.join(5)
-    assert shown == ["ada"]
+        assert window.communicate(timeout=15)[0] == "ada\n"
 
 
 def test_the_repl_session_prints_what_it_says(gateway: LocalGateway) -> None:

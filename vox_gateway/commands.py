@@ -112,7 +112,10 @@ def check_presence(presence: object) -> dict[str, Any]:
     for key in presence:
         if key not in (*PRESENCE_KEYS, "game"):
             raise ValueError(f"presence must hold only {', '.join(PRESENCE_KEYS)}, not {key!r}")
-    return presence_update(**{"status": "online", **presence})
+    try:
+        return presence_update(**{"status": "online", **presence})
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"presence: {error}") from None
 
 
 def voice_state_update(

@@ -123,3 +123,9 @@ def no_token_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     for record in caplog.get_records("call"):
         assert TOKEN not in caplog.handler.format(record)  # with its traceback
         assert TOKEN not in repr(record.args)
+
+
+@pytest.fixture
+def little_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random waits are at their short end: a first resume comes after 10 ms, a first beat after 1 % of the interval."""
+    monkeypatch.setattr("random.random", lambda: 0.01)

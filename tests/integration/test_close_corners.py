@@ -1,0 +1,383 @@
+"""close(), where it is hardest: it returns within two seconds, and nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rude_server import RudeServer, message, pieces
+from websockets.frames import Opcode
+
+from vox_gateway import Client, Status
+from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
+
+PROMPT = 2.2
+
+
+@pytest.fixture
+def server() -> Iterator[RudeServer]:
+    with RudeServer() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Fails when what is inside takes longer."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def close_promptly(client: Client, seconds: float = PROMPT, **options: Any) -> None:
+    with within(seconds):
+        client.close(**options)
+    assert client.status is Status.CLOSED
+    assert client.wait_closed(0)
+
+
+def start(client: Client) -> Client:
+    client.connect(async_=True)
+    return client
+
+
+# -- a dead other side ---------------------------------------------------------------------------------------------
+
+
+def test_close_while_nobody_answers_the_tls_handshake(make_client: Any) -> None:
+    with RudeServer("wss") as server:
+        client = start(make_client(server))
+        peer = server.accept()
+        assert peer.sock.recv(1) == b"\x16"  # the client has said hello
+        close_promptly(client, 1.0)
+        peer.expect_end(1)
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_close_while_the_proxy_is_silent(make_client: Any, server: RudeServer, scheme: str) -> None:
+    client = start(make_client(server, url=f"{scheme}://gateway.invalid/", proxy=server.url.replace("ws:", "http:")))
+    peer = server.accept()
+    assert b"CONNECT gateway.invalid:" in peer.sock.recv(4096)
+    close_promptly(client, 1.0)
+    peer.expect_end(1)
+
+
+@pytest.mark.parametrize("said", ["nothing", "hello", "ready", "half a message"])
+def test_close_while_nobody_answers_the_close_frame(make_client: Any, server: RudeServer, said: str) -> None:
+    client = start(make_client(server, compress=False))
+    peer = server.open()
+    if said == "hello":
+        peer.hello().expect(2)
+    elif said != "nothing":
+        peer.login()
+        assert client.wait_until_ready(5)
+    if said == "half a message":
+        peer.write(message(b"x" * 5_000_000, Opcode.TEXT)[:-1])
+    close_promptly(client)
+    assert peer.expect_close().code == 1000
+    peer.expect_end(1)
+
+
+def test_close_while_the_other_side_talks_without_end(make_client: Any, server: RudeServer) -> None:
+    client = start(make_client(server, compress=False))
+    peer = server.open().login()
+    assert client.wait_until_ready(5)
+    much = peer.frame({"op": 0, "t": "NEWS", "s": 2, "d": None}) * 50_000
+
+    def talk() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer.sock.sendall(much)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    close_promptly(client)
+    talker.join(5)
+    assert not talker.is_alive()
+
+
+def test_close_with_the_send_buffers_full(make_client: Any) -> None:
+    with RudeServer(receive_buffer=4096) as server:
+        client = start(make_client(server, compress=False))
+        peer = server.open().login()
+        assert client.wait_until_ready(5)
+        peer.write(message(b"?" * 125, Opcode.PING) * 60_000)
+        peer.event("NEWS")
+        close_promptly(client)
+        with pytest.raises((EOFError, TimeoutError)):
+            while True:
+                peer.receive(0.5)
+
+
+def test_close_while_each_byte_comes_alone(make_client: Any, server: RudeServer) -> None:
+    client = start(make_client(server, compress=False))
+    peer = server.open().login()
+    assert client.wait_until_ready(5)
+    closer = threading.Thread(target=close_promptly, args=(client,))
+    closer.start()
+    with contextlib.suppress(OSError):
+        for byte in pieces(message(b"x" * 100_000, Opcode.TEXT), 1):
+            peer.write(byte)
+            if not closer.is_alive():
+                break
+    closer.join(5)
+    assert client.status is Status.CLOSED
+
+
+def test_close_while_reading_pauses_for_a_full_backlog(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+) -> None:
+    client, leave, stuck = make_client(gateway, backlog=5), threading.Event(), threading.Event()
+    when_logged("backlog=5", stuck.set)
+    client.on("MESSAGE_CREATE", lambda data: leave.wait(20))
+    start(client)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(100))
+    assert stuck.wait(5)
+    close_promptly(client)
+    assert gateway.expect_close(2).code == 1000  # the reader was not stuck with the handler
+    leave.set()
+
+
+def test_close_while_events_are_replayed_keeps_the_place(make_client: Any, server: RudeServer, hear: Any) -> None:
+    client = make_client(server)
+    heard = hear(client, "NEWS")
+    start(client)
+    first = server.open().login()
+    assert client.wait_until_ready(5)
+    first.reset()
+    second = server.open()
+    assert second.resume()["seq"] == 1
+    second.seq = 1
+    second.event("NEWS", 2)
+    assert heard.data() == 2
+    assert client.status is Status.RESUMING
+    close_promptly(client, resumable=True)
+    second.close()
+    start(client)
+    third = server.open()
+    assert third.resume()["seq"] == 2
+    third.event("RESUMED")
+    assert client.wait_until_ready(5)
+
+
+# -- who calls it --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", ["open", "HELLO", "READY", "close", "error"])
+def test_any_handler_may_close_and_the_blocking_connect_returns(
+    gateway: LocalGateway, make_client: Any, event: str
+) -> None:
+    client = make_client(gateway)
+    client.on(event, lambda *args: client.close())
+    if event == "error":
+        client.on("READY", lambda data: 1 / 0)
+    if event == "close":
+        gateway.faults.cut("ready")
+    with within(5):
+        client.connect()
+    assert client.status is Status.CLOSED
+
+
+def test_a_handler_may_close_and_connect_again(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+    client, seen, last = make_client(gateway), [], threading.Event()
+
+    @client.on("MESSAGE_CREATE")
+    def handle(data: Any) -> None:
+        seen.append(data["nonce"])
+        if data["nonce"] == 3:
+            client.close(resumable=True)
+            client.connect(async_=True)
+        if data["nonce"] == 9:
+            last.set()
+
+    start(client)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(10))
+    assert last.wait(5)
+    assert seen == list(range(10))
+    assert (client.stats.identifies, client.stats.resumes) == (1, 1)
+
+
+def test_a_handler_left_behind_disturbs_no_later_run(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+) -> None:
+    client, entered, leave, returned = make_client(gateway), threading.Event(), threading.Event(), threading.Event()
+
+    def stuck(data: Any) -> None:
+        entered.set()
+        leave.wait(20)
+        returned.set()
+
+    client.once("READY", stuck)
+    start(client)
+    assert entered.wait(5)
+    close_promptly(client)
+    messages = hear(client, "MESSAGE_CREATE")
+    start(client)
+    assert client.wait_until_ready(5)
+    send_messages(gateway, range(3))
+    assert [messages.data()["nonce"] for _ in range(3)] == [0, 1, 2]
+    leave.set()
+    assert returned.wait(5)
+    send_messages(gateway, range(3, 5))
+    assert [messages.data()["nonce"] for _ in range(2)] == [3, 4]
+    assert client.status is Status.READY
+
+
+def test_close_right_after_connect_always_ends(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    for _ in range(20):
+        start(client)
+        close_promptly(client)
+    start(client)
+    assert client.wait_until_ready(5)
+
+
+def test_close_and_connect_from_many_threads_leave_one_run_or_none(gateway: LocalGateway, make_client: Any) -> None:
+    client, begin = make_client(gateway), threading.Barrier(10)
+
+    def connect() -> None:
+        begin.wait(5)
+        with contextlib.suppress(RuntimeError):  # connected already
+            client.connect(async_=True)
+
+    def close() -> None:
+        begin.wait(5)
+        client.close()
+
+    threads = [threading.Thread(target=target) for target in (connect, close) * 5]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    client.close()
+    start(client)
+    assert client.wait_until_ready(5)
+    assert len(gateway.wait_connected(1)) == 1
+
+
+def test_asking_for_many_reconnects_at_once_loses_nothing(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway)
+    messages = hear(client, "MESSAGE_CREATE")
+    start(client)
+    assert client.wait_until_ready(5)
+    for number in range(5):
+        client.close(reconnect=True)
+        send_messages(gateway, range(number, number + 1))
+    assert [messages.data()["nonce"] for _ in range(5)] == list(range(5))
+    assert client.stats.identifies == 1
+
+
+# -- a script of its own -------------------------------------------------------------------------------------------
+
+BOT = """
+import signal, sys, threading
+from vox_gateway import Client
+client = Client(token='t', url=sys.argv[1])
+{setup}
+print('going', flush=True)
+client.connect()
+print('returned')
+"""
+
+
+@contextlib.contextmanager
+def bot(url: str, setup: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], str]]]:
+    """A bot in a process of its own; the function waits for its next line."""
+    script = BOT.format(setup=setup)
+    arguments = [sys.executable, "-c", script, url]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, lambda: process.stdout.readline().strip()  # type: ignore[union-attr]
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str, int]:
+    with within(PROMPT + 1):  # the interpreter needs a moment of its own
+        out, err = process.communicate(timeout=10)
+    return out, err, process.returncode
+
+
+def test_a_signal_handler_may_close(gateway: LocalGateway) -> None:
+    setup = (
+        "signal.signal(signal.SIGTERM, lambda *args: client.close())\n"
+        "client.on('READY', lambda data: print('ready', flush=True))"
+    )
+    with bot(gateway.url, setup) as (process, line):
+        assert (line(), line()) == ("going", "ready")
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == ("returned\n", "", 0)
+    assert gateway.expect_close(2).code == 1000
+
+
+@pytest.mark.parametrize("state", ["upgrade", "hello", "backoff", "handler"])
+def test_ctrl_c_ends_the_bot_in_every_state(state: str) -> None:
+    with LocalGateway() as gateway:
+        setup = ""
+        if state == "upgrade":
+            gateway.faults.ignore_upgrade()
+        elif state == "hello":
+            gateway.faults.no_hello()
+        elif state == "backoff":
+            gateway.faults.refuse_upgrade(503, times=None)
+        else:
+            setup = "client.on('READY', lambda d: (print('ready', flush=True), threading.Event().wait()))"
+        with bot(gateway.url, setup) as (process, line):
+            assert line() == "going"
+            if state == "handler":
+                assert line() == "ready"
+            gateway.wait_connection(2 if state == "backoff" else 1, 10)
+            process.send_signal(signal.SIGINT)
+            out, err, code = ended(process)
+        assert (out, code) == ("returned\n", 0)
+        assert "Traceback" not in err
+
+
+def test_a_script_whose_handler_is_stuck_ends_all_the_same(gateway: LocalGateway) -> None:
+    setup = (
+        "entered = threading.Event()\n"
+        "client.on('READY', lambda data: (entered.set(), threading.Event().wait()))\n"
+        "client.connect(async_=True)\n"
+        "entered.wait()\n"
+        "print('stuck', flush=True)\n"
+        "sys.exit(3)"
+    )
+    with bot(gateway.url, setup) as (process, line):
+        assert line() == "stuck"
+        assert ended(process)[::2] == ("", 3)
+    assert gateway.expect_close(2).code == 1000
+
+
+def test_ssl_and_sockets_are_given_back_when_the_handshake_fails(make_client: Any) -> None:
+    """Garbage in place of TLS, or a plain server where TLS was wanted; the fixture counts descriptors."""
+    with RudeServer("wss") as server:
+        client = start(make_client(server, ssl_context=ssl.create_default_context()))
+        for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x28"):
+            peer = server.accept()
+            peer.sock.recv(1)
+            peer.write(answer)
+            peer.close()
+        server.accept().reset()
+        close_promptly(client)
+
+
+def test_a_listener_that_never_accepts_is_no_hold_up(gateway: LocalGateway, make_client: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = start(make_client(gateway, url=f"ws://127.0.0.1:{listener.getsockname()[1]}"))
+        assert not client.wait_until_ready(0.1)
+        close_promptly(client, 1.0)

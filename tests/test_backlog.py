@@ -1,0 +1,97 @@
+"""The inbox between reader and dispatcher."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vox_gateway import backlog as backlog_module
+from vox_gateway.backlog import Backlog, Signal
+
+
+def event(number: int, name: str = "NUMBER") -> dict[str, Any]:
+    return {"op": 0, "t": name, "s": number, "d": number}
+
+
+def always(value: bool) -> Callable[[], bool]:
+    return lambda: value
+
+
+def test_events_and_signals_keep_their_order() -> None:
+    backlog = Backlog(10, on_stuck=pytest.fail)
+    backlog.signal("open")
+    backlog.put([event(1), event(2)], always(True))
+    backlog.signal("close", {"code": 1})
+    backlog.put([event(3)], always(True))
+    assert backlog.waiting == 3
+    backlog.finish()
+    assert list(backlog) == [Signal("open"), event(1), event(2), Signal("close", ({"code": 1},)), event(3)]
+    assert backlog.waiting == backlog.not_given == 0
+
+
+def test_no_more_than_the_limit_waits_and_a_put_goes_on_as_there_is_room() -> None:
+    backlog = Backlog(5, on_stuck=lambda: None)
+    putter = threading.Thread(
+        target=lambda: (backlog.put([event(n) for n in range(100)], always(True)), backlog.finish())
+    )
+    putter.start()
+    seen = []
+    for item in backlog:
+        assert backlog.waiting <= 5
+        seen.append(item)
+    putter.join(5)
+    assert seen == [event(n) for n in range(100)]
+
+
+def test_a_put_that_waits_long_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog_module, "STUCK_AFTER", 0.05)
+    stuck = threading.Semaphore(0)
+    backlog = Backlog(1, on_stuck=stuck.release)
+    putter = threading.Thread(target=backlog.put, args=([event(1), event(2)], always(True)))
+    putter.start()
+    assert stuck.acquire(timeout=5)
+    items = iter(backlog)
+    assert [next(items), next(items)] == [event(1), event(2)]
+    putter.join(5)
+    assert not stuck.acquire(blocking=False)
+
+
+def test_a_put_that_loses_patience_goes_beyond_the_limit() -> None:
+    patience = [True]
+    backlog = Backlog(1, on_stuck=lambda: None)
+    putter = threading.Thread(target=backlog.put, args=([event(1), event(2), event(3)], lambda: patience[0]))
+    putter.start()
+    patience[0] = False
+    backlog.nudge()
+    putter.join(5)
+    assert not putter.is_alive()
+    assert backlog.waiting == 3
+
+
+def test_events_that_are_dropped_are_not_given_and_signals_are() -> None:
+    backlog = Backlog(1, on_stuck=lambda: None)
+    backlog.put([event(1)], always(True))
+    backlog.drop_events()
+    backlog.put([event(2), event(3)], always(True))  # does not wait for room that nobody will make
+    backlog.signal("close")
+    backlog.finish()
+    assert list(backlog) == [Signal("close")]
+    assert backlog.not_given == 3
+    assert backlog.waiting == 0
+
+
+def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
+    backlog = Backlog(10, on_stuck=lambda: None)
+    ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc"}}
+    backlog.put([{"op": 10, "d": {}}, ready, event(2), event(3), event(4)], always(True))
+    items = iter(backlog)
+    assert len(list(itertools.islice(items, 3))) == 3
+    backlog.drop_events()
+    backlog.finish()
+    assert list(items) == []
+    assert (backlog.given.id, backlog.given.seq) == ("abc", 2)
+    assert backlog.not_given == 2
