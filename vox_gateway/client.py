@@ -38,8 +38,10 @@ _NOT_COMMANDS = {
     Opcode.HEARTBEAT_ACK: "it is only received",
 }
 
-# A lock can be waited for and interrupted by Ctrl-C at the same time, except on Windows, where only short waits can.
-_INTERRUPTIBLE_WAIT = None if os.name == "posix" else 0.5
+# A signal that comes just as a wait begins does not end it, so the first wait of a blocking connect is a short one; the
+# next has no end, and ticks never. On Windows no signal ends a wait, so there all of them are short.
+_FIRST_WAIT = 0.5
+_NEXT_WAITS = None if os.name == "posix" else _FIRST_WAIT
 
 
 class Client(Emitter):
@@ -141,7 +143,8 @@ class Client(Emitter):
         self._counters = Counters()
         self._outbox = Outbox()
         self._engine: Engine | None = None
-        self._engine_lock = threading.Lock()  # guards the field above, so that two connects make one engine
+        # Guards the field above, so that two connects make one engine; a signal handler that closes may hold it twice.
+        self._engine_lock = threading.RLock()
 
     def __repr__(self) -> str:
         shard, url = self._options.shard, self._options.url
@@ -174,27 +177,20 @@ class Client(Emitter):
             ConnectionClosed, ConnectFailed: (not with `async_`, where it is emitted as `error` and raised by
                 `wait_closed`) the gateway refused for good, with what to do about it.
         """
-        with self._engine_lock:
-            last = self._engine
-            if last is not None and not last.disconnected.is_set():
-                raise AlreadyConnected("the client is connected already: call close() first")
-            presence = self._options.presence if last is None else last.presence.for_identify()
-            engine = Engine(
-                self._options, self, self._session, self._counters, self._outbox, presence, self._log
-            )
-            self._engine = engine
-            self._warn_of_missing_intents()
-            engine.start()
         if async_:
-            return engine.thread
+            return self._start().thread
+        engine = None
         try:
-            while not engine.finished.wait(_INTERRUPTIBLE_WAIT):
-                pass
+            engine = self._start()
+            patience: float | None = _FIRST_WAIT
+            while not engine.finished.wait(patience):
+                patience = _NEXT_WAITS
         except KeyboardInterrupt:
             self.close()
-        engine.thread.join()
-        if engine.error is not None:
-            raise engine.error
+        if engine is not None:
+            engine.thread.join()
+            if engine.error is not None:
+                raise engine.error
         return None
 
     def close(
@@ -400,6 +396,20 @@ class Client(Emitter):
         self.send_packet(Opcode.REQUEST_CHANNEL_INFO, commands.request_channel_info(guild_id, fields), timeout)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> Engine:
+        with self._engine_lock:
+            last = self._engine
+            if last is not None and not last.disconnected.is_set():
+                raise AlreadyConnected("the client is connected already: call close() first")
+            presence = self._options.presence if last is None else last.presence.for_identify()
+            engine = Engine(
+                self._options, self, self._session, self._counters, self._outbox, presence, self._log
+            )
+            self._engine = engine
+            self._warn_of_missing_intents()
+            engine.start()
+            return engine
 
     def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
         self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large

@@ -129,8 +129,10 @@ class Engine(Observer):
         self._outbox.open()
         # A script that ends without close() says goodbye all the same.
         atexit.register(self.stop, 1000, "")
-        self._dispatcher.start()
-        self._loop.thread.start()
+        try:
+            self._dispatcher.start()
+        finally:  # Ctrl-C may come while a thread starts, and `stop` waits for both
+            self._loop.thread.start()
 
     def stop(self, code: int, reason: str) -> None:
         """Close the connection and end the loops; waits for that, `CLOSE_BOUND` seconds at the most.

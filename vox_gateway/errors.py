@@ -115,6 +115,7 @@ class UpgradeRefused(ConnectFailed):
 
     @property
     def permanent(self) -> bool:  # type: ignore[override]
+        """Whether the status is one that asking again does not change."""
         return self.status in (401, 403)
 
 

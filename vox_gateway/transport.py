@@ -127,7 +127,7 @@ class Transport:
         if self._unread:
             data, self._unread = self._unread, b""
             return data
-        while True:
+        while not self._tls_end:
             try:
                 data = self._wait_and_receive()
             except OSError as error:
@@ -137,10 +137,9 @@ class Transport:
             plain = self._decrypt(data)
             if plain:
                 return plain
-            if isinstance(self._tls_end, ConnectionLost):
-                raise self._tls_end
-            if self._tls_end:
-                return b""
+        if isinstance(self._tls_end, ConnectionLost):
+            raise self._tls_end
+        return b""
 
     def recv(self, size: int) -> bytes:
         """As `socket.recv`: at most `size` bytes. For the handshakes, which read a byte at a time."""

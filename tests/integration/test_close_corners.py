@@ -73,9 +73,14 @@ def test_close_while_the_proxy_is_silent(make_client: Any, server: RudeServer, s
 
 
 @pytest.mark.parametrize("said", ["nothing", "hello", "ready", "half a message"])
-def test_close_while_nobody_answers_the_close_frame(make_client: Any, server: RudeServer, said: str) -> None:
-    client = start(make_client(server, compress=False))
+def test_close_while_nobody_answers_the_close_frame(
+    make_client: Any, server: RudeServer, hear: Any, said: str
+) -> None:
+    client = make_client(server, compress=False)
+    opened = hear(client, "open")
+    start(client)
     peer = server.open()
+    opened.next()
     if said == "hello":
         peer.hello().expect(2)
     elif said != "nothing":

@@ -86,6 +86,10 @@ class _Gateway:
             text=True,
             start_new_session=True,  # Ctrl-C is for the demo, which then ends the gateway in order
         )
+        self.about: dict[str, Any] = {}
+
+    def meet(self) -> None:
+        """Wait until it listens, and learn where."""
         self.about = self._answer()
 
     def tell(self, **order: Any) -> None:
@@ -284,6 +288,7 @@ _DESCRIPTIONS: dict[str, Callable[[Any], str]] = {
 def _local_gateway() -> Iterator[_Gateway]:
     gateway = _Gateway()
     try:
+        gateway.meet()
         yield gateway
     finally:
         gateway.close()

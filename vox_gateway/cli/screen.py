@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import threading
 import time
 from typing import TextIO
@@ -20,6 +22,7 @@ class Screen:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self._coloured = self._stream.isatty() and "NO_COLOR" not in os.environ
+        self._width = shutil.get_terminal_size().columns  # 80 where no terminal is
         self._began = time.monotonic()
         self._lock = threading.Lock()  # keeps lines whole
 
@@ -35,8 +38,12 @@ class Screen:
             name: what, such as an event's name.
             words: what it means.
         """
-        at = self._paint("dim", f"{time.monotonic() - self._began:6.2f}s")
-        self._print(f"{at}  {self._paint(kind, f'{_MARKS[kind]} {name:<25}')}  {words}".rstrip())
+        at = f"{time.monotonic() - self._began:6.2f}s"
+        what = f"{_MARKS[kind]} {name:<25}"
+        indent = len(at) + len(what) + 4
+        lines = textwrap.wrap(words, max(self._width - indent, 20)) or [""]
+        head = f"{self._paint('dim', at)}  {self._paint(kind, what)}  {lines[0]}".rstrip()
+        self._print("\n".join([head, *(" " * indent + line for line in lines[1:])]))
 
     def row(self, name: str, value: str, kind: str = "") -> None:
         """One row of a table."""

@@ -205,6 +205,7 @@ class Faults:
         return fault
 
     def take_invalid_session(self, op: int) -> InvalidSession | None:
+        """Use up one refusal of this opcode."""
         fault = next((one for one in self._armed if isinstance(one, InvalidSession) and one.op == op), None)
         if fault is not None:
             self._use_up(fault)

@@ -1,0 +1,199 @@
+"""TLS that breaks, that trickles, and that stops reading."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trustme
+from rude_server import Peer, RudeServer, pieces
+
+from vox_gateway import CertificateInvalid
+
+pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
+
+AUTHORITY = trustme.CA()
+
+
+def server_context(host: str = "127.0.0.1", authority: trustme.CA = AUTHORITY, **certificate: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host, **certificate).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """What a client needs in order to trust the server."""
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return {"ssl_context": context}
+
+
+@pytest.fixture
+def server(make_client: Any) -> Iterator[RudeServer]:
+    with RudeServer("wss", receive_buffer=4096) as server:
+        yield server
+
+
+def accept(server: RudeServer, context: ssl.SSLContext) -> Peer:
+    peer = server.accept()
+    peer.start_tls(context)
+    return peer.upgrade()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_commands_over_tls_that_the_kernel_does_not_take_wait_and_arrive_whole(
+    server: RudeServer, make_client: Any, options: Any, version: ssl.TLSVersion
+) -> None:
+    context = server_context()
+    context.minimum_version = context.maximum_version = version
+    client = make_client(server, **options)
+    client.connect(async_=True)
+    peer = accept(server, context).login()
+    assert client.wait_until_ready(5)
+    for number in range(100):
+        client.send_packet(50, [number, "x" * 4000], timeout=5)
+    assert [peer.expect(50) for _ in range(100)] == [[number, "x" * 4000] for number in range(100)]
+    assert client.stats.reconnects == 0
+    assert peer.sock.version() == version.name.replace("_", ".")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("ending", ["close_notify", "end of stream", "garbage", "reset"])
+def test_tls_may_end_in_any_way_and_what_came_before_counts(
+    server: RudeServer, make_client: Any, options: Any, hear: Any, ending: str
+) -> None:
+    context = server_context()
+    client = make_client(server, **options)
+    heard, closes = hear(client, "NEWS"), hear(client, "close")
+    client.connect(async_=True)
+    first = accept(server, context).login()
+    first.event("NEWS", 1)
+    assert heard.data() == 1
+    if ending == "close_notify":
+        first.sock.settimeout(0.01)
+        with pytest.raises((ssl.SSLError, OSError)):
+            first.sock.unwrap()  # type: ignore[attr-defined]
+            raise OSError("the client has answered")
+    elif ending == "garbage":
+        first.sock = _without_tls(first.sock)
+        first.write(b"\x17\x03\x03\x00\x20" + b"?" * 32)
+    if ending == "reset":
+        first.reset()
+    else:
+        first.close()
+    second = accept(server, context)
+    assert second.resume()["seq"] == 2
+    assert closes.data()["code"] == 1006
+
+
+def _without_tls(sock: Any) -> Any:
+    import socket
+
+    return socket.socket(fileno=sock.detach())
+
+
+def test_tls_records_may_come_byte_by_byte(server: RudeServer, make_client: Any, options: Any, hear: Any) -> None:
+    """The test encrypts for itself, so that it may cut where it likes."""
+    context = server_context()
+    client = make_client(server, **options)
+    heard = hear(client, "NEWS")
+    client.connect(async_=True)
+    peer = server.accept()
+    raw = peer.sock
+    peer.sock = _Trickle(raw, context)  # type: ignore[assignment]
+    peer.upgrade().login()
+    for number in range(5):
+        peer.event("NEWS", number)
+    assert [heard.data() for _ in range(5)] == list(range(5))
+    client.voice_state_update(1, None, timeout=1)
+    assert peer.expect(4)
+    assert client.stats.reconnects == 0
+    raw.close()
+
+
+class _Trickle:
+    """A server's TLS socket that writes one byte at a time."""
+
+    def __init__(self, raw: Any, context: ssl.SSLContext) -> None:
+        self._raw = raw
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self.settimeout, self.close = raw.settimeout, raw.close
+        self._until(self._tls.do_handshake)
+
+    def recv(self, size: int) -> bytes:
+        return bytes(self._until(lambda: self._tls.read(size)))
+
+    def sendall(self, data: bytes) -> None:
+        self._tls.write(data)
+        self._flush()
+
+    def _until(self, step: Any) -> Any:
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._raw.recv(65536)
+                self._in.write(data) if data else self._in.write_eof()
+            else:
+                self._flush()
+                return result
+
+    def _flush(self) -> None:
+        for piece in pieces(self._out.read(), 1):
+            self._raw.sendall(piece)
+
+
+def test_an_expired_certificate_is_fatal_at_first(server: RudeServer, make_client: Any, options: Any) -> None:
+    yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+    client = make_client(server, **options)
+    client.connect(async_=True)
+    with pytest.raises(ssl.SSLError):
+        accept(server, server_context(not_after=yesterday))
+    with pytest.raises(CertificateInvalid, match="expired"):
+        client.wait_closed(5)
+
+
+def test_a_certificate_that_goes_bad_later_is_tried_again(server: RudeServer, make_client: Any, options: Any) -> None:
+    client = make_client(server, **options)
+    client.connect(async_=True)
+    first = accept(server, server_context()).login()
+    assert client.wait_until_ready(5)
+    first.reset()
+    with pytest.raises(ssl.SSLError):
+        accept(server, server_context(authority=trustme.CA()))
+    second = accept(server, server_context())
+    assert second.resume()["seq"] == 1
+    second.event("RESUMED")
+    assert client.wait_until_ready(5)
+
+
+def test_a_server_that_speaks_no_tls_is_tried_again(server: RudeServer, make_client: Any, options: Any) -> None:
+    client = make_client(server, **options)
+    client.connect(async_=True)
+    plain = server.accept()
+    assert plain.sock.recv(1) == b"\x16"
+    plain.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    plain.close()
+    accept(server, server_context()).login()
+    assert client.wait_until_ready(5)
+
+
+def test_the_token_never_goes_to_a_resume_url_without_tls(
+    server: RudeServer, make_client: Any, options: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = server_context()
+    with RudeServer("ws") as plain:
+        client = make_client(server, **options)
+        client.connect(async_=True)
+        first = accept(server, context).login(resume_gateway_url=plain.url)
+        assert client.wait_until_ready(5)
+        first.reset()
+        assert accept(server, context).resume()["seq"] == 1
+        assert "without TLS" in caplog.text
+        with pytest.raises(TimeoutError):
+            plain.accept(0.01)

@@ -1,0 +1,111 @@
+"""As much as a server can send, in one piece."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from typing import Any
+
+import pytest
+from rude_server import RudeServer, message, pieces
+from websockets.frames import Opcode
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_hundred_thousand_events_arrive_in_order(make_client: Any, compress: bool) -> None:
+    count, seen, last = 100_000, [], threading.Event()
+    with RudeServer() as server:
+        client = make_client(server, compress=compress)
+
+        @client.on("NEWS")
+        def take(number: int) -> None:
+            seen.append(number)
+            if number == count - 1:
+                last.set()
+
+        client.connect(async_=True)
+        peer = server.open().login()
+        frames = [peer.frame({"op": 0, "t": "NEWS", "s": number + 2, "d": number}) for number in range(count)]
+        sender = threading.Thread(target=lambda: peer.sock.sendall(b"".join(frames)))
+        sender.start()
+        assert last.wait(30)
+        sender.join(5)
+        assert seen == list(range(count))
+        assert client.session.seq == count + 1
+        assert client.stats.events == count + 1
+        assert client.stats.reconnects == 0
+
+
+def test_a_handler_that_is_slower_than_the_server_gets_everything_in_the_end(make_client: Any) -> None:
+    """Through a backlog of one, which fills with every event."""
+    count, seen, last = 5_000, [], threading.Event()
+    with RudeServer() as server:
+        client = make_client(server, backlog=1)
+
+        @client.on("NEWS")
+        def take(number: int) -> None:
+            seen.append(number)
+            if number == count - 1:
+                last.set()
+
+        client.connect(async_=True)
+        peer = server.open().login()
+        assert client.wait_until_ready(5)
+        frames = [peer.frame({"op": 0, "t": "NEWS", "s": number + 2, "d": number}) for number in range(count)]
+        peer.sock.sendall(b"".join(frames))
+        assert last.wait(30)
+        assert seen == list(range(count))
+
+
+def test_a_large_event_may_come_in_many_frames_of_many_messages(make_client: Any, hear: Any) -> None:
+    text = "".join(str(number) for number in range(600_000))  # some megabytes, hardly compressible to nothing
+    with RudeServer() as server:
+        client = make_client(server)
+        heard = hear(client, "LARGE")
+        client.connect(async_=True)
+        peer = server.open().login()
+        compressed = peer.compressed(json.dumps({"op": 0, "t": "LARGE", "s": 2, "d": text}).encode())
+        assert len(compressed) > 500_000
+        stream = []
+        for part in pieces(compressed, 10_000):  # each a websocket message, each in fragments
+            first, *rest = pieces(part, 999)
+            stream.append(message(first, Opcode.BINARY, final=not rest))
+            stream += [message(one, Opcode.CONT, final=one is rest[-1]) for one in rest]
+        peer.sock.sendall(b"".join(stream))
+        assert heard.data(20) == text
+        assert client.stats.reconnects == 0
+
+
+def test_a_flood_of_control_frames_does_not_hide_an_event(make_client: Any, hear: Any) -> None:
+    with RudeServer() as server:
+        client = make_client(server)
+        heard = hear(client, "NEWS")
+        client.connect(async_=True)
+        peer = server.open().login()
+        pings = message(b"?", Opcode.PING) * 20_000
+        sender = threading.Thread(target=lambda: peer.sock.sendall(pings + peer.frame({"op": 0, "t": "NEWS", "d": 1})))
+        sender.start()
+        pongs = 0
+        while pongs < 20_000:
+            pongs += getattr(peer.receive(10), "opcode", None) is Opcode.PONG
+        sender.join(5)
+        assert heard.data() == 1
+
+
+def test_a_zlib_stream_lives_as_long_as_its_connection(make_client: Any, hear: Any) -> None:
+    """Each message refers to what came long before it, as far back as the window of 32 kilobytes reaches."""
+    with RudeServer() as server:
+        client = make_client(server)
+        heard = hear(client, "NEWS")
+        client.connect(async_=True)
+        peer = server.open().login()
+        text = "".join(chr(33 + number * 7 % 90) for number in range(20_000))
+        sizes = []
+        for number in range(20):
+            before = peer.sent
+            peer.event("NEWS", f"{number}{text}")
+            sizes.append(peer.sent - before)
+            assert heard.data() == f"{number}{text}"
+        assert max(sizes[1:]) < sizes[0]
+        assert zlib.MAX_WBITS == 15

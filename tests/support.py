@@ -1,0 +1,201 @@
+"""Sockets on loopback for the tests of what stands between the kernel and the protocol."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+TIMEOUT = 5.0
+
+
+def after(seconds: float) -> Callable[[], float]:
+    """A deadline so many seconds from now."""
+    end = time.monotonic() + seconds
+    return lambda: end
+
+
+def never() -> None:
+    """No deadline."""
+    return
+
+
+@contextlib.contextmanager
+def running(function: Callable[[], object]) -> Iterator[threading.Thread]:
+    """Runs `function` on a thread of its own meanwhile, and raises what it raised."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="test-running", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(TIMEOUT)
+        assert not thread.is_alive(), "it is still running"
+    if failures:
+        raise failures[0]
+
+
+@contextlib.contextmanager
+def serving(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[int]:
+    """A listener that hands each connection to `serve` on a thread of its own; gives its port.
+
+    That the other side goes away is no failure of `serve`; everything else that it raises is raised at the end.
+    """
+    threads: list[threading.Thread] = []
+    connections: list[socket.socket] = []
+    failures: list[BaseException] = []
+    over = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        try:
+            serve(connection)
+        except OSError:
+            pass
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    def listen() -> None:
+        while True:
+            connection, _ = listener.accept()
+            connections.append(connection)
+            if over.is_set():
+                connection.close()
+                return
+            connection.settimeout(TIMEOUT)
+            threads.append(threading.Thread(target=talk, args=(connection,), name="test-talk", daemon=True))
+            threads[-1].start()
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+        listening = threading.Thread(target=listen, name="test-listen", daemon=True)
+        listening.start()
+        port = listener.getsockname()[1]
+        try:
+            yield port
+        finally:
+            over.set()
+            socket.create_connection((host, port), TIMEOUT).close()  # wakes the accept
+            listening.join(TIMEOUT)
+            for connection in connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join(TIMEOUT)
+                assert not thread.is_alive(), "a connection is still served"
+    if failures:
+        raise failures[0]
+
+
+@contextlib.contextmanager
+def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a TCP connection: one of ours, not blocking, and the other's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        with contextlib.closing(ours):
+            theirs, _ = listener.accept()
+            with contextlib.closing(theirs):
+                ours.setblocking(False)
+                theirs.settimeout(TIMEOUT)
+                yield ours, theirs
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[int]:
+    """A port where connecting neither succeeds nor fails: its queue is full, and nobody accepts."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def refused_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port
+
+
+def reset(sock: socket.socket) -> None:
+    """Close without a farewell: the other side sees a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def read_exactly(sock: socket.socket, size: int) -> bytes:
+    """So many bytes; ConnectionError when the stream ends before."""
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise ConnectionError("the stream ended")
+        data += piece
+    return data
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    """All until the end of the stream."""
+    data = bytearray()
+    while piece := sock.recv(65536):
+        data += piece
+    return bytes(data)
+
+
+def read_head(sock: socket.socket) -> str:
+    """The head of an HTTP request, or the answer to one."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        data += read_exactly(sock, 1)
+    return data.decode()
+
+
+def accept_upgrade(sock: socket.socket, then: bytes = b"") -> str:
+    """Answer a websocket upgrade, with `then` in the same segment; gives the request."""
+    request = read_head(sock)
+    (key,) = [line.split(": ")[1] for line in request.split("\r\n") if line.startswith("Sec-WebSocket-Key: ")]
+    digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    sock.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n" + then
+    )
+    return request
+
+
+def server_frame(opcode: int, payload: bytes) -> bytes:
+    """A whole frame as servers send it."""
+    assert len(payload) < 126
+    return bytes([0x80 | opcode, len(payload)]) + payload
+
+
+def read_client_frame(sock: socket.socket) -> tuple[int, bytes]:
+    """Opcode and payload of the next frame, which must be whole and masked as a client's is."""
+    first, length = read_exactly(sock, 2)
+    assert first & 0xF0 == 0x80
+    assert length & 0x80
+    length &= 0x7F
+    if length == 126:
+        length = int.from_bytes(read_exactly(sock, 2), "big")
+    elif length == 127:
+        length = int.from_bytes(read_exactly(sock, 8), "big")
+    mask = read_exactly(sock, 4)
+    masked = read_exactly(sock, length)
+    return first & 0x0F, bytes(byte ^ mask[position % 4] for position, byte in enumerate(masked))

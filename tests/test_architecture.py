@@ -1,0 +1,153 @@
+"""The house rules that can be read off the source."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import vox_gateway
+
+PACKAGE = Path(vox_gateway.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+# The local gateway's face is its package; what is behind it is nobody's interface.
+CORE = [path for path in SOURCES if path.parent != PACKAGE / "testing"]
+PURE = ["protocol", "recovery", "commands", "opcodes", "intents", "session", "errors", "urls", "frames"]
+IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", "asyncio", "random"}
+FACE = {"client", "engine"}
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> set[str]:
+    """What a module imports: top-level packages, and modules of ours with a dot before them."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            dots = "." * node.level
+            if node.level and not node.module:
+                found |= {dots + alias.name for alias in node.names}
+            else:
+                found.add(dots + (node.module or "").split(".")[0])
+    return found
+
+
+def name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def ids(paths: list[Path]) -> list[str]:
+    return [name(path) for path in paths]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_know_no_socket_no_thread_and_no_clock(module: str) -> None:
+    found = imports(PACKAGE / f"{module}.py")
+    assert not found & IMPURE
+    assert {one[1:] for one in found if one.startswith(".")} <= set(PURE)
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "testing" in path.parts], ids=name)
+def test_the_local_gateway_shares_nothing_with_the_client(path: Path) -> None:
+    inside = {one for one in imports(path) if one.startswith("..") or one == "vox_gateway"}
+    if path.parent == PACKAGE / "testing":
+        assert not inside
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.parent == PACKAGE], ids=name)
+def test_imports_run_one_way(path: Path) -> None:
+    found = {one[1:] for one in imports(path) if one.startswith(".")}
+    if path.stem != "__main__":
+        assert not found & {"cli", "testing"}
+    if path.stem not in ("__init__", "client"):
+        assert not found & FACE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    assert path.name == "_version.py" or ast.get_docstring(tree(path))
+
+
+@pytest.mark.parametrize("path", CORE, ids=name)
+def test_every_module_says_what_it_offers(path: Path) -> None:
+    module = tree(path)
+    if path.name != "_version.py":
+        assert any(
+            isinstance(node, (ast.Assign, ast.AnnAssign)) and "__all__" in ast.unparse(node) for node in module.body
+        )
+
+
+def test_the_face_of_the_local_gateway_has_docstrings() -> None:
+    testing = importlib.import_module("vox_gateway.testing")
+    for offered in testing.__all__:
+        thing = getattr(testing, offered)
+        assert thing.__doc__
+        for member, value in vars(thing).items() if inspect.isclass(thing) else ():
+            if inspect.isfunction(value) and not member.startswith("_"):
+                assert value.__doc__, f"{offered}.{member}"
+
+
+@pytest.mark.parametrize("path", CORE, ids=name)
+def test_everything_public_has_a_docstring(path: Path) -> None:
+    missing = [
+        node.name
+        for node in ast.walk(tree(path))
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef))
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+        and not _is_inner(node, path)
+    ]
+    assert missing == []
+
+
+def _is_inner(node: ast.AST, path: Path) -> bool:
+    """Whether `node` is a function in a function, or a part of something private: nobody's interface."""
+    for outer in ast.walk(tree(path)):
+        if isinstance(outer, ast.FunctionDef) or (isinstance(outer, ast.ClassDef) and outer.name.startswith("_")):
+            for inner in ast.walk(outer):
+                if inner is not outer and getattr(inner, "lineno", 0) == node.lineno and type(inner) is type(node):  # type: ignore[attr-defined]
+                    return True
+    return getattr(node, "name", "") == "fileno"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_sleep_and_no_bare_except(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in ("time.sleep", "sleep")
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_every_thread_has_a_name(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("threading.Thread"):
+            assert "name" in {keyword.arg for keyword in node.keywords}
+
+
+def test_no_test_sleeps() -> None:
+    ours = Path(__file__)
+    for path in ours.parent.rglob("*.py"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) != "time.sleep", path
+
+
+def test_the_package_offers_what_a_user_needs_and_all_its_errors() -> None:
+    errors = importlib.import_module("vox_gateway.errors")
+    assert set(errors.__all__) <= set(vox_gateway.__all__)
+    assert all(hasattr(vox_gateway, offered) for offered in vox_gateway.__all__)
+    assert len(vox_gateway.__all__) == len(set(vox_gateway.__all__))
+    public = {
+        found for found, value in vars(vox_gateway).items() if not found.startswith("_") and not inspect.ismodule(value)
+    }
+    assert public <= set(vox_gateway.__all__)

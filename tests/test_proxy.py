@@ -1,0 +1,216 @@
+"""Through real proxies on loopback."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import trustme
+
+from vox_gateway import Client, ConnectFailed, IdentifyGate
+from vox_gateway.errors import GatewayError
+from vox_gateway.proxy import Proxy, check_proxy, proxy_from_environment
+from vox_gateway.testing import LocalGateway
+
+Answer = Callable[[socket.socket], "tuple[str, int] | None"]
+
+
+class ProxyServer:
+    """Takes connections one after the other, asks `answer` where each wants to go, and copies bytes both ways."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.asked: list[tuple[str, int]] = []
+        self._threads = [threading.Thread(target=self._serve, name="proxy")]
+        self._sockets = [self._listener]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                self._sockets.append(client)
+                where = self._answer(client)
+                if where is None:
+                    client.shutdown(socket.SHUT_WR)
+                    continue
+                self.asked.append(where)
+                server = socket.create_connection(where)
+                self._sockets.append(server)
+                for source, sink in ((client, server), (server, client)):
+                    self._threads.append(threading.Thread(target=copy, args=(source, sink), name="proxy-copy"))
+                    self._threads[-1].start()
+
+    def close(self) -> None:
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        for one in self._sockets:
+            one.close()
+
+
+def copy(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def proxy_server(answer: Answer) -> Iterator[ProxyServer]:
+    server = ProxyServer(answer)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def http_connect(status: str = "200 OK", auth: str | None = None) -> Answer:
+    def answer(client: socket.socket) -> tuple[str, int] | None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        text = head.decode()
+        said = "200 OK" if auth is None or f"Basic {base64.b64encode(auth.encode()).decode()}" in text else "407 Who?"
+        client.sendall(f"HTTP/1.1 {status if said == '200 OK' else said}\r\n\r\n".encode())
+        if status != "200 OK" or said != "200 OK":
+            return None
+        host, port = text.split()[1].rsplit(":", 1)
+        return host, int(port)
+
+    return answer
+
+
+def socks5(client: socket.socket) -> tuple[str, int] | None:
+    _, count = client.recv(2)
+    client.recv(count)
+    client.sendall(b"\x05\x00")
+    _, _, _, kind = client.recv(4)
+    host = socket.inet_ntoa(client.recv(4)) if kind == 1 else client.recv(client.recv(1)[0]).decode()
+    (port,) = struct.unpack("!H", client.recv(2))
+    client.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
+    return host, port
+
+
+def socks5_refusing(client: socket.socket) -> None:
+    _, count = client.recv(2)
+    client.recv(count)
+    client.sendall(b"\x05\x00")
+    client.recv(64)
+    client.sendall(b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00")
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
+def test_a_client_connects_and_resumes_through_a_proxy(scheme: str) -> None:
+    answer = http_connect() if scheme == "http" else socks5
+    with LocalGateway() as gateway, proxy_server(answer) as server:
+        with Client(token="t", url=gateway.url, proxy=f"{scheme}://127.0.0.1:{server.port}") as client:
+            assert client.wait_until_ready(5)
+            gateway.drop("reset")
+            gateway.expect("RESUME", 5)
+            assert client.wait_until_ready(5)
+        assert server.asked == [("127.0.0.1", gateway.port)] * 2
+
+
+def test_tls_is_verified_through_a_proxy() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with LocalGateway(ssl_context=context) as gateway, proxy_server(http_connect(auth="ada:pass word")) as server:
+        url = f"http://ada:pass%20word@127.0.0.1:{server.port}"
+        with Client(token="t", url=gateway.url, proxy=url, ssl_context=trusting) as client:
+            assert client.wait_until_ready(5)
+        strict = Client(token="u", url=gateway.url, proxy=url)
+        with pytest.raises(ConnectFailed, match="certificate"):
+            strict.connect()
+
+
+@pytest.mark.parametrize(
+    ("answer", "scheme", "words"),
+    [
+        (http_connect(auth="ada:secret"), "http", "407"),
+        (http_connect(status="502 Bad Gateway"), "http", "502"),
+        (lambda client: None, "http", "gave no tunnel"),
+        (socks5_refusing, "socks5", "gave no tunnel"),
+    ],
+)
+def test_a_proxy_that_refuses_is_told_and_tried_again(
+    answer: Answer, scheme: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LocalGateway() as gateway, proxy_server(answer) as server:
+        proxy = f"{scheme}://ada:wrong@127.0.0.1:{server.port}"
+        with Client(token="t", url=gateway.url, proxy=proxy) as client:
+            assert not client.wait_until_ready(1.5)
+    assert words in caplog.text
+    assert "wrong" not in caplog.text
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_close_is_prompt_while_a_proxy_is_silent(scheme: str) -> None:
+    accepted, leave = threading.Event(), threading.Event()
+
+    def silent(client: socket.socket) -> None:
+        accepted.set()
+        leave.wait(10)
+
+    with LocalGateway() as gateway, proxy_server(silent) as server:
+        with Client(token="t", url=gateway.url, proxy=f"{scheme}://127.0.0.1:{server.port}") as client:
+            assert accepted.wait(5)
+        assert client.wait_closed(0)
+        leave.set()
+
+
+def test_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    assert proxy_from_environment("gateway.discord.gg", True) is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:x%20y@proxy.example:3128")
+    assert proxy_from_environment("gateway.discord.gg", True) == Proxy("http", "proxy.example", 3128, "ada", "x y")
+    assert proxy_from_environment("gateway.discord.gg", False) is None
+    monkeypatch.setenv("NO_PROXY", "localhost,.discord.gg")
+    assert proxy_from_environment("gateway.discord.gg", True) is None
+
+
+def test_a_client_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalGateway(identify_interval=0) as gateway, proxy_server(http_connect()) as server:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with Client(token="t", url=gateway.url, identify_gate=IdentifyGate(interval=0)) as client:
+            assert client.wait_until_ready(5)
+        assert server.asked
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with Client(token="t", url=gateway.url, identify_gate=IdentifyGate(interval=0)) as client:
+            client.wait_until_ready(5)
+        assert len(server.asked) == 1
+
+
+def test_a_proxy_is_taken_apart_and_hides_its_password() -> None:
+    proxy = check_proxy("socks5h://ada:secret@proxy")
+    assert proxy == Proxy("socks5h", "proxy", 1080, "ada", "secret")
+    assert "secret" not in repr(proxy)
+    assert check_proxy(None) is None
+    assert check_proxy("http://proxy") == Proxy("http", "proxy", 80)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://ada:secret@", "ada:secret@proxy", "http://ada:secret@proxy:port", "http://[::1"]
+)
+def test_what_is_no_proxy_is_refused_without_its_password(proxy: str) -> None:
+    with pytest.raises(ValueError, match="proxy") as raised:
+        check_proxy(proxy)
+    assert "secret" not in str(raised.value)
+    assert not isinstance(raised.value, GatewayError)
