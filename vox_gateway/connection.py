@@ -246,6 +246,7 @@ class Connection:
             self._open()
             try:
                 while self._ending is None:
+                    self._check_deadline()
                     self._receive()
             except ProtocolViolation as error:
                 self.hang_up(error.close_code, Ending(Cause.BROKEN, reason=str(error), error=error))
@@ -361,6 +362,12 @@ class Connection:
                 return self.heard_at + SILENCE_WITHIN
             case _:
                 return None
+
+    def _check_deadline(self) -> None:
+        """A wait ends at the deadline by itself; a server that talks all the time leaves nothing to wait for."""
+        deadline = self._deadline()
+        if deadline is not None and time.monotonic() >= deadline:
+            raise DeadlinePassed
 
     def _what_was_late(self) -> str:
         if self.stage is Stage.CONNECTED:

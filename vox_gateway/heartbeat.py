@@ -135,8 +135,9 @@ class Heartbeat:
             elif pulse.is_zombie(time.monotonic(), self._heart.heard_at, self._heart.reading_since):
                 self._heart.zombie()
             else:
+                now = time.monotonic()  # before the beat is on its way: its answer may be read at once
                 self._heart.beat()
-                pulse.beaten(time.monotonic())
+                pulse.beaten(now)
                 continue
             # The connection is being cut off; nothing is left to do but to be stopped.
             while self._inbox.get() is not None:

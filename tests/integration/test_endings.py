@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import Intents
+from vox_gateway import Intents, connection
 from vox_gateway.testing import LocalGateway
 
 RESUMED_AFTER = 10.0
@@ -281,3 +281,18 @@ def test_unknown_opcodes_and_events_are_no_errors(gateway: LocalGateway, make_cl
         assert event[1][0]["op"] == 0
     assert event[1] == ({"y": 2},)
     assert client.stats.reconnects == 0
+
+
+@pytest.mark.parametrize("chatty", [False, True])
+def test_a_server_that_never_says_hello_is_left_in_time(
+    gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch, chatty: bool
+) -> None:
+    monkeypatch.setattr(connection, "HELLO_WITHIN", 0.5)
+    gateway.faults.no_hello()
+    client = make_client(gateway)
+    client.connect(async_=True)
+    gateway.wait_connection(1)
+    while chatty and len(gateway.connections) == 1:
+        gateway.send(11)  # a server that talks all the time must not be waited for any longer
+    gateway.wait_connection(2, 5)
+    assert client.wait_until_ready(5)
