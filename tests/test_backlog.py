@@ -88,6 +88,7 @@ def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
     backlog = Backlog(10, on_stuck=lambda: None)
     ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc"}}
     backlog.put([{"op": 10, "d": {}}, ready, event(2), event(3), event(4)], always(True))
+    assert backlog.waiting == 4  # HELLO is no event
     items = iter(backlog)
     assert len(list(itertools.islice(items, 3))) == 3
     backlog.drop_events()

@@ -60,7 +60,7 @@ def test_a_wheel_ships_the_types_and_not_the_tests(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "vox_gateway/py.typed" in names
     assert "vox_gateway/testing/gateway.py" in names
-    assert "vox_gateway/cli/demo.py" in names
+    assert "vox_gateway/cli/demo/__init__.py" in names
     assert not [name for name in names if name.startswith(("tests/", "examples/"))]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .session import Session
 
-__all__ = ["Backlog", "Signal"]
+__all__ = ["Backlog", "Item", "Signal", "is_event"]
 
 #: seconds that the reader may wait for room before somebody should know why
 STUCK_AFTER = 1.0
@@ -67,7 +67,7 @@ class Backlog:
                 self._wait_for_room(patient)
                 continue
             piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
-            self._arrived += len(piece)
+            self._arrived += sum(map(is_event, piece))
             self._batches.put(piece)
 
     def _wait_for_room(self, patient: Callable[[], bool]) -> None:
@@ -110,8 +110,9 @@ class Backlog:
         """Yield each event when the one before has been handled. For the dispatcher."""
         while (batch := self._batches.get()) is not None:
             for item in batch:
-                if isinstance(item, Signal):
-                    yield item
+                if not is_event(item):
+                    if isinstance(item, Signal) or not self._dropping:
+                        yield item
                     continue
                 self._taken += 1
                 if self._putter_waits:
@@ -121,8 +122,13 @@ class Backlog:
                     self._note(item)
                     yield item
 
-    def _note(self, payload: Payload) -> None:
-        if type(seq := payload.get("s")) is int:
+    def _note(self, event: Item) -> None:
+        if type(event) is dict and type(seq := event.get("s")) is int:
             self.given.seq = seq
-            if payload.get("t") == "READY":
-                self.given.id = payload["d"].get("session_id")
+            if event.get("t") == "READY":
+                self.given.id = event["d"].get("session_id")
+
+
+def is_event(item: Item) -> bool:
+    """Whether `item` is a dispatch; other payloads and signals are few, and are not counted."""
+    return type(item) is dict and item["op"] == 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -15,6 +13,7 @@ from . import commands, session
 from .emitter import Emitter
 from .engine import Engine
 from .errors import AlreadyConnected, CommandTimeout, NotConnected
+from .foreground import wait_for
 from .identify_gate import IdentifyGate
 from .intents import unreachable
 from .logs import LOGGER, ShardLog
@@ -37,11 +36,6 @@ _NOT_COMMANDS = {
     Opcode.HELLO: "it is only received",
     Opcode.HEARTBEAT_ACK: "it is only received",
 }
-
-# A signal that comes just as a wait begins does not end it, so the first wait of a blocking connect is a short one; the
-# next has no end, and ticks never. On Windows no signal ends a wait, so there all of them are short.
-_FIRST_WAIT = 0.5
-_NEXT_WAITS = None if os.name == "posix" else _FIRST_WAIT
 
 
 class Client(Emitter):
@@ -182,9 +176,7 @@ class Client(Emitter):
         engine = None
         try:
             engine = self._start()
-            patience: float | None = _FIRST_WAIT
-            while not engine.finished.wait(patience):
-                patience = _NEXT_WAITS
+            wait_for(engine.finished, engine.when_finished)
         except KeyboardInterrupt:
             self.close()
         if engine is not None:
@@ -241,10 +233,9 @@ class Client(Emitter):
         engine = self._engine
         if engine is None:
             return True
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not engine.finished.wait(timeout):
+        if not wait_for(engine.finished, engine.when_finished, _check_timeout(timeout)):
             return False
-        engine.thread.join(None if deadline is None else max(deadline - time.monotonic(), 0.1))
+        engine.thread.join()  # it has set `finished`, and does nothing more
         if engine.error is not None:
             raise engine.error
         return True

@@ -14,10 +14,10 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from .backlog import Backlog, Item
+from .backlog import Backlog, Item, is_event
 from .compression import INFLATERS
 from .encoding import Codec
 from .errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
@@ -68,7 +68,7 @@ class Blueprint:
     """
 
     name: str
-    token: str
+    token: str = field(repr=False)
     session: Session
     network: Network
     codec: Codec
@@ -115,7 +115,7 @@ class Connection:
     """One connection and its reader thread.
 
     The thread is a daemon because a script that ends without `close` must not hang. The reconnect loop owns it, and
-    ends it with `hang_up` or `abandon`.
+    ends it with `hang_up` or `abort`.
 
     Args:
         generation: tells this connection's report from an older one's.
@@ -311,7 +311,7 @@ class Connection:
 
     def _hand_over(self, batch: list[Item]) -> None:
         backlog = self._blueprint.backlog
-        self._blueprint.counters.events += sum(item["op"] == 0 for item in batch if type(item) is dict)
+        self._blueprint.counters.events += sum(map(is_event, batch))
         if backlog.waiting + len(batch) <= backlog.limit:
             backlog.put(batch, self._may_pause)
         else:

@@ -14,6 +14,7 @@ import functools
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +76,8 @@ class Engine(Observer):
         self.presence = Presence(presence, outbox, self._timers, options.encode)
         self._log = log
         self._connections = 0
+        self._at_the_end: list[Callable[[], None]] = []
+        self._finish_lock = threading.Lock()  # guards the list above against a callback that comes too late
         self._handlers_done = threading.Event()  # the dispatcher has ended, or is not to be waited for
         self._dispatcher = Dispatcher(
             f"{options.name}-dispatcher",
@@ -122,6 +125,14 @@ class Engine(Observer):
     def events_waiting(self) -> int:
         """Events that have arrived and were not yet given to their handlers."""
         return self._backlog.waiting
+
+    def when_finished(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when `finished` is set, or at once if it is set already."""
+        with self._finish_lock:
+            if not self.finished.is_set():
+                self._at_the_end.append(callback)
+                return
+        callback()
 
     def start(self) -> None:
         """Start the loops."""
@@ -239,7 +250,11 @@ class Engine(Observer):
         self._timers.stop()
         atexit.unregister(self.stop)
         self.status = Status.CLOSED
-        self.finished.set()
+        with self._finish_lock:
+            self.finished.set()
+            callbacks, self._at_the_end = self._at_the_end, []
+        for callback in callbacks:
+            callback()
 
     def _settle_session(self) -> None:
         """Leave the session as the next `connect` should find it."""

@@ -41,6 +41,11 @@ class Interrupt:
     def fileno(self) -> int:
         return self._receiver.fileno()
 
+    @property
+    def write_end(self) -> int:
+        """The descriptor that a byte can be written to instead of a `nudge`; it does not block."""
+        return self._sender.fileno()
+
     def set(self) -> None:
         """End the wait, whether it has begun or not."""
         with self._lock:

@@ -313,9 +313,11 @@ def bot(url: str, setup: str) -> Iterator[tuple[subprocess.Popen[str], Callable[
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str, int]:
+    assert process.stdout is not None
+    assert process.stderr is not None
     with within(PROMPT + 1):  # the interpreter needs a moment of its own
-        out, err = process.communicate(timeout=10)
-    return out, err, process.returncode
+        process.wait(10)
+    return process.stdout.read(), process.stderr.read(), process.returncode
 
 
 def test_a_signal_handler_may_close(gateway: LocalGateway) -> None:
@@ -351,6 +353,33 @@ def test_ctrl_c_ends_the_bot_in_every_state(state: str) -> None:
             out, err, code = ended(process)
         assert (out, code) == ("returned\n", 0)
         assert "Traceback" not in err
+
+
+def test_ctrl_c_while_the_threads_start_ends_the_bot_too(gateway: LocalGateway) -> None:
+    """Raised where a signal would raise it: in the main thread, while it waits for a thread that it has started."""
+    setup = (
+        "real = threading.Thread.start\n"
+        "def start(thread):\n"
+        "    real(thread)\n"
+        "    if thread.name.endswith('-reconnect'): raise KeyboardInterrupt\n"
+        "threading.Thread.start = start\n"
+    )
+    with bot(gateway.url, setup) as (process, line):
+        assert line() == "going"
+        assert ended(process) == ("returned\n", "", 0)
+
+
+def test_a_signal_handler_may_close_even_while_connect_is_at_work(gateway: LocalGateway) -> None:
+    setup = (
+        "real = threading.Thread.start\n"
+        "def start(thread):\n"
+        "    real(thread)\n"
+        "    if thread.name.endswith('-dispatcher'): client.close()\n"
+        "threading.Thread.start = start\n"
+    )
+    with bot(gateway.url, setup) as (process, line):
+        assert line() == "going"
+        assert ended(process) == ("returned\n", "", 0)
 
 
 def test_a_script_whose_handler_is_stuck_ends_all_the_same(gateway: LocalGateway) -> None:

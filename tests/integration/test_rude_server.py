@@ -16,7 +16,7 @@ import pytest
 from rude_server import SYNC_FLUSH, Peer, RudeServer, message, pieces
 from websockets.frames import Frame, Opcode
 
-from vox_gateway import AuthenticationFailed, UpgradeRefused
+from vox_gateway import AuthenticationFailed, Status, UpgradeRefused
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
@@ -680,6 +680,24 @@ def test_a_flood_of_requests_for_a_beat_is_answered_and_holds_up_no_event(
     assert peer.expect(4)
 
 
+@pytest.mark.parametrize("last_sign", [1, 3])
+def test_a_server_that_dies_after_it_has_answered_late_is_a_zombie_all_the_same(
+    server: RudeServer, make_client: Any, last_sign: int
+) -> None:
+    """Its last sign of life came after a beat that it never acknowledged."""
+    client, first = connect(make_client, server)
+    first.login(interval=0.3)
+    for _ in range(last_sign):
+        first.expect(1)
+        first.event("NEWS")
+    began = time.monotonic()
+    second = server.open(NEXT)
+    assert 0.25 < time.monotonic() - began < 2 * 0.3 + 0.5
+    assert first.expect_close().code == 4000
+    assert second.resume()["seq"] == 1 + last_sign
+    assert client.stats.reconnects == 1
+
+
 def test_a_zombie_that_reads_nothing_is_left_with_its_buffers_full(make_client: Any) -> None:
     with RudeServer(receive_buffer=4096) as server:
         client, first = connect(make_client, server, compress=False)
@@ -737,6 +755,35 @@ def test_the_numbers_tell_what_was_on_the_wire(server: RudeServer, make_client: 
     assert (stats.identifies, stats.resumes, stats.reconnects, stats.events_waiting) == (1, 0, 0, 0)
     assert client.session.seq == 51
     assert str(client.status) == "ready"
+
+
+def test_the_status_tells_what_the_client_is_doing(server: RudeServer, make_client: Any, hear: Any) -> None:
+    client = make_client(server)
+    introduced = hear(client, "HELLO")  # emitted when what HELLO calls for has been done
+    assert client.status is Status.CLOSED
+    client.connect(async_=True)
+    first = server.accept()
+    first.read_request()
+    assert client.status is Status.CONNECTING
+    first.upgrade().hello().expect(2)
+    introduced.next()
+    assert client.status is Status.IDENTIFYING
+    first.event("READY", {"session_id": "s1"})
+    assert client.wait_until_ready(5)
+    assert client.status is Status.READY
+    first.reset()
+    second = server.open(NEXT)
+    second.resume()
+    introduced.next()
+    assert client.status is Status.RESUMING
+    closer = threading.Thread(target=client.close)
+    closer.start()
+    second.expect_close()
+    assert client.status is Status.CLOSING
+    second.close()
+    closer.join(5)
+    assert client.status is Status.CLOSED
+    assert f"{client!r}".startswith("<Client shard=0/1 closed url=")
 
 
 def test_latency_is_from_the_beat_to_its_acknowledgement(server: RudeServer, make_client: Any) -> None:

@@ -1,4 +1,8 @@
-"""The command ``vox-gateway``: one module for each of its commands."""
+"""The command ``vox-gateway``: one module for each of its commands.
+
+A command's module has `add_to`, which adds its parser with ``run`` (what to call) and ``usual_log`` (the level of the
+library's log that is shown without -v) among the parser's defaults.
+"""
 
 from __future__ import annotations
 
@@ -9,61 +13,98 @@ import sys
 from collections.abc import Sequence
 
 from .._version import __version__
-from ..errors import GatewayError
+from ..errors import GatewayError, MissingExtra
 from . import demo, tail
+from .exits import CommandError, Exit
+from .log import log_on_stderr
 
 __all__ = ["main"]
 
-_EPILOG = """\
-exit codes:
-  0    all went well
-  1    something was lost, or the gateway refused for good
-  2    the command line, the environment or the installation is not right
-  130  interrupted
+_COMMANDS = (demo, tail)
 
+_EPILOG = """\
 examples:
   vox-gateway demo
-  DISCORD_TOKEN=... vox-gateway tail --events MESSAGE_CREATE
+  vox-gateway tail --events READY,INTERACTION_CREATE
+  vox-gateway tail --intents default,MESSAGE_CONTENT | jq .t
+
+environment:
+  DISCORD_TOKEN          the bot's token, for the commands that need one
+  HTTPS_PROXY, NO_PROXY  how to reach the gateway
+  NO_COLOR               when set, no colours
+
+Each command has a --help of its own.
+
+exit codes:
+  0     all went well
+  1     something was lost, failed, or was refused by the gateway
+  2     the command line, the environment or the installation is not usable
+  130   interrupted with Ctrl-C
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code. `argv` without the program's name, None for the process's own."""
+    """Run one command.
+
+    Args:
+        argv: the arguments, without the program's name; None for the process's own.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: after --help, --version, or arguments that are none.
+    """
+    args = _parser().parse_args(argv)
+    with log_on_stderr(getattr(args, "log", args.usual_log)):
+        try:
+            code: int = args.run(args)
+            sys.stdout.flush()
+        except MissingExtra as error:
+            code = _say(error, Exit.UNUSABLE)
+        except GatewayError as error:
+            code = _say(error, Exit.FAILED)
+        except CommandError as error:
+            code = _say(error, error.code)
+        except BrokenPipeError:
+            code = Exit.FAILED
+            _forget_stdout()
+        except KeyboardInterrupt:
+            code = _say("interrupted", Exit.INTERRUPTED)
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vox-gateway",
-        description="Watch the Discord Gateway, or a local one, from the command line.",
+        description="Watch the Discord Gateway, or see the client at work on a gateway of its own.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"vox-gateway {__version__}")
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="show the log on stderr; twice: every payload"
-    )
-    commands = parser.add_subparsers(metavar="command", required=True)
-    for command in (demo, tail):
-        command.add_to(commands)
-    args = parser.parse_args(argv)
-    logging.basicConfig(
-        level=(logging.CRITICAL, logging.INFO, logging.DEBUG)[min(args.verbose, 2)],
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
-    try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
-    except (ImportError, ValueError) as error:  # an extra that is missing, an option that cannot be
-        return _fail(error, 2)
-    except GatewayError as error:
-        return _fail(error, 1)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has had enough. The interpreter would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    # Both before and after the command's name; without a default, or the one behind would undo the one in front.
+    logging_options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for flags, level, words in (
+        (("-v", "--verbose"), logging.INFO, "show the library's log on stderr"),
+        (("--debug",), logging.DEBUG, "the same, with every payload's direction, name and size"),
+    ):
+        for one in (parser, logging_options):
+            one.add_argument(
+                *flags, dest="log", action="store_const", const=level, default=argparse.SUPPRESS, help=words
+            )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_to(commands, [logging_options])
+    return parser
 
 
-def _fail(error: Exception, code: int) -> int:
-    print(f"vox-gateway: {error}", file=sys.stderr)
+def _say(words: object, code: Exit) -> Exit:
+    print(f"vox-gateway: {words}", file=sys.stderr)
     return code
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has had enough; the interpreter would complain about that when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,57 +1,103 @@
-"""Lines for a person to read: aligned, timed, and coloured where a terminal shows it."""
+"""Lines for a person to read: aligned, timed, wrapped, and coloured where a terminal shows it."""
 
 from __future__ import annotations
 
+import enum
 import os
 import shutil
-import sys
 import textwrap
-import threading
-import time
+from collections.abc import Mapping
 from typing import TextIO
 
-__all__ = ["Screen"]
+__all__ = ["Mark", "Screen", "shows_colour"]
 
-_COLOURS = {"in": "36", "out": "33", "good": "32", "bad": "31", "title": "1", "dim": "2"}
-_MARKS = {"in": "<-", "out": "->", "good": "ok", "bad": "!!", "dim": "  "}
+#: columns of a line's parts, with what separates them
+_NAME_WIDTH = 25
+_WORDS_AT = 41
+#: columns that the words get however narrow the terminal is, and that the whole gets however wide
+_LEAST_WORDS, _MOST = 24, 100
+_BOLD, _DIM = "1", "2"
+
+
+class Mark(enum.Enum):
+    """What a line is about: the mark before it, and its colour."""
+
+    IN = ("<-", "36")
+    OUT = ("->", "33")
+    GOOD = ("ok", "32")
+    BAD = ("!!", "31")
+    NOTE = ("..", "2")
 
 
 class Screen:
-    """Prints one story. Any thread may print; a line is never broken by another."""
+    """Prints one story, for one thread.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stdout if stream is None else stream
-        self._coloured = self._stream.isatty() and "NO_COLOR" not in os.environ
-        self._width = shutil.get_terminal_size().columns  # 80 where no terminal is
-        self._began = time.monotonic()
-        self._lock = threading.Lock()  # keeps lines whole
+    Args:
+        stream: where to.
+        width: columns.
+        coloured: whether the stream shows colours.
+    """
+
+    def __init__(self, stream: TextIO, width: int, coloured: bool) -> None:
+        self._stream = stream
+        self._width = min(width, _MOST)
+        self._coloured = coloured
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Screen:
+        """The screen that fits a stream: a terminal of some width, or a file of 80 columns."""
+        # One column less: some terminals wrap a line that fills them.
+        return cls(stream, shutil.get_terminal_size((81, 24)).columns - 1, shows_colour(stream, os.environ))
 
     def title(self, words: str) -> None:
         """A heading, after an empty line."""
-        self._print("\n" + self._paint("title", words))
+        self._print("", self._paint(_BOLD, words))
 
-    def line(self, kind: str, name: str, words: str) -> None:
+    def text(self, words: str) -> None:
+        """A paragraph."""
+        self._print(*textwrap.wrap(words, self._width))
+
+    def line(self, at: float, mark: Mark, name: str, words: str) -> None:
         """One thing that happened.
 
         Args:
-            kind: ``in``, ``out``, ``good``, ``bad`` or ``dim``.
-            name: what, such as an event's name.
+            at: seconds since the story began.
+            mark: what it is about.
+            name: what it is called, such as an event's name.
             words: what it means.
         """
-        at = f"{time.monotonic() - self._began:6.2f}s"
-        what = f"{_MARKS[kind]} {name:<25}"
-        indent = len(at) + len(what) + 4
-        lines = textwrap.wrap(words, max(self._width - indent, 20)) or [""]
-        head = f"{self._paint('dim', at)}  {self._paint(kind, what)}  {lines[0]}".rstrip()
-        self._print("\n".join([head, *(" " * indent + line for line in lines[1:])]))
+        sign, colour = mark.value
+        first, *rest = self._wrap(words)
+        time = self._paint(_DIM, f"{at:6.2f}")
+        # The gap is not painted, so that nothing is, where a line ends.
+        gap = " " * (_NAME_WIDTH - len(name) + 2)
+        self._print(f"  {time}  {self._paint(colour, f'{sign}  {name}')}{gap}{first}".rstrip())
+        self._print(*(" " * _WORDS_AT + more for more in rest))
 
-    def row(self, name: str, value: str, kind: str = "") -> None:
-        """One row of a table."""
-        self._print(f"  {name:<26}{self._paint(kind, value) if kind else value}")
+    def row(self, name: str, value: str, words: str = "", mark: Mark | None = None) -> None:
+        """One row of the table at the end: a name, a figure, and what to know about it."""
+        figure = f"{value:>10}" if mark is None else self._paint(mark.value[1], f"{value:>10}")
+        first, *rest = self._wrap(words)
+        self._print(f"  {name:<{_NAME_WIDTH}} {figure}   {first}".rstrip())
+        self._print(*(" " * _WORDS_AT + more for more in rest))
 
-    def _paint(self, kind: str, text: str) -> str:
-        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if self._coloured else text
+    def verdict(self, mark: Mark, words: str) -> None:
+        """The last word, in its colour."""
+        self._print("", *(self._paint(mark.value[1], line) for line in textwrap.wrap(words, self._width)))
 
-    def _print(self, text: str) -> None:
-        with self._lock:
-            print(text, file=self._stream, flush=True)
+    def _wrap(self, words: str) -> list[str]:
+        width = max(self._width - _WORDS_AT, _LEAST_WORDS)
+        return textwrap.wrap(words, width, break_on_hyphens=False) or [""]
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._coloured else text
+
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def shows_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether to paint: on a terminal that can, unless NO_COLOR is set (no-color.org)."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

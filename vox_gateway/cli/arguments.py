@@ -1,0 +1,77 @@
+"""Arguments that are more than a word: each function takes the text and says what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+
+from ..intents import Intents
+
+__all__ = ["event_names", "intents", "shard"]
+
+_GROUPS = {
+    "default": Intents.default(),
+    "privileged": Intents.privileged(),
+    "all": Intents.all(),
+    "none": Intents.none(),
+}
+
+
+def intents(text: str) -> Intents:
+    """A number, or names with commas between them: of intents, or of the groups default, privileged, all, none.
+
+    Raises:
+        ArgumentTypeError: a name is none, or the number is negative.
+    """
+    try:
+        number = int(text, 0)
+    except ValueError:
+        return _named_intents(text)
+    if number < 0:  # for a set of flags, it would stand for all but some
+        raise argparse.ArgumentTypeError(f"{text!r} is no set of intents: write a number from 0 on, or names")
+    return Intents(number)
+
+
+def _named_intents(text: str) -> Intents:
+    result = Intents.none()
+    for name in _names(text):
+        result |= _intent(name)
+    return result
+
+
+def _intent(name: str) -> Intents:
+    if name.lower() in _GROUPS:
+        return _GROUPS[name.lower()]
+    if name.upper() in Intents.__members__:
+        return Intents[name.upper()]
+    alike = difflib.get_close_matches(name.upper(), Intents.__members__, n=1)
+    advice = f"did you mean {alike[0]}?" if alike else f"choose from {', '.join((*_GROUPS, *Intents.__members__))}"
+    raise argparse.ArgumentTypeError(f"{name!r} is no intent: {advice}")
+
+
+def event_names(text: str) -> frozenset[str]:
+    """Names of dispatch events, with commas between them. Names that are not known are taken too: Discord adds some.
+
+    Raises:
+        ArgumentTypeError: there is none.
+    """
+    return frozenset(name.upper() for name in _names(text))
+
+
+def shard(text: str) -> tuple[int, int]:
+    """``ID/COUNT``.
+
+    Raises:
+        ArgumentTypeError: it is no shard.
+    """
+    shard_id, slash, count = text.partition("/")
+    if not (slash and shard_id.isdecimal() and count.isdecimal() and int(shard_id) < int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard: write ID/COUNT with ID from 0 to COUNT - 1, as in 0/1")
+    return int(shard_id), int(count)
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("write at least one name")
+    return names

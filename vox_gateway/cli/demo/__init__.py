@@ -1,0 +1,52 @@
+"""``vox-gateway demo``: a real client, a real gateway, and a bad day, all on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import sys
+from typing import Any
+
+from ..log import SILENT
+from ..screen import Screen
+from .gateway import GatewayProcess
+from .occurrences import Occurrence
+from .stage import Stage
+from .story import tell
+from .summary import sum_up
+
+__all__ = ["add_to", "run"]
+
+_DESCRIPTION = """\
+Start a gateway in a process of its own, connect the client to it, and show
+what the client is made for: events arrive, commands are answered, the
+connection is cut and nothing is lost, a handler blocks and heartbeats go on.
+
+Needs no token and no network, and takes about ten seconds. Ends with exit
+code 0, or 1 if anything was lost. The gateway needs an extra, which
+pip install "vox-gateway[testing]" brings."""
+
+
+def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "demo",
+        help="see it work on a gateway of its own: no token, no network",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=parents,
+    )
+    parser.set_defaults(run=run, usual_log=SILENT)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tell the story; returns the exit code.
+
+    Raises:
+        CommandError: it could not be told to its end.
+        MissingExtra: the gateway is not installed.
+    """
+    inbox: queue.SimpleQueue[Occurrence] = queue.SimpleQueue()
+    with GatewayProcess(inbox.put) as gateway:
+        stage = Stage(Screen.of(sys.stdout), gateway, inbox)
+        return sum_up(stage.screen, stage.tally, tell(stage, inbox.put))

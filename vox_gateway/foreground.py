@@ -1,0 +1,58 @@
+"""How the main thread waits, so that Ctrl-C and other signals are heard at once and nothing ticks.
+
+A signal may be taken by any thread of the process, and then does not end the main thread's wait for a lock; nor does
+one that comes just as that wait begins. So the main thread waits for a socket to which Python's own C handler writes
+each signal, whichever thread took it (`signal.set_wakeup_fd`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from .interrupt import Interrupt, Selector
+
+__all__ = ["wait_for"]
+
+#: seconds between two looks where the process's wake-up descriptor belongs to somebody else (an asyncio loop, say)
+GLANCE = 0.5
+
+
+def wait_for(
+    event: threading.Event, when_set: Callable[[Callable[[], None]], None], timeout: float | None = None
+) -> bool:
+    """Wait for `event`; on the main thread, signal handlers run meanwhile, and may raise from here.
+
+    Args:
+        when_set: takes a function to call when `event` is set, or at once if it is set already.
+        timeout: seconds, or None for as long as it takes.
+
+    Returns:
+        Whether `event` is set.
+    """
+    if event.is_set() or threading.current_thread() is not threading.main_thread():
+        return event.wait(timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with contextlib.closing(Interrupt()) as doorbell, Selector() as selector:
+        selector.register(doorbell, selectors.EVENT_READ)
+        when_set(doorbell.set)
+        glance = None
+        others = signal.set_wakeup_fd(doorbell.write_end, warn_on_full_buffer=False)
+        if others != -1:
+            signal.set_wakeup_fd(others)
+            glance = GLANCE
+        try:
+            while not event.is_set():
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                if selector.select(min((one for one in (left, glance) if one is not None), default=None)):
+                    doorbell.drain()
+        finally:
+            if others == -1:
+                signal.set_wakeup_fd(-1)
+    return event.is_set()
