@@ -64,7 +64,7 @@ def test_a_name_that_is_not_known_is_said(
         raise error
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    with pytest.raises(ConnectFailed, match="'gateway.example' could not be looked up"):
+    with pytest.raises(ConnectFailed, match=r"'gateway\.example' could not be looked up"):
         dial("gateway.example", 443, never, interrupt)
 
 
@@ -75,7 +75,7 @@ def test_a_name_that_cannot_be_one_is_said(interrupt: Interrupt) -> None:
 
 def test_a_name_without_an_address_is_said(interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> None:
     resolves_to(monkeypatch, ("127.0.0.1", refused_port()))
-    with pytest.raises(ConnectFailed, match="could not connect to gateway.example"):
+    with pytest.raises(ConnectFailed, match=r"could not connect to gateway\.example"):
         dial("gateway.example", 443, never, interrupt)
 
 

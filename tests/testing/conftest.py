@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -14,16 +13,6 @@ from foreign_client import TIMEOUT, Client, OneThreadWebsocket, OpenClient, Webs
 from websockets.sync.client import connect
 
 from vox_gateway.testing import LocalGateway
-
-
-@pytest.fixture(autouse=True)
-def no_thread_stays() -> Iterator[None]:
-    """A test that leaves a thread behind fails."""
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(TIMEOUT)
-        assert not thread.is_alive(), f"{thread.name} is still running"
 
 
 @pytest.fixture
