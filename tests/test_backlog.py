@@ -96,3 +96,17 @@ def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
     assert list(items) == []
     assert (backlog.given.id, backlog.given.seq) == ("abc", 2)
     assert backlog.not_given == 2
+
+
+def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
+    acknowledgement = {"op": 11}
+    backlog = Backlog(3, on_stuck=lambda: None)
+    backlog.put([acknowledgement, event(1), acknowledgement], always(True))
+    assert backlog.waiting == backlog.not_given == 1
+    assert not backlog.has_room_for(1)
+    putter = threading.Thread(target=backlog.put, args=([acknowledgement], always(True)))
+    putter.start()
+    items = iter(backlog)
+    assert [next(items) for _ in range(4)] == [acknowledgement, event(1), acknowledgement, acknowledgement]
+    putter.join(5)
+    assert backlog.waiting == backlog.not_given == 0

@@ -113,6 +113,13 @@ def test_a_write_never_blocks_and_arrives_whole_when_the_other_side_reads(pair: 
     assert bytes(got) == data
 
 
+def test_what_waits_for_a_side_that_reads_nothing_is_bounded(pair: Pair) -> None:
+    pong = bytes(1 << 20)
+    with pytest.raises(ConnectionLost, match="does not read"):
+        for _ in range(50):
+            pair.transport.send(pong)
+
+
 def test_a_reset_is_told_in_words(interrupt: Interrupt) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = dial("127.0.0.1", listener.getsockname()[1], lambda: time.monotonic() + 5, interrupt)

@@ -46,9 +46,10 @@ class Backlog:
         self.limit = limit
         self._on_stuck = on_stuck
         self._batches: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
-        self._arrived = 0  # counted by the reader only
-        self._taken = 0  # counted by the dispatcher only, as is the next
-        self._given = 0
+        # The reader alone counts what arrives, the dispatcher alone what it takes and gives. Every payload takes up
+        # room; `waiting` tells of the dispatches among them.
+        self._put = self._arrived = 0
+        self._got = self._taken = self._given = 0
         self.given = Session()  # the session as the handlers have seen it
         self._dropping = False
         self._putter_waits = False
@@ -59,20 +60,29 @@ class Backlog:
         """Events that have arrived and were not yet given to their handlers."""
         return max(self._arrived - self._taken, 0)
 
+    @property
+    def _unhandled(self) -> int:
+        return self._put - self._got
+
+    def has_room_for(self, count: int) -> bool:
+        """Whether a `put` of so many payloads would not wait."""
+        return self._unhandled + count <= self.limit
+
     def put(self, batch: list[Item], patient: Callable[[], bool]) -> None:
         """Add events, in order; waits for room for as long as `patient` says so, and adds them anyway after that."""
         while batch:
-            room = self.limit - self.waiting
+            room = self.limit - self._unhandled
             if room <= 0 and patient() and not self._dropping:
                 self._wait_for_room(patient)
                 continue
             piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
+            self._put += len(piece)
             self._arrived += sum(map(is_event, piece))
             self._batches.put(piece)
 
     def _wait_for_room(self, patient: Callable[[], bool]) -> None:
         def over() -> bool:
-            return self.waiting < self.limit or self._dropping or not patient()
+            return self._unhandled < self.limit or self._dropping or not patient()
 
         self._putter_waits = True
         with self._room:
@@ -110,23 +120,24 @@ class Backlog:
         """Yield each event when the one before has been handled. For the dispatcher."""
         while (batch := self._batches.get()) is not None:
             for item in batch:
-                if not is_event(item):
-                    if isinstance(item, Signal) or not self._dropping:
-                        yield item
+                if isinstance(item, Signal):
+                    yield item
                     continue
-                self._taken += 1
+                self._got += 1
+                event = is_event(item)
+                self._taken += event
                 if self._putter_waits:
                     self.nudge()
                 if not self._dropping:
-                    self._given += 1
+                    self._given += event
                     self._note(item)
                     yield item
 
-    def _note(self, event: Item) -> None:
-        if type(event) is dict and type(seq := event.get("s")) is int:
+    def _note(self, payload: Payload) -> None:
+        if type(seq := payload.get("s")) is int:
             self.given.seq = seq
-            if event.get("t") == "READY":
-                self.given.id = event["d"].get("session_id")
+            if payload.get("t") == "READY":
+                self.given.id = payload["d"].get("session_id")
 
 
 def is_event(item: Item) -> bool:

@@ -312,7 +312,7 @@ class Connection:
     def _hand_over(self, batch: list[Item]) -> None:
         backlog = self._blueprint.backlog
         self._blueprint.counters.events += sum(map(is_event, batch))
-        if backlog.waiting + len(batch) <= backlog.limit:
+        if backlog.has_room_for(len(batch)):
             backlog.put(batch, self._may_pause)
         else:
             self.reading_since = None

@@ -40,17 +40,19 @@ def wait_for(
     with contextlib.closing(Interrupt()) as doorbell, Selector() as selector:
         selector.register(doorbell, selectors.EVENT_READ)
         when_set(doorbell.set)
-        glance = None
-        others = signal.set_wakeup_fd(doorbell.write_end, warn_on_full_buffer=False)
-        if others != -1:
-            signal.set_wakeup_fd(others)
-            glance = GLANCE
+        others = -1
         try:
+            others = signal.set_wakeup_fd(doorbell.write_end, warn_on_full_buffer=False)
+            if others != -1:
+                signal.set_wakeup_fd(others)
             while not event.is_set():
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                if selector.select(min((one for one in (left, glance) if one is not None), default=None)):
+                left = GLANCE if others != -1 else None
+                if deadline is not None:
+                    until = deadline - time.monotonic()
+                    if until <= 0:
+                        break
+                    left = until if left is None else min(left, until)
+                if selector.select(left):
                     doorbell.drain()
         finally:
             if others == -1:

@@ -25,6 +25,9 @@ __all__ = ["Transport"]
 
 #: bytes asked of the kernel at once
 READ_SIZE = 65_536
+#: bytes beyond what the kernel takes that may wait for the other side to read: more than the send window lets through
+#: before a connection is found dead, and less than a flood of pings could ask for
+MAX_UNSENT = 4 * 1024 * 1024
 
 _KEEPALIVE = (
     ("SOL_SOCKET", "SO_KEEPALIVE", 1),
@@ -228,11 +231,14 @@ class Transport:
         """Hand over `data` whole: to the kernel, or to the buffer before it. Never blocks.
 
         Raises:
-            ConnectionLost: the connection is over; nothing of `data` was sent.
+            ConnectionLost: the connection is over, or the other side has read nothing for long; nothing of `data` was
+                sent.
         """
         with self._lock:
             if self._closed:
                 raise ConnectionLost("the connection is closed")
+            if len(self._unsent) > MAX_UNSENT:
+                raise ConnectionLost("the server does not read what it is sent")
             try:
                 if self._tls is None:
                     self._unsent += data
