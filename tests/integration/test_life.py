@@ -199,10 +199,13 @@ def test_ctrl_c_closes_in_order_and_connect_returns(gateway: LocalGateway) -> No
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as bot:
-        assert bot.stdout is not None
-        assert bot.stdout.readline() == "ready\n"
-        bot.send_signal(signal.SIGINT)
-        out, err = bot.communicate(timeout=10)
+        try:
+            assert bot.stdout is not None
+            assert bot.stdout.readline() == "ready\n"
+            bot.send_signal(signal.SIGINT)
+            out, err = bot.communicate(timeout=10)
+        finally:
+            bot.kill()
     assert (out, err, bot.returncode) == ("returned\n", "", 0)
     assert gateway.expect_close(2).code == 1000
 
