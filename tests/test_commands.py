@@ -52,6 +52,9 @@ def test_leaving_a_voice_channel_is_sent_as_null() -> None:
         ({}, {"query": "", "limit": 0}),
         ({"query": "a"}, {"query": "a", "limit": 0}),
         ({"query": "a", "limit": 7}, {"query": "a", "limit": 7}),
+        ({"query": "a", "limit": 100}, {"query": "a", "limit": 100}),
+        ({"query": "", "limit": 1000}, {"query": "", "limit": 1000}),
+        ({"user_ids": 5, "limit": 101}, {"user_ids": ["5"], "limit": 101}),
         ({"user_ids": 5}, {"user_ids": ["5"], "limit": 0}),
         ({"user_ids": "5"}, {"user_ids": ["5"], "limit": 0}),
         ({"user_ids": [BIG, "6"]}, {"user_ids": [str(BIG), "6"], "limit": 0}),
@@ -69,6 +72,7 @@ def test_members_are_asked_for(options: dict[str, Any], data: dict[str, Any]) ->
     ("data", "intents", "words"),
     [
         ({"query": "", "limit": 0}, Intents.default(), "GUILD_MEMBERS"),
+        ({"query": "", "limit": 5}, Intents.default(), "GUILD_MEMBERS"),
         ({"query": "", "limit": 0}, Intents.GUILD_MEMBERS, None),
         ({"query": "a", "limit": 0}, Intents.none(), None),
         ({"user_ids": ["1"], "limit": 0}, Intents.none(), None),
@@ -99,6 +103,26 @@ def test_identify_leaves_out_what_was_not_given() -> None:
     assert (full["large_threshold"], full["presence"], full["compress"]) == (50, {"a": 1}, True)
 
 
+def test_resume_carries_the_session() -> None:
+    assert commands.resume(token="t", session_id="s", seq=0) == {"token": "t", "session_id": "s", "seq": 0}
+
+
+@given(st.text(max_size=40))
+def test_a_nonce_is_taken_up_to_its_bytes(nonce: str) -> None:
+    if len(nonce.encode(errors="surrogatepass")) <= 32:
+        assert commands.request_guild_members(1, nonce=nonce)["nonce"] == nonce
+    else:
+        with pytest.raises(ValueError, match="nonce must be 32 bytes"):
+            commands.request_guild_members(1, nonce=nonce)
+
+
+@given(st.one_of(st.integers(max_value=-1), st.integers(min_value=2**64, max_value=10**30)))
+def test_a_number_that_is_no_snowflake_is_refused_with_its_value(value: int) -> None:
+    for wrong in (value, str(value)):
+        with pytest.raises(ValueError, match=f"channel_id .*{value}"):
+            commands.snowflake(wrong, "channel_id")
+
+
 @given(st.integers(0, 2**64 - 1))
 def test_a_snowflake_is_its_digits(value: int) -> None:
     assert commands.snowflake(value, "x") == commands.snowflake(str(value), "x") == str(value)
@@ -111,9 +135,16 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.presence_update(status="idle", since="now"), TypeError, "since"),  # type: ignore[arg-type]
     (lambda: commands.presence_update(status="idle", since=-1), ValueError, "since"),
     (lambda: commands.presence_update(status="idle", game={"name": "x"}, activities=[]), ValueError, "game"),
-    (lambda: commands.presence_update(status="idle", game={"type": 0}), TypeError, "activities"),
+    (lambda: commands.presence_update(status="idle", game={"type": 0}), TypeError, "^game "),
     (lambda: commands.presence_update(status="idle", activities="x"), TypeError, "activities"),  # type: ignore[arg-type]
-    (lambda: commands.presence_update(status="idle", activities={"name": "x"}), TypeError, "activities"),  # type: ignore[arg-type]
+    (lambda: commands.presence_update(status="idle", activities={"name": "x"}), TypeError, "activities"),  # type: ignore[dict-item]
+    (lambda: commands.presence_update(status="idle", activities=[{"name": 1}]), TypeError, "activities"),
+    (lambda: commands.presence_update(status="idle", activities=[{"name": "x", "type": "0"}]), TypeError, "type"),
+    (lambda: commands.presence_update(status="idle", activities=[{"name": "x", "type": None}]), TypeError, "type"),
+    (lambda: commands.presence_update(status="idle", game={"name": "x", "type": True}), TypeError, "^game .*type"),
+    (lambda: commands.presence_update(status="idle", game="chess"), TypeError, "^game .*'chess'"),  # type: ignore[arg-type]
+    (lambda: commands.check_presence({"status": "away"}), ValueError, "^presence: status .*'away'"),
+    (lambda: commands.check_presence({"afk": None}), TypeError, "^presence: afk .*None"),
     (lambda: commands.check_presence("online"), TypeError, "presence"),
     (lambda: commands.check_presence({"state": "online"}), ValueError, "'state'"),
     (lambda: commands.voice_state_update("x", 1), ValueError, "guild_id"),
@@ -124,6 +155,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.request_guild_members(2**64), ValueError, "guild_id"),
     (lambda: commands.request_guild_members("\N{ARABIC-INDIC DIGIT ONE}"), ValueError, "guild_id"),
     (lambda: commands.request_guild_members(True), TypeError, "guild_id"),
+    (lambda: commands.request_guild_members("9" * 5000), ValueError, "guild_id"),
     (lambda: commands.request_guild_members(1, query=5), TypeError, "query"),  # type: ignore[arg-type]
     (lambda: commands.request_guild_members(1, query="a", user_ids=[1]), ValueError, "query and user_ids"),
     (lambda: commands.request_guild_members(1, limit=-1), ValueError, "limit"),
@@ -138,6 +170,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.request_soundboard_sounds("12"), TypeError, "guild_ids"),
     (lambda: commands.request_channel_info(1, []), ValueError, "fields"),
     (lambda: commands.request_channel_info(1, ["topic"]), ValueError, "'topic'"),
+    (lambda: commands.request_channel_info(1, [["status"]]), ValueError, r"fields .*\['status'\]"),  # type: ignore[list-item]
     (lambda: commands.request_channel_info(1, None), TypeError, "fields"),  # type: ignore[arg-type]
     (lambda: commands.check_shard((0, 0)), ValueError, "shard"),
     (lambda: commands.check_shard((2, 2)), ValueError, "shard"),

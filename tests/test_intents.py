@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vox_gateway.intents import KNOWN_EVENTS, Intents, check_intents, events_of, intents_for, unreachable
 
@@ -24,6 +26,9 @@ def test_intents_and_events_agree() -> None:
     assert events_of(Intents.GUILD_WEBHOOKS) - events_of(0) == {"WEBHOOKS_UPDATE"}
     assert intents_for("TYPING_START") == Intents.GUILD_MESSAGE_TYPING | Intents.DIRECT_MESSAGE_TYPING
     assert intents_for("READY") == 0
+    # the bot hears of its own membership whatever the intents are
+    assert "GUILD_MEMBER_UPDATE" in events_of(0)
+    assert intents_for("GUILD_MEMBER_UPDATE") == Intents.GUILD_MEMBERS
     with pytest.raises(KeyError):
         intents_for("NEVER_HEARD_OF")
 
@@ -34,6 +39,8 @@ def test_intents_and_events_agree() -> None:
         ("PRESENCE_UPDATE", Intents.default(), "Intents.GUILD_PRESENCES (privileged"),
         ("GUILD_BAN_ADD", Intents.none(), "add Intents.GUILD_MODERATION"),
         ("TYPING_START", Intents.none(), "Intents.GUILD_MESSAGE_TYPING or Intents.DIRECT_MESSAGE_TYPING"),
+        ("GUILD_MEMBER_UPDATE", Intents.default(), "for the bot itself only: for others add Intents.GUILD_MEMBERS ("),
+        ("GUILD_MEMBER_ADD", Intents.default(), "which no given intent brings: add Intents.GUILD_MEMBERS (privileged"),
         ("MESSAGE_CREATE", Intents.none(), "which no given intent brings"),
         ("MESSAGE_CREATE", Intents.GUILD_MESSAGES, "without the MESSAGE_CONTENT intent"),
         ("MESSAGE_UPDATE", Intents.DIRECT_MESSAGES, "without the MESSAGE_CONTENT intent"),
@@ -54,6 +61,7 @@ def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, word
         ("READY", 0),
         ("MESSAGE_CREATE", Intents.GUILD_MESSAGES | Intents.MESSAGE_CONTENT),
         ("MESSAGE_DELETE", Intents.GUILD_MESSAGES),
+        ("GUILD_MEMBER_UPDATE", Intents.GUILD_MEMBERS),
         ("open", 0),
         ("error", 0),
         ("HELLO", 0),
@@ -63,6 +71,31 @@ def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, word
 )
 def test_all_is_well(event: str, intents: int) -> None:
     assert unreachable(event, intents) is None
+
+
+INTENTS = st.integers(0, Intents.all()).map(lambda bits: bits & Intents.all())
+
+
+@given(st.sampled_from(sorted(KNOWN_EVENTS)), INTENTS)
+def test_an_event_comes_when_it_needs_no_intent_or_has_one_of_its_own(event: str, intents: int) -> None:
+    said = unreachable(event, intents)
+    if not intents_for(event) or intents_for(event) & intents:
+        assert event in events_of(intents)
+        assert said is None or "add Intents.MESSAGE_CONTENT" in said
+    else:
+        assert said is not None
+        assert (event in events_of(intents)) == ("for the bot itself only" in said)
+        assert all(f"Intents.{one.name}" in said for one in Intents if one & intents_for(event))
+
+
+@given(INTENTS, INTENTS)
+def test_more_intents_never_bring_fewer_events(some: int, more: int) -> None:
+    assert events_of(some) | events_of(more) == events_of(some | more)
+
+
+@given(st.integers(0, (1 << 53) - 1))
+def test_bits_that_are_not_known_yet_are_kept(bits: int) -> None:
+    assert int(check_intents(bits)) == bits
 
 
 def test_intents_are_checked() -> None:

@@ -97,8 +97,10 @@ def presence_update(
     if game is not None and activities is not None:
         raise ValueError("game and activities must not both be given: game=x is activities=[x]")
     if game is not None:
-        activities = [game]
-    return {"since": since, "activities": _activities(activities or ()), "status": status, "afk": afk}
+        shown = [_activity(game, "game")]
+    else:
+        shown = [_activity(one, "activities") for one in _several(activities or (), "activities")]
+    return {"since": since, "activities": shown, "status": status, "afk": afk}
 
 
 def check_presence(presence: object) -> dict[str, Any]:
@@ -147,6 +149,8 @@ def request_guild_members(
 ) -> dict[str, Any]:
     """The data of REQUEST_GUILD_MEMBERS. With neither `query` nor `user_ids`, all members are asked for.
 
+    Of those whose names begin with `query`, the gateway sends 100 at the most; only `query` ``""`` goes beyond.
+
     Raises:
         TypeError, ValueError: naming the argument.
     """
@@ -169,7 +173,7 @@ def request_guild_members(
 
 def unanswered(request: Mapping[str, Any], intents: int) -> str | None:
     """Why the gateway will not answer this REQUEST_GUILD_MEMBERS in full, with these intents; None when it will."""
-    if request.get("query") == "" and not request.get("limit") and not intents & Intents.GUILD_MEMBERS:
+    if request.get("query") == "" and not intents & Intents.GUILD_MEMBERS:  # whatever the limit is
         return "asking for all members needs the intent Intents.GUILD_MEMBERS: add it, or ask by name or by user_ids"
     if request.get("presences") and not intents & Intents.GUILD_PRESENCES:
         return "asking for presences needs the intent Intents.GUILD_PRESENCES: add it to intents"
@@ -194,13 +198,13 @@ def request_channel_info(guild_id: str | int, fields: Iterable[str]) -> dict[str
     Raises:
         TypeError, ValueError: naming the argument.
     """
-    wanted = list(dict.fromkeys([fields] if isinstance(fields, str) else _several(fields, "fields")))
+    wanted = [fields] if isinstance(fields, str) else list(_several(fields, "fields"))
     if not wanted:
         raise ValueError(f"fields must hold at least one of {', '.join(CHANNEL_FIELDS)}")
     for one in wanted:
         if one not in CHANNEL_FIELDS:
             raise ValueError(f"fields must hold only {', '.join(CHANNEL_FIELDS)}, not {one!r}")
-    return {"guild_id": snowflake(guild_id, "guild_id"), "fields": wanted}
+    return {"guild_id": snowflake(guild_id, "guild_id"), "fields": list(dict.fromkeys(wanted))}
 
 
 def snowflake(value: object, name: str) -> str:
@@ -212,7 +216,7 @@ def snowflake(value: object, name: str) -> str:
     if not isinstance(value, str) and not _is_int(value):
         raise TypeError(f"{name} must be an id, a number or its digits, not {value!r}")
     digits = str(value)
-    if not (digits.isascii() and digits.isdigit()) or int(digits) >= 1 << 64:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 20 or int(digits) >= 1 << 64:
         raise ValueError(f"{name} must be an id, a number from 0 to 2**64 - 1, not {value!r}")
     return digits
 
@@ -231,7 +235,10 @@ def check_token(token: object) -> str:
     if not words:
         raise ValueError("token must not be empty: copy the bot's token from the developer portal")
     if len(words) > 1 or not (words[0].isascii() and words[0].isprintable()):
-        raise ValueError("token must hold no spaces, line breaks or other than ASCII characters")
+        raise ValueError(
+            "token must hold no spaces, line breaks or other than ASCII characters: "
+            "copy it again from the developer portal"
+        )
     return words[0]
 
 
@@ -292,13 +299,13 @@ def _several(values: object, name: str) -> Iterable[Any]:
     return values
 
 
-def _activities(activities: object) -> list[dict[str, Any]]:
-    result = []
-    for activity in _several(activities, "activities"):
-        if not isinstance(activity, Mapping) or not isinstance(activity.get("name"), str):
-            raise TypeError(f"each of activities must be a mapping with a name, not {activity!r}")
-        result.append({"type": 0, **activity})
-    return result
+def _activity(activity: object, name: str) -> dict[str, Any]:
+    if not isinstance(activity, Mapping) or not isinstance(activity.get("name"), str):
+        raise TypeError(f"{name} must hold mappings with a name, not {activity!r}")
+    complete = {"type": 0, **activity}
+    if not _is_int(complete["type"]):  # a wrong one would go out with each IDENTIFY after, too
+        raise TypeError(f"{name} must have a whole number as type, 0 for playing, not {complete['type']!r}")
+    return complete
 
 
 def _query(query: object) -> str:

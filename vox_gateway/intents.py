@@ -163,6 +163,10 @@ _ALWAYS = frozenset(
 )
 
 
+#: comes for the bot itself whatever the intents are ("Caveats"); its intent brings it for the other members
+_OF_ITSELF = "GUILD_MEMBER_UPDATE"
+
+
 def _intents_by_event() -> dict[str, Intents]:
     table = dict.fromkeys(_ALWAYS, Intents.none())
     for intent, events in _EVENTS.items():
@@ -179,7 +183,7 @@ KNOWN_EVENTS: frozenset[str] = frozenset(_INTENTS)
 
 def events_of(intents: int) -> frozenset[str]:
     """The dispatch events that `intents` can bring, those that need no intent included."""
-    return frozenset(event for event, needed in _INTENTS.items() if not needed or needed & intents)
+    return frozenset(event for event, needed in _INTENTS.items() if not needed or needed & intents) | {_OF_ITSELF}
 
 
 def intents_for(event: str) -> Intents:
@@ -197,6 +201,10 @@ def unreachable(event: str, intents: int) -> str | None:
         alike = difflib.get_close_matches(event.upper(), KNOWN_EVENTS, n=1, cutoff=0.85)
         return f"a handler listens to {event}, which is no known event: did you mean {alike[0]}?" if alike else None
     needed = _INTENTS[event]
+    if event == _OF_ITSELF and not needed & intents:
+        return (
+            f"a handler listens to {event}, which comes for the bot itself only: for others add {_how_to_add(needed)}"
+        )
     if needed and not needed & intents:
         return f"a handler listens to {event}, which no given intent brings: add {_how_to_add(needed)}"
     if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not intents & Intents.MESSAGE_CONTENT:

@@ -208,7 +208,7 @@ def test_a_heartbeat_interval_may_be_a_fraction(server: RudeServer, make_client:
     for _ in range(4):
         peer.expect(1)
         peer.send(11)
-    assert time.monotonic() - began < 4 * 0.2505 + 0.3
+    assert time.monotonic() - began < 4 * 0.2505 + 1.0
     assert client.stats.reconnects == 0
 
 
@@ -529,7 +529,7 @@ def test_a_server_that_asks_for_a_reconnect_and_goes_on_talking_is_left(
     assert first.expect_close().code == 4000
     began = time.monotonic()
     second = server.open(NEXT)  # the close frame is not answered
-    assert time.monotonic() - began < 1.0 + 1.0 + 0.5  # the wait for the answer, and the first backoff
+    assert time.monotonic() - began < 1.0 + 1.0 + 1.5  # the wait for the answer, and the first backoff
     assert second.resume()["seq"] == 2
     second.seq = 2
     second.event("NEWS", "too late")
@@ -674,10 +674,11 @@ def test_a_flood_of_requests_for_a_beat_is_answered_and_holds_up_no_event(
     assert heard.data() == 1
     for _ in range(1000):
         peer.expect(1)
-    assert client.stats.beats == 1000
     # Commands keep half the window even so.
     client.voice_state_update(1, None, timeout=1)
     assert peer.expect(4)
+    client.close()  # a beat is counted once it is written, and the peer may see it first
+    assert client.stats.beats == 1000
 
 
 @pytest.mark.parametrize("last_sign", [1, 3])
@@ -692,7 +693,7 @@ def test_a_server_that_dies_after_it_has_answered_late_is_a_zombie_all_the_same(
         first.event("NEWS")
     began = time.monotonic()
     second = server.open(NEXT)
-    assert 0.25 < time.monotonic() - began < 2 * 0.3 + 0.5
+    assert 0.25 < time.monotonic() - began < 2 * 0.3 + 1.5
     assert first.expect_close().code == 4000
     assert second.resume()["seq"] == 1 + last_sign
     assert client.stats.reconnects == 1
@@ -706,7 +707,7 @@ def test_a_zombie_that_reads_nothing_is_left_with_its_buffers_full(make_client: 
         first.write(message(b"?" * 125, Opcode.PING) * 60_000)  # some megabytes of pongs, which nobody reads
         began = time.monotonic()
         second = server.open(NEXT)
-        assert time.monotonic() - began < 2 * 0.4 + 1.0 + 0.7
+        assert time.monotonic() - began < 2 * 0.4 + 1.0 + 1.5
         second.resume()
 
 
@@ -792,7 +793,7 @@ def test_latency_is_from_the_beat_to_its_acknowledgement(server: RudeServer, mak
     peer.expect(1)
     peer.send(11)
     peer.expect(1)
-    assert 0 < client.latency < 0.2
+    assert 0 < client.latency < 1.0
     began = time.monotonic()
     peer.event("NEWS")  # or the silence would make it a zombie
     peer.expect(1)
