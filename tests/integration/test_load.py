@@ -104,6 +104,8 @@ def test_one_tls_connection_is_read_and_written_at_once(make_client: Any, versio
             thread.join(30)
         assert last.wait(30)
         assert seen == list(range(down))
+        for _ in range(beats):
+            gateway.expect("HEARTBEAT", 30)  # the last were asked for after the last event, perhaps
         client.close()
         gateway.expect_close(5)
         arrived = Counter(one.name for one in gateway.received)
