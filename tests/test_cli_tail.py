@@ -196,6 +196,15 @@ def test_an_argument_that_the_client_refuses_ends_with_2(
     assert words in capfd.readouterr().err
 
 
+def test_a_missing_extra_ends_with_2_and_is_named(
+    logged_in: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+    assert main(["tail", *NOWHERE, "--compress", "zstd-stream"]) == 2
+    assert 'pip install "vox-gateway[zstd]"' in capfd.readouterr().err
+
+
 def test_a_token_that_cannot_be_ends_with_2_and_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vox_gateway.compression import INFLATERS, NoCompression, ZlibStream
-from vox_gateway.errors import InflateError
+from vox_gateway import Client
+from vox_gateway.compression import INFLATERS, NoCompression, ZlibPayloads, ZlibStream, ZstdStream
+from vox_gateway.compression.zstd_stream import zstd_package
+from vox_gateway.errors import InflateError, MissingExtra
 
 LIMIT = 100_000
+try:
+    zstd: Any = zstd_package()
+except MissingExtra:
+    zstd = None
+needs_zstd = pytest.mark.skipif(zstd is None, reason="no zstd here")
 
 
 def deflated(messages: list[bytes]) -> list[bytes]:
@@ -79,6 +89,23 @@ def test_a_stream_that_ends_is_refused() -> None:
         ZlibStream(LIMIT).feed(ended)
 
 
+def test_a_message_may_be_as_large_as_the_limit_and_no_larger() -> None:
+    for size, fits in ((1000, True), (1001, False)):
+        packed: list[tuple[Callable[[int], Any], bytes]] = [
+            (ZlibStream, deflated([b"x" * size])[0]),
+            (ZlibPayloads, zlib.compress(b"x" * size)),
+        ]
+        if zstd:
+            packed.append((ZstdStream, packed_by_zstd([b"x" * size])[0]))
+        for make, data in packed:
+            if fits:
+                assert make(1000).feed(data) == b"x" * size
+            else:
+                with pytest.raises(InflateError, match="max_message_size=1000"):
+                    make(1000).feed(data)
+
+
+@settings(max_examples=500, deadline=None)
 @given(
     st.lists(st.binary(max_size=40) | st.binary(max_size=40).map(lambda data: data + b"\x00\x00\xff\xff"), max_size=5)
 )
@@ -93,3 +120,95 @@ def test_without_compression_a_message_is_itself() -> None:
     assert NoCompression(10).feed(b"x") == b"x"
     assert INFLATERS[None] is NoCompression
     assert INFLATERS["zlib-stream"] is ZlibStream
+
+
+# -- payload compression -------------------------------------------------------------------------------------------
+
+
+def test_payloads_are_streams_of_their_own_and_some_are_plain() -> None:
+    inflater = ZlibPayloads(LIMIT)
+    for payload in (b'{"op":11}', b'{"op":10}', b"x" * LIMIT):
+        assert inflater.feed(zlib.compress(payload)) == payload
+    assert inflater.feed(b'{"op":11}') == b'{"op":11}'
+    assert INFLATERS["payload"] is ZlibPayloads
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not one whole"),
+        (b"garbage", "does not inflate"),
+        (zlib.compress(b"x" * 99)[:-1], "not one whole"),
+        (zlib.compress(b"x" * 99) + b"x", "not one whole"),
+        (zlib.compress(b"x" * LIMIT * 50), f"max_message_size={LIMIT}"),
+    ],
+)
+def test_a_payload_that_does_not_inflate_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(InflateError, match=words):
+        ZlibPayloads(LIMIT).feed(data)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda data: zlib.compress(data)[:-2] + data[:3]))
+def test_a_garbage_payload_raises_nothing_but_an_inflate_error(data: bytes) -> None:
+    with contextlib.suppress(InflateError):
+        ZlibPayloads(LIMIT).feed(data)
+
+
+# -- zstd-stream ---------------------------------------------------------------------------------------------------
+
+
+def packed_by_zstd(messages: list[bytes]) -> list[bytes]:
+    context = zstd.ZstdCompressor()
+    return [context.compress(message, context.FLUSH_BLOCK) for message in messages]
+
+
+@needs_zstd
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=8))
+def test_each_message_of_a_zstd_stream_is_one_message(messages: list[bytes]) -> None:
+    inflater = ZstdStream(LIMIT)
+    assert [inflater.feed(data) for data in packed_by_zstd(messages)] == messages
+
+
+@needs_zstd
+def test_a_zstd_context_is_kept_between_messages_and_new_for_each_connection() -> None:
+    first, second = packed_by_zstd([b"the same words again and again"] * 2)
+    inflater = ZstdStream(LIMIT)
+    assert inflater.feed(first) == inflater.feed(second)
+    with pytest.raises(InflateError, match="does not inflate"):
+        ZstdStream(LIMIT).feed(second)
+    assert INFLATERS["zstd-stream"] is ZstdStream
+
+
+@needs_zstd
+def test_a_zstd_bomb_a_garbled_stream_and_one_that_ends_are_refused() -> None:
+    (bomb,) = packed_by_zstd([b"\0" * (LIMIT * 50)])
+    for data, words in (
+        (bomb, f"max_message_size={LIMIT}"),
+        (b"garbage", "does not inflate"),
+        (zstd.compress(b"whole"), "no end"),
+    ):
+        with pytest.raises(InflateError, match=words):
+            ZstdStream(LIMIT).feed(data)
+
+
+@needs_zstd
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 30), st.binary(max_size=3))
+def test_a_garbled_zstd_stream_raises_nothing_but_an_inflate_error(message: bytes, at: int, dirt: bytes) -> None:
+    inflater = ZstdStream(LIMIT)
+    with contextlib.suppress(InflateError):
+        for data in packed_by_zstd([message, message]):
+            inflater.feed(data[:at] + dirt + data[at + len(dirt) :])
+
+
+@pytest.fixture
+def no_zstd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the extra was not installed."""
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+
+
+def test_without_the_package_the_extra_to_install_is_named(no_zstd: None) -> None:
+    with pytest.raises(MissingExtra, match=r'compress=.zstd-stream. needs .* pip install "vox-gateway\[zstd\]"'):
+        Client(token="t", compress="zstd-stream")

@@ -92,6 +92,15 @@ def test_the_defaults_are_what_the_table_says() -> None:
     assert Client(token="t", compress=False)._options.compress is None
 
 
+def test_payload_compression_is_asked_for_in_identify_and_needs_json() -> None:
+    options = Client(token="t", compress="payload")._options
+    assert options.transport_compression is None
+    assert options.identify(None)["compress"] is True
+    assert "compress" not in Client(token="t")._options.identify(None)
+    with pytest.raises(ValueError, match=r"compress='payload' needs encoding='json', not 'etf'"):
+        Client(token="t", compress="payload", encoding="etf")
+
+
 def test_the_originals_constants_are_there() -> None:
     assert Client.OPCODES["HEARTBEAT"] == 1
     assert Client.OPCODES[1] == "HEARTBEAT"

@@ -62,8 +62,10 @@ class Client(Emitter):
         token: the bot's token. It appears in no log, repr or exception.
         url: the gateway's URL, ``wss://`` or ``ws://``, as Get Gateway Bot tells.
         port: instead of the URL's own port.
-        encoding: ``"json"``.
-        compress: True for ``"zlib-stream"``, False for none, or the name of a transport compression.
+        encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both, but for one thing of Discord's own:
+            ids that JSON has as strings may be integers in ETF.
+        compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
+            ``zstd``) or ``"payload"`` (with ``"json"`` only).
         shard: ``(shard id, number of shards)``.
         properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
         large_threshold: 50 to 250 members, above which a guild's offline members are not sent.

@@ -64,7 +64,7 @@ class Blueprint:
     Attributes:
         name: of the client's threads, before their role.
         identify: builds the data of an IDENTIFY.
-        compress: the transport compression, or None.
+        compress: the name of the compression, or None.
     """
 
     name: str

@@ -211,7 +211,9 @@ class Engine(Observer):
 
     def _url(self, attempt: Attempt) -> GatewayURL:
         options = self._options
-        url_of = functools.partial(gateway_url, encoding=options.codec.name, compress=options.compress)
+        url_of = functools.partial(
+            gateway_url, encoding=options.codec.name, compress=options.transport_compression
+        )
         base = url_of(options.url, port=options.port)
         if not attempt.at_resume_url or self._session.resume_url is None:
             return base

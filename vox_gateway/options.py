@@ -28,6 +28,8 @@ __all__ = ["DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "make_options"]
 DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
     {"os": sys.platform, "browser": "vox_gateway", "device": "vox_gateway"}
 )
+#: the compression that IDENTIFY asks for, and not the URL
+PAYLOAD = "payload"
 #: bytes that the gateway takes in one event ("Sending Events", official Gateway documentation)
 MAX_PAYLOAD = 4096
 
@@ -52,6 +54,11 @@ class Options:
     identify_gate: IdentifyGate
 
     @property
+    def transport_compression(self) -> str | None:
+        """What the URL's ``compress`` says. Payload compression is asked for in IDENTIFY instead."""
+        return None if self.compress == PAYLOAD else self.compress
+
+    @property
     def name(self) -> str:
         """What the client's threads and log lines begin with."""
         return f"vox_gateway-{self.shard[0]}/{self.shard[1]}"
@@ -65,6 +72,7 @@ class Options:
             shard=self.shard,
             large_threshold=self.large_threshold,
             presence=presence,
+            compress=self.compress == PAYLOAD,
         )
 
     def encode(self, op: int, data: Any) -> bytes:
@@ -104,11 +112,13 @@ def make_options(
 
     Raises:
         TypeError, ValueError: naming the argument, its value (never the token) and what it should be.
+        MissingExtra: `compress` needs a package that is not installed.
     """
     token = commands.check_token(token)
-    codec = _codec(encoding)
-    stream = _compression(compress)
-    gateway_url(url, encoding=codec.name, compress=stream, port=check_port(port))
+    max_message_size = _count("max_message_size", max_message_size, 4096)
+    codec = _codec(encoding, max_message_size)
+    compression = _compression(compress, codec, max_message_size)
+    gateway_url(url, encoding=codec.name, compress=None, port=check_port(port))
     if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
         raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
     options = Options(
@@ -116,7 +126,7 @@ def make_options(
         token=token,
         port=port,
         codec=codec,
-        compress=stream,
+        compress=compression,
         shard=commands.check_shard(shard),
         properties=commands.check_properties(properties),
         large_threshold=commands.check_large_threshold(large_threshold),
@@ -126,7 +136,7 @@ def make_options(
             proxy=check_proxy(proxy),
             ssl_context=_ssl_context(ssl_context),
             connect_timeout=_seconds("connect_timeout", connect_timeout),
-            max_message_size=_count("max_message_size", max_message_size, 4096),
+            max_message_size=max_message_size,
         ),
         slow_handler_warning=_seconds("slow_handler_warning", slow_handler_warning),
         backlog=_count("backlog", backlog, 1),
@@ -139,15 +149,15 @@ def make_options(
     return options
 
 
-def _codec(encoding: object) -> Codec:
+def _codec(encoding: object, max_message_size: int) -> Codec:
     if not isinstance(encoding, str):
         raise TypeError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
     if encoding not in CODECS:
         raise ValueError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
-    return CODECS[encoding]()
+    return CODECS[encoding](max_message_size)
 
 
-def _compression(compress: object) -> str | None:
+def _compression(compress: object, codec: Codec, max_message_size: int) -> str | None:
     if compress is True:
         return "zlib-stream"
     if compress is False or compress is None:
@@ -157,6 +167,9 @@ def _compression(compress: object) -> str | None:
     if compress not in INFLATERS:
         known = ", ".join(repr(name) for name in INFLATERS if name)
         raise ValueError(f"compress must be True, False or one of {known}, not {compress!r}")
+    if compress == PAYLOAD and not codec.text:
+        raise ValueError(f"compress={PAYLOAD!r} needs encoding='json', not {codec.name!r}; use True for a zlib-stream")
+    INFLATERS[compress](max_message_size)  # says now, and not at connect, when a package is missing
     return compress
 
 

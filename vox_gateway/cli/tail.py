@@ -14,7 +14,8 @@ import simplejson
 
 from ..client import Client
 from ..compression import INFLATERS
-from ..errors import GatewayError
+from ..encoding import CODECS
+from ..errors import GatewayError, MissingExtra
 from ..intents import KNOWN_EVENTS, Intents, intents_for
 from ..urls import DEFAULT_GATEWAY
 from . import arguments
@@ -67,7 +68,10 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         "--compress",
         choices=[name or "none" for name in INFLATERS],
         default="zlib-stream",
-        help="the transport compression (default: %(default)s)",
+        help="the compression; zstd-stream needs the extra zstd (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--encoding", choices=list(CODECS), default="json", help="how payloads are written (default: %(default)s)"
     )
     parser.set_defaults(run=run, usual_log=logging.INFO)
 
@@ -120,10 +124,16 @@ def _client(args: argparse.Namespace) -> Client:
     token = os.environ.get("DISCORD_TOKEN", "")
     if not token:
         raise CommandError(_HOW_TO_LOG_IN, Exit.UNUSABLE)
-    compress: str | bool = False if args.compress == "none" else args.compress
     try:
-        return Client(token=token, url=args.url, intents=args.intents, shard=args.shard, compress=compress)
-    except ValueError as error:  # whatever it is about, it never shows the token
+        return Client(
+            token=token,
+            url=args.url,
+            intents=args.intents,
+            shard=args.shard,
+            encoding=args.encoding,
+            compress=False if args.compress == "none" else args.compress,
+        )
+    except (ValueError, MissingExtra) as error:  # whatever it is about, it never shows the token
         raise CommandError(str(error), Exit.UNUSABLE) from None
 
 

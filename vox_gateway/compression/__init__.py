@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .none import NoCompression
+from .payload import ZlibPayloads
 from .zlib_stream import ZlibStream
+from .zstd_stream import ZstdStream
 
-__all__ = ["INFLATERS", "Inflater", "NoCompression", "ZlibStream"]
+__all__ = ["INFLATERS", "Inflater", "NoCompression", "ZlibPayloads", "ZlibStream", "ZstdStream"]
 
 
 class Inflater(Protocol):
@@ -25,6 +27,10 @@ class Inflater(Protocol):
         """
 
 
-#: transport compressions by the name in the gateway URL, None for no compression; each takes the largest message in
-#: bytes
-INFLATERS: dict[str | None, Callable[[int], Inflater]] = {None: NoCompression, "zlib-stream": ZlibStream}
+#: compressions by the name in `Client`'s ``compress``, None for no compression; each takes the largest message in bytes
+INFLATERS: dict[str | None, Callable[[int], Inflater]] = {
+    None: NoCompression,
+    "zlib-stream": ZlibStream,
+    "zstd-stream": ZstdStream,
+    "payload": ZlibPayloads,
+}

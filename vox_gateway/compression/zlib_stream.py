@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 
 from ..errors import InflateError
+from .bounds import within
 
 __all__ = ["ZlibStream"]
 
@@ -41,11 +42,9 @@ class ZlibStream:
             self._parts.clear()
             self._size = 0
         try:
-            message = self._context.decompress(data, self._max_size)
+            message = within(self._context.decompress(data, self._max_size + 1), self._max_size)
         except zlib.error as error:
             raise InflateError(f"the zlib-stream does not inflate: {error}") from None
-        if self._context.unconsumed_tail:
-            raise InflateError(f"a message inflates beyond max_message_size={self._max_size} bytes")
         if self._context.eof:
             raise InflateError("the zlib-stream ended, and a connection's stream has no end")
         return message

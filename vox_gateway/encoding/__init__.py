@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .etf import ETFCodec
 from .json import JSONCodec
 
-__all__ = ["CODECS", "Codec", "JSONCodec"]
+__all__ = ["CODECS", "Codec", "ETFCodec", "JSONCodec"]
 
 
 class Codec(Protocol):
@@ -33,5 +34,5 @@ class Codec(Protocol):
         """
 
 
-#: encodings by name
-CODECS: dict[str, Callable[[], Codec]] = {JSONCodec.name: JSONCodec}
+#: encodings by name; each takes the largest message in bytes
+CODECS: dict[str, Callable[[int], Codec]] = {JSONCodec.name: JSONCodec, ETFCodec.name: ETFCodec}

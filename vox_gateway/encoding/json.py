@@ -12,13 +12,25 @@ __all__ = ["JSONCodec"]
 
 
 class JSONCodec:
-    """The ``json`` encoding: compact UTF-8 out, strict UTF-8 in."""
+    """The ``json`` encoding: compact UTF-8 out, strict UTF-8 in.
+
+    Args:
+        max_size: bytes that one message may hold; a JSON message holds no more than what came, so this is unused.
+    """
 
     name = "json"
     text = True
 
-    def __init__(self) -> None:
-        self._encoder = simplejson.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    def __init__(self, max_size: int = 0) -> None:
+        self._encoder = simplejson.JSONEncoder(
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+            # What only JSON could say is refused: a payload must not depend on the encoding.
+            encoding=None,  # type: ignore[arg-type]  # refuses bytes; the hints do not know it
+            use_decimal=False,
+            namedtuple_as_object=False,
+        )
         self._decoder = simplejson.JSONDecoder()
 
     def encode(self, payload: Any) -> bytes:
@@ -29,6 +41,8 @@ class JSONCodec:
         """
         try:
             return self._encoder.encode(payload).encode()
+        except RecursionError:
+            raise ValueError("a payload is nested too deep") from None
         except UnicodeEncodeError as error:
             raise ValueError(f"text must not hold the lone surrogate {error.object[error.start]!r}") from None
 
