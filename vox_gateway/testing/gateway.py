@@ -343,9 +343,9 @@ class LocalGateway:
         """Send what no healthy gateway sends; returns the number of connections.
 
         Args:
-            kind: broken payloads are ``"json"``, ``"utf8"`` and ``"not an object"``; a broken compressed stream
-                is ``"zlib"``; broken frames are ``"rsv"``, ``"opcode"``, ``"masked"``, ``"continuation"``,
-                ``"long control"`` and ``"close code"``.
+            kind: broken payloads are ``"json"``, ``"utf8"``, ``"etf"`` and ``"not an object"``; broken compressed
+                streams are ``"zlib"`` and ``"zstd"``; broken frames are ``"rsv"``, ``"opcode"``, ``"masked"``,
+                ``"continuation"``, ``"long control"`` and ``"close code"``.
             shard: only to this shard id.
         """
         if kind in BAD_PAYLOADS:

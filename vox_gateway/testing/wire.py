@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from . import etf
+
 SYNC_FLUSH_SUFFIX = b"\x00\x00\xff\xff"
 
 
@@ -64,6 +66,26 @@ class JsonEncoding:
         try:
             return json.loads(message.decode())
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise DecodeError(str(error)) from error
+
+
+class EtfEncoding:
+    """Erlang's external term format, with atoms for the keys of the envelope."""
+
+    is_text = False
+
+    def encode(self, value: object) -> bytes:
+        return etf.write(value)
+
+    def payload(self, op: int, body: bytes, seq: int | None, name: str | None) -> bytes:
+        envelope = {b"t": etf.write(name), b"s": etf.write(seq), b"op": etf.write(op), b"d": body}
+        pairs = b"".join(etf.write_atom(key) + term for key, term in envelope.items())
+        return etf.VERSION + b"t" + len(envelope).to_bytes(4, "big") + pairs
+
+    def decode(self, message: bytes) -> object:
+        try:
+            return etf.read(message)
+        except etf.BadTerm as error:
             raise DecodeError(str(error)) from error
 
 
@@ -123,7 +145,7 @@ def _import_zstd() -> Any:
 
 _zstd = _import_zstd()
 
-ENCODINGS: Mapping[str, Callable[[], Encoding]] = {"json": JsonEncoding}
+ENCODINGS: Mapping[str, Callable[[], Encoding]] = {"json": JsonEncoding, "etf": EtfEncoding}
 COMPRESSIONS: Mapping[str, Callable[[], Compression]] = {
     "zlib-stream": ZlibStream,
     **({"zstd-stream": ZstdStream} if _zstd is not None else {}),

@@ -1,0 +1,100 @@
+"""The gateway's own ETF: byte by byte as Erlang's documentation has it, and strict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vox_gateway.testing import etf
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**3000), 2**3000)
+    | st.floats(allow_nan=False)
+    | TEXT
+    | st.lists(st.integers(0, 255)),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_what_is_written_is_read(value: Any) -> None:
+    assert etf.read(etf.VERSION + etf.write(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "term"),
+    [
+        (None, b"w\x03nil"),
+        (True, b"w\x04true"),
+        (False, b"w\x05false"),
+        (7, b"a\x07"),
+        (-1, b"b\xff\xff\xff\xff"),
+        (2**31, b"n\x04\x00\x00\x00\x00\x80"),
+        (-(2**63), b"n\x08\x01\x00\x00\x00\x00\x00\x00\x00\x80"),
+        (1.5, b"F\x3f\xf8\x00\x00\x00\x00\x00\x00"),
+        ("é", b"m\x00\x00\x00\x02\xc3\xa9"),
+        ([], b"j"),
+        ([104, 105], b"k\x00\x02hi"),
+        ([256], b"l\x00\x00\x00\x01b\x00\x00\x01\x00j"),
+        ([True], b"l\x00\x00\x00\x01w\x04truej"),
+        ((1, 2), b"k\x00\x02\x01\x02"),
+        ({"a": None}, b"t\x00\x00\x00\x01m\x00\x00\x00\x01aw\x03nil"),
+        (2**2048, b"o\x00\x00\x01\x01\x00" + b"\x00" * 256 + b"\x01"),
+    ],
+    ids=lambda part: repr(part)[:30],
+)
+def test_the_bytes_are_erlangs(value: Any, term: bytes) -> None:
+    assert etf.write(value) == term
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}])
+def test_half_a_surrogate_pair_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        etf.write(value)
+
+
+def test_what_has_no_term_is_refused() -> None:
+    with pytest.raises(TypeError, match="set has no form in ETF"):
+        etf.write({1, 2})
+
+
+@pytest.mark.parametrize(
+    ("message", "value"),
+    [
+        (b"\x83s\x03nil", None),
+        (b"\x83d\x00\x04true", True),
+        (b"\x83v\x00\x02\xc3\xa9", "é"),
+        (b"\x83w\x06online", "online"),
+    ],
+)
+def test_atoms_of_every_kind_are_taken_for_values(message: bytes, value: object) -> None:
+    assert etf.read(message) == value
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (b"", "does not begin with 131"),
+        (b"a\x01", "does not begin with 131"),
+        (b"\x83", "cut short"),
+        (b"\x83a", "cut short"),
+        (b"\x83m\x00\x00\x00\x05four", "5 bytes are to follow, and 4 do"),
+        (b"\x83a\x01a", "1 bytes follow"),
+        (b"\x83t\x00\x00\x00\x01w\x02opa\x01", "key that is no binary"),
+        (b"\x83l\x00\x00\x00\x01a\x01a\x02", "a list has a tail"),
+        (b"\x83P\x00\x00\x00\x01", "tag 80"),
+        (b"\x83m\x00\x00\x00\x01\xff", "not UTF-8"),
+        (b"\x83" + b"l\x00\x00\x00\x01" * 70 + b"j" * 71, "64 levels"),
+    ],
+)
+def test_what_discord_would_not_take_is_refused(message: bytes, words: str) -> None:
+    with pytest.raises(etf.BadTerm, match=words):
+        etf.read(message)
