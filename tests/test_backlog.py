@@ -87,7 +87,8 @@ def test_events_that_are_dropped_are_not_given_and_signals_are() -> None:
 def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
     backlog = Backlog(10, on_stuck=lambda: None)
     ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc"}}
-    backlog.put([{"op": 10, "d": {}}, ready, event(2), event(3), event(4)], always(True))
+    backlog.put([{"op": 10, "d": {}}], always(True))
+    backlog.put([ready, event(2), event(3), event(4)], always(True))
     assert backlog.waiting == 4  # HELLO is no event
     items = iter(backlog)
     assert len(list(itertools.islice(items, 3))) == 3
@@ -101,7 +102,8 @@ def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
 def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
     acknowledgement = {"op": 11}
     backlog = Backlog(3, on_stuck=lambda: None)
-    backlog.put([acknowledgement, event(1), acknowledgement], always(True))
+    for one in (acknowledgement, event(1), acknowledgement):
+        backlog.put([one], always(True))
     assert backlog.waiting == backlog.not_given == 1
     assert not backlog.has_room_for(1)
     putter = threading.Thread(target=backlog.put, args=([acknowledgement], always(True)))
@@ -110,3 +112,22 @@ def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
     assert [next(items) for _ in range(4)] == [acknowledgement, event(1), acknowledgement, acknowledgement]
     putter.join(5)
     assert backlog.waiting == backlog.not_given == 0
+
+
+def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> None:
+    backlog = Backlog(100, on_stuck=lambda: None)
+    backlog.put([event(1), event(2), event(3)], always(True))
+    items = iter(backlog)
+    assert [next(items), next(items)] == [event(1), event(2)]
+    assert backlog.given.seq == 2
+    backlog.take_back()
+    assert backlog.given.seq == 1
+    backlog.put([event(4)], always(True))
+    backlog.signal("close")
+    assert next(items) == Signal("close")
+    assert backlog.not_given == 3
+    backlog.go_on()
+    backlog.put([event(2), event(3)], always(True))
+    assert [next(items), next(items)] == [event(2), event(3)]
+    assert backlog.given.seq == 3
+    assert backlog.not_given == backlog.waiting == 0

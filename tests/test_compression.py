@@ -14,14 +14,11 @@ from hypothesis import strategies as st
 
 from vox_gateway import Client
 from vox_gateway.compression import INFLATERS, NoCompression, ZlibPayloads, ZlibStream, ZstdStream
-from vox_gateway.compression.zstd_stream import zstd_package
 from vox_gateway.errors import InflateError, MissingExtra
+from vox_gateway.fast_packages import zstd_package
 
 LIMIT = 100_000
-try:
-    zstd: Any = zstd_package()
-except MissingExtra:
-    zstd = None
+zstd: Any = zstd_package()
 needs_zstd = pytest.mark.skipif(zstd is None, reason="no zstd here")
 
 
@@ -212,3 +209,45 @@ def no_zstd(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_package_the_extra_to_install_is_named(no_zstd: None) -> None:
     with pytest.raises(MissingExtra, match=r'compress=.zstd-stream. needs .* pip install "vox-gateway\[zstd\]"'):
         Client(token="t", compress="zstd-stream")
+
+
+# -- many at once --------------------------------------------------------------------------------------------------
+
+PACKERS: dict[str | None, Callable[[list[bytes]], list[bytes]]] = {
+    None: lambda messages: messages,
+    "zlib-stream": deflated,
+    "payload": lambda messages: [zlib.compress(message) for message in messages],
+    **({"zstd-stream": packed_by_zstd} if zstd else {}),
+}
+
+
+@pytest.mark.parametrize("name", PACKERS)
+@given(
+    messages=st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=20),
+    limit=st.sampled_from([300, 4096, 1 << 20, 1 << 28]),
+    cut=st.integers(0, 20),
+)
+def test_a_run_inflates_to_the_same_as_its_messages(name: str, messages: list[bytes], limit: int, cut: int) -> None:
+    packed = PACKERS[name](messages)
+    inflater = INFLATERS[name](limit)
+    blocks = [*inflater.feed_all(packed[:cut]), *inflater.feed_all(packed[cut:])]
+    assert b"".join(block for block, _ in blocks) == b"".join(messages)
+    assert sum(count for _, count in blocks) == len(messages)
+    if limit == 1 << 28 and name in ("zlib-stream", "zstd-stream"):
+        assert len(blocks) <= 2  # and so in one call
+
+
+def test_a_message_that_ends_in_the_next_run_is_completed_there() -> None:
+    first, second, third = deflated([b"one", b"two", b"three"])
+    inflater = ZlibStream(LIMIT)
+    assert list(inflater.feed_all([first, second[:3]])) == [(b"one", 1)]
+    assert list(inflater.feed_all([second[3:], third])) == [(b"two", 1), (b"three", 1)]
+
+
+@pytest.mark.parametrize("name", [name for name in PACKERS if name])
+def test_a_bomb_among_others_is_refused_and_what_came_before_is_not_lost(name: str) -> None:
+    packed = PACKERS[name]([b"before", b"\0" * 5000])
+    blocks: list[Any] = []
+    with pytest.raises(InflateError, match="max_message_size=4096"):
+        blocks.extend(INFLATERS[name](4096).feed_all(packed))
+    assert blocks == [(b"before", 1)]

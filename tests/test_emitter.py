@@ -79,3 +79,60 @@ def test_the_rest_is_pyee(emitter: Emitter) -> None:
     emitter.on("y", seen.append)
     emitter.remove_all_listeners()
     assert not emitter.emit("y", 3)
+
+
+def test_what_is_called_is_always_what_pyee_holds(emitter: Emitter) -> None:
+    """`emit` reads snapshots; every way to change the handlers must change them too."""
+    called: list[str] = []
+
+    def first() -> None:
+        called.append("first")
+
+    def second() -> None:
+        called.append("second")
+
+    def check(*expected: str) -> None:
+        called.clear()
+        assert emitter.emit("x") is bool(expected)
+        assert called == list(expected)
+        assert ("x" in emitter.heard) is bool(emitter.listeners("x"))
+
+    check()
+    emitter.on("x", first)
+    emitter.once("x", second)
+    check("first", "second")
+    check("first")
+    emitter.on("x", second)
+    emitter.on("x", first)  # a second time changes nothing
+    check("first", "second")
+    emitter.remove_listener("x", first)
+    check("second")
+    emitter.remove_all_listeners("x")
+    check()
+    emitter.listens_to("x")(first)
+    emitter.add_listener("y", second)
+    emitter.remove_all_listeners()
+    check()
+    assert emitter.heard_events() == []
+    emitter.once("x", first)
+    emitter.remove_listener("x", first)
+    check()
+    with pytest.raises(KeyError):
+        emitter.on("x", second)
+        emitter.remove_listener("x", first)
+    check("second")
+
+
+def test_a_handler_may_change_the_handlers_while_it_runs(emitter: Emitter) -> None:
+    called: list[int] = []
+
+    @emitter.on("x")
+    def replace() -> None:
+        called.append(1)
+        emitter.remove_listener("x", replace)
+        emitter.on("x", lambda: called.append(2))
+
+    emitter.emit("x")
+    assert called == [1]  # as it was when the event came
+    emitter.emit("x")
+    assert called == [1, 2]

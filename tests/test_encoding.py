@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway.encoding import CODECS, JSONCodec
+from vox_gateway.encoding import CODECS, Codec, ETFCodec, JSONCodec
 from vox_gateway.errors import DecodeError
+from vox_gateway.fast_packages import JSON_READERS
 
 CODEC = JSONCodec()
+LIMIT = 1_000_000
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -60,3 +63,101 @@ def test_nesting_without_end_is_refused() -> None:
 def test_garbage_raises_nothing_but_a_decode_error(data: bytes) -> None:
     with contextlib.suppress(DecodeError):
         CODEC.decode(data)
+
+
+# -- many payloads in one block ------------------------------------------------------------------------------------
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+DATA = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["MESSAGE_CREATE", "READY", "RESUMED", "X"]) | TEXT
+PAYLOADS = st.lists(
+    st.fixed_dictionaries({"t": NAMES, "s": st.integers(0, 10**9), "op": st.just(0), "d": DATA})
+    | st.fixed_dictionaries({"op": st.integers(0, 11), "d": DATA, "s": st.none(), "t": st.none()})
+    | st.fixed_dictionaries({"t": st.none(), "s": st.none(), "op": st.integers(0, 11), "d": DATA})
+    | DATA.map(lambda data: {"t": "X", "s": 1, "op": 0, "d": data, "more": data}),
+    max_size=6,
+)
+READERS = {name: JSONCodec(reader=name) for name in JSON_READERS}
+
+
+def read(codec: Codec, block: bytes, count: int) -> list[Any]:
+    """All payloads, with what they carry."""
+    payloads = list(codec.decode_all(block, count))
+    for payload in payloads:
+        if type(payload) is dict and type(payload.get("d")) is bytes:
+            codec.complete(payload)
+    return payloads
+
+
+@pytest.mark.parametrize("codec", [*READERS.values(), ETFCodec(LIMIT)], ids=[*READERS, "etf"])
+@given(payloads=PAYLOADS)
+def test_a_block_holds_the_same_as_its_payloads_one_by_one(codec: Codec, payloads: list[Any]) -> None:
+    block = b"".join(map(codec.encode, payloads))
+    if payloads:
+        assert read(codec, block, len(payloads)) == payloads
+        assert list(map(list, read(codec, block, len(payloads)))) == list(map(list, payloads))  # the order of keys
+
+
+def test_a_dispatch_as_discord_writes_it_is_not_parsed_before_its_turn() -> None:
+    block = b'{"t":"NEWS","s":7,"op":0,"d":{"a":"}{\\"t\\":"}}{"t":"READY","s":8,"op":0,"d":{"session_id":"x"}}'
+    news, ready = CODEC.decode_all(block, 2)
+    assert news == {"t": "NEWS", "s": 7, "op": 0, "d": b'{"a":"}{\\"t\\":"}'}
+    assert CODEC.decode(news["d"]) == {"a": '}{"t":'}
+    assert ready == {"t": "READY", "s": 8, "op": 0, "d": {"session_id": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("block", "count", "before", "words"),
+    [
+        (b'{"op":11}{"op":', 2, 1, "not JSON"),
+        (b'{"op":11}', 2, 1, "2 messages hold 1 payloads"),
+        (b'{"op":11}{"op":11}{"op":11}', 2, 2, "2 messages hold more"),
+        (b'{"t":"X","s":1,"op":0,"d":1}{"t":"X","s":2,"op":11', 2, 1, "not JSON"),
+        (b'{"t":"X","s":1,"op":0,"d":1}{"t":X,"s":2,"op":0,"d":1}', 2, 1, "not JSON"),
+        (b'{"op":11,"d":"\xff"}{"op":11}', 2, 0, "UTF-8"),
+        (b'{"op":11}' + b"[" * 200_000, 2, 1, "deep"),
+    ],
+)
+def test_what_came_before_a_broken_payload_is_not_lost(block: bytes, count: int, before: int, words: str) -> None:
+    payloads: list[Any] = []
+    with pytest.raises(DecodeError, match=words):
+        payloads.extend(CODEC.decode_all(block, count))
+    assert len(payloads) == before
+
+
+def test_the_etf_before_a_broken_term_is_not_lost() -> None:
+    codec, payloads = ETFCodec(LIMIT), []
+    whole = codec.encode({"op": 11})
+    for block, count in ((whole + whole[:-1], 2), (whole + b"\x82", 2), (whole + b"x", 1)):
+        with pytest.raises(DecodeError):
+            payloads.extend(codec.decode_all(block, count))
+    assert payloads == [{"op": 11}] * 3
+
+
+@given(
+    st.lists(st.binary(max_size=30) | st.just(b'{"t":"X","s":1,"op":0,"d":1}'), min_size=1, max_size=5),
+    st.integers(1, 6),
+)
+def test_a_garbage_block_raises_nothing_but_a_decode_error(parts: list[bytes], count: int) -> None:
+    for codec in (*READERS.values(), ETFCodec(LIMIT)):
+        with contextlib.suppress(DecodeError):
+            list(codec.decode_all(b"".join(parts), count))
+
+
+def test_the_names_that_are_remembered_are_bounded() -> None:
+    codec = JSONCodec()
+    for number in range(2000):
+        block = b'{"t":"N%d","s":1,"op":0,"d":1}' % number
+        assert next(codec.decode_all(block, 1))["t"] == f"N{number}"
+    assert len(codec._names) <= 1024
+
+
+def test_a_reader_of_ones_own_is_used() -> None:
+    codec = JSONCodec(reader=json.loads)
+    assert codec.decode(b"NaN") != codec.decode(b"NaN")  # only that one reads it
+    with pytest.raises(DecodeError, match="not JSON"):
+        codec.decode(b"{")

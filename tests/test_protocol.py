@@ -199,3 +199,45 @@ def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], resume:
         assert session.id is None or type(session.id) is str
     assert introductions <= 1
     assert hang_ups == (machine.phase is Phase.ENDED)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                READY,
+                {"op": 0, "t": "RESUMED", "s": 9, "d": {}},
+                {"op": 0, "t": "X", "s": 5, "d": b"raw"},
+                {"op": 0, "t": "X", "s": 6},
+                {"op": 0, "t": "X", "s": None, "d": 1},
+                {"op": 0, "t": "X", "s": True, "d": 1},
+                {"op": 0, "t": 5, "s": 7, "d": 1},
+                {"op": False, "t": "X", "s": 8, "d": 1},
+                {"op": 0.0, "t": "X", "s": 8, "d": 1},
+                {"op": 11},
+                {"op": 7},
+                {"op": 1},
+                HELLO,
+                [],
+            ]
+        )
+    )
+)
+def test_many_at_once_mean_the_same_as_one_by_one(payloads: list[Any]) -> None:
+    one_by_one, at_once = protocol(session := Session()), protocol(other := Session())
+    position = 0
+    while position < len(payloads):
+        start, position = position, at_once.receive_events(payloads, position)
+        for payload in payloads[start:position]:
+            assert one_by_one.receive(payload) == ()
+        if position < len(payloads):
+            results = []
+            for machine in (one_by_one, at_once):
+                try:
+                    results.append(machine.receive(payloads[position]))
+                except DecodeError as error:
+                    results.append(str(error))
+            assert results[0] == results[1]
+            position += 1
+        assert session == other
+        assert one_by_one.phase is at_once.phase

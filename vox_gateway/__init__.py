@@ -24,6 +24,7 @@ from .errors import (
     ShardingRequired,
     UpgradeRefused,
 )
+from .fast_packages import speedups
 from .identify_gate import IdentifyGate
 from .intents import Intents
 from .logs import LOGGER
@@ -68,4 +69,5 @@ __all__ = [
     "Status",
     "UpgradeRefused",
     "__version__",
+    "speedups",
 ]

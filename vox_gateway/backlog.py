@@ -13,7 +13,7 @@ from typing import Any
 
 from .session import Session
 
-__all__ = ["Backlog", "Item", "Signal", "is_event"]
+__all__ = ["Backlog", "Item", "Payload", "Signal", "is_dispatch"]
 
 #: seconds that the reader may wait for room before somebody should know why
 STUCK_AFTER = 1.0
@@ -27,6 +27,9 @@ class Signal:
     args: tuple[Any, ...] = ()
 
 
+#: where payloads are yielded again
+GO_ON = Signal("go on")
+
 Payload = dict[str, Any]
 Item = Payload | Signal
 
@@ -37,7 +40,7 @@ class Backlog:
     The reader calls `put`, any of our loops `signal`, the dispatcher iterates; `waiting` is for everyone.
 
     Args:
-        limit: events that may wait.
+        limit: payloads that may wait.
         on_stuck: called, by the reader, when it has waited for room for `STUCK_AFTER` seconds; a shorter wait is but
             the ebb and flow of a busy bot.
     """
@@ -45,13 +48,15 @@ class Backlog:
     def __init__(self, limit: int, on_stuck: Callable[[], None]) -> None:
         self.limit = limit
         self._on_stuck = on_stuck
-        self._batches: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
-        # The reader alone counts what arrives, the dispatcher alone what it takes and gives. Every payload takes up
-        # room; `waiting` tells of the dispatches among them.
+        self._batches: queue.SimpleQueue[list[Payload] | Signal | None] = queue.SimpleQueue()
+        # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
+        # `waiting` tells of the dispatches among them.
         self._put = self._arrived = 0
-        self._got = self._taken = self._given = 0
+        self._got = self._taken = self._passed_over = 0
         self.given = Session()  # the session as the handlers have seen it
+        self._seq_before: int | None = None  # what `given.seq` was before the last payload
         self._dropping = False
+        self._passing_over = False
         self._putter_waits = False
         self._room = threading.Condition()  # guards no data: the reader waits on it, whoever makes room notifies it
 
@@ -68,8 +73,12 @@ class Backlog:
         """Whether a `put` of so many payloads would not wait."""
         return self._unhandled + count <= self.limit
 
-    def put(self, batch: list[Item], patient: Callable[[], bool]) -> None:
-        """Add events, in order; waits for room for as long as `patient` says so, and adds them anyway after that."""
+    def put(self, batch: list[Payload], patient: Callable[[], bool]) -> None:
+        """Add payloads, in order; waits for room for as long as `patient` says so, and adds them anyway after that.
+
+        Args:
+            batch: dispatches only, or none at all.
+        """
         while batch:
             room = self.limit - self._unhandled
             if room <= 0 and patient() and not self._dropping:
@@ -77,7 +86,8 @@ class Backlog:
                 continue
             piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
             self._put += len(piece)
-            self._arrived += sum(map(is_event, piece))
+            if is_dispatch(piece[0]):
+                self._arrived += len(piece)
             self._batches.put(piece)
 
     def _wait_for_room(self, patient: Callable[[], bool]) -> None:
@@ -100,7 +110,7 @@ class Backlog:
 
     def signal(self, name: str, *args: Any) -> None:
         """Add an event of the connection; never waits, and is never dropped."""
-        self._batches.put([Signal(name, args)])
+        self._batches.put(Signal(name, args))
 
     def finish(self) -> None:
         """The iteration ends after what is in here."""
@@ -111,35 +121,55 @@ class Backlog:
         self._dropping = True
         self.nudge()
 
+    def take_back(self) -> None:
+        """The dispatch that was yielded last cannot be read: it was not given, and what follows is passed over.
+
+        For the dispatcher; until `go_on`.
+        """
+        self.given.seq = self._seq_before
+        self._passing_over = True
+        self._passed_over += 1
+
+    def go_on(self) -> None:
+        """From here on payloads are yielded again: they begin after the last that was given."""
+        self._batches.put(GO_ON)
+
     @property
     def not_given(self) -> int:
         """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
-        return self._arrived - self._given
+        return self._arrived - self._taken + self._passed_over
 
     def __iter__(self) -> Iterator[Item]:
-        """Yield each event when the one before has been handled. For the dispatcher."""
+        """Yield each item when the one before has been handled. For the dispatcher."""
         while (batch := self._batches.get()) is not None:
-            for item in batch:
-                if isinstance(item, Signal):
-                    yield item
-                    continue
+            if batch is GO_ON:
+                self._passing_over = False
+                if not self._dropping:
+                    self._passed_over = 0  # it comes again
+                continue
+            if isinstance(batch, Signal):
+                yield batch
+                continue
+            dispatches = is_dispatch(batch[0])
+            for payload in batch:
                 self._got += 1
-                event = is_event(item)
-                self._taken += event
+                self._taken += dispatches
                 if self._putter_waits:
                     self.nudge()
-                if not self._dropping:
-                    self._given += event
-                    self._note(item)
-                    yield item
+                if self._dropping or self._passing_over:
+                    self._passed_over += dispatches
+                    continue
+                if dispatches:
+                    self._note(payload)
+                yield payload
 
     def _note(self, payload: Payload) -> None:
-        if type(seq := payload.get("s")) is int:
-            self.given.seq = seq
-            if payload.get("t") == "READY":
+        if type(payload.get("s")) is int:
+            self._seq_before, self.given.seq = self.given.seq, payload["s"]
+            if payload["t"] == "READY":
                 self.given.id = payload["d"].get("session_id")
 
 
-def is_event(item: Item) -> bool:
-    """Whether `item` is a dispatch; other payloads and signals are few, and are not counted."""
-    return type(item) is dict and item["op"] == 0
+def is_dispatch(payload: Payload) -> bool:
+    """Whether `payload` is an event of Discord's; others are few, and are not counted."""
+    return bool(payload["op"] == 0)

@@ -13,6 +13,7 @@ from . import commands, session
 from .emitter import Emitter
 from .engine import Engine
 from .errors import AlreadyConnected, CommandTimeout, NotConnected
+from .fast_packages import Reader
 from .foreground import wait_for
 from .identify_gate import IdentifyGate
 from .intents import unreachable
@@ -66,6 +67,8 @@ class Client(Emitter):
             ids that JSON has as strings may be integers in ETF.
         compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
             ``zstd``) or ``"payload"`` (with ``"json"`` only).
+        json: what reads JSON: ``"simplejson"``, ``"orjson"`` (extra ``speed``), or a function that makes a value of a
+            document in bytes, or raises ValueError; None for the fastest that is there, see `speedups`.
         shard: ``(shard id, number of shards)``.
         properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
         large_threshold: 50 to 250 members, above which a guild's offline members are not sent.
@@ -101,6 +104,7 @@ class Client(Emitter):
         port: int | None = None,
         encoding: str = "json",
         compress: bool | str = True,
+        json: str | Reader | None = None,
         shard: tuple[int, int] = (0, 1),
         properties: Mapping[str, str] = DEFAULT_PROPERTIES,
         large_threshold: int | None = None,
@@ -120,6 +124,7 @@ class Client(Emitter):
             port=port,
             encoding=encoding,
             compress=compress,
+            json=json,
             shard=shard,
             properties=properties,
             large_threshold=large_threshold,

@@ -13,12 +13,12 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .backlog import Backlog, Item, is_event
-from .compression import INFLATERS
+from .backlog import Backlog, Payload, is_dispatch
+from .compression import INFLATERS, Block
 from .encoding import Codec
 from .errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from .frames import TEXT
@@ -140,6 +140,7 @@ class Connection:
         self._opened_at = time.monotonic()
         self._live_at: float | None = None
         self._counted_bytes = 0
+        self._batches: list[list[Payload]] = []  # what the read under way has brought
         self._ending: Ending | None = None
         self._close_code: int | None = None
         self._end_by = 0.0
@@ -278,30 +279,54 @@ class Connection:
         self._observer.opened(self)
 
     def _receive(self) -> None:
-        """Take what one read brings: all its events go to the backlog as one batch."""
+        """Take what one read brings."""
         blueprint = self._blueprint
         assert self._websocket is not None
-        batch: list[Item] = []
+        self._batches = []
         try:
-            for opcode, data in self._websocket.receive():
-                message = data if opcode == TEXT else self._inflater.feed(data)
-                if message is None:
-                    continue
-                payload = blueprint.codec.decode(message)
-                blueprint.counters.bytes_inflated += len(message)
-                actions = self._protocol.receive(payload)
-                if blueprint.log.isEnabledFor(logging.DEBUG):
-                    blueprint.log.debug("< %s (%d bytes)", _describe(payload), len(message))
-                batch.append(payload)
-                for action in actions:
-                    self._perform(action)
-                if self._ending is not None:
-                    break
+            for opcode, run in self._websocket.receive():
+                for block, count in self._blocks(opcode, run):
+                    blueprint.counters.bytes_inflated += len(block)
+                    payloads: list[Any] = []
+                    try:
+                        payloads.extend(blueprint.codec.decode_all(block, count))
+                    finally:  # what came before a broken payload counts
+                        self._take(payloads, len(block))
+                    if self._ending is not None:
+                        return
         finally:
             self._count()
             self.heard_at = time.monotonic()
-            if batch:
+            for batch in self._batches:
                 self._hand_over(batch)
+
+    def _blocks(self, opcode: int, run: list[bytes]) -> Iterator[Block]:
+        """The gateway messages in `run`, inflated."""
+        if opcode == TEXT:
+            return ((data, 1) for data in run)
+        if self._blueprint.log.isEnabledFor(logging.DEBUG):  # each payload's size is wanted
+            messages = map(self._inflater.feed, run)
+            return ((message, 1) for message in messages if message is not None)
+        return self._inflater.feed_all(run)
+
+    def _take(self, payloads: list[Any], size: int) -> None:
+        """Do what `payloads` call for, and add them to the batches: all dispatches in one, anything else by itself."""
+        debug = self._blueprint.log.isEnabledFor(logging.DEBUG)
+        position = 0
+        while position < len(payloads) and self._ending is None:
+            start, position = position, self._protocol.receive_events(payloads, position)
+            actions: tuple[Action, ...] = ()
+            if position > start:
+                self._batches.append(payloads[start:position] if position - start < len(payloads) else payloads)
+            else:
+                actions = self._protocol.receive(payloads[position])
+                position += 1
+                self._batches.append(payloads[start:position])
+            if debug:
+                for payload in payloads[start:position]:
+                    self._blueprint.log.debug("< %s (%d bytes)", _describe(payload), size)
+            for action in actions:
+                self._perform(action)
 
     def _count(self) -> None:
         assert self._websocket is not None
@@ -309,9 +334,10 @@ class Connection:
         self._blueprint.counters.bytes_in += bytes_in - self._counted_bytes
         self._counted_bytes = bytes_in
 
-    def _hand_over(self, batch: list[Item]) -> None:
+    def _hand_over(self, batch: list[Payload]) -> None:
         backlog = self._blueprint.backlog
-        self._blueprint.counters.events += sum(map(is_event, batch))
+        if is_dispatch(batch[0]):
+            self._blueprint.counters.events += len(batch)
         if backlog.has_room_for(len(batch)):
             backlog.put(batch, self._may_pause)
         else:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-from .backlog import Backlog, Item, Signal
+from .backlog import Backlog, Payload, Signal
 from .emitter import Emitter
+from .errors import DecodeError
 from .logs import ShardLog
 from .opcodes import Opcode
 from .slow_handlers import SlowHandlers, Work
@@ -42,6 +44,8 @@ class Dispatcher:
         emitter: whose handlers are run.
         backlog_limit: events that may wait.
         slow_after: seconds after which a handler is warned of.
+        complete: decodes what a dispatch carries.
+        on_unreadable: called, on the thread, when that failed; the backlog then passes over what follows.
         on_end: called at the very end, on the thread.
     """
 
@@ -51,12 +55,16 @@ class Dispatcher:
         emitter: Emitter,
         backlog_limit: int,
         slow_after: float,
+        complete: Callable[[Payload], None],
+        on_unreadable: Callable[[DecodeError], None],
         timers: Timers,
         on_end: Callable[[], None],
         log: ShardLog,
     ) -> None:
         self.backlog = Backlog(backlog_limit, lambda: self._slow.backlog_is_stuck(backlog_limit))
         self._emitter = emitter
+        self._complete = complete
+        self._on_unreadable = on_unreadable
         self._on_end = on_end
         self._work: Work = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -83,25 +91,37 @@ class Dispatcher:
 
     def _run(self) -> None:
         for item in self.backlog:
-            self._work = (_name(item), time.monotonic())
-            self._slow.arm()
-            self._deliver(item)
-            self._work = None
+            if isinstance(item, Signal):
+                self._emit(item.name, *item.args)
+            elif item["op"] == Opcode.DISPATCH:
+                self._deliver(item)
+            elif name := _RECEIVED.get(item["op"]):
+                self._emit(name, item)
         self._on_end()
 
-    def _deliver(self, item: Item) -> None:
-        emit = self._emitter.emit
-        if isinstance(item, Signal):
-            emit(item.name, *item.args)
-        elif item["op"] == Opcode.DISPATCH:
-            emit("DISPATCH", item)
-            emit(item["t"], item.get("d"))
-        elif name := _RECEIVED.get(item["op"]):
-            emit(name, item)
+    def _deliver(self, payload: Payload) -> None:
+        """Run the handlers of a dispatch, if there are any by now."""
+        emitter, name = self._emitter, payload["t"]
+        whole = "DISPATCH" in emitter.heard
+        if not whole and name not in emitter.heard:
+            return
+        self._work = (name, time.monotonic())
+        self._slow.arm()
+        if type(payload.get("d")) is bytes:
+            try:
+                self._complete(payload)
+            except DecodeError as error:
+                self._work = None
+                self.backlog.take_back()
+                self._on_unreadable(error)
+                return
+        if whole:
+            emitter.emit("DISPATCH", payload)
+        emitter.emit(name, payload.get("d"))
+        self._work = None
 
-
-def _name(item: Item) -> str:
-    if isinstance(item, Signal):
-        return item.name
-    name = item.get("t")
-    return name if isinstance(name, str) else _RECEIVED.get(item["op"], "an unknown opcode")
+    def _emit(self, event: str, *args: Any) -> None:
+        self._work = (event, time.monotonic())
+        self._slow.arm()
+        self._emitter.emit(event, *args)
+        self._work = None

@@ -7,7 +7,7 @@ Here every handler of an event runs, a failure is logged with its traceback and 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from pyee import EventEmitter
@@ -26,6 +26,10 @@ class Emitter(EventEmitter):
     def __init__(self, log: ShardLog) -> None:
         super().__init__()
         self._handler_log = log
+        # What pyee's table holds, as `emit` reads it: without a lock, and without copying. Changed under pyee's lock.
+        self._snapshots: dict[str, tuple[Callable[..., Any], ...]] = {}
+        #: the events that have a handler, now and from now on
+        self.heard: Container[str] = self._snapshots
 
     def _add_event_handler(self, event: str, k: Callable[..., Any], v: Callable[..., Any]) -> None:
         if not callable(k):
@@ -36,24 +40,43 @@ class Emitter(EventEmitter):
                 "which may block"
             )
         super()._add_event_handler(event, k, v)
+        with self._lock:
+            self._snap(event)
+
+    def _remove_listener(self, event: str, f: Callable[..., Any]) -> None:
+        super()._remove_listener(event, f)  # pyee holds the lock
+        self._snap(event)
+
+    def remove_all_listeners(self, event: str | None = None) -> None:
+        """Remove the handlers of `event`; None for all of all events."""
+        super().remove_all_listeners(event)
+        with self._lock:
+            for name in list(self._snapshots) if event is None else [event]:
+                self._snap(name)
+
+    def _snap(self, event: str) -> None:
+        """Bring the snapshot of `event` up to date. The lock is held."""
+        if handlers := self._events.get(event):
+            self._snapshots[event] = tuple(handlers.values())
+        else:
+            self._snapshots.pop(event, None)
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
         """Run every handler of `event` on this thread; whether there was one. Raises nothing that a handler raised."""
-        handled = False
-        with self._lock:
-            handlers = list(self._events.get(event, {}).values())
+        handlers = self._snapshots.get(event)
+        if handlers is None:
+            return False
         for handler in handlers:
-            handled = True
             try:
                 handler(*args, **kwargs)
             except (Exception, SystemExit) as error:  # sys.exit() must not end the dispatcher in silence either
                 self._handler_failed(handler, event, error)
-        return handled
+        return True
 
     def heard_events(self) -> list[str]:
         """The events that have a handler, in order."""
         with self._lock:
-            return sorted(event for event, handlers in self._events.items() if handlers and isinstance(event, str))
+            return sorted(event for event in self._snapshots if isinstance(event, str))
 
     def _handler_failed(self, handler: Callable[..., Any], event: str, error: BaseException) -> None:
         self._handler_log.error("the handler %s of %s raised %r", _name(handler), event, error, exc_info=error)

@@ -27,7 +27,7 @@ from .opcodes import Opcode
 from .options import Options
 from .outbox import Outbox
 from .presence import Presence
-from .reconnect import ReconnectLoop, Restart, Stop
+from .reconnect import ReconnectLoop, Reread, Restart, Stop
 from .recovery import Attempt, Recovery
 from .session import Session
 from .stats import Counters, Status
@@ -84,6 +84,8 @@ class Engine(Observer):
             emitter,
             options.backlog,
             options.slow_handler_warning,
+            options.codec.complete,
+            lambda error: self._loop.post(Reread(error)),
             self._timers,
             self._handlers_done.set,
             log,
@@ -109,6 +111,7 @@ class Engine(Observer):
             options.shard[0],
             self._connect,
             options.network.connect_timeout,
+            self._go_back,
             self._wait_begins,
             self._end,
             log,
@@ -264,9 +267,18 @@ class Engine(Observer):
         if stop is None or stop.code in ENDS_SESSION:
             self._session.clear()
             return
-        lost = self._backlog.not_given
-        if lost and self._backlog.given.id == self._session.id:
-            # The resume brings again what arrived and was not handled.
-            self._session.seq = self._backlog.given.seq
-        elif lost:
+        if self._backlog.not_given:
+            self._set_session_back()
+
+    def _go_back(self) -> None:
+        """An event could not be read: the next connection begins after the last that could."""
+        self._set_session_back()
+        self._backlog.go_on()
+
+    def _set_session_back(self) -> None:
+        """Make the next RESUME bring again what arrived and was not handled."""
+        given = self._backlog.given
+        if given.id == self._session.id:
+            self._session.seq = given.seq
+        else:  # it was of a session that is over, and the next has begun without its handlers
             self._session.clear()

@@ -13,8 +13,9 @@ from typing import Any
 
 from . import commands
 from .compression import INFLATERS
-from .encoding import CODECS, Codec
+from .encoding import CODECS, Codec, JSONCodec
 from .errors import PayloadTooLarge
+from .fast_packages import JSON_READERS, Reader
 from .identify_gate import IdentifyGate, gate_for
 from .intents import Intents, check_intents
 from .opcodes import OPCODES, Opcode
@@ -95,6 +96,7 @@ def make_options(
     port: int | None,
     encoding: str,
     compress: bool | str,
+    json: str | Reader | None,
     shard: tuple[int, int],
     properties: Mapping[str, str],
     large_threshold: int | None,
@@ -116,7 +118,7 @@ def make_options(
     """
     token = commands.check_token(token)
     max_message_size = _count("max_message_size", max_message_size, 4096)
-    codec = _codec(encoding, max_message_size)
+    codec = _codec(encoding, max_message_size, json)
     compression = _compression(compress, codec, max_message_size)
     gateway_url(url, encoding=codec.name, compress=None, port=check_port(port))
     if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
@@ -149,12 +151,21 @@ def make_options(
     return options
 
 
-def _codec(encoding: object, max_message_size: int) -> Codec:
+def _codec(encoding: object, max_message_size: int, json: object) -> Codec:
     if not isinstance(encoding, str):
         raise TypeError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
     if encoding not in CODECS:
         raise ValueError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
-    return CODECS[encoding](max_message_size)
+    if json is None:
+        return CODECS[encoding](max_message_size)
+    if encoding != "json":
+        raise ValueError(f"json is for encoding='json' only, and encoding is {encoding!r}")
+    if isinstance(json, str) and json not in JSON_READERS:
+        hint = "; pip install \"vox-gateway[speed]\"" if json == "orjson" else ""
+        raise ValueError(f"json must be one of {', '.join(JSON_READERS)}, or a function, not {json!r}{hint}")
+    if not isinstance(json, str) and not callable(json):
+        raise TypeError(f"json must be a name or a function from bytes to a value, not {json!r}")
+    return JSONCodec(max_message_size, json)
 
 
 def _compression(compress: object, codec: Codec, max_message_size: int) -> str | None:

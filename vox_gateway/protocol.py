@@ -16,6 +16,7 @@ Rests on "Connections" of the official Gateway documentation.
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,6 +94,8 @@ class HangUp:
 
 Action = Transmit | StartHeartbeat | AnswerHeartbeat | Acknowledged | GoLive | HangUp
 
+#: the dispatches that mean something to the protocol
+_MILESTONES = frozenset({"READY", "RESUMED"})
 _NOTHING: tuple[Action, ...] = ()
 _ANSWER: tuple[Action, ...] = (AnswerHeartbeat(),)
 _ACKNOWLEDGED: tuple[Action, ...] = (Acknowledged(),)
@@ -129,6 +132,30 @@ class Protocol:
             return self._dispatch(payload)
         receive = _RECEIVERS.get(op)
         return _NOTHING if receive is None else receive(self, payload.get("d"))
+
+    def receive_events(self, payloads: list[Any], start: int) -> int:
+        """Take the dispatches from `start` on that change nothing but the sequence number, as nearly all do.
+
+        Returns:
+            The position of the first payload that is something else, and is for `receive`; or that of the end.
+        """
+        if self.phase is Phase.ENDED:
+            return start
+        end = start
+        for payload in itertools.islice(payloads, start, None):
+            if (
+                type(payload) is not dict
+                or type(op := payload.get("op")) is not int
+                or op != 0
+                or type(name := payload.get("t")) is not str
+                or name in _MILESTONES
+                or type(payload.get("s")) is not int
+            ):
+                break
+            end += 1
+        if end > start:
+            self._session.seq = payloads[end - 1]["s"]
+        return end
 
     def _dispatch(self, payload: dict[str, Any]) -> tuple[Action, ...]:
         name, seq = payload.get("t"), payload.get("s")

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .connection import CLOSE_WITHIN, Connection, Ended
-from .errors import GatewayError
+from .errors import DecodeError, GatewayError
 from .identify_gate import IdentifyGate
 from .logs import ShardLog
 from .recovery import Attempt, Cause, Ending, GiveUp, Recovery, Stage
 
-__all__ = ["ReconnectLoop", "Restart", "Stop"]
+__all__ = ["ReconnectLoop", "Reread", "Restart", "Stop"]
 
 #: seconds that a reader has to end once its socket is cut off; only a name lookup takes longer, and is left behind
 ABANDON_AFTER = 0.3
@@ -44,6 +44,13 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Reread:
+    """What the dispatcher got cannot be read: close, and resume from before it."""
+
+    error: DecodeError
+
+
+@dataclass(frozen=True, slots=True)
 class _TryAgain:
     """The identify gate has moved."""
 
@@ -58,6 +65,7 @@ class ReconnectLoop:
         name: of the thread.
         connect: makes a connection for an attempt; its number is the generation.
         connect_timeout: seconds, as the connection has it.
+        go_back: called before an attempt that follows a `Reread`, to set the session back.
         on_wait: called before each wait between attempts.
         on_end: called at the very end, with the error that ended the loop or None, on the loop's own thread.
     """
@@ -70,6 +78,7 @@ class ReconnectLoop:
         shard_id: int,
         connect: Callable[[Attempt, int], Connection],
         connect_timeout: float,
+        go_back: Callable[[], None],
         on_wait: Callable[[], None],
         on_end: Callable[[GatewayError | None], None],
         log: ShardLog,
@@ -79,16 +88,18 @@ class ReconnectLoop:
         self._shard_id = shard_id
         self._connect = connect
         self._connect_timeout = connect_timeout
+        self._go_back = go_back
         self._on_wait = on_wait
         self._on_end = on_end
         self._log = log
         self.stop: Stop | None = None  # what ended the loop, once something has
         self._generation = 0
+        self._must_go_back = False
         # A SimpleQueue may be put to from a signal handler too.
-        self._inbox: queue.SimpleQueue[Ended | Stop | Restart | _TryAgain] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Ended | Stop | Restart | Reread | _TryAgain] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def post(self, message: Ended | Stop | Restart) -> None:
+    def post(self, message: Ended | Stop | Restart | Reread) -> None:
         """Tell the loop something; never blocks. Any thread."""
         self._inbox.put(message)
 
@@ -106,6 +117,10 @@ class ReconnectLoop:
         while True:
             self._on_wait()
             self._wait(attempt.delay)
+            if self._must_go_back:
+                self._must_go_back = False
+                self._go_back()
+                attempt = self._recovery.first()
             if self.stop is None and not attempt.resume:
                 self._wait_for_gate()
             if self.stop is not None:
@@ -152,15 +167,17 @@ class ReconnectLoop:
             self._take(wait)
         self._gate.leave(self._shard_id, self)
 
-    def _take(self, timeout: float | None) -> Ended | Restart | None:
-        """The next message that is for a connection; a `Stop` is kept. None when nothing came in time."""
+    def _take(self, timeout: float | None) -> Ended | Restart | Reread | None:
+        """The next message that is for a connection; what outlasts one is kept. None when nothing came in time."""
         try:
             message = self._inbox.get(timeout=timeout)
         except queue.Empty:
             return None
         if isinstance(message, Stop):
             self.stop = self.stop or message
-        return message if isinstance(message, (Ended, Restart)) else None
+        elif isinstance(message, Reread):
+            self._must_go_back = True
+        return message if isinstance(message, (Ended, Restart, Reread)) else None
 
     def _live_through(self, attempt: Attempt) -> Ended:
         """Make a connection and wait for its end."""
@@ -179,6 +196,8 @@ class ReconnectLoop:
                     return message
                 case Restart(code, reason):
                     connection.hang_up(code, Ending(Cause.ASKED, reason=reason), reason)
+                case Reread(broken):
+                    connection.hang_up(broken.close_code, Ending(Cause.BROKEN, reason=str(broken), error=broken))
                 case None if connecting and time.monotonic() >= stuck_at and connection.stage is Stage.CONNECTING:
                     connection.abort()
                     reason = f"the name lookup took longer than connect_timeout={self._connect_timeout:g} seconds"

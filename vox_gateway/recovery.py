@@ -1,9 +1,8 @@
 """What follows when a connection ends: which connection comes next, and when.
 
-Pure: no socket, no thread, no clock. `Recovery` is told how each connection ended and answers with the next
-    `Attempt`, or
-with `GiveUp`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so that every delay is
-tested without waiting.
+Pure: no socket, no thread, no clock. `Recovery` is told how each connection ended and answers with the next `Attempt`,
+or with `GiveUp`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so that every delay
+is tested without waiting.
 
 Rests on "Disconnecting", "Resuming" and "Sharding" of the official Gateway documentation and on its close code table.
 """
@@ -120,7 +119,7 @@ class Recovery:
         self._ever_connected = False
 
     def first(self) -> Attempt:
-        """The attempt that `connect` begins with; a session kept by an earlier close is resumed."""
+        """An attempt at once, with the session as it is: one kept by an earlier close is resumed."""
         return self._attempt(0.0)
 
     def connected(self) -> None:

@@ -19,7 +19,7 @@ from . import frames
 from ._version import __version__
 from .dial import dial
 from .errors import ConnectFailed, ConnectionLost, GatewayError, UpgradeRefused
-from .frames import FrameReader, Message
+from .frames import FrameReader, Run
 from .interrupt import DeadlinePassed, Interrupt
 from .proxy import Proxy, proxy_from_environment, tunnel
 from .transport import Transport
@@ -106,8 +106,8 @@ class WebSocket:
         """Bytes read from the socket so far, as they were on the wire."""
         return self._transport.bytes_in
 
-    def receive(self) -> Iterator[Message]:
-        """Wait for the next read, then yield the text and binary messages that it completes.
+    def receive(self) -> Iterator[Run]:
+        """Wait for the next read, then yield the text and binary messages that it completes, in runs of one kind.
 
         Raises:
             ClosedByServer: a close frame came; it has been answered.
@@ -119,16 +119,17 @@ class WebSocket:
         data = self._transport.read()
         if not data:
             raise ConnectionLost("the server ended the connection without a close frame")
-        for opcode, payload in self._frames.feed(data):
+        for opcode, payloads in self._frames.feed(data):
             if opcode <= frames.BINARY:
-                yield opcode, payload
+                yield opcode, payloads
             elif opcode == frames.PING:
-                with contextlib.suppress(ConnectionLost):  # the next read says so, with what still came before it
-                    self._send(frames.PONG, payload)
+                for payload in payloads:
+                    with contextlib.suppress(ConnectionLost):  # the next read says so, with what still came before it
+                        self._send(frames.PONG, payload)
             elif opcode == frames.CLOSE:
-                code, reason = frames.parse_close(payload)
+                code, reason = frames.parse_close(payloads[0])
                 with contextlib.suppress(ConnectionLost):  # gone already, and the code is what counts
-                    self._send(frames.CLOSE, payload[:2])
+                    self._send(frames.CLOSE, payloads[0][:2])
                 raise ClosedByServer(code, reason)
 
     def drain(self) -> None:

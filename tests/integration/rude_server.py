@@ -13,7 +13,7 @@ import ssl
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -45,6 +45,7 @@ class Peer:
         request: the upgrade request, once there was one.
         sent: bytes written so far.
         said: payloads written so far, as they are before compression, in bytes.
+        decode: turns what the client sends into payloads.
     """
 
     sock: socket.socket
@@ -52,6 +53,7 @@ class Peer:
     sent: int = 0
     said: int = 0
     seq: int = 0
+    decode: Callable[[bytes], Any] = json.loads
     _protocol: ServerProtocol = field(default_factory=lambda: ServerProtocol(max_size=None))
     _deflate: Any = None
     _inbox: list[Any] = field(default_factory=list)
@@ -205,7 +207,7 @@ class Peer:
         elif frame.opcode in (Opcode.PING, Opcode.PONG):
             self._inbox.append(frame)
         else:
-            self._inbox.append(json.loads(bytes(frame.data)))
+            self._inbox.append(self.decode(bytes(frame.data)))
 
     # -- ending
 

@@ -5,7 +5,7 @@ An inflater is made for each connection and thrown away with it: its context mus
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .none import NoCompression
@@ -13,7 +13,10 @@ from .payload import ZlibPayloads
 from .zlib_stream import ZlibStream
 from .zstd_stream import ZstdStream
 
-__all__ = ["INFLATERS", "Inflater", "NoCompression", "ZlibPayloads", "ZlibStream", "ZstdStream"]
+__all__ = ["INFLATERS", "Block", "Inflater", "NoCompression", "ZlibPayloads", "ZlibStream", "ZstdStream"]
+
+#: gateway messages, one after the other, and how many they are
+Block = tuple[bytes, int]
 
 
 class Inflater(Protocol):
@@ -24,6 +27,16 @@ class Inflater(Protocol):
 
         Raises:
             InflateError: `data` does not continue the stream, or inflates beyond the limit.
+        """
+
+    def feed_all(self, run: list[bytes]) -> Iterator[Block]:
+        """The gateway messages that `run` completes, in as few blocks as the limit on their size allows.
+
+        Each call into a decompressor gives up the GIL, and beside a busy thread getting it back takes milliseconds: so
+        whatever one read brought is inflated in one call.
+
+        Raises:
+            InflateError: as `feed`; what came before was yielded.
         """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 __all__ = ["NoCompression"]
 
 
@@ -11,6 +13,10 @@ class NoCompression:
     def __init__(self, max_size: int) -> None:
         pass
 
-    def feed(self, data: bytes) -> bytes | None:
+    def feed(self, data: bytes) -> bytes:
         """`data` itself."""
         return data
+
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Each message of `run`."""
+        return ((data, 1) for data in run)

@@ -6,6 +6,7 @@ Rests on "Payload Compression" of the official Gateway documentation.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from ..errors import InflateError
 from .bounds import within
@@ -39,3 +40,7 @@ class ZlibPayloads:
         if not context.eof or context.unused_data:
             raise InflateError(f"a compressed payload of {len(data)} bytes is not one whole zlib stream")
         return payload
+
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Each payload of `run`; they are streams of their own, and cannot be inflated together."""
+        return ((self.feed(data), 1) for data in run)

@@ -6,14 +6,17 @@ flush) and may span several websocket messages.
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Iterator
 
 from ..errors import InflateError
+from ..fast_packages import zlib_package as zlib
 from .bounds import within
 
 __all__ = ["ZlibStream"]
 
 _SYNC_FLUSH = b"\x00\x00\xff\xff"
+#: no byte of deflate becomes more than 1032 ("Maximum Compression Factor", zlib's technical details)
+_WORST_RATIO = 1032
 
 
 class ZlibStream:
@@ -29,6 +32,21 @@ class ZlibStream:
         self._parts: list[bytes] = []
         self._size = 0
 
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """The gateway messages that `run` completes, in one block where the limit allows.
+
+        Raises:
+            InflateError: as `feed`; what came before was yielded.
+        """
+        whole = not self._parts and sum([data.endswith(_SYNC_FLUSH) for data in run]) == len(run)
+        joined = b"".join(run) if whole else b""
+        if whole and len(joined) * _WORST_RATIO <= self._max_size:
+            yield self._inflate(joined), len(run)
+            return
+        for data in run:
+            if (message := self.feed(data)) is not None:
+                yield message, 1
+
     def feed(self, data: bytes) -> bytes | None:
         """The gateway message that `data` completes, or None while more must come.
 
@@ -41,8 +59,11 @@ class ZlibStream:
             data = b"".join(self._parts)
             self._parts.clear()
             self._size = 0
+        return self._inflate(data)
+
+    def _inflate(self, data: bytes) -> bytes:
         try:
-            message = within(self._context.decompress(data, self._max_size + 1), self._max_size)
+            message: bytes = within(self._context.decompress(data, self._max_size + 1), self._max_size)
         except zlib.error as error:
             raise InflateError(f"the zlib-stream does not inflate: {error}") from None
         if self._context.eof:

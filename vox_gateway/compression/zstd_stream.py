@@ -7,27 +7,16 @@ official backport before: the extra ``zstd``.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from collections.abc import Iterator
 
 from ..errors import InflateError, MissingExtra
-from .bounds import within
+from ..fast_packages import zstd_package
+from .bounds import groups, within
 
-__all__ = ["ZstdStream", "zstd_package"]
+__all__ = ["ZstdStream"]
 
-
-def zstd_package() -> Any:
-    """The module that inflates zstd.
-
-    Raises:
-        MissingExtra: there is none.
-    """
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise MissingExtra("compress='zstd-stream'", "zstd")
+#: a block of 4 bytes can become 128 KiB, and no byte more ("RLE_Block", RFC 8878 section 3.1.1.2)
+_WORST_RATIO = 32_768
 
 
 class ZstdStream:
@@ -42,6 +31,8 @@ class ZstdStream:
 
     def __init__(self, max_size: int) -> None:
         zstd = zstd_package()
+        if zstd is None:
+            raise MissingExtra("compress='zstd-stream'", "zstd")
         self._error = zstd.ZstdError
         self._context = zstd.ZstdDecompressor()
         self._max_size = max_size
@@ -59,3 +50,12 @@ class ZstdStream:
         if self._context.eof:
             raise InflateError("the zstd-stream ended, and a connection's stream has no end")
         return within(message, self._max_size)
+
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """The gateway messages in `run`, in as few blocks as the limit allows.
+
+        Raises:
+            InflateError: as `feed`; what came before was yielded.
+        """
+        for group in groups(run, self._max_size // _WORST_RATIO):
+            yield self.feed(b"".join(group) if len(group) > 1 else group[0]), len(group)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from .etf import ETFCodec
@@ -31,6 +31,24 @@ class Codec(Protocol):
 
         Raises:
             DecodeError: `data` is not one whole payload of this encoding.
+        """
+
+    def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
+        """The `count` payloads that stand in `block`, one after the other.
+
+        What a dispatch carries may be left as it came, in `bytes`, which no decoded value ever is. `complete` takes it
+        when its turn comes and if somebody listens: what lives for one moment only is faster, and smaller, than what
+        waits in line. READY and RESUMED, which the protocol reads, are decoded.
+
+        Raises:
+            DecodeError: `block` is not so many payloads; what came before was yielded.
+        """
+
+    def complete(self, payload: dict[str, Any]) -> None:
+        """Decode what a dispatch carries, where `decode_all` has left it in `bytes`.
+
+        Raises:
+            DecodeError: it is not of this encoding.
         """
 
 

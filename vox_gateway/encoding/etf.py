@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ..errors import DecodeError
@@ -88,38 +88,61 @@ class ETFCodec:
         Raises:
             DecodeError: `data` is not one whole term.
         """
-        try:
-            if data[0] != VERSION:
-                raise _Malformed(f"it begins with the byte {data[0]}, not with {VERSION}")
-            if data[1] == COMPRESSED:
-                data = self._inflate(data)
-            value, end = _TERMS[data[1]](data, 2, MAX_DEPTH)
-        except (IndexError, struct.error):
-            raise DecodeError(f"an ETF payload of {len(data)} bytes is cut short") from None
-        except RecursionError:  # the caller's own stack is nearly full
-            raise DecodeError("an ETF payload is nested too deep") from None
-        except UnicodeDecodeError:
-            raise DecodeError("an ETF payload holds text that is not UTF-8") from None
-        except _Malformed as error:
-            raise DecodeError(f"a payload is not ETF: {error}") from None
-        if end != len(data):
-            wrong = "is cut short" if end > len(data) else f"ends after {end}"
-            raise DecodeError(f"an ETF payload of {len(data)} bytes {wrong}")
+        (value,) = self.decode_all(data, 1)
         return value
 
-    def _inflate(self, data: bytes) -> bytes:
-        """The message that a COMPRESSED one stands for."""
-        (size,) = _uint(data, 2)
+    def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
+        """The `count` payloads in `block`; see `Codec.decode_all`. All are decoded: a map's keys come in any order.
+
+        Raises:
+            DecodeError: it does not hold so many; what came before was yielded.
+        """
+        at = 0
+        for _ in range(count):
+            try:
+                value, at = self._message(block, at)
+            except (IndexError, struct.error):
+                raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short") from None
+            except RecursionError:  # the caller's own stack is nearly full
+                raise DecodeError("an ETF payload is nested too deep") from None
+            except UnicodeDecodeError:
+                raise DecodeError("an ETF payload holds text that is not UTF-8") from None
+            except _Malformed as error:
+                raise DecodeError(f"a payload is not ETF: {error}") from None
+            if at > len(block):
+                raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short")
+            yield value
+        if at != len(block):
+            raise DecodeError(f"an ETF payload ends after {at} of {len(block)} bytes")
+
+    def complete(self, payload: dict[str, Any]) -> None:
+        """Nothing is left to decode: `decode_all` has done so."""
+
+    def _message(self, block: bytes, at: int) -> tuple[Any, int]:
+        """The message at `at`, and where it ends."""
+        if block[at] != VERSION:
+            raise _Malformed(f"it begins with the byte {block[at]}, not with {VERSION}")
+        tag = block[at + 1]
+        if tag == COMPRESSED:
+            return self._inflated(block, at + 2)
+        return _TERMS[tag](block, at + 2, MAX_DEPTH)
+
+    def _inflated(self, block: bytes, at: int) -> tuple[Any, int]:
+        """The term that is compressed at `at`, and where that ends."""
+        (size,) = _uint(block, at)
         if size > self._max_size:
             raise _Malformed(f"a compressed term of {size} bytes is over max_message_size={self._max_size}")
         context = zlib.decompressobj()
         try:
-            term = context.decompress(memoryview(data)[6:], size + 1)
+            term = context.decompress(memoryview(block)[at + 4 :], size + 1)
         except zlib.error as error:
             raise _Malformed(f"a compressed term does not inflate: {error}") from None
-        if len(term) != size or not context.eof or context.unused_data:
+        if len(term) != size or not context.eof:
             raise _Malformed(f"a compressed term is not the {size} bytes that it says")
-        return data[:1] + term
+        value, end = _TERMS[term[0]](term, 1, MAX_DEPTH)
+        if end != size:
+            raise _Malformed(f"a compressed term ends after {end} of {size} bytes")
+        return value, len(block) - len(context.unused_data)
 
 
 # -- in ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,359 @@
+"""Every encoding with every compression, over real sockets: a handler cannot tell which one it is on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rude_server import Peer, RudeServer, message
+from websockets.frames import Opcode
+
+from vox_gateway.encoding import ETFCodec
+from vox_gateway.fast_packages import zstd_package
+from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
+
+zstd: Any = zstd_package()
+needs_zstd = pytest.mark.skipif(zstd is None, reason="no zstd here")
+
+NEXT = 5.0
+FORMATS = [
+    pytest.param(encoding, compress, id=f"{encoding}-{compress}", marks=[needs_zstd] * (compress == "zstd-stream"))
+    for encoding, compress in [
+        *itertools.product(["json", "etf"], [False, "zlib-stream", "zstd-stream"]),
+        ("json", "payload"),
+    ]
+]
+AWKWARD: dict[str, Any] = {
+    "none": None,
+    "yes": True,
+    "no": False,
+    "integers": [0, 1, -1, 255, 256, -256, 2**31, -(2**31), 2**53 + 1, 2**63 + 5, 2**64, -(2**64), 10**300],
+    "bytes": [104, 105],
+    "floats": [0.0, 1.5, -2.25, 1e300, 5e-324, 0.1],
+    "text": ["", "nil", "true", "null", "é", "\u0000", "\u2028", "😀", "\U0010ffff", '"\\/', "x" * 70_000],
+    "": "an empty key",
+    "nil": "a key that could be an atom",
+    "ключ": {"😀": {"deeper": [[], {}, [[]], [{}]]}},
+    "123456789012345678": ["a key that is an id"],
+    "empty": [[], {}, ""],
+    "wide": {str(number): number for number in range(300)},
+    "numbers": list(range(300)),
+}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal, and of the same types all the way down: ``True`` is not 1, and 1.0 is not 1."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+@pytest.mark.parametrize(("encoding", "compress"), FORMATS)
+def test_awkward_values_come_whole_through_splits_drops_and_resumes(
+    make_client: Any, hear: Any, encoding: str, compress: str | bool
+) -> None:
+    with LocalGateway(identify_interval=0, heartbeat_interval=0.5) as gateway:
+        client = make_client(gateway, encoding=encoding, compress=compress)
+        heard, hellos = hear(client, "AWKWARD"), hear(client, "HELLO")
+        client.connect(async_=True)
+        assert client.wait_until_ready(NEXT)
+        assert same(hellos.data()["d"]["heartbeat_interval"], 500)
+        gateway.dispatch("AWKWARD", AWKWARD)
+        assert same(heard.data(), AWKWARD)
+
+        gateway.faults.fragment(100)  # websocket fragments
+        gateway.dispatch("AWKWARD", AWKWARD)
+        assert same(heard.data(), AWKWARD)
+        gateway.faults.fragment(None)
+        gateway.faults.split_writes(3)  # TCP segments
+        gateway.dispatch("AWKWARD", {**AWKWARD, "text": "é"})
+        assert same(heard.data(), {**AWKWARD, "text": "é"})
+        gateway.faults.split_writes(None)
+        if compress == "zlib-stream":
+            gateway.faults.split_messages(100)
+            gateway.dispatch("AWKWARD", AWKWARD)
+            assert same(heard.data(), AWKWARD)
+            gateway.faults.split_messages(None)
+
+        gateway.drop("reset")
+        for value in AWKWARD.values():
+            gateway.dispatch("AWKWARD", value)
+        assert gateway.expect("RESUME", NEXT).data["session_id"] == client.session.id
+        for value in AWKWARD.values():
+            assert same(heard.data(), value)
+
+        client.voice_state_update(2**63 + 5, None, timeout=NEXT)
+        assert gateway.expect("VOICE_STATE_UPDATE", NEXT).data["guild_id"] == str(2**63 + 5)
+        client.send_packet(2**9, {"d": {"é": [1, None, 2**70, 1.5, True, "😀", [], {}]}}, timeout=NEXT)
+        closed = gateway.expect_close(NEXT)  # no such opcode; but it was read as a payload
+        assert closed is not None
+
+        queries = [one.query for one in gateway.connections]
+        identify = next(one.data for one in gateway.received if one.name == "IDENTIFY")
+        assert {query["encoding"] for query in queries} == {encoding}
+        assert {query.get("compress") for query in queries} == {compress if compress in STREAMS else None}
+        assert identify.get("compress", False) is (compress == "payload")
+
+
+STREAMS = ("zlib-stream", "zstd-stream")
+
+
+@pytest.mark.parametrize(("encoding", "compress"), FORMATS)
+def test_a_flood_arrives_whole_and_in_order(make_client: Any, encoding: str, compress: str | bool) -> None:
+    with LocalGateway(identify_interval=0) as gateway:
+        client = make_client(gateway, encoding=encoding, compress=compress)
+        count, seen, last = 3000, [], threading.Event()
+
+        @client.on("FLOOD")
+        def take(data: Any) -> None:
+            seen.append(data["n"])
+            if data["n"] == count - 1:
+                last.set()
+
+        client.connect(async_=True)
+        assert client.wait_until_ready(NEXT)
+        for number in range(count):
+            gateway.dispatch("FLOOD", {"n": number, "text": "é" * (number % 700)})
+        assert last.wait(30)
+        assert seen == list(range(count))
+        assert client.stats.reconnects == 0
+
+
+# -- what is broken costs the connection, and no more ---------------------------------------------------------------
+
+BOMB = 64 * 1024 * 1024
+LIMIT = 1024 * 1024
+ETF = ETFCodec(LIMIT)
+
+
+class Stream:
+    """One connection's compression, as a server has it."""
+
+    def __init__(self, compress: str | bool) -> None:
+        self._zlib = zlib.compressobj()
+        self._zstd = zstd.ZstdCompressor() if zstd else None
+        self._compress = compress
+
+    def __call__(self, data: bytes) -> bytes:
+        match self._compress:
+            case "zlib-stream":
+                return self._zlib.compress(data) + self._zlib.flush(zlib.Z_SYNC_FLUSH)
+            case "zstd-stream":
+                return bytes(self._zstd.compress(data, self._zstd.FLUSH_BLOCK))
+            case "payload":
+                return zlib.compress(data)
+            case _:
+                return data
+
+    def bomb(self) -> bytes:
+        """What inflates to `BOMB` bytes, a little at a time."""
+        block = bytes(BOMB // 64)
+        if self._compress == "payload":
+            packer = zlib.compressobj()
+            return b"".join(packer.compress(block) for _ in range(64)) + packer.flush()
+        if self._compress == "zstd-stream":
+            return b"".join(self._zstd.compress(block) for _ in range(64)) + self(b"")
+        return b"".join(self._zlib.compress(block) for _ in range(64)) + self(b"")
+
+
+class Talker:
+    """The server's end of a connection in one format."""
+
+    def __init__(self, peer: Peer, encoding: str, compress: str | bool) -> None:
+        self.peer = peer
+        self.stream = Stream(compress)
+        self._encoding = encoding
+        peer.decode = ETF.decode if encoding == "etf" else json.loads
+        self._send({"op": 10, "d": {"heartbeat_interval": 60_000}, "s": None, "t": None})
+
+    def event(self, seq: int, name: str, data: Any) -> None:
+        """Dispatch an event."""
+        self._send({"op": 0, "d": data, "s": seq, "t": name})
+
+    def _send(self, payload: Any) -> None:
+        data = ETF.encode(payload) if self._encoding == "etf" else json.dumps(payload).encode()
+        self.peer.write(message(self.stream(data), Opcode.BINARY))
+
+
+BROKEN = [
+    # encoding, compress, what comes, whether it is compressed, the words in the log, the close code
+    ("json", "zlib-stream", b"garbage\x00\x00\xff\xff", False, "zlib-stream does not inflate", 4000),
+    ("json", "zstd-stream", b"garbage", False, "zstd-stream does not inflate", 4000),
+    ("json", "payload", b"\x78\x9cgarbage", False, "compressed payload does not inflate", 4000),
+    ("json", "payload", zlib.compress(b"{}" * 99)[:-4], False, "not one whole zlib stream", 4000),
+    ("json", "zlib-stream", b'{"op":', True, "not JSON", 4000),
+    ("json", "zstd-stream", b'{"op":11,"d":NaN}', True, "not JSON", 4000),
+    ("json", "payload", b"[1,2", True, "not JSON", 4000),
+    ("json", False, b'{"op":11,"d":"\xff"}', False, "not UTF-8", 1007),
+    ("json", "zstd-stream", b'{"op":11,"d":"\xff"}', True, "not UTF-8", 1007),
+    ("etf", False, b"\x83garbage", False, "ETF", 4000),
+    ("etf", "zlib-stream", b"\x83t\x00\x00\x00\x09", True, "cut short", 4000),
+    ("etf", "zstd-stream", b"\x83l\x00\x00\x00\x01" * 3, True, "unknown tag", 4000),
+    ("etf", False, b"\x83m\x00\x00\x00\x01\xff", False, "not UTF-8", 4000),
+    ("etf", False, b"\x83j", False, "payload", 4000),
+    ("json", "zlib-stream", None, False, "max_message_size=1048576", 4000),
+    ("json", "zstd-stream", None, False, "max_message_size=1048576", 4000),
+    ("json", "payload", None, False, "max_message_size=1048576", 4000),
+    ("etf", "zlib-stream", None, False, "max_message_size=1048576", 4000),
+]
+
+
+@pytest.fixture
+def server(make_client: Any) -> Iterator[RudeServer]:
+    """After `make_client`, so that it goes first."""
+    with RudeServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress", "data", "compressed", "words", "code"),
+    [
+        pytest.param(*row, id=f"{number}-{row[0]}-{row[1]}", marks=[needs_zstd] * (row[1] == "zstd-stream"))
+        for number, row in enumerate(BROKEN)
+    ],
+)
+def test_what_is_broken_is_told_in_one_line_and_resumed(
+    server: RudeServer,
+    make_client: Any,
+    hear: Any,
+    caplog: pytest.LogCaptureFixture,
+    encoding: str,
+    compress: str | bool,
+    data: bytes | None,
+    compressed: bool,
+    words: str,
+    code: int,
+) -> None:
+    client = make_client(server, encoding=encoding, compress=compress, max_message_size=LIMIT)
+    heard = hear(client, "NEWS")
+    client.connect(async_=True)
+    first = Talker(server.open(), encoding, compress)
+    assert first.peer.expect(2)
+    first.event(1, "READY", {"session_id": "s1"})
+    first.event(2, "NEWS", "before")
+    assert heard.data() == "before"
+    tracemalloc.start()
+    if data is None:
+        data = first.stream.bomb()
+    elif compressed:
+        data = first.stream(data)
+    first.peer.write(message(data, Opcode.BINARY))
+    assert first.peer.expect_close().code == code
+    first.peer.close()
+    second = Talker(server.open(NEXT), encoding, compress)
+    assert second.peer.expect(6)["seq"] == 2
+    second.event(3, "NEWS", "after")
+    second.event(4, "RESUMED", {})
+    assert heard.data() == "after"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < BOMB / 8
+    assert client.wait_until_ready(NEXT)
+    said = [record for record in caplog.records if words in record.getMessage() and record.levelno >= logging.INFO]
+    assert len(said) == 1
+    assert client.stats.identifies == 1
+
+
+@pytest.mark.parametrize("backlog", [10_000, 2])
+def test_an_event_that_cannot_be_read_is_asked_for_again_with_all_that_follows(
+    server: RudeServer, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture, backlog: int
+) -> None:
+    """Events are parsed when their turn comes; those that were received by then must not be lost, nor come twice."""
+    client = make_client(server, compress=False, backlog=backlog)
+    heard, errors, resumed = hear(client, "NEWS"), hear(client, "error"), hear(client, "RESUMED")
+    client.connect(async_=True)
+    first = server.open().login()
+    first.write(b"".join(message(text, Opcode.TEXT) for text in [
+        b'{"t":"NEWS","s":2,"op":0,"d":"two"}',
+        b'{"t":"IGNORED","s":3,"op":0,"d":nonsense}',  # nobody listens, and nobody minds
+        b'{"t":"NEWS","s":4,"op":0,"d":"four"}',
+        b'{"t":"NEWS","s":5,"op":0,"d":"fi}',
+        b'{"t":"NEWS","s":6,"op":0,"d":"six"}',
+        b'{"t":"NEWS","s":7,"op":0,"d":"seven"}',
+    ]))  # fmt: skip
+    assert first.expect_close().code == 4000
+    first.write(message(b'{"t":"NEWS","s":8,"op":0,"d":"too late"}', Opcode.TEXT))
+    first.close()
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 4
+    for seq, word in ((5, "five"), (6, "six"), (7, "seven"), (8, "eight")):
+        second.write(message(b'{"t":"NEWS","s":%d,"op":0,"d":"%s"}' % (seq, word.encode()), Opcode.TEXT))
+    second.seq = 8
+    second.event("RESUMED")
+    assert [heard.data() for _ in range(6)] == ["two", "four", "five", "six", "seven", "eight"]
+    resumed.data()
+    assert heard.silent
+    assert errors.silent
+    said = [record for record in caplog.records if "not JSON" in record.getMessage()]
+    assert len(said) == 1
+    client.close(resumable=True)
+    assert client.session.seq == 9
+
+
+def test_an_event_that_cannot_be_read_is_asked_for_again_even_from_a_later_connection(
+    server: RudeServer, make_client: Any, hear: Any
+) -> None:
+    """The handler before it was slow, and the session has long gone on elsewhere."""
+    client = make_client(server, compress=False)
+    leave = threading.Event()
+    client.once("NEWS", lambda word: leave.wait(10))
+    heard = hear(client, "NEWS")
+    client.connect(async_=True)
+    first = server.open().login()
+    first.write(message(b'{"t":"NEWS","s":2,"op":0,"d":"two"}', Opcode.TEXT))
+    first.write(message(b'{"t":"NEWS","s":3,"op":0,"d":"thr}', Opcode.TEXT))
+    first.reset()
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 3
+    second.seq = 3
+    second.event("NEWS", "four")
+    second.event("RESUMED")
+    assert client.wait_until_ready(NEXT)
+    leave.set()
+    assert second.expect_close().code == 4000
+    second.close()
+    third = server.open(NEXT)
+    assert third.resume()["seq"] == 2
+    third.seq = 2
+    for word in ("three", "four", "five"):
+        third.event("NEWS", word)
+    third.event("RESUMED")
+    assert [heard.data() for _ in range(4)] == ["two", "three", "four", "five"]
+    assert heard.silent
+
+
+def test_a_handler_that_is_added_late_gets_what_has_arrived_already(server: RudeServer, make_client: Any) -> None:
+    client = make_client(server, compress=False)
+    seen, last = [], threading.Event()
+
+    @client.on("READY")
+    def ready(data: Any) -> None:
+        @client.on("NEWS")
+        def news(word: str) -> None:
+            seen.append(word)
+            if word == "b":
+                last.set()
+
+    client.connect(async_=True)
+    peer = server.open().hello()
+    peer.expect(2)
+    peer.write(b"".join(message(text, Opcode.TEXT) for text in [
+        b'{"t":"READY","s":1,"op":0,"d":{"session_id":"s1"}}',
+        b'{"t":"NEWS","s":2,"op":0,"d":"a"}',
+        b'{"t":"NEWS","s":3,"op":0,"d":"b"}',
+    ]))  # fmt: skip
+    assert last.wait(NEXT)
+    assert seen == ["a", "b"]
