@@ -125,7 +125,7 @@ class Source:
             case b"F":
                 return struct.unpack(">d", self.take(8))[0]
             case b"s" | b"w" | b"d" | b"v":
-                return atom(self.take(self.number(1 if tag in b"sw" else 2)))
+                return atom(self.take(self.number(1 if tag in (b"s", b"w") else 2)))
             case b"m":
                 return text(self.take(self.number(4)))
             case b"k":
