@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from foreign_client import TIMEOUT, Client, OneThreadWebsocket, OpenClient, Websocket
@@ -38,7 +38,8 @@ def open_client() -> Iterator[OpenClient]:
                     close_timeout=0.2,
                     max_size=None,
                 ))
-            client = Client(websocket)
+            asked = dict(parse_qsl(query))
+            client = Client(websocket, asked.get("encoding", "json"), asked.get("compress"))
             if hello:
                 assert client.recv()["op"] == 10
             return client

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import ssl
-import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from foreign_formats import Inflater, decode, encode
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
@@ -111,24 +110,17 @@ class OneThreadWebsocket:
 class Client:
     """Speaks the gateway's protocol by hand."""
 
-    def __init__(self, websocket: Websocket) -> None:
+    def __init__(self, websocket: Websocket, encoding: str = "json", compress: str | None = None) -> None:
         self.websocket = websocket
-        self._inflate: Any = zlib.decompressobj()
-        self._pending = b""
+        self._encoding = encoding
+        self._inflate = Inflater(compress)
         self.session_id = ""
         self.seq: int | None = None
 
     def recv(self, timeout: float = TIMEOUT) -> Payload:
-        """The next payload, decompressed when it came in a binary message."""
-        message = self.websocket.recv(timeout)
-        if isinstance(message, bytes):
-            self._pending += message
-            while not self._pending.endswith(b"\x00\x00\xff\xff"):
-                part = self.websocket.recv(timeout)
-                assert isinstance(part, bytes)
-                self._pending += part
-            message, self._pending = self._inflate.decompress(self._pending).decode(), b""
-        payload: Payload = json.loads(message)
+        """The next payload."""
+        message = self._inflate(self.websocket.recv(timeout), lambda: self.websocket.recv(timeout))
+        payload: Payload = decode(self._encoding, message)
         if payload["s"] is not None:
             self.seq = payload["s"]
         if payload["t"] == "READY":
@@ -150,7 +142,7 @@ class Client:
                 return payload
 
     def send(self, op: int, d: Any) -> None:
-        self.websocket.send(json.dumps({"op": op, "d": d}))
+        self.websocket.send(encode(self._encoding, {"op": op, "d": d}))
 
     def identify(self, **fields: Any) -> None:
         given = {"token": "secret", "intents": EVERY_INTENT, "properties": PROPERTIES, **fields}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_gateway.testing import etf
@@ -16,7 +18,7 @@ VALUES = st.recursive(
     | st.booleans()
     | st.integers()
     | st.integers(-(2**3000), 2**3000)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT
     | st.lists(st.integers(0, 255)),
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
@@ -25,8 +27,9 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
+@settings(deadline=None)
 def test_what_is_written_is_read(value: Any) -> None:
-    assert etf.read(etf.VERSION + etf.write(value)) == value
+    assert repr(etf.read(etf.VERSION + etf.write(value))) == repr(value)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,16 @@ def test_what_is_written_is_read(value: Any) -> None:
         ([True], b"l\x00\x00\x00\x01w\x04truej"),
         ((1, 2), b"k\x00\x02\x01\x02"),
         ({"a": None}, b"t\x00\x00\x00\x01m\x00\x00\x00\x01aw\x03nil"),
+        ({}, b"t\x00\x00\x00\x00"),
+        ([[]], b"l\x00\x00\x00\x01jj"),
+        (255, b"a\xff"),
+        (256, b"b\x00\x00\x01\x00"),
+        (2**31 - 1, b"b\x7f\xff\xff\xff"),
+        (-(2**31), b"b\x80\x00\x00\x00"),
+        (-(2**31) - 1, b"n\x04\x01\x01\x00\x00\x80"),
+        ([1] * 65535, b"k\xff\xff" + b"\x01" * 65535),
+        ([1] * 65536, b"l\x00\x01\x00\x00" + b"a\x01" * 65536 + b"j"),
+        (2**2040 - 1, b"n\xff\x00" + b"\xff" * 255),
         (2**2048, b"o\x00\x00\x01\x01\x00" + b"\x00" * 256 + b"\x01"),
     ],
     ids=lambda part: repr(part)[:30],
@@ -57,8 +70,22 @@ def test_the_bytes_are_erlangs(value: Any, term: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}])
 def test_half_a_surrogate_pair_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="surrogates"):
+    with pytest.raises(ValueError, match=r"at 0 it holds '\\ud800', half a surrogate pair"):
         etf.write(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_float_that_is_not_finite_is_refused_both_ways(value: float) -> None:
+    with pytest.raises(ValueError, match="has no form in ETF"):
+        etf.write([value])
+    with pytest.raises(etf.BadTerm, match="a float is"):
+        etf.read(b"\x83F" + struct.pack(">d", value))
+
+
+@pytest.mark.parametrize("key", [None, True, 1, 1.5, b"a"])
+def test_a_key_that_is_no_text_is_refused(key: Any) -> None:
+    with pytest.raises(TypeError, match="is no text"):
+        etf.write({key: 1})
 
 
 def test_what_has_no_term_is_refused() -> None:
@@ -72,6 +99,9 @@ def test_what_has_no_term_is_refused() -> None:
         (b"\x83s\x03nil", None),
         (b"\x83d\x00\x04true", True),
         (b"\x83v\x00\x02\xc3\xa9", "é"),
+        (b"\x83d\x00\x01\xe9", "é"),
+        (b"\x83s\x01\xe9", "é"),
+        (b"\x83w\x02\xc3\xa9", "é"),
         (b"\x83w\x06online", "online"),
     ],
 )
@@ -92,9 +122,43 @@ def test_atoms_of_every_kind_are_taken_for_values(message: bytes, value: object)
         (b"\x83l\x00\x00\x00\x01a\x01a\x02", "a list has a tail"),
         (b"\x83P\x00\x00\x00\x01", "tag 80"),
         (b"\x83m\x00\x00\x00\x01\xff", "not UTF-8"),
-        (b"\x83" + b"l\x00\x00\x00\x01" * 70 + b"j" * 71, "64 levels"),
+        (b"\x83w\x01\xff", "not UTF-8"),
+        (b"\x83t\x00\x00\x00\x02" + b"m\x00\x00\x00\x01aj" * 2, "the key 'a' twice"),
+        (b"\x83l\xff\xff\xff\xff", "cut short"),
+        (b"\x83t\xff\xff\xff\xff", "cut short"),
+        (b"\x83o\xff\xff\xff\xff\x00", "an integer of 4294967295 bytes"),
+        (b"\x83o\x00\x00\x04\x01\x00" + b"\x01" * 1025, "an integer of 1025 bytes"),
+        (b"\x83" + b"l\x00\x00\x00\x01" * 65 + b"a\x01" + b"j" * 65, "64 levels"),
+        (b"\x83" + b"t\x00\x00\x00\x01m\x00\x00\x00\x01a" * 65 + b"a\x01", "64 levels"),
+        (b"\x83" + b"l\x00\x00\x00\x01" * 100_000, "64 levels"),
     ],
 )
 def test_what_discord_would_not_take_is_refused(message: bytes, words: str) -> None:
     with pytest.raises(etf.BadTerm, match=words):
         etf.read(message)
+
+
+def test_64_levels_are_taken() -> None:
+    term = b"l\x00\x00\x00\x01" * 64 + b"a\x01" + b"j" * 64
+    value = etf.read(b"\x83" + term)
+    assert etf.write(value) == term.replace(b"l\x00\x00\x00\x01a\x01j", b"k\x00\x01\x01")
+
+
+@given(VALUES, st.data())
+@settings(deadline=None)
+def test_what_is_cut_short_or_goes_on_is_refused(value: Any, data: st.DataObject) -> None:
+    message = etf.VERSION + etf.write(value)
+    cut = data.draw(st.integers(0, len(message) - 1))
+    with pytest.raises(etf.BadTerm):
+        etf.read(message[:cut])
+    with pytest.raises(etf.BadTerm, match="bytes follow"):
+        etf.read(message + data.draw(st.binary(min_size=1)))
+
+
+@given(VALUES, st.binary(max_size=40), st.integers(0, 400))
+@settings(max_examples=500, deadline=None)
+def test_garbage_raises_nothing_but_a_bad_term(value: Any, garbage: bytes, at: int) -> None:
+    message = etf.write(value)
+    for broken in (garbage, message[:at] + garbage + message[at + len(garbage) :]):
+        with contextlib.suppress(etf.BadTerm):
+            etf.read(etf.VERSION + broken)

@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Protocol
@@ -114,6 +114,12 @@ class Connection:
             self._outbox.append(payload)
             self._schedule_pump()
 
+    def send_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Queue one encoded payload that is too large to be held as a whole; only its compressed form will be."""
+        if self.is_open and not self.is_muted:
+            self._outbox.append(partial(self._frame_pieces, pieces))
+            self._schedule_pump()
+
     def send_raw(self, data: bytes) -> None:
         """Queue bytes that go past all framing."""
         if not self.is_muted:
@@ -195,6 +201,13 @@ class Connection:
         if self._protocol.state is not State.OPEN:
             return
         message, is_text = self.wire.pack(payload)
+        self._frame_message(message, is_text)
+
+    def _frame_pieces(self, pieces: Iterable[bytes]) -> None:
+        if self._protocol.state is State.OPEN:
+            self._frame_message(self.wire.pack_pieces(pieces), is_text=False)
+
+    def _frame_message(self, message: bytes, is_text: bool) -> None:
         for part in _cut_up(message, self._faults.message_size if self.wire.is_stream else None):
             pieces = _cut_up(part, self._faults.fragment_size)
             send_first = self._protocol.send_text if is_text else self._protocol.send_binary

@@ -322,8 +322,12 @@ class Conversation:
 
     def send(self, op: int, data: Any, seq: int | None = None, name: str | None = None) -> None:
         """Send one payload outside the session's replay."""
+        self.connection.send(self.encode(op, data, seq, name))
+
+    def encode(self, op: int, data: Any, seq: int | None, name: str | None) -> bytes:
+        """Encode one payload; raises TypeError or ValueError when it has no form in the connection's encoding."""
         encoding = self.connection.wire.encoding
-        self.connection.send(encoding.payload(op, encoding.encode(data), seq, name))
+        return encoding.payload(op, encoding.encode(data), seq, name)
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection, and set its session free."""

@@ -8,11 +8,13 @@ Documentation: Gateway, "Using ETF Encoding"; Erlang, "External Term Format".
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
 VERSION = b"\x83"
 DEEPEST = 64
+LONGEST_INTEGER = 1024  # bytes; Python turns no longer ones into decimal digits, as JSON and the log need them
 
 ATOMS: dict[object, bytes] = {None: b"nil", True: b"true", False: b"false"}
 VALUES: dict[bytes, object] = {name: value for value, name in ATOMS.items()}
@@ -23,31 +25,44 @@ class BadTerm(Exception):
 
 
 def write(value: object) -> bytes:
-    """The term of a value.
+    """The term of a value, without the 131 that begins a message.
 
     Raises:
-        TypeError, ValueError: it has no term.
+        TypeError: it, or a key in it, is of a type that has no term.
+        ValueError: a text in it is not Unicode, or a float not finite.
     """
     if value is None or value is True or value is False:
         return write_atom(ATOMS[value])
     if isinstance(value, str):
-        text = value.encode()  # half a surrogate pair has no UTF-8 form, and so no term: ValueError
-        return b"m" + struct.pack(">I", len(text)) + text
+        return write_binary(value)
     if isinstance(value, int):
         return write_integer(value)
     if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"the float {value} has no form in ETF: Erlang's floats are finite")
         return b"F" + struct.pack(">d", value)
     if isinstance(value, (list, tuple)):
         return write_list(list(value))
     if isinstance(value, dict):
-        pairs = b"".join(write(str(key)) + write(inner) for key, inner in value.items())
-        return b"t" + struct.pack(">I", len(value)) + pairs
+        return write_map(value)
     raise TypeError(f"{type(value).__name__} has no form in ETF")
 
 
 def write_atom(name: bytes) -> bytes:
     """An atom; SMALL_ATOM_UTF8_EXT, as Erlang writes them now."""
     return b"w" + struct.pack(">B", len(name)) + name
+
+
+def write_binary(value: str) -> bytes:
+    """Text, in UTF-8."""
+    try:
+        data = value.encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ValueError(
+            f"a text has no form in ETF: at {error.start} it holds {half!r}, half a surrogate pair, which UTF-8 lacks"
+        ) from None
+    return b"m" + struct.pack(">I", len(data)) + data
 
 
 def write_integer(value: int) -> bytes:
@@ -72,11 +87,20 @@ def write_list(values: list[Any]) -> bytes:
     return b"l" + struct.pack(">I", len(values)) + b"".join(map(write, values)) + b"j"
 
 
+def write_map(pairs: dict[Any, Any]) -> bytes:
+    """A map whose keys are binaries."""
+    for key in pairs:
+        if not isinstance(key, str):
+            raise TypeError(f"the key {key!r} is no text: Discord sends no others")
+    terms = b"".join(write(key) + write(value) for key, value in pairs.items())
+    return b"t" + struct.pack(">I", len(pairs)) + terms
+
+
 def read(message: bytes) -> object:
     """The value of a message.
 
     Raises:
-        BadTerm: it is not one whole term, or has a map with keys that are no binaries.
+        BadTerm: it is not one whole term that Erlang would read, or has a map with keys that are no binaries.
     """
     if message[:1] != VERSION:
         raise BadTerm("it does not begin with 131")
@@ -123,9 +147,10 @@ class Source:
             case b"n" | b"o":
                 return self.big(self.number(1 if tag == b"n" else 4))
             case b"F":
-                return struct.unpack(">d", self.take(8))[0]
+                return self.float()
             case b"s" | b"w" | b"d" | b"v":
-                return atom(self.take(self.number(1 if tag in (b"s", b"w") else 2)))
+                name = self.take(self.number(1 if tag in (b"s", b"w") else 2))
+                return atom(name, "utf-8" if tag in (b"w", b"v") else "latin-1")
             case b"m":
                 return text(self.take(self.number(4)))
             case b"k":
@@ -141,9 +166,18 @@ class Source:
 
     def big(self, size: int) -> int:
         """An integer of `size` bytes after its sign."""
+        if size > LONGEST_INTEGER:
+            raise BadTerm(f"an integer of {size} bytes is longer than {LONGEST_INTEGER}")
         sign = self.number(1)
         value = int.from_bytes(self.take(size), "little")
         return -value if sign else value
+
+    def float(self) -> float:
+        """Eight bytes of IEEE 754, but for what is no number."""
+        value: float = struct.unpack(">d", self.take(8))[0]
+        if not math.isfinite(value):
+            raise BadTerm(f"a float is {value}")
+        return value
 
     def list(self, size: int, levels: int) -> list[object]:
         """The elements of a list and its tail, which is empty."""
@@ -159,18 +193,20 @@ class Source:
             if self.take(1) != b"m":
                 raise BadTerm("a map has a key that is no binary")
             key = text(self.take(self.number(4)))
+            if key in pairs:
+                raise BadTerm(f"a map has the key {key!r} twice")
             pairs[key] = self.term(levels - 1)
         return pairs
 
 
-def atom(name: bytes) -> object:
-    """What an atom stands for."""
-    return VALUES[name] if name in VALUES else text(name)
+def atom(name: bytes, encoding: str) -> object:
+    """What an atom stands for; any other than the three is a text."""
+    return VALUES[name] if name in VALUES else text(name, encoding)
 
 
-def text(data: bytes) -> str:
-    """UTF-8."""
+def text(data: bytes, encoding: str = "utf-8") -> str:
+    """A text."""
     try:
-        return data.decode()
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise BadTerm(f"a text is not UTF-8 at its byte {error.start}") from error

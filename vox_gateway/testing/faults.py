@@ -87,9 +87,9 @@ class Faults:
     """What shall go wrong. ``times`` says how often; `None` means until `clear`.
 
     Each fault hits connections from now on; to hurt a connection that lives, see `LocalGateway.drop`,
-    `LocalGateway.silence`, `LocalGateway.withhold_acks`, `LocalGateway.stop_reading` and
-    `LocalGateway.send_garbage`. The three ways to split (`split_writes`, `fragment`, `split_messages`) also
-    work on living connections, from the next payload on.
+    `LocalGateway.silence`, `LocalGateway.withhold_acks`, `LocalGateway.stop_reading`,
+    `LocalGateway.send_garbage` and `LocalGateway.send_bomb`. The three ways to split (`split_writes`, `fragment`,
+    `split_messages`) also work on living connections, from the next payload on.
     """
 
     def __init__(self, lock: threading.Condition) -> None:

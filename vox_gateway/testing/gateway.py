@@ -9,7 +9,7 @@ from typing import Any
 
 from .conversation import Conversation
 from .faults import Faults, check_style
-from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS
+from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb
 from .hub import Hub
 from .listener import Listener
 from .opcodes import Close, Op, opcode_number
@@ -323,6 +323,10 @@ class LocalGateway:
         Returns:
             The number of sessions.
 
+        Raises:
+            TypeError, ValueError: ``data`` has no form in the encoding of one of the sessions, such as half a surrogate
+                pair in ETF. None of them has got it then.
+
         Documentation: Gateway, "Sharding" and "Gateway Intents".
         """
         with self._lock:
@@ -331,9 +335,18 @@ class LocalGateway:
     def send(
         self, op: int | str, d: Any = None, *, s: int | None = None, t: str | None = None, shard: int | None = None
     ) -> int:
-        """Send any payload, outside the session's sequence and replay; returns the number of connections."""
+        """Send any payload, outside the session's sequence and replay; returns the number of connections.
+
+        Raises:
+            TypeError, ValueError: ``d`` has no form in the encoding of one of the connections. None has got it then.
+        """
         number = opcode_number(op)
-        return self._for_each(shard, lambda one: one.send(number, d, s, t))
+        with self._lock:
+            targets = self._hub.open_conversations(shard)
+            payloads = [one.encode(number, d, s, t) for one in targets]
+            for one, payload in zip(targets, payloads, strict=True):
+                one.connection.send(payload)
+            return len(targets)
 
     def send_raw(self, data: bytes, shard: int | None = None) -> int:
         """Send bytes past all framing; returns the number of connections."""
@@ -343,16 +356,42 @@ class LocalGateway:
         """Send what no healthy gateway sends; returns the number of connections.
 
         Args:
-            kind: broken payloads are ``"json"``, ``"utf8"``, ``"etf"`` and ``"not an object"``; broken compressed
-                streams are ``"zlib"`` and ``"zstd"``; broken frames are ``"rsv"``, ``"opcode"``, ``"masked"``,
-                ``"continuation"``, ``"long control"`` and ``"close code"``.
+            kind: broken payloads are ``"json"`` and ``"etf"`` (cut short), and in whatever encoding the connection has
+                ``"utf8"`` (a text that is not UTF-8) and ``"not an object"``; broken compressed streams are
+                ``"zlib"`` and ``"zstd"``; broken frames are ``"text"`` (not UTF-8), ``"rsv"``, ``"opcode"``,
+                ``"masked"``, ``"continuation"``, ``"long control"`` and ``"close code"``.
             shard: only to this shard id.
         """
         if kind in BAD_PAYLOADS:
-            return self._for_each(shard, lambda one: one.connection.send(BAD_PAYLOADS[kind]))
+            forms = BAD_PAYLOADS[kind]
+            return self._for_each(shard, lambda one: one.connection.send(forms[one.connection.wire.encoding_name]))
         if kind in BAD_FRAMES:
             return self.send_raw(BAD_FRAMES[kind], shard)
         raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+
+    def send_bomb(self, size: int, shard: int | None = None) -> int:
+        """Send a payload that is small on the wire and inflates to so many bytes; returns the number of connections.
+
+        It is a sound HEARTBEAT_ACK with one long text: whoever has room for it can read it, and a RESUME does not bring
+        it back. It is compressed in pieces, so that the gateway itself never holds it.
+
+        Args:
+            size: bytes, at least 64 and less than 4 GiB. A GiB takes some seconds to compress.
+            shard: only to this shard id.
+
+        Raises:
+            ValueError: ``size``, or a connection that does not compress: neither ``compress`` in its URL, nor
+                ``compress: true`` in its IDENTIFY.
+        """
+        with self._lock:
+            targets = self._hub.open_conversations(shard)
+            plain = [one.connection.number for one in targets if not one.connection.wire.is_compressed]
+            if plain:
+                raise ValueError(f"connection {plain[0]} does not compress: it cannot be sent a bomb")
+            bombs = [bomb(one.connection.wire.encoding_name, size) for one in targets]
+            for one, pieces in zip(targets, bombs, strict=True):
+                one.connection.send_pieces(pieces)
+            return len(targets)
 
     def request_heartbeat(self, shard: int | None = None) -> int:
         """Ask for a heartbeat with op 1. Documentation: Gateway, "Heartbeat Requests"."""

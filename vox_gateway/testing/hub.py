@@ -88,10 +88,14 @@ class Hub:
     # Events.
 
     def dispatch(self, name: str, data: Any, shard: int | None = None) -> int:
-        """Send an event to every session that it concerns; gives their number."""
+        """Send an event to every session that it concerns, or to none; gives their number.
+
+        Raises:
+            TypeError, ValueError: it has no form in the encoding of one of them.
+        """
         whole = Event(name, data)
         emptied: Event | None = None
-        reached = 0
+        deliveries: list[tuple[Session, Event]] = []
         for session in list(self.sessions.values()):
             if self._is_expired(session):
                 self.end_session(session)
@@ -104,9 +108,12 @@ class Hub:
             visible = intent_bits.redacted(intents, name, data, self.world.bot_id)
             if visible is not data and emptied is None:
                 emptied = Event(name, visible)
-            self.deliver(session, whole if visible is data or emptied is None else emptied)
-            reached += 1
-        return reached
+            deliveries.append((session, whole if visible is data or emptied is None else emptied))
+        for session, event in deliveries:
+            event.body(session.encoding)  # raises before anybody has got anything
+        for session, event in deliveries:
+            self.deliver(session, event)
+        return len(deliveries)
 
     def deliver(self, session: Session, event: Event, *, keep: bool = True) -> None:
         """Send an event to one session, or keep it until the session resumes."""

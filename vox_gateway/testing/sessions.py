@@ -26,12 +26,16 @@ class Event:
         self._data = data
         self._bodies: dict[type[Encoding], bytes] = {}
 
-    def payload(self, encoding: Encoding, seq: int) -> bytes:
-        """The whole payload, as one session gets it."""
+    def body(self, encoding: Encoding) -> bytes:
+        """Its ``d``; raises TypeError or ValueError when that has no form in the encoding."""
         kind = type(encoding)
         if kind not in self._bodies:
             self._bodies[kind] = encoding.encode(self._data)
-        return encoding.payload(0, self._bodies[kind], seq, self.name)
+        return self._bodies[kind]
+
+    def payload(self, encoding: Encoding, seq: int) -> bytes:
+        """The whole payload, as one session gets it."""
+        return encoding.payload(0, self.body(encoding), seq, self.name)
 
 
 class Session:
@@ -63,8 +67,8 @@ class Session:
 
     def stamp(self, event: Event, *, keep: bool = True) -> bytes:
         """Give the event the next sequence number, keep it for a replay, and give its payload."""
+        payload = event.payload(self.encoding, self.seq + 1)
         self.seq += 1
-        payload = event.payload(self.encoding, self.seq)
         if keep:
             if self._replay.maxlen is not None and len(self._replay) == self._replay.maxlen:
                 self._forgotten = self._replay[0][0] if self._replay else self.seq

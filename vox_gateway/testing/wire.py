@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from . import etf
@@ -35,7 +35,11 @@ class Encoding(Protocol):
         """Whether uncompressed payloads travel in text frames."""
 
     def encode(self, value: object) -> bytes:
-        """Encode one value, such as a payload's ``d``."""
+        """Encode one value, such as a payload's ``d``.
+
+        Raises:
+            TypeError, ValueError: it has no form in this encoding.
+        """
 
     def payload(self, op: int, body: bytes, seq: int | None, name: str | None) -> bytes:
         """Put the envelope ``t, s, op, d`` around an already encoded ``d``.
@@ -64,9 +68,12 @@ class JsonEncoding:
 
     def decode(self, message: bytes) -> object:
         try:
-            return json.loads(message.decode())
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            value = json.loads(message.decode())
+            # Python reads NaN and half a surrogate pair, which other sessions could not be sent.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError) as error:
             raise DecodeError(str(error)) from error
+        return value
 
 
 class EtfEncoding:
@@ -95,12 +102,18 @@ class Compression(Protocol):
     def compress(self, payload: bytes) -> bytes | None:
         """Compress one payload; `None` when it travels as it is."""
 
+    def compress_pieces(self, pieces: Iterable[bytes]) -> bytes:
+        """Compress one payload that is too large to be held as a whole."""
+
 
 class NoCompression:
     """Payloads travel as they are."""
 
     def compress(self, payload: bytes) -> bytes | None:
         return None
+
+    def compress_pieces(self, pieces: Iterable[bytes]) -> bytes:
+        return b"".join(pieces)
 
 
 class ZlibStream:
@@ -110,7 +123,10 @@ class ZlibStream:
         self._deflate = zlib.compressobj()
 
     def compress(self, payload: bytes) -> bytes | None:
-        return self._deflate.compress(payload) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        return self.compress_pieces((payload,))
+
+    def compress_pieces(self, pieces: Iterable[bytes]) -> bytes:
+        return b"".join(map(self._deflate.compress, pieces)) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
 
 
 class ZlibPayloads:
@@ -121,6 +137,10 @@ class ZlibPayloads:
     def compress(self, payload: bytes) -> bytes | None:
         return zlib.compress(payload) if len(payload) >= self.smallest else None
 
+    def compress_pieces(self, pieces: Iterable[bytes]) -> bytes:
+        deflate = zlib.compressobj()
+        return b"".join(map(deflate.compress, pieces)) + deflate.flush()
+
 
 class ZstdStream:
     """One zstd frame for the whole connection, flushed after every payload, each in one websocket message."""
@@ -129,8 +149,12 @@ class ZstdStream:
         self._compressor = _zstd.ZstdCompressor()
 
     def compress(self, payload: bytes) -> bytes | None:
-        compressed: bytes = self._compressor.compress(payload, self._compressor.FLUSH_BLOCK)
-        return compressed
+        return self.compress_pieces((payload,))
+
+    def compress_pieces(self, pieces: Iterable[bytes]) -> bytes:
+        compressed = b"".join(map(self._compressor.compress, pieces))
+        flushed: bytes = self._compressor.flush(self._compressor.FLUSH_BLOCK)
+        return compressed + flushed
 
 
 def _import_zstd() -> Any:
@@ -159,12 +183,17 @@ class Wire:
         self.encoding_name = encoding_name
         self.encoding = encoding
         self._has_transport_compression = transport is not None
-        self._compression = transport or NoCompression()
+        self._compression: Compression = transport or NoCompression()
 
     @property
     def is_stream(self) -> bool:
         """Whether a payload may be cut into several websocket messages."""
         return isinstance(self._compression, ZlibStream)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether payloads can become smaller on their way."""
+        return not isinstance(self._compression, NoCompression)
 
     def compress_payloads(self) -> None:
         """Obey ``compress: true``, which transport compression and every encoding but JSON turn off."""
@@ -177,6 +206,10 @@ class Wire:
         if compressed is None:
             return payload, self.encoding.is_text
         return compressed, False
+
+    def pack_pieces(self, pieces: Iterable[bytes]) -> bytes:
+        """Make a binary websocket message of a payload that is too large to be held as a whole."""
+        return self._compression.compress_pieces(pieces)
 
 
 def wire_for(query: Mapping[str, str]) -> Wire:

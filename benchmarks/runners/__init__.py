@@ -1,0 +1,1 @@
+"""One small program for each contestant: connects, counts what arrives, and prints one line of JSON."""

@@ -1,0 +1,76 @@
+"""Smaller measures: how late a handler hears of an event, what an idle shard weighs, how long a connection takes."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+import time
+from typing import Any
+
+from vox_gateway import Client, IdentifyGate, Intents
+from vox_gateway.testing import LocalGateway
+
+from .contest import Servers
+from .runners.stopwatch import resident
+
+__all__ = ["idle", "latency", "start"]
+
+
+def client(url: str, **options: Any) -> Client:
+    """A client that may IDENTIFY at once."""
+    return Client(token="benchmark", url=url, intents=Intents.all(), identify_gate=IdentifyGate(interval=0), **options)
+
+
+def latency(events: int = 6000, rate: float = 2000.0) -> str:
+    """From the server's write to the handler, at a steady rate."""
+    late: list[int] = []
+    done = threading.Event()
+    with contextlib.ExitStack() as stack:
+        url = Servers(events, stack).url(("--rate", str(rate)))
+        one = client(url, compress=False)
+        stack.callback(one.close)
+
+        @one.on("TIMED")
+        def timed(data: dict[str, Any]) -> None:
+            late.append(time.monotonic_ns() - data["sent"])
+            if len(late) == events:
+                done.set()
+
+        one.connect(async_=True)
+        if not done.wait(events / rate + 30):
+            raise RuntimeError(f"{len(late)} of {events} events came")
+    late.sort()
+    p50, p99 = (late[int(len(late) * part)] / 1000 for part in (0.5, 0.99))
+    return f"event to handler at {rate:g} events/s: p50 {p50:.0f} µs, p99 {p99:.0f} µs"
+
+
+def idle(shards: int = 50) -> str:
+    """Memory of one idle shard more, in one process; the gateway is in another."""
+    with contextlib.ExitStack() as stack:
+        url = Servers(0, stack).url(("--compress", "zlib-stream"))
+        clients = []
+        sizes = []
+        for number in range(shards):
+            one = client(url, shard=(number, shards))
+            stack.callback(one.close)
+            clients.append(one)
+            one.connect(async_=True)
+            if not one.wait_until_ready(10):
+                raise RuntimeError(f"shard {number} did not get ready")
+            sizes.append(resident())
+    each = (sizes[-1] - sizes[0]) / (shards - 1)
+    return f"memory: {sizes[0] / 1024:.1f} MB with one shard, and {each:.0f} KB for each of {shards - 1} more"
+
+
+def start(times: int = 50) -> str:
+    """From `connect` to READY on loopback; the gateway shares this process."""
+    took = []
+    with LocalGateway(identify_interval=0) as gateway:
+        for _ in range(times):
+            with client(gateway.url) as one:
+                began = time.perf_counter()
+                one.connect(async_=True)
+                one.wait_until_ready(10)
+                took.append(time.perf_counter() - began)
+    return f"connect() to READY: {statistics.median(took) * 1000:.1f} ms, the median of {times}"

@@ -1,0 +1,76 @@
+"""The benchmarks run: a small corpus, real sockets, and every event counted. No figure is judged here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
+
+from benchmarks import corpus, formats
+from benchmarks.contest import median
+from benchmarks.contestants import CONTESTANTS, GOALS
+
+ROOT = Path(__file__).parent.parent
+COUNT = 300
+
+
+def test_the_corpus_is_the_same_every_time_and_written_as_discord_writes() -> None:
+    messages = list(corpus.messages(COUNT))
+    assert messages == list(corpus.messages(COUNT))
+    payloads = [json.loads(message) for message in messages]
+    assert [payload["s"] for payload in payloads] == list(range(2, COUNT + 2))
+    assert [payload["t"] for payload in payloads[:20]] == ["GUILD_CREATE"] * 20
+    assert all(message.startswith(b'{"t":"') for message in messages)
+    assert payloads[-1]["d"]["content"] == corpus.THE_END
+    assert {payload["t"] for payload in payloads} == {"GUILD_CREATE", *corpus.MIX}
+
+
+def test_every_format_is_measured() -> None:
+    rows = formats.table(COUNT, 1)
+    assert [row[:2] for row in rows] == [(encoding, compress or "none") for encoding, compress in formats.formats()]
+    assert all(size > 0 for *_, size, _ in rows)
+
+
+@pytest.mark.parametrize(
+    ("server", "client"),
+    [
+        (["--compress", "zlib-stream"], ["--compress", "zlib-stream"]),
+        (["--encoding", "etf"], ["--encoding", "etf"]),
+        (["--compress", "zlib-stream"], ["--compress", "zlib-stream", "--only", "MESSAGE_CREATE"]),
+        (["--compress", "zlib-stream", "--ca", "{ca}"], ["--compress", "zlib-stream", "--ca", "{ca}"]),
+    ],
+    ids=["json", "etf", "one event", "tls"],
+)
+def test_our_runner_counts_every_event(server: list[str], client: list[str], tmp_path: Path) -> None:
+    def command(module: str, *options: str) -> list[str]:
+        filled = [option.replace("{ca}", str(tmp_path / "ca.pem")) for option in options]
+        return [sys.executable, "-m", f"benchmarks.{module}", *filled]
+
+    with subprocess.Popen(
+        command("server", "--events", str(COUNT), *server),
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        done = subprocess.run(
+            command("runners.vox", url, str(COUNT), *client),
+            cwd=ROOT, check=True, capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        process.communicate("")
+    told = json.loads(done.stdout)
+    assert told["events"] == COUNT
+    assert median("x", [told, told]).rate == pytest.approx(COUNT / told["seconds"])
+
+
+def test_every_goal_is_about_contestants_that_there_are() -> None:
+    names = {one.name for one in CONTESTANTS}
+    assert {goal.ours for goal in GOALS} | {goal.theirs for goal in GOALS} <= names
+    listed = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--list"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert listed.stdout.splitlines() == [one.name for one in CONTESTANTS]
