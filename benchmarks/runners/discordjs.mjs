@@ -2,6 +2,7 @@
 import { REST } from '@discordjs/rest';
 import { CompressionMethod, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws';
 import process from 'node:process';
+import zlib from 'node:zlib';
 
 const [url, count, compress] = [process.argv[2], Number(process.argv[3]), process.argv[4]];
 const methods = {
@@ -9,6 +10,10 @@ const methods = {
   'zlib-native': CompressionMethod.ZlibNative,
   zstd: CompressionMethod.ZstdNative,
 };
+if (compress === 'zstd' && !zlib.createZstdDecompress) {
+  console.error(`Node.js ${process.version} has no zstd`);
+  process.exit(2);
+}
 const rest = new REST({ api: `${url.replace('ws', 'http')}/api` }).setToken('benchmark');
 const manager = new WebSocketManager({
   token: 'benchmark',

@@ -39,14 +39,14 @@ _SMALLEST_BOMB = 64
 _PIECE = bytes([ord("0")]) * 65_536
 
 
-def bomb(encoding_name: str, size: int) -> Iterator[bytes]:
-    """A HEARTBEAT_ACK of `size` bytes whose ``d`` is a long text, in small pieces.
-
-    Raises:
-        ValueError: it cannot have this size.
-    """
+def check_bomb_size(size: int) -> None:
+    """Refuse a size that no bomb can have: its envelope has to fit in, and ETF counts in 32 bits."""
     if not _SMALLEST_BOMB <= size < 1 << 32:
         raise ValueError(f"size: {size} is not a number of bytes from {_SMALLEST_BOMB} to {(1 << 32) - 1}")
+
+
+def bomb(encoding_name: str, size: int) -> Iterator[bytes]:
+    """A HEARTBEAT_ACK of `size` bytes whose ``d`` is a long text, in small pieces."""
     if encoding_name == "json":
         head, tail = b'{"t":null,"s":null,"op":11,"d":"', b'"}'
         return _filled(head, size - len(head) - len(tail), tail)

@@ -9,7 +9,7 @@ from typing import Any
 
 from .conversation import Conversation
 from .faults import Faults, check_style
-from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb
+from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
 from .hub import Hub
 from .listener import Listener
 from .opcodes import Close, Op, opcode_number
@@ -383,14 +383,14 @@ class LocalGateway:
             ValueError: ``size``, or a connection that does not compress: neither ``compress`` in its URL, nor
                 ``compress: true`` in its IDENTIFY.
         """
+        check_bomb_size(size)
         with self._lock:
             targets = self._hub.open_conversations(shard)
             plain = [one.connection.number for one in targets if not one.connection.wire.is_compressed]
             if plain:
                 raise ValueError(f"connection {plain[0]} does not compress: it cannot be sent a bomb")
-            bombs = [bomb(one.connection.wire.encoding_name, size) for one in targets]
-            for one, pieces in zip(targets, bombs, strict=True):
-                one.connection.send_pieces(pieces)
+            for one in targets:
+                one.connection.send_pieces(bomb(one.connection.wire.encoding_name, size))
             return len(targets)
 
     def request_heartbeat(self, shard: int | None = None) -> int:
