@@ -65,6 +65,7 @@ class Servers:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
             )
+            self._stack.enter_context(process)  # after the kill: reaps it, and closes its pipes
             self._stack.callback(process.kill)
             assert process.stdout is not None
             self._urls[key] = process.stdout.readline().strip()

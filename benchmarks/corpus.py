@@ -16,7 +16,7 @@ __all__ = ["EVENT_COUNT", "GUILDS", "THE_END", "events", "messages", "ready"]
 EVENT_COUNT = 100_000
 GUILDS = 20
 THE_END = "that was all"
-MEMBERS, CHANNELS, ROLES = 270, 40, 25
+MEMBERS, CHANNELS, ROLES = 230, 40, 25
 #: names with their shares, in percent
 MIX = {
     "PRESENCE_UPDATE": 50,
@@ -176,7 +176,12 @@ class World:
                 "type": 0, "timestamps": {"start": start}, "state": self.text(2, 6), "session_id": self.hash(),
                 "name": self.random.choice(["Visual Studio Code", "Minecraft", "League of Legends"]),
                 "id": f"{self.random.getrandbits(60):x}", "details": self.text(2, 6), "created_at": start + 1234,
-                "assets": {"small_text": "Ranked", "small_image": self.id(), "large_image": self.id()},
+                "assets": {
+                    "small_text": self.text(1, 2), "small_image": self.id(), "large_text": self.text(2, 4),
+                    "large_image": self.id(),
+                },
+                "party": {"size": [self.random.randint(1, 4), 5], "id": self.hash()},
+                "platform": "desktop", "flags": 1, "buttons": ["Ask to join", "Watch the stream"],
                 "application_id": self.id(),
             }
         ]  # fmt: skip

@@ -25,7 +25,11 @@ PACKAGES: dict[str, list[str]] = {
     "discord.py-speed": ["discord.py", "orjson", "zstandard"],
     "py-cord": ["py-cord", "msgspec"],
 }
-NODE_PACKAGES = ["@discordjs/ws@2", "@discordjs/rest@2", "zlib-sync"]
+#: what npm installs; the stable @discordjs/ws knows no zstd, and what will follow it needs a Node.js that has it
+NODE_PACKAGES: dict[str, list[str]] = {
+    "node": ["@discordjs/ws@2", "@discordjs/rest@2", "zlib-sync"],
+    "node-zstd": ["@discordjs/ws@3.0.0-dev.1786752260-c9855614c", "@discordjs/rest@2", "node@24"],
+}
 
 
 class Unavailable(Exception):
@@ -48,8 +52,8 @@ def python(name: str) -> str:
     return str(interpreter)
 
 
-def node() -> tuple[str, Path]:
-    """Node.js, and the folder with its packages.
+def node(name: str) -> tuple[str, Path]:
+    """Node.js, and the folder with the packages of an environment; it may have brought a Node.js of its own.
 
     Raises:
         Unavailable: one of them cannot be had.
@@ -57,13 +61,14 @@ def node() -> tuple[str, Path]:
     interpreter, npm = shutil.which("node"), shutil.which("npm")
     if not interpreter or not npm:
         raise Unavailable("Node.js is not installed")
-    home = HOME / "node"
+    home = HOME / name
     if not (home / "complete").exists():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
-        run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home), *NODE_PACKAGES])
+        run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home), *NODE_PACKAGES[name]])
         (home / "complete").touch()
-    return interpreter, home
+    own = home / "node_modules" / ".bin" / "node"
+    return str(own) if own.exists() else interpreter, home
 
 
 def run(command: list[str]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from typing import Any
 
 from vox_gateway.compression import INFLATERS
-from vox_gateway.encoding import CODECS, Codec
+from vox_gateway.encoding import CODECS, sealed
 
 from . import corpus
 from .wire import compressor, encoded, frame, zstd_module
@@ -58,8 +57,12 @@ def spent(stream: list[bytes], encoding: str, compress: str | None) -> float:
     began = time.process_time()
     for run in reads(stream):
         for block, count in inflater.feed_all(run):
-            for payload in codec.decode_all(block, count):
-                events += complete(codec, payload)
+            if pieces := sealed.cut(block, count):
+                for piece in pieces:
+                    events += sealed.opened(piece, codec.decode)["op"] == 0
+            else:
+                for payload in codec.decode_all(block, count):
+                    events += payload["op"] == 0
     seconds = time.process_time() - began
     if events != len(stream):
         raise RuntimeError(f"{encoding} with {compress}: {events} of {len(stream)} events came out")
@@ -77,10 +80,3 @@ def reads(stream: list[bytes]) -> list[list[bytes]]:
             size = len(data)
         runs[-1].append(data)
     return runs
-
-
-def complete(codec: Codec, payload: dict[str, Any]) -> bool:
-    """Decode what the dispatcher would; whether it is an event."""
-    if type(payload["d"]) is bytes:
-        codec.complete(payload)
-    return bool(payload["op"] == 0)

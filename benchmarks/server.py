@@ -27,6 +27,8 @@ __all__ = ["main"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CHUNK = 1 << 20
+#: how a close frame begins
+CLOSE = 0x88
 
 
 class Server:
@@ -137,9 +139,9 @@ def chunks(frames: list[bytes]) -> Iterator[bytes]:
 
 
 def drained(sock: socket.socket) -> None:
-    """Read until the other side ends."""
+    """Read until the other side ends, or says that it will: one that waits for an answer to that need not."""
     with contextlib.suppress(OSError):
-        while sock.recv(65536):
+        while (data := sock.recv(65536)) and data[0] != CLOSE:
             pass
 
 

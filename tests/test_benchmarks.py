@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, formats
-from benchmarks.contest import median
-from benchmarks.contestants import CONTESTANTS, GOALS
+from benchmarks import corpus, formats, small
+from benchmarks.contest import EventsLost, Result, Servers, compete, median
+from benchmarks.contestants import CONTESTANTS, GOALS, Contestant
 
 ROOT = Path(__file__).parent.parent
 COUNT = 300
@@ -42,9 +46,10 @@ def test_every_format_is_measured() -> None:
         (["--compress", "zlib-stream"], ["--compress", "zlib-stream"]),
         (["--encoding", "etf"], ["--encoding", "etf"]),
         (["--compress", "zlib-stream"], ["--compress", "zlib-stream", "--only", "MESSAGE_CREATE"]),
+        (["--compress", "zlib-stream"], ["--compress", "zlib-stream", "--one-by-one"]),
         (["--compress", "zlib-stream", "--ca", "{ca}"], ["--compress", "zlib-stream", "--ca", "{ca}"]),
     ],
-    ids=["json", "etf", "one event", "tls"],
+    ids=["json", "etf", "one event", "one by one", "tls"],
 )
 def test_our_runner_counts_every_event(server: list[str], client: list[str], tmp_path: Path) -> None:
     def command(module: str, *options: str) -> list[str]:
@@ -74,3 +79,46 @@ def test_every_goal_is_about_contestants_that_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "--list"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert listed.stdout.splitlines() == [one.name for one in CONTESTANTS]
+
+
+def saying(line: str) -> Contestant:
+    """A contestant that prints `line`, whatever it is asked."""
+    return Contestant("stub", lambda: [sys.executable, "-c", f"print({line!r})"], server=None)
+
+
+def test_the_corpus_is_mixed_as_it_says() -> None:
+    names = Counter(json.loads(message)["t"] for message in corpus.messages(2000))
+    guilds = names.pop("GUILD_CREATE")
+    assert guilds == corpus.GUILDS
+    for name, percent in corpus.MIX.items():
+        assert abs(100 * names[name] / (2000 - guilds) - percent) < 4
+
+
+def test_a_contestant_that_lost_events_ends_the_contest() -> None:
+    lossy = saying(json.dumps({"events": COUNT - 1, "seconds": 1, "cpu": 1, "peak_kb": 1024}))
+    with pytest.raises(EventsLost, match=f"got {COUNT - 1} of {COUNT} events"):
+        list(compete([lossy], COUNT, 1))
+
+
+def test_a_contestant_that_cannot_run_is_left_out_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(compete([saying("no JSON")], COUNT, 2)) == []
+    assert "stub takes no part" in capsys.readouterr().err
+
+
+def test_a_result_is_made_of_medians() -> None:
+    told = saying(json.dumps({"events": COUNT, "seconds": 0.5, "cpu": 0.3, "peak_kb": 2048}))
+    assert list(compete([told], COUNT, 3)) == [Result("stub", COUNT / 0.5, 1000.0, 2.0)]
+
+
+def test_servers_are_gone_when_the_contest_is_over() -> None:
+    with contextlib.ExitStack() as stack:
+        address = urlsplit(Servers(COUNT, stack).url(("--compress", "zlib-stream")))
+        assert address.hostname
+        assert address.port
+        socket.create_connection((address.hostname, address.port), 5).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address.hostname, address.port), 5)
+
+
+def test_the_time_to_ready_is_measured() -> None:
+    assert "the median of 2" in small.start(2)

@@ -84,30 +84,14 @@ PAYLOADS = st.lists(
 READERS = {name: JSONCodec(reader=name) for name in JSON_READERS}
 
 
-def read(codec: Codec, block: bytes, count: int) -> list[Any]:
-    """All payloads, with what they carry."""
-    payloads = list(codec.decode_all(block, count))
-    for payload in payloads:
-        if type(payload) is dict and type(payload.get("d")) is bytes:
-            codec.complete(payload)
-    return payloads
-
-
 @pytest.mark.parametrize("codec", [*READERS.values(), ETFCodec(LIMIT)], ids=[*READERS, "etf"])
 @given(payloads=PAYLOADS)
 def test_a_block_holds_the_same_as_its_payloads_one_by_one(codec: Codec, payloads: list[Any]) -> None:
     block = b"".join(map(codec.encode, payloads))
     if payloads:
-        assert read(codec, block, len(payloads)) == payloads
-        assert list(map(list, read(codec, block, len(payloads)))) == list(map(list, payloads))  # the order of keys
-
-
-def test_a_dispatch_as_discord_writes_it_is_not_parsed_before_its_turn() -> None:
-    block = b'{"t":"NEWS","s":7,"op":0,"d":{"a":"}{\\"t\\":"}}{"t":"READY","s":8,"op":0,"d":{"session_id":"x"}}'
-    news, ready = CODEC.decode_all(block, 2)
-    assert news == {"t": "NEWS", "s": 7, "op": 0, "d": b'{"a":"}{\\"t\\":"}'}
-    assert CODEC.decode(news["d"]) == {"a": '}{"t":'}
-    assert ready == {"t": "READY", "s": 8, "op": 0, "d": {"session_id": "x"}}
+        decoded = list(codec.decode_all(block, len(payloads)))
+        assert decoded == payloads
+        assert list(map(list, decoded)) == list(map(list, payloads))  # the order of keys
 
 
 @pytest.mark.parametrize(
@@ -117,7 +101,6 @@ def test_a_dispatch_as_discord_writes_it_is_not_parsed_before_its_turn() -> None
         (b'{"op":11}', 2, 1, "2 messages hold 1 payloads"),
         (b'{"op":11}{"op":11}{"op":11}', 2, 2, "2 messages hold more"),
         (b'{"t":"X","s":1,"op":0,"d":1}{"t":"X","s":2,"op":11', 2, 1, "not JSON"),
-        (b'{"t":"X","s":1,"op":0,"d":1}{"t":X,"s":2,"op":0,"d":1}', 2, 1, "not JSON"),
         (b'{"op":11,"d":"\xff"}{"op":11}', 2, 0, "UTF-8"),
         (b'{"op":11}' + b"[" * 200_000, 2, 1, "deep"),
     ],
@@ -146,14 +129,6 @@ def test_a_garbage_block_raises_nothing_but_a_decode_error(parts: list[bytes], c
     for codec in (*READERS.values(), ETFCodec(LIMIT)):
         with contextlib.suppress(DecodeError):
             list(codec.decode_all(b"".join(parts), count))
-
-
-def test_the_names_that_are_remembered_are_bounded() -> None:
-    codec = JSONCodec()
-    for number in range(2000):
-        block = b'{"t":"N%d","s":1,"op":0,"d":1}' % number
-        assert next(codec.decode_all(block, 1))["t"] == f"N{number}"
-    assert len(codec._names) <= 1024
 
 
 def test_a_reader_of_ones_own_is_used() -> None:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .encoding import Payload, sealed
+from .encoding.sealed import Sealed
 from .session import Session
 
-__all__ = ["Backlog", "Item", "Payload", "Signal", "is_dispatch"]
+__all__ = ["Backlog", "Batch", "Item", "Signal", "is_dispatch"]
 
 #: seconds that the reader may wait for room before somebody should know why
 STUCK_AFTER = 1.0
@@ -30,8 +32,10 @@ class Signal:
 #: where payloads are yielded again
 GO_ON = Signal("go on")
 
-Payload = dict[str, Any]
-Item = Payload | Signal
+#: what waits for its turn
+Item = Payload | Sealed | Signal
+#: what the reader hands over in one go: dispatches, decoded or sealed, or other payloads
+Batch = list[Payload] | list[Sealed]
 
 
 class Backlog:
@@ -48,13 +52,15 @@ class Backlog:
     def __init__(self, limit: int, on_stuck: Callable[[], None]) -> None:
         self.limit = limit
         self._on_stuck = on_stuck
-        self._batches: queue.SimpleQueue[list[Payload] | Signal | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Batch | Signal | None] = queue.SimpleQueue()
         # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
         # `waiting` tells of the dispatches among them.
         self._put = self._arrived = 0
         self._got = self._taken = self._passed_over = 0
-        self.given = Session()  # the session as the handlers have seen it
-        self._seq_before: int | None = None  # what `given.seq` was before the last payload
+        # What the handlers have been given: the session, and the last dispatch, or its sequence number; the one before.
+        self._given_id: str | None = None
+        self._given: Sealed | int | None = None
+        self._given_before: Sealed | int | None = None
         self._dropping = False
         self._passing_over = False
         self._putter_waits = False
@@ -73,7 +79,7 @@ class Backlog:
         """Whether a `put` of so many payloads would not wait."""
         return self._unhandled + count <= self.limit
 
-    def put(self, batch: list[Payload], patient: Callable[[], bool]) -> None:
+    def put(self, batch: Batch, patient: Callable[[], bool]) -> None:
         """Add payloads, in order; waits for room for as long as `patient` says so, and adds them anyway after that.
 
         Args:
@@ -92,7 +98,8 @@ class Backlog:
 
     def _wait_for_room(self, patient: Callable[[], bool]) -> None:
         def over() -> bool:
-            return self._unhandled < self.limit or self._dropping or not patient()
+            # Not for every single place: the two threads would wake each other for each event.
+            return self._unhandled <= self.limit // 2 or self._dropping or not patient()
 
         self._putter_waits = True
         with self._room:
@@ -126,13 +133,23 @@ class Backlog:
 
         For the dispatcher; until `go_on`.
         """
-        self.given.seq = self._seq_before
+        self._given = self._given_before
         self._passing_over = True
         self._passed_over += 1
 
     def go_on(self) -> None:
         """From here on payloads are yielded again: they begin after the last that was given."""
         self._batches.put(GO_ON)
+
+    @property
+    def given(self) -> Session:
+        """The session as the handlers have seen it."""
+        last = self._given
+        return Session(self._given_id, sealed.seq(last) if isinstance(last, bytes) else last)
+
+    def begin(self, session: Session) -> None:
+        """Set what the handlers have seen already, in an earlier run."""
+        self._given_id, self._given = session.id, session.seq
 
     @property
     def not_given(self) -> int:
@@ -151,25 +168,28 @@ class Backlog:
                 yield batch
                 continue
             dispatches = is_dispatch(batch[0])
-            for payload in batch:
+            for item in batch:
                 self._got += 1
                 self._taken += dispatches
-                if self._putter_waits:
+                if self._putter_waits and self._unhandled <= self.limit // 2:
                     self.nudge()
                 if self._dropping or self._passing_over:
                     self._passed_over += dispatches
                     continue
                 if dispatches:
-                    self._note(payload)
-                yield payload
+                    self._given_before = self._given
+                    self._given = item if isinstance(item, bytes) else self._noted(item)
+                yield item
 
-    def _note(self, payload: Payload) -> None:
-        if type(payload.get("s")) is int:
-            self._seq_before, self.given.seq = self.given.seq, payload["s"]
-            if payload["t"] == "READY":
-                self.given.id = payload["d"].get("session_id")
+    def _noted(self, payload: Payload) -> Sealed | int | None:
+        seq = payload.get("s")
+        if type(seq) is not int:
+            return self._given
+        if payload["t"] == "READY":
+            self._given_id = payload["d"].get("session_id")
+        return seq
 
 
-def is_dispatch(payload: Payload) -> bool:
+def is_dispatch(payload: Payload | Sealed) -> bool:
     """Whether `payload` is an event of Discord's; others are few, and are not counted."""
-    return bool(payload["op"] == 0)
+    return isinstance(payload, bytes) or payload["op"] == 0

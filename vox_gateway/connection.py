@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .backlog import Backlog, Payload, is_dispatch
-from .compression import INFLATERS, Block
-from .encoding import Codec
+from .backlog import Backlog, Batch, is_dispatch
+from .compression import INFLATERS, Block, NoCompression
+from .encoding import Codec, Payload, sealed
+from .encoding.sealed import Sealed
 from .errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from .frames import TEXT
 from .heartbeat import Heartbeat
@@ -140,7 +141,7 @@ class Connection:
         self._opened_at = time.monotonic()
         self._live_at: float | None = None
         self._counted_bytes = 0
-        self._batches: list[list[Payload]] = []  # what the read under way has brought
+        self._batches: list[Batch] = []  # what the read under way has brought
         self._ending: Ending | None = None
         self._close_code: int | None = None
         self._end_by = 0.0
@@ -287,11 +288,10 @@ class Connection:
             for opcode, run in self._websocket.receive():
                 for block, count in self._blocks(opcode, run):
                     blueprint.counters.bytes_inflated += len(block)
-                    payloads: list[Any] = []
-                    try:
-                        payloads.extend(blueprint.codec.decode_all(block, count))
-                    finally:  # what came before a broken payload counts
-                        self._take(payloads, len(block))
+                    if pieces := sealed.cut(block, count):
+                        self._take_sealed(pieces, len(block))
+                    else:
+                        self._take_all(blueprint.codec.decode_all(block, count), len(block))
                     if self._ending is not None:
                         return
         finally:
@@ -302,31 +302,43 @@ class Connection:
 
     def _blocks(self, opcode: int, run: list[bytes]) -> Iterator[Block]:
         """The gateway messages in `run`, inflated."""
-        if opcode == TEXT:
-            return ((data, 1) for data in run)
+        inflater = NoCompression() if opcode == TEXT else self._inflater
         if self._blueprint.log.isEnabledFor(logging.DEBUG):  # each payload's size is wanted
-            messages = map(self._inflater.feed, run)
+            messages = map(inflater.feed, run)
             return ((message, 1) for message in messages if message is not None)
-        return self._inflater.feed_all(run)
+        return inflater.feed_all(run)
 
-    def _take(self, payloads: list[Any], size: int) -> None:
-        """Do what `payloads` call for, and add them to the batches: all dispatches in one, anything else by itself."""
-        debug = self._blueprint.log.isEnabledFor(logging.DEBUG)
-        position = 0
-        while position < len(payloads) and self._ending is None:
-            start, position = position, self._protocol.receive_events(payloads, position)
-            actions: tuple[Action, ...] = ()
-            if position > start:
-                self._batches.append(payloads[start:position] if position - start < len(payloads) else payloads)
-            else:
-                actions = self._protocol.receive(payloads[position])
-                position += 1
+    def _take_sealed(self, pieces: list[Sealed], size: int) -> None:
+        """Add dispatches that mean nothing to the protocol but their sequence number."""
+        if self._blueprint.log.isEnabledFor(logging.DEBUG):
+            self._blueprint.log.debug(
+                "< DISPATCH %s s=%s (%d bytes)", sealed.name(pieces[-1]), sealed.seq(pieces[-1]), size
+            )
+        self._protocol.receive_sealed(sealed.seq(pieces[-1]) or 0)
+        self._batches.append(pieces)
+
+    def _take_all(self, decoded: Iterator[Any], size: int) -> None:
+        """Do what payloads call for, and add them to the batches: all dispatches in one, anything else by itself."""
+        payloads: list[Any] = []
+        try:
+            payloads.extend(decoded)
+        finally:  # what came before a broken payload counts
+            position = 0
+            while position < len(payloads) and self._ending is None:
+                start, position = position, self._protocol.receive_events(payloads, position)
+                actions: tuple[Action, ...] = ()
+                if position == start:
+                    actions = self._protocol.receive(payloads[position])
+                    position += 1
                 self._batches.append(payloads[start:position])
-            if debug:
-                for payload in payloads[start:position]:
-                    self._blueprint.log.debug("< %s (%d bytes)", _describe(payload), size)
-            for action in actions:
-                self._perform(action)
+                self._log_all(payloads[start:position], size)
+                for action in actions:
+                    self._perform(action)
+
+    def _log_all(self, payloads: list[Payload], size: int) -> None:
+        if self._blueprint.log.isEnabledFor(logging.DEBUG):
+            for payload in payloads:
+                self._blueprint.log.debug("< %s (%d bytes)", _describe(payload), size)
 
     def _count(self) -> None:
         assert self._websocket is not None
@@ -334,7 +346,7 @@ class Connection:
         self._blueprint.counters.bytes_in += bytes_in - self._counted_bytes
         self._counted_bytes = bytes_in
 
-    def _hand_over(self, batch: list[Payload]) -> None:
+    def _hand_over(self, batch: Batch) -> None:
         backlog = self._blueprint.backlog
         if is_dispatch(batch[0]):
             self._blueprint.counters.events += len(batch)

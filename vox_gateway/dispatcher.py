@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .backlog import Backlog, Payload, Signal
+from .backlog import Backlog, Signal
 from .emitter import Emitter
+from .encoding import Payload, sealed
+from .encoding.sealed import Sealed
 from .errors import DecodeError
 from .logs import ShardLog
 from .opcodes import Opcode
@@ -44,7 +46,7 @@ class Dispatcher:
         emitter: whose handlers are run.
         backlog_limit: events that may wait.
         slow_after: seconds after which a handler is warned of.
-        complete: decodes what a dispatch carries.
+        decode: decodes what is sealed.
         on_unreadable: called, on the thread, when that failed; the backlog then passes over what follows.
         on_end: called at the very end, on the thread.
     """
@@ -55,7 +57,7 @@ class Dispatcher:
         emitter: Emitter,
         backlog_limit: int,
         slow_after: float,
-        complete: Callable[[Payload], None],
+        decode: Callable[[bytes], Any],
         on_unreadable: Callable[[DecodeError], None],
         timers: Timers,
         on_end: Callable[[], None],
@@ -63,7 +65,7 @@ class Dispatcher:
     ) -> None:
         self.backlog = Backlog(backlog_limit, lambda: self._slow.backlog_is_stuck(backlog_limit))
         self._emitter = emitter
-        self._complete = complete
+        self._decode = decode
         self._on_unreadable = on_unreadable
         self._on_end = on_end
         self._work: Work = None
@@ -91,33 +93,35 @@ class Dispatcher:
 
     def _run(self) -> None:
         for item in self.backlog:
-            if isinstance(item, Signal):
+            if isinstance(item, bytes):
+                self._open(item)
+            elif isinstance(item, Signal):
                 self._emit(item.name, *item.args)
             elif item["op"] == Opcode.DISPATCH:
-                self._deliver(item)
+                self._deliver(item["t"], item)
             elif name := _RECEIVED.get(item["op"]):
                 self._emit(name, item)
         self._on_end()
 
-    def _deliver(self, payload: Payload) -> None:
-        """Run the handlers of a dispatch, if there are any by now."""
-        emitter, name = self._emitter, payload["t"]
-        whole = "DISPATCH" in emitter.heard
-        if not whole and name not in emitter.heard:
+    def _open(self, piece: Sealed) -> None:
+        """Decode and deliver a dispatch, if it has handlers by now."""
+        heard = self._emitter.heard
+        if "DISPATCH" not in heard and (name := sealed.name(piece)) is not None and name not in heard:
             return
+        try:
+            payload = sealed.opened(piece, self._decode)
+        except DecodeError as error:
+            self.backlog.take_back()
+            self._on_unreadable(error)
+            return
+        self._deliver(payload["t"], payload)
+
+    def _deliver(self, name: str, payload: Payload) -> None:
+        """Run the handlers of a dispatch."""
         self._work = (name, time.monotonic())
         self._slow.arm()
-        if type(payload.get("d")) is bytes:
-            try:
-                self._complete(payload)
-            except DecodeError as error:
-                self._work = None
-                self.backlog.take_back()
-                self._on_unreadable(error)
-                return
-        if whole:
-            emitter.emit("DISPATCH", payload)
-        emitter.emit(name, payload.get("d"))
+        self._emitter.emit("DISPATCH", payload)
+        self._emitter.emit(name, payload.get("d"))
         self._work = None
 
     def _emit(self, event: str, *args: Any) -> None:

@@ -15,7 +15,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from .connection import Blueprint, Connection, Ended, Observer
@@ -84,7 +83,7 @@ class Engine(Observer):
             emitter,
             options.backlog,
             options.slow_handler_warning,
-            options.codec.complete,
+            options.codec.decode,
             lambda error: self._loop.post(Reread(error)),
             self._timers,
             self._handlers_done.set,
@@ -139,7 +138,7 @@ class Engine(Observer):
 
     def start(self) -> None:
         """Start the loops."""
-        self._backlog.given = replace(self._session)
+        self._backlog.begin(self._session)
         self._outbox.open()
         # A script that ends without close() says goodbye all the same.
         atexit.register(self.stop, 1000, "")

@@ -1,6 +1,6 @@
 """The faster packages, found at import and used where they are: the extra ``speed``.
 
-None of them changes a result: what `orjson` would read otherwise than simplejson is given to simplejson.
+None of them changes a result: what another reader would read otherwise than simplejson is given to simplejson.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def _find(*names: str) -> ModuleType | None:
     return None
 
 
+_msgspec: Any = _find("msgspec")
 _orjson: Any = _find("orjson")
 #: what inflates zlib-streams: zlib-ng where it is installed
 zlib_package: Final[Any] = _find("zlib_ng.zlib_ng") or zlib
@@ -64,9 +65,27 @@ def _orjson_reader(reader: Reader) -> Reader:
     return read
 
 
-#: what can read JSON here, the fastest first: each makes a reader that reads as the given one, simplejson's, does
+def _msgspec_reader(reader: Reader) -> Reader:
+    """msgspec's reader, made to read as `reader` does: what it refuses is left to that."""
+    loads, error = _msgspec.json.Decoder().decode, _msgspec.MsgspecError
+
+    def read(data: bytes) -> Any:
+        try:
+            return loads(data)
+        except (error, ValueError, RecursionError):
+            return reader(data)
+
+    return read
+
+
+#: what can read JSON here, the fastest first: each makes a reader that reads as the given one, simplejson's, does.
+#: orjson alone is as fast as msgspec, but not where integers have to stay integers.
 JSON_READERS: Final[Mapping[str, Callable[[Reader], Reader]]] = MappingProxyType(
-    {**({"orjson": _orjson_reader} if _orjson else {}), "simplejson": lambda reader: reader}
+    {
+        **({"msgspec": _msgspec_reader} if _msgspec else {}),
+        **({"orjson": _orjson_reader} if _orjson else {}),
+        "simplejson": lambda reader: reader,
+    }
 )
 
 
@@ -76,7 +95,7 @@ def speedups() -> dict[str, str]:
     What is not there is an empty string: zstd has no slower way.
     """
     return {
-        "json": _named("orjson" if _orjson else "simplejson"),
+        "json": _named(next(iter(JSON_READERS))),
         "zlib": "zlib" if zlib_package is zlib else _named("zlib-ng"),
         "zstd": _zstd_name(),
     }

@@ -76,7 +76,10 @@ class FrameReader:
                     if end < start:
                         self._needed = start - position
                         break
-                    length = int.from_bytes(data[position + 2 : start], "big")
+                    if length == 126:
+                        length = data[position + 2] << 8 | data[position + 3]
+                    else:
+                        length = int.from_bytes(data[position + 2 : start], "big")
                 # The head is checked before its payload is waited for: a broken one may promise terabytes.
                 usual = first == whole and length <= self._max_size and self._fragmented_opcode is None
                 if not usual:

@@ -161,7 +161,7 @@ def _codec(encoding: object, max_message_size: int, json: object) -> Codec:
     if encoding != "json":
         raise ValueError(f"json is for encoding='json' only, and encoding is {encoding!r}")
     if isinstance(json, str) and json not in JSON_READERS:
-        hint = "; pip install \"vox-gateway[speed]\"" if json == "orjson" else ""
+        hint = f": pip install {json}" if json in ("msgspec", "orjson") else ""
         raise ValueError(f"json must be one of {', '.join(JSON_READERS)}, or a function, not {json!r}{hint}")
     if not isinstance(json, str) and not callable(json):
         raise TypeError(f"json must be a name or a function from bytes to a value, not {json!r}")

@@ -157,6 +157,11 @@ class Protocol:
             self._session.seq = payloads[end - 1]["s"]
         return end
 
+    def receive_sealed(self, seq: int) -> None:
+        """Take dispatches that nobody has opened, up to the sequence number `seq`; none of them is READY or RESUMED."""
+        if self.phase is not Phase.ENDED:
+            self._session.seq = seq
+
     def _dispatch(self, payload: dict[str, Any]) -> tuple[Action, ...]:
         name, seq = payload.get("t"), payload.get("s")
         if type(name) is not str:

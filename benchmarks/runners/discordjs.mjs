@@ -10,15 +10,16 @@ const methods = {
   'zlib-native': CompressionMethod.ZlibNative,
   zstd: CompressionMethod.ZstdNative,
 };
-if (compress === 'zstd' && !zlib.createZstdDecompress) {
-  console.error(`Node.js ${process.version} has no zstd`);
+if (methods[compress] === undefined || (compress === 'zstd' && !zlib.createZstdDecompress)) {
+  console.error(`this @discordjs/ws, or Node.js ${process.version}, has no ${compress}`);
   process.exit(2);
 }
 const rest = new REST({ api: `${url.replace('ws', 'http')}/api` }).setToken('benchmark');
 const manager = new WebSocketManager({
   token: 'benchmark',
   intents: 0,
-  rest,
+  rest, // version 2 asks through it
+  fetchGatewayInformation: () => rest.get('/gateway/bot'), // and version 3 through this
   shardCount: 1,
   compression: methods[compress],
 });

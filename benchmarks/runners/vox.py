@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import ssl
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from vox_gateway import Client, IdentifyGate, Intents
+from vox_gateway.compression import INFLATERS, ZlibStream
 
 from ..corpus import THE_END
 from .stopwatch import Stopwatch
@@ -22,8 +24,11 @@ def main() -> None:
     parser.add_argument("--compress", default="none")
     parser.add_argument("--only", help="listen to this event only")
     parser.add_argument("--busy", action="store_true", help="with a computing thread beside it")
+    parser.add_argument("--one-by-one", action="store_true", help="inflate each message by itself")
     parser.add_argument("--ca", help="the authority to trust")
     args = parser.parse_args()
+    if args.one_by_one:
+        INFLATERS["zlib-stream"] = OneByOne
     client = Client(
         token="benchmark",
         url=args.url,
@@ -60,6 +65,14 @@ def main() -> None:
     done.wait()
     watch.stop(client.stats.events - 1)
     client.close()
+
+
+class OneByOne(ZlibStream):
+    """What would be done without inflating a whole read at once."""
+
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Each message in a call of its own."""
+        return ((message, 1) for data in run if (message := self.feed(data)) is not None)
 
 
 def compute(done: threading.Event) -> None:

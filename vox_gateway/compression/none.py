@@ -10,7 +10,7 @@ __all__ = ["NoCompression"]
 class NoCompression:
     """Hands every message on. Its size is bounded by the frame reader already."""
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int = 0) -> None:
         pass
 
     def feed(self, data: bytes) -> bytes:
@@ -18,5 +18,5 @@ class NoCompression:
         return data
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Each message of `run`."""
-        return ((data, 1) for data in run)
+        """All messages of `run`."""
+        yield b"".join(run), len(run)

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 from .etf import ETFCodec
 from .json import JSONCodec
 
-__all__ = ["CODECS", "Codec", "ETFCodec", "JSONCodec"]
+__all__ = ["CODECS", "Codec", "ETFCodec", "JSONCodec", "Payload"]
+
+#: what the gateway sends, decoded: ``op``, ``d``, ``s`` and ``t``
+Payload = dict[str, Any]
 
 
 class Codec(Protocol):
@@ -36,19 +39,8 @@ class Codec(Protocol):
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
         """The `count` payloads that stand in `block`, one after the other.
 
-        What a dispatch carries may be left as it came, in `bytes`, which no decoded value ever is. `complete` takes it
-        when its turn comes and if somebody listens: what lives for one moment only is faster, and smaller, than what
-        waits in line. READY and RESUMED, which the protocol reads, are decoded.
-
         Raises:
             DecodeError: `block` is not so many payloads; what came before was yielded.
-        """
-
-    def complete(self, payload: dict[str, Any]) -> None:
-        """Decode what a dispatch carries, where `decode_all` has left it in `bytes`.
-
-        Raises:
-            DecodeError: it is not of this encoding.
         """
 
 

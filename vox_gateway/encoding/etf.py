@@ -92,7 +92,7 @@ class ETFCodec:
         return value
 
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
-        """The `count` payloads in `block`; see `Codec.decode_all`. All are decoded: a map's keys come in any order.
+        """The `count` payloads in `block`, one after the other.
 
         Raises:
             DecodeError: it does not hold so many; what came before was yielded.
@@ -114,9 +114,6 @@ class ETFCodec:
             yield value
         if at != len(block):
             raise DecodeError(f"an ETF payload ends after {at} of {len(block)} bytes")
-
-    def complete(self, payload: dict[str, Any]) -> None:
-        """Nothing is left to decode: `decode_all` has done so."""
 
     def _message(self, block: bytes, at: int) -> tuple[Any, int]:
         """The message at `at`, and where it ends."""
