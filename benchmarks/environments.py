@@ -18,7 +18,7 @@ HOME = Path(__file__).parent / ".env"
 #: what pip installs, by the name of the environment; ours are editable, so that they measure what is in the tree
 PACKAGES: dict[str, list[str]] = {
     "default": ["-e", "."],
-    "speed": ["-e", ".[speed]"],
+    "speed": ["-e", ".[speed]", "orjson"],
     "hikari": ["hikari[zstd]"],
     "hikari-speed": ["hikari[zstd]", "orjson"],
     "discord.py": ["discord.py"],
