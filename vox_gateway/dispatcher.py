@@ -98,7 +98,7 @@ class Dispatcher:
             elif isinstance(item, Signal):
                 self._emit(item.name, *item.args)
             elif item["op"] == Opcode.DISPATCH:
-                self._deliver(item["t"], item)
+                self._deliver(item)
             elif name := _RECEIVED.get(item["op"]):
                 self._emit(name, item)
         self._on_end()
@@ -114,17 +114,25 @@ class Dispatcher:
             self.backlog.take_back()
             self._on_unreadable(error)
             return
-        self._deliver(payload["t"], payload)
+        self._deliver(payload)
 
-    def _deliver(self, name: str, payload: Payload) -> None:
-        """Run the handlers of a dispatch."""
+    def _deliver(self, payload: Payload) -> None:
+        """Run the handlers of a dispatch, if it has any."""
+        emitter, name = self._emitter, payload["t"]
+        whole = "DISPATCH" in emitter.heard
+        if not whole and name not in emitter.heard:
+            return
         self._work = (name, time.monotonic())
         self._slow.arm()
-        self._emitter.emit("DISPATCH", payload)
-        self._emitter.emit(name, payload.get("d"))
+        if whole:
+            emitter.emit("DISPATCH", payload)
+        if name in emitter.heard:  # asked again: a handler of DISPATCH may have added one
+            emitter.emit(name, payload.get("d"))
         self._work = None
 
     def _emit(self, event: str, *args: Any) -> None:
+        if event not in self._emitter.heard:
+            return
         self._work = (event, time.monotonic())
         self._slow.arm()
         self._emitter.emit(event, *args)

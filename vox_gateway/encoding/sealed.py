@@ -31,13 +31,14 @@ def cut(block: bytes, count: int) -> list[Sealed] | None:
     if not (block.startswith(_OPENING) and block.endswith(_CLOSING)):
         return None
     pieces = block[len(_OPENING) : -len(_CLOSING)].split(_BOUNDARY)
-    if len(pieces) != count or min(map(len, pieces)) < len(_DATA) or seq(pieces[-1]) is None:
+    if len(pieces) != count or seq(pieces[-1]) is None:
         return None
     # What the protocol has to see has no name, or one that begins with an R; nearly all the others do not. A list,
     # since a generator would take twice as long.
-    if any([piece[0] != _QUOTE or piece[1] == _R for piece in pieces]):  # noqa: C419
+    try:
+        return None if any([piece[0] != _QUOTE or piece[1] == _R for piece in pieces]) else pieces  # noqa: C419
+    except IndexError:  # too short for any dispatch
         return None
-    return pieces
 
 
 def name(piece: Sealed) -> str | None:
