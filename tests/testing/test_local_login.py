@@ -251,7 +251,7 @@ def test_beats_at_a_tests_interval_do_not_count_in_the_rate_limit(open_client: O
 
 
 def test_a_client_that_does_not_beat_is_closed_and_may_resume(open_client: OpenClient) -> None:
-    with LocalGateway(heartbeat_interval=0.05, heartbeat_timeout=0.1) as gateway:
+    with LocalGateway(heartbeat_interval=0.05, heartbeat_timeout=1.0) as gateway:
         client = open_client(gateway)
         client.login()
         assert client.closed() == (4000, "Heartbeat timeout.")
