@@ -148,6 +148,16 @@ def test_nothing_is_heard_after_the_end(payload: Any) -> None:
     assert session == Session()
 
 
+def test_sealed_events_move_the_sequence_number_until_the_end() -> None:
+    machine = protocol(session := Session())
+    machine.receive(HELLO)
+    machine.receive_sealed(41)
+    assert session.seq == 41
+    machine.receive({"op": 7})
+    machine.receive_sealed(42)
+    assert session.seq == 41, "what came after the end will be sent again"
+
+
 @pytest.mark.parametrize("op", [2, 3, 5, 6, 8, 12, 77, -1])
 def test_an_opcode_that_means_nothing_here_is_no_error(op: int) -> None:
     assert protocol().receive({"op": op, "d": {}}) == ()

@@ -292,7 +292,7 @@ def test_unknown_opcodes_and_events_are_no_errors(gateway: LocalGateway, make_cl
 def test_a_server_that_never_says_hello_is_left_in_time(
     gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch, chatty: bool
 ) -> None:
-    monkeypatch.setattr(connection, "HELLO_WITHIN", 0.5)
+    monkeypatch.setattr(connection, "HELLO_WITHIN", 1.0)
     gateway.faults.no_hello()
     client = make_client(gateway)
     client.connect(async_=True)
