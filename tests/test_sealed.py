@@ -97,7 +97,9 @@ def test_whatever_else_a_block_holds_is_not_cut(block: bytes, count: int) -> Non
     assert sealed.cut(block, count) is None
 
 
-@pytest.mark.parametrize("piece", [b'"X"', b'"X","s":1,"op":7,"d":1', b'5,"s":1,"op":0,"d":1', b'"X","s":1,"op":0,"d":'])
+@pytest.mark.parametrize(
+    "piece", [b'"X"', b'"X","s":1,"op":7,"d":1', b'5,"s":1,"op":0,"d":1', b'"X","s":1,"op":0,"d":']
+)
 def test_what_turns_out_to_be_no_dispatch_is_refused(piece: bytes) -> None:
     with pytest.raises(DecodeError):
         sealed.opened(piece, DECODERS[0])
