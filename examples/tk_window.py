@@ -1,11 +1,10 @@
 """A Tk window that lists messages as they come.
 
-Handlers run on the client's thread and Tk wants to be touched by its own alone, so events are handed over in a queue.
-Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway.
+Tk wants to be touched by one thread only, so the client leaves its handlers to the window, which runs them 20 times a
+second. Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway.
 """
 
 import os
-import queue
 import tkinter
 
 from vox_gateway import DEFAULT_GATEWAY, Client, Intents
@@ -14,9 +13,8 @@ client = Client(
     token=os.environ["DISCORD_TOKEN"],
     url=os.environ.get("VOX_GATEWAY_URL", DEFAULT_GATEWAY),
     intents=Intents.default() | Intents.MESSAGE_CONTENT,
+    handlers="caller",
 )
-events = queue.SimpleQueue()
-client.on("MESSAGE_CREATE", events.put)
 
 window = tkinter.Tk()
 window.title("vox_gateway")
@@ -26,19 +24,21 @@ messages = tkinter.Listbox(window, width=60)
 messages.pack(fill="both", expand=True)
 
 
-def refresh():
+@client.on("MESSAGE_CREATE")
+def show(message):
+    line = f"{message['author']['username']}: {message['content']}"
+    messages.insert("end", line)
+    print(line, flush=True)
+    if message["content"] == "!stop":
+        window.quit()
+
+
+def handle():
+    client.dispatch_pending(limit=100)  # no more at once, so that the window stays alive in a flood
     state["text"] = f"{client.status}, {client.stats.events} events"
-    while not events.empty():
-        message = events.get()
-        line = f"{message['author']['username']}: {message['content']}"
-        messages.insert("end", line)
-        print(line, flush=True)
-        if message["content"] == "!stop":
-            window.destroy()
-            return
-    window.after(100, refresh)
+    window.after(50, handle)
 
 
-refresh()
+handle()
 with client:
     window.mainloop()

@@ -11,6 +11,7 @@ import pytest
 
 from vox_gateway import backlog as backlog_module
 from vox_gateway.backlog import Backlog, Signal
+from vox_gateway.session import Session
 
 
 def event(number: int, name: str = "NUMBER") -> dict[str, Any]:
@@ -131,3 +132,33 @@ def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> 
     assert [next(items), next(items)] == [event(2), event(3)]
     assert backlog.given.seq == 3
     assert backlog.not_given == backlog.waiting == 0
+
+
+def test_an_event_is_done_when_the_next_is_asked_for() -> None:
+    backlog = Backlog(100, on_stuck=lambda: None)
+    backlog.begin(Session("old", 40))
+    ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}
+    backlog.put([ready, event(2)], always(True))
+    items = iter(backlog)
+    assert next(items) == ready
+    assert (backlog.given, backlog.done) == (Session("new", 1), Session("old", 40))
+    next(items)
+    assert (backlog.given, backlog.done) == (Session("new", 2), Session("new", 1))
+    backlog.signal("close")
+    next(items)
+    assert backlog.done == Session("new", 2)
+
+
+def test_what_waits_elsewhere_takes_up_room_until_it_is_told() -> None:
+    elsewhere = [4]
+    backlog = Backlog(4, on_stuck=lambda: None, elsewhere=lambda: elsewhere[0])
+    assert not backlog.has_room_for(1)
+    assert backlog.waiting == 4
+    putter = threading.Thread(target=backlog.put, args=([event(1)], always(True)))
+    putter.start()
+    while putter.is_alive():
+        elsewhere[0] = max(elsewhere[0] - 1, 0)
+        backlog.made_room()
+        putter.join(0.01)
+    assert elsewhere[0] <= 2, "no event is worth waking a thread for, half of them are"
+    assert backlog.waiting == elsewhere[0] + 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vox_gateway.foreground import wait_for
+from vox_gateway.foreground import Bell, wait_for
 
 
 class Finish:
@@ -81,3 +81,33 @@ def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> N
         signal.signal(signal.SIGUSR1, before)
         ours.close()
         theirs.close()
+
+
+def test_a_bell_rings_for_waits_begun_and_to_come() -> None:
+    bell = Bell()
+    assert not bell.wait(0)
+    timer = threading.Timer(0.05, bell.ring)
+    timer.start()
+    assert bell.wait(5)
+    assert bell.wait(5)
+    timer.join()
+    bell.silence()
+    assert not bell.wait(0.01)
+
+
+def test_a_signal_is_heard_while_the_main_thread_waits_for_a_bell() -> None:
+    class Heard(Exception):
+        pass
+
+    def hear(*args: object) -> None:
+        raise Heard
+
+    before = signal.signal(signal.SIGUSR1, hear)
+    sender = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    sender.start()
+    try:
+        with pytest.raises(Heard):
+            Bell().wait(10)
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, before)

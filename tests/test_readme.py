@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 import os
 import re
 import shutil
@@ -47,7 +48,7 @@ def run(code: str) -> dict[str, Any]:
 
 
 def test_every_snippet_is_known_to_a_test() -> None:
-    assert len(PYTHON) == 6
+    assert len(PYTHON) == 7
     assert [language for language, _ in BLOCKS if language not in ("python", "sh", "text")] == []
 
 
@@ -131,6 +132,30 @@ def test_the_commands_arrive(gateway: LocalGateway) -> None:
     sent = {one.name for one in gateway.received}
     assert sent >= {"VOICE_STATE_UPDATE", "REQUEST_GUILD_MEMBERS", "REQUEST_CHANNEL_INFO", "REQUEST_SOUNDBOARD_SOUNDS"}
     assert gateway.expect_close(2).code == 1000
+
+
+def test_events_are_pulled(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    over = threading.Event()
+
+    def talk() -> None:
+        gateway.wait_connected(1)
+        # Over and over, as the snippet listens only when it has come so far.
+        for content in itertools.cycle(["!start", "hello", "!stop"]):
+            if over.wait(0.02):
+                return
+            message = {"guild_id": gateway.guilds[0]["id"], "content": content, "author": {"username": "ada"}}
+            gateway.dispatch("MESSAGE_CREATE", message)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        run(snippet("client.stream"))
+    finally:
+        over.set()
+        talker.join(5)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "started by ada"
+    assert lines[-1] == "!stop"
 
 
 def test_the_test_of_a_bot_passes() -> None:

@@ -22,8 +22,10 @@ from .errors import (
     PayloadTooLarge,
     ProtocolViolation,
     ShardingRequired,
+    StreamEnded,
     UpgradeRefused,
 )
+from .event import Event
 from .fast_packages import speedups
 from .identify_gate import IdentifyGate
 from .intents import Intents
@@ -32,6 +34,7 @@ from .opcodes import OPCODES, CloseCode, Opcode
 from .options import DEFAULT_PROPERTIES
 from .session import Session
 from .stats import Stats, Status
+from .stream import EventStream
 from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
 
 __all__ = [
@@ -51,6 +54,8 @@ __all__ = [
     "ConnectionLost",
     "DecodeError",
     "DisallowedIntents",
+    "Event",
+    "EventStream",
     "GatewayError",
     "IdentifyGate",
     "InflateError",
@@ -67,6 +72,7 @@ __all__ = [
     "ShardingRequired",
     "Stats",
     "Status",
+    "StreamEnded",
     "UpgradeRefused",
     "__version__",
     "speedups",

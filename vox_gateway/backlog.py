@@ -47,20 +47,25 @@ class Backlog:
         limit: payloads that may wait.
         on_stuck: called, by the reader, when it has waited for room for `STUCK_AFTER` seconds; a shorter wait is but
             the ebb and flow of a busy bot.
+        elsewhere: tells how many that were taken wait still, and so take up room.
     """
 
-    def __init__(self, limit: int, on_stuck: Callable[[], None]) -> None:
+    def __init__(
+        self, limit: int, on_stuck: Callable[[], None], elsewhere: Callable[[], int] = lambda: 0
+    ) -> None:
         self.limit = limit
+        self._elsewhere = elsewhere
         self._on_stuck = on_stuck
         self._batches: queue.SimpleQueue[Batch | Signal | None] = queue.SimpleQueue()
         # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
         # `waiting` tells of the dispatches among them.
         self._put = self._arrived = 0
         self._got = self._taken = self._passed_over = 0
-        # What the handlers have been given: the session, and the last dispatch, or its sequence number; the one before.
+        # The session that was yielded, its last dispatch or that one's sequence number; the same of what is done with.
         self._given_id: str | None = None
         self._given: Sealed | int | None = None
-        self._given_before: Sealed | int | None = None
+        self._done_id: str | None = None
+        self._done: Sealed | int | None = None
         self._dropping = False
         self._passing_over = False
         self._putter_waits = False
@@ -69,11 +74,11 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Events that have arrived and were not yet given to their handlers."""
-        return max(self._arrived - self._taken, 0)
+        return max(self._arrived - self._taken, 0) + self._elsewhere()
 
     @property
     def _unhandled(self) -> int:
-        return self._put - self._got
+        return self._put - self._got + self._elsewhere()
 
     def has_room_for(self, count: int) -> bool:
         """Whether a `put` of so many payloads would not wait."""
@@ -110,6 +115,11 @@ class Backlog:
                 self._room.wait_for(over)
         self._putter_waits = False
 
+    def made_room(self) -> None:
+        """There is more of it; a `put` that waits goes on once half is free. Any thread."""
+        if self._putter_waits and self._unhandled <= self.limit // 2:
+            self.nudge()
+
     def nudge(self) -> None:
         """Make a `put` that waits ask `patient` again."""
         with self._room:
@@ -133,7 +143,7 @@ class Backlog:
 
         For the dispatcher; until `go_on`.
         """
-        self._given = self._given_before
+        self._given_id, self._given = self._done_id, self._done
         self._passing_over = True
         self._passed_over += 1
 
@@ -143,13 +153,17 @@ class Backlog:
 
     @property
     def given(self) -> Session:
-        """The session as the handlers have seen it."""
-        last = self._given
-        return Session(self._given_id, sealed.seq(last) if isinstance(last, bytes) else last)
+        """The session as far as it was yielded."""
+        return _session(self._given_id, self._given)
+
+    @property
+    def done(self) -> Session:
+        """The session as far as it was yielded, and what came after that asked for."""
+        return _session(self._done_id, self._done)
 
     def begin(self, session: Session) -> None:
         """Set what the handlers have seen already, in an earlier run."""
-        self._given_id, self._given = session.id, session.seq
+        self._given_id, self._given = self._done_id, self._done = session.id, session.seq
 
     @property
     def not_given(self) -> int:
@@ -171,15 +185,17 @@ class Backlog:
             for item in batch:
                 self._got += 1
                 self._taken += dispatches
-                if self._putter_waits and self._unhandled <= self.limit // 2:
-                    self.nudge()
+                if self._putter_waits:
+                    self.made_room()
                 if self._dropping or self._passing_over:
                     self._passed_over += dispatches
                     continue
-                if dispatches:
-                    self._given_before = self._given
-                    self._given = item if isinstance(item, bytes) else self._noted(item)
+                if not dispatches:
+                    yield item
+                    continue
+                self._given = item if isinstance(item, bytes) else self._noted(item)
                 yield item
+                self._done_id, self._done = self._given_id, self._given
 
     def _noted(self, payload: Payload) -> Sealed | int | None:
         seq = payload.get("s")
@@ -188,6 +204,10 @@ class Backlog:
         if payload["t"] == "READY":
             self._given_id = payload["d"].get("session_id")
         return seq
+
+
+def _session(session_id: str | None, last: Sealed | int | None) -> Session:
+    return Session(session_id, sealed.seq(last) if isinstance(last, bytes) else last)
 
 
 def is_dispatch(payload: Payload | Sealed) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -12,17 +12,20 @@ from typing import Any
 from . import commands, session
 from .emitter import Emitter
 from .engine import Engine
-from .errors import AlreadyConnected, CommandTimeout, NotConnected
+from .errors import AlreadyConnected, CommandTimeout, NotConnected, StreamEnded
 from .fast_packages import Reader
 from .foreground import wait_for
+from .handling import Pending
 from .identify_gate import IdentifyGate
 from .intents import unreachable
 from .logs import LOGGER, ShardLog
 from .opcodes import OPCODES, Opcode
-from .options import DEFAULT_PROPERTIES, make_options
+from .options import CALLER, DEFAULT_PROPERTIES, check_count, make_options
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
 from .stats import Counters, Stats, Status
+from .stream import OVERFLOWS, EventStream
+from .taps import Taps
 from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
 
 __all__ = ["Client"]
@@ -57,7 +60,8 @@ class Client(Emitter):
     - ``"open"``: called with nothing; ``"close"``: with ``{"code", "reason"}``; ``"error"``: with an exception and the
       name of the event whose handler raised it, or ``"close"`` for the error that ended the client.
 
-    They run on a thread of their own, one after the other, and may block, raise, send and close.
+    They run on a thread of their own, one after the other, and may block, raise, send and close. `stream` and
+    `wait_for` give events to who asks for them instead.
 
     Args:
         token: the bot's token. It appears in no log, repr or exception.
@@ -81,6 +85,10 @@ class Client(Emitter):
         max_message_size: bytes that one message may hold, compressed or not.
         slow_handler_warning: seconds after which a handler is warned of, with the stack of where it is.
         backlog: events that may wait for their handlers before reading pauses.
+        handlers: ``"thread"`` runs them on a thread of the client's; ``"caller"`` on the one that calls
+            `dispatch_pending`, or a blocking `connect`.
+        workers: with ``"thread"``, run handlers on that many threads. Events of one guild keep their order, outside of
+            guilds those of one channel or user, and those that belong to none of these.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:
@@ -116,6 +124,8 @@ class Client(Emitter):
         max_message_size: int = 256 * 1024 * 1024,
         slow_handler_warning: float = 10.0,
         backlog: int = 10_000,
+        handlers: str = "thread",
+        workers: int = 0,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
         self._options = make_options(
@@ -136,6 +146,8 @@ class Client(Emitter):
             max_message_size=max_message_size,
             slow_handler_warning=slow_handler_warning,
             backlog=backlog,
+            handlers=handlers,
+            workers=workers,
             identify_gate=identify_gate,
         )
         self._log = ShardLog(self._options.shard)
@@ -143,6 +155,8 @@ class Client(Emitter):
         self._session = session.Session()
         self._counters = Counters()
         self._outbox = Outbox()
+        self._taps = Taps(self._options.shard[0])
+        self._pending = Pending()
         self._engine: Engine | None = None
         # Guards the field above, so that two connects make one engine; a signal handler that closes may hold it twice.
         self._engine_lock = threading.RLock()
@@ -183,6 +197,9 @@ class Client(Emitter):
         engine = None
         try:
             engine = self._start()
+            if self._options.handlers == CALLER:
+                engine.when_finished(self._pending.wake)
+                self._pending.run_until(engine.finished.is_set)
             wait_for(engine.finished, engine.when_finished)
         except KeyboardInterrupt:
             self.close()
@@ -246,6 +263,82 @@ class Client(Emitter):
         if engine.error is not None:
             raise engine.error
         return True
+
+    # -- events, instead of handlers -------------------------------------------------------------------------------
+
+    def stream(self, *names: str, maxsize: int = 10_000, overflow: str = "drop") -> EventStream:
+        """Collect events from now on, to take them one by one. ::
+
+            with client.stream("MESSAGE_CREATE") as events:
+                for event in events:
+                    print(event.data["content"])
+
+        Args:
+            names: dispatch events, opcodes (``"HEARTBEAT_ACK"``), ``"open"`` and ``"close"``; none for every dispatch
+                event.
+            maxsize: events that it holds at the most; 0 for any number.
+            overflow: when it is full, ``"drop"`` the oldest, counted in `EventStream.dropped` and warned of once; or
+                ``"block"`` all events, those of handlers included, until one was taken.
+
+        Raises:
+            TypeError, ValueError: an argument is not usable; the message names it.
+        """
+        return self._stream(names or ("DISPATCH",), check_count("maxsize", maxsize, 0), _check_overflow(overflow))
+
+    def wait_for(
+        self, name: str, check: Callable[[Any], object] | None = None, timeout: float | None = None
+    ) -> Any:
+        """Wait for an event, and return its data.
+
+        What came before the call does not count: to wait for the answer to a command, make a `stream`, send the
+        command, and take the answer from the stream. A handler must not wait where it runs on the thread that would
+        bring the event (the default); with `workers`, or ``handlers="caller"``, it may.
+
+        Args:
+            name: as for `stream`.
+            check: called with the data, on this thread; the first for which it is true is returned.
+            timeout: seconds; None for as long as it takes.
+
+        Raises:
+            TimeoutError: it did not come in time.
+            NotConnected: the client does not run, or was closed meanwhile.
+            ConnectionClosed, ConnectFailed: the error that ended the client.
+            RuntimeError: the caller is a handler that would wait for itself.
+            TypeError, ValueError: an argument is not usable.
+        """
+        timeout = _check_timeout(timeout)
+        if check is not None and not callable(check):
+            raise TypeError(f"check must be a function or None, not {check!r}")
+        self._check_delivery()
+        with self._stream((name,), 0, "drop") as events:
+            engine = self._engine
+            if engine is None or engine.disconnected.is_set():
+                raise NotConnected(f"{name} cannot come: the client is not connected; call connect() first")
+            try:
+                return events.wait(check, timeout)
+            except StreamEnded:
+                raise NotConnected(f"{name} did not come: the client was closed") from None
+
+    def dispatch_pending(self, limit: int | None = None, timeout: float | None = 0) -> int:
+        """With ``handlers="caller"``: run the handlers of what has arrived, on this thread.
+
+        Args:
+            limit: events at the most; None for all.
+            timeout: seconds to wait for the first one; None for as long as it takes.
+
+        Returns:
+            How many events had their turn; 0 also when a call is under way already, on another thread or, from a
+            handler, on this one.
+
+        Raises:
+            RuntimeError: the client runs handlers by itself.
+            TypeError, ValueError: an argument is not usable.
+        """
+        if self._options.handlers != CALLER:
+            raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
+        if limit is not None:
+            check_count("limit", limit, 0)
+        return self._pending.run(limit, _check_timeout(timeout))
 
     # -- what the client knows -------------------------------------------------------------------------------------
 
@@ -402,12 +495,35 @@ class Client(Emitter):
                 raise AlreadyConnected("the client is connected already: call close() first")
             presence = self._options.presence if last is None else last.presence.for_identify()
             engine = Engine(
-                self._options, self, self._session, self._counters, self._outbox, presence, self._log
+                self._options,
+                self,
+                self._taps,
+                self._pending,
+                self._session,
+                self._counters,
+                self._outbox,
+                presence,
+                self._log,
             )
             self._engine = engine
             self._warn_of_missing_intents()
             engine.start()
             return engine
+
+    def _stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
+        for name in names:
+            _check_event(name)
+            if words := unreachable(name, self._options.intents):
+                self._log.warning("%s", words)
+        return EventStream(names, maxsize, overflow, self._taps, self._check_delivery, self._log)
+
+    def _check_delivery(self) -> None:
+        engine = self._engine
+        if engine is not None and engine.delivers_here:
+            raise RuntimeError(
+                "a handler must not wait for events on the thread that would bring them: wait on another thread, or "
+                "make the client with workers=, whose handlers may"
+            )
 
     def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
         self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large
@@ -437,6 +553,19 @@ def _check_op(op: object) -> int:
     if why := _NOT_COMMANDS.get(op):  # type: ignore[call-overload]
         raise ValueError(f"op_code must not be {OPCODES[op]}: {why}")
     return op
+
+
+def _check_event(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"names must be text, such as 'MESSAGE_CREATE', not {name!r}")
+    if name == "error":
+        raise ValueError("names must not hold 'error': no event brings it; register a handler with on('error')")
+
+
+def _check_overflow(overflow: object) -> str:
+    if overflow not in OVERFLOWS:
+        raise ValueError(f"overflow must be one of {', '.join(map(repr, OVERFLOWS))}, not {overflow!r}")
+    return str(overflow)
 
 
 def _check_timeout(timeout: object) -> float | None:

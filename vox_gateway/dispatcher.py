@@ -1,4 +1,4 @@
-"""The dispatcher loop: takes events from the backlog and runs their handlers, one after the other.
+"""The dispatcher loop: takes events from the backlog, opens them, and has their handlers run.
 
 Handlers never run on the reader, so one that blocks costs nothing but its own time.
 """
@@ -6,7 +6,6 @@ Handlers never run on the reader, so one that blocks costs nothing but its own t
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +14,10 @@ from .emitter import Emitter
 from .encoding import Payload, sealed
 from .encoding.sealed import Sealed
 from .errors import DecodeError
-from .logs import ShardLog
+from .handling import Handling
 from .opcodes import Opcode
-from .slow_handlers import SlowHandlers, Work
-from .timers import Timers
+from .session import Session
+from .taps import Taps
 
 __all__ = ["Dispatcher"]
 
@@ -36,18 +35,20 @@ _RECEIVED = {
 
 
 class Dispatcher:
-    """The thread that runs handlers.
+    """The thread that brings events to their handlers.
 
     It is a daemon because a handler that never returns must not keep a script from ending. Its owner ends it with
     `Backlog.finish`.
 
     Args:
         name: of the thread.
-        emitter: whose handlers are run.
+        emitter: has the handlers.
+        taps: are shown events before that.
         backlog_limit: events that may wait.
-        slow_after: seconds after which a handler is warned of.
+        make_handling: makes what runs the handlers; it is given this dispatcher's thread and `Backlog.made_room`.
         decode: decodes what is sealed.
-        on_unreadable: called, on the thread, when that failed; the backlog then passes over what follows.
+        on_stuck: called, by the reader, when the backlog has been full for long.
+        on_unreadable: called, on the thread, when decoding failed; the backlog then passes over what follows.
         on_end: called at the very end, on the thread.
     """
 
@@ -55,25 +56,27 @@ class Dispatcher:
         self,
         name: str,
         emitter: Emitter,
+        taps: Taps,
         backlog_limit: int,
-        slow_after: float,
+        make_handling: Callable[[threading.Thread, Callable[[], None]], Handling],
         decode: Callable[[bytes], Any],
+        on_stuck: Callable[[], None],
         on_unreadable: Callable[[DecodeError], None],
-        timers: Timers,
         on_end: Callable[[], None],
-        log: ShardLog,
     ) -> None:
-        self.backlog = Backlog(backlog_limit, lambda: self._slow.backlog_is_stuck(backlog_limit))
+        self.backlog = Backlog(backlog_limit, on_stuck, lambda: self.handling.waiting)
         self._emitter = emitter
+        self._taps = taps
         self._decode = decode
         self._on_unreadable = on_unreadable
         self._on_end = on_end
-        self._work: Work = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._slow = SlowHandlers(slow_after, timers, lambda: self._work, self._thread, log)
+        self.handling = make_handling(self._thread, self.backlog.made_room)
 
-    def start(self) -> None:
-        """Begin to run handlers."""
+    def start(self, session: Session) -> None:
+        """Begin to run handlers; of `session` they have seen all."""
+        self.backlog.begin(session)
+        self.handling.begin(session)
         self._thread.start()
 
     def join(self, timeout: float | None) -> bool:
@@ -81,33 +84,57 @@ class Dispatcher:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def drop_events(self) -> None:
+        """From now on no dispatch is given to handlers any more; the connection's own events still are."""
+        self.backlog.drop_events()
+        self.handling.drop()
+
     @property
-    def current_event(self) -> str | None:
-        """The event whose handlers run now."""
-        work = self._work
-        return work[0] if work else None
+    def given(self) -> Session:
+        """The session up to which every dispatch was given to its handlers."""
+        return self.handling.given or self.backlog.given
+
+    @property
+    def done(self) -> Session:
+        """The session up to which the handlers of every dispatch have returned."""
+        return self.handling.done or self.backlog.done
+
+    @property
+    def not_given(self) -> int:
+        """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
+        return self.backlog.not_given + self.handling.waiting + self.handling.dropped
 
     def is_current_thread(self) -> bool:
-        """Whether the caller is a handler."""
+        """Whether the caller is on the thread that brings events; what waits for one here waits for ever."""
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
+        opened = self._open
         for item in self.backlog:
-            if isinstance(item, bytes):
-                self._open(item)
+            if type(item) is bytes:
+                opened(item)
             elif isinstance(item, Signal):
-                self._emit(item.name, *item.args)
-            elif item["op"] == Opcode.DISPATCH:
-                self._deliver(item)
-            elif name := _RECEIVED.get(item["op"]):
-                self._emit(name, item)
+                self._taps.show_other(item.name, *item.args)
+                self.handling.signal(item.name, *item.args)
+            elif isinstance(item, dict):
+                self._take(item)
+        self.handling.finish()
         self._on_end()
 
+    def _take(self, payload: Payload) -> None:
+        if payload["op"] == Opcode.DISPATCH:
+            self._deliver(payload)
+        elif name := _RECEIVED.get(payload["op"]):
+            self._taps.show_other(name, payload)
+            self.handling.signal(name, payload)
+
     def _open(self, piece: Sealed) -> None:
-        """Decode and deliver a dispatch, if it has handlers by now."""
-        heard = self._emitter.heard
-        if "DISPATCH" not in heard and (name := sealed.name(piece)) is not None and name not in heard:
-            return
+        """Decode and deliver a dispatch, if it has handlers or taps by now."""
+        heard, tapped = self._emitter.heard, self._taps.heard
+        if "DISPATCH" not in heard and "DISPATCH" not in tapped:
+            name = sealed.name(piece)
+            if name is not None and name not in heard and name not in tapped:
+                return
         try:
             payload = sealed.opened(piece, self._decode)
         except DecodeError as error:
@@ -117,23 +144,6 @@ class Dispatcher:
         self._deliver(payload)
 
     def _deliver(self, payload: Payload) -> None:
-        """Run the handlers of a dispatch, if it has any."""
-        emitter, name = self._emitter, payload["t"]
-        whole = "DISPATCH" in emitter.heard
-        if not whole and name not in emitter.heard:
-            return
-        self._work = (name, time.monotonic())
-        self._slow.arm()
-        if whole:
-            emitter.emit("DISPATCH", payload)
-        if name in emitter.heard:  # asked again: a handler of DISPATCH may have added one
-            emitter.emit(name, payload.get("d"))
-        self._work = None
-
-    def _emit(self, event: str, *args: Any) -> None:
-        if event not in self._emitter.heard:
-            return
-        self._work = (event, time.monotonic())
-        self._slow.arm()
-        self._emitter.emit(event, *args)
-        self._work = None
+        if self._taps.heard:
+            self._taps.show(payload)
+        self.handling.dispatch(payload)

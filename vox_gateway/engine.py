@@ -21,15 +21,18 @@ from .connection import Blueprint, Connection, Ended, Observer
 from .dispatcher import Dispatcher
 from .emitter import Emitter
 from .errors import GatewayError
+from .handling import Handling, InPlace, OnCaller, OnWorkers, Pending
+from .handling.runner import Runner
 from .logs import ShardLog
 from .opcodes import Opcode
-from .options import Options
+from .options import CALLER, Options
 from .outbox import Outbox
 from .presence import Presence
 from .reconnect import ReconnectLoop, Reread, Restart, Stop
 from .recovery import Attempt, Recovery
 from .session import Session
 from .stats import Counters, Status
+from .taps import Taps
 from .timers import Timers
 from .urls import GatewayURL, gateway_url
 
@@ -57,6 +60,8 @@ class Engine(Observer):
         self,
         options: Options,
         emitter: Emitter,
+        taps: Taps,
+        pending: Pending,
         session: Session,
         counters: Counters,
         outbox: Outbox,
@@ -78,16 +83,20 @@ class Engine(Observer):
         self._at_the_end: list[Callable[[], None]] = []
         self._finish_lock = threading.Lock()  # guards the list above against a callback that comes too late
         self._handlers_done = threading.Event()  # the dispatcher has ended, or is not to be waited for
+        self._taps = taps
+        self._taps_ended = False
+        self._emitter = emitter
+        self._pending = pending
         self._dispatcher = Dispatcher(
             f"{options.name}-dispatcher",
             emitter,
+            taps,
             options.backlog,
-            options.slow_handler_warning,
+            self._make_handling,
             options.codec.decode,
+            self._backlog_is_stuck,
             lambda error: self._loop.post(Reread(error)),
-            self._timers,
-            self._handlers_done.set,
-            log,
+            self._handlers_end,
         )
         self._backlog = self._dispatcher.backlog
         self._blueprint = Blueprint(
@@ -138,12 +147,11 @@ class Engine(Observer):
 
     def start(self) -> None:
         """Start the loops."""
-        self._backlog.begin(self._session)
         self._outbox.open()
         # A script that ends without close() says goodbye all the same.
         atexit.register(self.stop, 1000, "")
         try:
-            self._dispatcher.start()
+            self._dispatcher.start(self._session)
         finally:  # Ctrl-C may come while a thread starts, and `stop` waits for both
             self._loop.thread.start()
 
@@ -154,9 +162,10 @@ class Engine(Observer):
         """
         if not self.disconnected.is_set():
             self.status = Status.CLOSING
-        self._backlog.drop_events()
+        self._dispatcher.drop_events()
+        self._end_taps(None)
         self._loop.post(Stop(code, reason))
-        if self._dispatcher.is_current_thread():
+        if self._dispatcher.handling.is_current_thread():
             self.disconnected.wait(CLOSE_BOUND)
             return
         # The handler that runs now has until then to return; it may be one that called close() itself, long ago.
@@ -169,6 +178,36 @@ class Engine(Observer):
     def restart(self, code: int, reason: str) -> None:
         """Close the connection and resume on a new one; does not wait."""
         self._loop.post(Restart(code, reason))
+
+    @property
+    def delivers_here(self) -> bool:
+        """Whether the caller is on the thread that brings events."""
+        return self._dispatcher.is_current_thread()
+
+    # -- handlers --------------------------------------------------------------------------------------------------
+
+    def _make_handling(self, dispatcher: threading.Thread, made_room: Callable[[], None]) -> Handling:
+        options = self._options
+        needs = self._emitter, options.slow_handler_warning, self._timers, self._log
+        make_runner = functools.partial(Runner, *needs)
+        if options.handlers == CALLER:
+            return OnCaller(make_runner, self._pending, made_room, self._log)
+        if options.workers:
+            return OnWorkers(make_runner, options.name, options.workers, made_room)
+        return InPlace(*needs, dispatcher)
+
+    def _backlog_is_stuck(self) -> None:
+        self._dispatcher.handling.backlog_is_stuck(self._options.backlog)
+
+    def _handlers_end(self) -> None:
+        self._end_taps(self.error)
+        self._handlers_done.set()
+
+    def _end_taps(self, error: GatewayError | None) -> None:
+        """Tell those who wait for events; once, as others may begin to wait for the next run's."""
+        if not self._taps_ended:
+            self._taps_ended = True
+            self._taps.end(error)
 
     # -- for the connections, on their threads ---------------------------------------------------------------------
 
@@ -245,11 +284,12 @@ class Engine(Observer):
         self.disconnected.set()
         self._handlers_done.wait()
         if not self._dispatcher.join(HANDLER_GRACE):
+            work = self._dispatcher.handling.current
             self._log.warning(
                 "close() does not wait for the handler of %s any longer: its thread ends when it returns",
-                self._dispatcher.current_event,
+                work and work[0],
             )
-        if lost := self._backlog.not_given:
+        if lost := self._dispatcher.not_given:
             self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
         self._timers.stop()
         atexit.unregister(self.stop)
@@ -266,17 +306,16 @@ class Engine(Observer):
         if stop is None or stop.code in ENDS_SESSION:
             self._session.clear()
             return
-        if self._backlog.not_given:
-            self._set_session_back()
+        if self._dispatcher.not_given:
+            self._set_session_back(self._dispatcher.given)
 
     def _go_back(self) -> None:
         """An event could not be read: the next connection begins after the last that could."""
-        self._set_session_back()
+        self._set_session_back(self._backlog.given)
         self._backlog.go_on()
 
-    def _set_session_back(self) -> None:
-        """Make the next RESUME bring again what arrived and was not handled."""
-        given = self._backlog.given
+    def _set_session_back(self, given: Session) -> None:
+        """Make the next RESUME bring again what came after `given`."""
         if given.id == self._session.id:
             self._session.seq = given.seq
         else:  # it was of a session that is over, and the next has begun without its handlers

@@ -6,6 +6,7 @@
     ├── AlreadyConnected          connect() while the client runs           (RuntimeError)
     ├── NotConnected              a command, and no connection to wait for
     ├── CommandTimeout            a command waited longer than its timeout  (TimeoutError)
+    ├── StreamEnded               a stream from which nothing comes any more
     ├── PayloadTooLarge           a command over 4096 encoded bytes         (ValueError)
     ├── MissingExtra              an optional package is not installed      (ImportError)
     ├── ConnectFailed             no websocket could be opened; retried unless it cannot help
@@ -48,6 +49,7 @@ __all__ = [
     "PayloadTooLarge",
     "ProtocolViolation",
     "ShardingRequired",
+    "StreamEnded",
     "UpgradeRefused",
 ]
 
@@ -66,6 +68,10 @@ class NotConnected(GatewayError):
 
 class CommandTimeout(GatewayError, TimeoutError):
     """A command was not sent within the caller's timeout; nothing of it reached the wire."""
+
+
+class StreamEnded(GatewayError):
+    """An event was asked of a stream that was closed, or whose client was."""
 
 
 class PayloadTooLarge(GatewayError, ValueError):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from .interrupt import Interrupt, Selector
 
-__all__ = ["wait_for"]
+__all__ = ["Bell", "wait_for"]
 
 #: seconds between two looks where the process's wake-up descriptor belongs to somebody else (an asyncio loop, say)
 GLANCE = 0.5
@@ -58,3 +58,42 @@ def wait_for(
             if others == -1:
                 signal.set_wakeup_fd(-1)
     return event.is_set()
+
+
+class Bell:
+    """A flag to wait for; on the main thread too, where signals are heard meanwhile."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+        self._waiting: list[Callable[[], None]] = []
+        self._lock = threading.Lock()  # guards the list above
+
+    def ring(self) -> None:
+        """End the waits, those to come as well."""
+        self._rung.set()
+        with self._lock:
+            waiting = list(self._waiting)
+        for tell in waiting:
+            tell()
+
+    def silence(self) -> None:
+        """Let waits be waits again."""
+        self._rung.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it rings; False when `timeout` seconds passed first."""
+        mine: list[Callable[[], None]] = []
+
+        def when_rung(tell: Callable[[], None]) -> None:
+            mine.append(tell)
+            with self._lock:
+                self._waiting.append(tell)
+            if self._rung.is_set():
+                tell()
+
+        try:
+            return wait_for(self._rung, when_rung, timeout)
+        finally:
+            with self._lock:
+                for tell in mine:
+                    self._waiting.remove(tell)

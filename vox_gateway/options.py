@@ -23,7 +23,7 @@ from .proxy import check_proxy
 from .urls import check_port, gateway_url
 from .websocket import Network
 
-__all__ = ["DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "make_options"]
+__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "check_count", "make_options"]
 
 #: What IDENTIFY tells the gateway about this library.
 DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -31,6 +31,8 @@ DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
 )
 #: the compression that IDENTIFY asks for, and not the URL
 PAYLOAD = "payload"
+#: where handlers run: on threads of the client's, or on the one that calls `Client.dispatch_pending`
+THREAD, CALLER = HANDLERS = "thread", "caller"
 #: bytes that the gateway takes in one event ("Sending Events", official Gateway documentation)
 MAX_PAYLOAD = 4096
 
@@ -52,6 +54,8 @@ class Options:
     network: Network
     slow_handler_warning: float
     backlog: int
+    handlers: str
+    workers: int
     identify_gate: IdentifyGate
 
     @property
@@ -108,6 +112,8 @@ def make_options(
     max_message_size: int,
     slow_handler_warning: float,
     backlog: int,
+    handlers: str,
+    workers: int,
     identify_gate: IdentifyGate | None,
 ) -> Options:
     """Check every argument; see `Client` for what they mean.
@@ -117,7 +123,7 @@ def make_options(
         MissingExtra: `compress` needs a package that is not installed.
     """
     token = commands.check_token(token)
-    max_message_size = _count("max_message_size", max_message_size, 4096)
+    max_message_size = check_count("max_message_size", max_message_size, 4096)
     codec = _codec(encoding, max_message_size, json)
     compression = _compression(compress, codec, max_message_size)
     gateway_url(url, encoding=codec.name, compress=None, port=check_port(port))
@@ -141,7 +147,9 @@ def make_options(
             max_message_size=max_message_size,
         ),
         slow_handler_warning=_seconds("slow_handler_warning", slow_handler_warning),
-        backlog=_count("backlog", backlog, 1),
+        backlog=check_count("backlog", backlog, 1),
+        handlers=_handlers(handlers, workers),
+        workers=check_count("workers", workers, 0),
         identify_gate=identify_gate or gate_for(token, url),
     )
     try:
@@ -184,6 +192,14 @@ def _compression(compress: object, codec: Codec, max_message_size: int) -> str |
     return compress
 
 
+def _handlers(handlers: object, workers: object) -> str:
+    if handlers not in HANDLERS:
+        raise ValueError(f"handlers must be one of {', '.join(map(repr, HANDLERS))}, not {handlers!r}")
+    if handlers == CALLER and workers:
+        raise ValueError(f"workers={workers!r} is for handlers={THREAD!r}, and handlers is {handlers!r}")
+    return str(handlers)
+
+
 @functools.cache
 def _default_ssl_context() -> ssl.SSLContext:
     # One for the process: it holds all the trusted certificates, some hundred kilobytes.
@@ -211,7 +227,8 @@ def _seconds(name: str, value: object) -> float:
     return float(value)
 
 
-def _count(name: str, value: object, least: int) -> int:
+def check_count(name: str, value: object, least: int) -> int:
+    """`value`, a whole number of `least` or more; raises TypeError or ValueError with the argument's name."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value < least:

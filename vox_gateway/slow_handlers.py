@@ -23,12 +23,12 @@ Work = tuple[str, float] | None
 
 
 class SlowHandlers:
-    """Watches one dispatcher.
+    """Watches one thread that runs handlers.
 
     Args:
         after: seconds after which a handler is slow.
-        work: what the dispatcher is at.
-        thread: the dispatcher's thread.
+        work: what it is at.
+        thread_id: tells which thread it is.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class SlowHandlers:
         after: float,
         timers: Timers,
         work: Callable[[], Work],
-        thread: threading.Thread,
+        thread_id: Callable[[], int | None],
         log: ShardLog,
     ) -> None:
         self._after = after
         self._timers = timers
         self._work = work
-        self._thread = thread
+        self._thread_id = thread_id
         self._log = log
         self._warned: Work = None  # used on the timers' thread only
         self._armed = False
@@ -79,16 +79,18 @@ class SlowHandlers:
             since = now
         self._timers.call_at(since + self._after, self._check)
 
-    def backlog_is_stuck(self, limit: int) -> None:
-        """The reader has stopped reading, and waits for a handler to return."""
-        if work := self._work():
+    def backlog_is_stuck(self, limit: int) -> bool:
+        """The reader has stopped reading, and waits for a handler to return; whether it is one of this thread's."""
+        work = self._work()
+        if work is not None:
             self._warn(
                 f"{limit} events wait (backlog={limit}) behind the handler of {work[0]}, so reading pauses; "
                 "heartbeats go on"
             )
+        return work is not None
 
     def _warn(self, words: str) -> None:
-        frame = sys._current_frames().get(self._thread.ident or 0)
+        frame = sys._current_frames().get(self._thread_id() or 0)
         stack = traceback.extract_stack(frame) if frame else []
         # From the handler on: the way to it is ours, and of no use to its author.
         ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]

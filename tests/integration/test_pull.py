@@ -1,0 +1,476 @@
+"""Events for who asks for them: waits, streams, and handlers on threads of the user's choice."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vox_gateway import AuthenticationFailed, Intents, NotConnected, StreamEnded
+from vox_gateway.testing import LocalGateway
+
+TIMEOUT = 10.0
+
+
+class Outcome:
+    """What a call on another thread came to."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._call = call
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._results.put(self._call())
+        except Exception as error:
+            self._results.put(error)
+
+    def get(self) -> Any:
+        """What it returned or raised."""
+        result = self._results.get(timeout=TIMEOUT)
+        self._thread.join(TIMEOUT)
+        return result
+
+
+def waiting(gateway: LocalGateway, client: Any, accept: Callable[[Any], bool]) -> Outcome:
+    """A `wait_for` that has begun; messages without a number have been sent to it."""
+    begun = threading.Event()
+
+    def check(data: Any) -> bool:
+        begun.set()
+        return accept(data)
+
+    outcome = Outcome(lambda: client.wait_for("MESSAGE_CREATE", check, timeout=TIMEOUT))
+    while not begun.wait(0.01):
+        gateway.dispatch("MESSAGE_CREATE", {"guild_id": gateway.guilds[0]["id"], "content": "", "nonce": None})
+    return outcome
+
+
+# -- wait_for ----------------------------------------------------------------------------------------------------------
+
+
+def test_wait_for_returns_the_data_that_check_accepts(
+    gateway: LocalGateway, make_client: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    outcome = waiting(gateway, client, lambda data: data["nonce"] == 2)
+    send_messages(gateway, range(5))
+    assert outcome.get()["nonce"] == 2
+
+
+def test_wait_for_says_what_did_not_come(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    with pytest.raises(NotConnected, match="TYPING_START cannot come: the client is not connected"):
+        client.wait_for("TYPING_START", timeout=TIMEOUT)
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    with pytest.raises(TimeoutError, match=r"no TYPING_START came within timeout=0\.05 seconds"):
+        client.wait_for("TYPING_START", timeout=0.05)
+    outcome = waiting(gateway, client, lambda data: False)
+    client.close()
+    error = outcome.get()
+    assert isinstance(error, NotConnected)
+    assert str(error) == "MESSAGE_CREATE did not come: the client was closed"
+    with pytest.raises(NotConnected):
+        client.wait_for("TYPING_START")
+
+
+def test_a_wait_raises_the_error_that_ends_the_client(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    outcome = waiting(gateway, client, lambda data: False)
+    gateway.drop("close", code=4004)
+    assert isinstance(outcome.get(), AuthenticationFailed)
+
+
+def test_a_handler_that_would_wait_for_itself_is_refused(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    refused: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+
+    @client.on("READY")
+    def wait(data: Any) -> None:
+        for call in (lambda: client.wait_for("MESSAGE_CREATE"), lambda: client.stream("MESSAGE_CREATE").get()):
+            try:
+                call()
+            except RuntimeError as error:
+                refused.put(error)
+
+    client.connect(async_=True)
+    for _ in range(2):
+        assert "must not wait for events on the thread that would bring them" in str(refused.get(timeout=TIMEOUT))
+    assert not isinstance(client.wait_closed(0), NotConnected)
+
+
+def test_a_handler_may_wait_on_workers(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+    client = make_client(gateway, workers=2)
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    begun = threading.Event()
+
+    def check(data: Any) -> bool:
+        begun.set()
+        return bool(data["content"] == "so")
+
+    @client.on("MESSAGE_CREATE")
+    def ask(message: Any) -> None:
+        if message["content"] == "how?":
+            answers.put(client.wait_for("MESSAGE_CREATE", check, timeout=TIMEOUT))
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    guild = gateway.guilds[0]["id"]
+    gateway.dispatch("MESSAGE_CREATE", {"guild_id": guild, "content": "how?"})
+    while not begun.wait(0.01):
+        gateway.dispatch("MESSAGE_CREATE", {"guild_id": guild, "content": "well"})
+    gateway.dispatch("MESSAGE_CREATE", {"guild_id": guild, "content": "so"})
+    assert answers.get(timeout=TIMEOUT)["content"] == "so"
+
+
+def test_names_and_numbers_are_checked(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    for call, error, words in [
+        (lambda: client.wait_for("X", check=5), TypeError, "check must be a function"),
+        (lambda: client.wait_for("X", timeout=-1), ValueError, "timeout must be 0 or more"),
+        (lambda: client.wait_for(5), TypeError, "names must be text"),
+        (lambda: client.wait_for("error"), ValueError, r"on\('error'\)"),
+        (lambda: client.stream("X", maxsize=-1), ValueError, "maxsize must be 0 or more"),
+        (lambda: client.stream("X", overflow="burst"), ValueError, "overflow must be one of 'drop', 'block'"),
+        (client.dispatch_pending, RuntimeError, "handlers='caller'"),
+        (lambda: make_client(gateway, handlers="none"), ValueError, "handlers must be one of 'thread', 'caller'"),
+        (lambda: make_client(gateway, workers=-1), ValueError, "workers must be 0 or more"),
+        (lambda: make_client(gateway, workers=2, handlers="caller"), ValueError, "workers=2 is for handlers='thread'"),
+    ]:
+        with pytest.raises(error, match=words):
+            call()
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_yields_what_it_was_made_for(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+    client = make_client(gateway)
+    with client.stream("MESSAGE_CREATE", "READY", "HELLO", "open") as events:
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        send_messages(gateway, range(2))
+        seen = [events.get(TIMEOUT) for _ in range(5)]
+    assert [event.name for event in seen] == ["open", "HELLO", "READY", "MESSAGE_CREATE", "MESSAGE_CREATE"]
+    assert seen[1].data["op"] == 10
+    assert seen[2].data["session_id"] == client.session.id
+    assert seen[4].data["nonce"] == 1
+    assert seen[4].seq == client.session.seq
+    assert seen[4].shard == 0
+
+
+def test_a_stream_ends_with_the_client(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+    client = make_client(gateway)
+    events = client.stream("MESSAGE_CREATE")
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    send_messages(gateway, range(3))
+
+    def take() -> list[int]:
+        seen = []
+        for event in events:
+            seen.append(event.data["nonce"])
+            if event.data["nonce"] == 2:
+                client.close()
+        return seen
+
+    assert Outcome(take).get() == [0, 1, 2]
+    with pytest.raises(StreamEnded):
+        events.get()
+
+
+def test_a_stream_of_everything_loses_nothing_over_a_drop(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, little_jitter: None
+) -> None:
+    client = make_client(gateway)
+    with client.stream() as events:
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        send_messages(gateway, range(3))
+        gateway.drop("reset")
+        send_messages(gateway, range(3, 6))
+        nonces, names = [], set()
+        while len(nonces) < 6:
+            event = events.get(TIMEOUT)
+            names.add(event.name)
+            if event.name == "MESSAGE_CREATE":
+                nonces.append(event.data["nonce"])
+    assert nonces == list(range(6))
+    assert {"READY", "MESSAGE_CREATE"} <= names
+
+
+def test_a_full_stream_that_blocks_holds_everything_up_and_close_frees_it(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway)
+    heard = hear(client, "MESSAGE_CREATE")
+    events = client.stream("MESSAGE_CREATE", maxsize=1, overflow="block")
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    send_messages(gateway, range(4))
+    assert heard.data()["nonce"] == 0
+    assert heard.silent
+    assert events.get(TIMEOUT).data["nonce"] == 0
+    assert heard.data()["nonce"] == 1
+    client.close()
+    assert client.wait_closed(TIMEOUT)
+    assert [event.data["nonce"] for event in events] == [1]
+
+
+def test_who_waits_for_what_no_intent_brings_is_warned(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(gateway, intents=Intents.none())
+    with client.stream("TYPING_START"):
+        assert "TYPING_START" in caplog.text
+        assert "GUILD_MESSAGE_TYPING" in caplog.text
+
+
+# -- handlers on the caller's thread -----------------------------------------------------------------------------------
+
+
+def test_handlers_run_on_the_thread_that_asks(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+    client = make_client(gateway, handlers="caller")
+    seen: list[tuple[str, int]] = []
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda *args: seen.append((name, threading.get_ident()))
+
+    for name in ("open", "HELLO", "READY", "MESSAGE_CREATE", "close"):
+        client.on(name, note(name))
+    assert client.dispatch_pending() == 0
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    while ("READY", threading.get_ident()) not in seen:
+        assert client.dispatch_pending(timeout=TIMEOUT)
+    with client.stream("MESSAGE_CREATE") as events:
+        send_messages(gateway, range(5))
+        for _ in range(5):
+            events.get(TIMEOUT)
+    assert client.stats.events_waiting >= 4
+    while client.dispatch_pending(limit=1) and [name for name, _ in seen].count("MESSAGE_CREATE") < 2:
+        pass
+    client.close()
+    while "close" not in [name for name, _ in seen]:
+        assert client.dispatch_pending(timeout=TIMEOUT), "what is no event is told after the end too"
+    assert [name for name, _ in seen] == ["open", "HELLO", "READY", "MESSAGE_CREATE", "MESSAGE_CREATE", "close"]
+    assert {thread for _, thread in seen} == {threading.get_ident()}
+
+
+def test_a_blocking_connect_runs_them_too(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+    client = make_client(gateway, handlers="caller")
+    threads = []
+
+    @client.on("READY")
+    def ready(data: Any) -> None:
+        send_messages(gateway, range(3))
+
+    @client.on("MESSAGE_CREATE")
+    def see(message: Any) -> None:
+        threads.append(threading.get_ident())
+        if message["nonce"] == 2:
+            client.close()
+
+    @client.on("close")
+    def closed(ending: Any) -> None:
+        threads.append(threading.get_ident())
+
+    client.connect()
+    assert threads == [threading.get_ident()] * 4
+
+
+def test_ctrl_c_out_of_such_a_handler_closes(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, handlers="caller")
+
+    @client.on("READY")
+    def interrupted(data: Any) -> None:
+        raise KeyboardInterrupt
+
+    client.connect()
+    assert gateway.expect_close(TIMEOUT).code == 1000
+
+
+def test_a_caller_that_does_not_come_pauses_the_reading(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.backlog.STUCK_AFTER", 0.05)
+    client = make_client(gateway, handlers="caller", backlog=20)
+    stuck = threading.Event()
+    when_logged("so reading pauses: call dispatch_pending() more often", stuck.set)
+    seen: list[int] = []
+    client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    while client.status == "ready" and not stuck.is_set() and len(seen) == 0:
+        send_messages(gateway, range(200))
+        assert stuck.wait(TIMEOUT)
+    assert client.stats.events_waiting <= 40
+    while len(seen) < 200:
+        assert client.dispatch_pending(timeout=TIMEOUT)
+    assert seen == list(range(200))
+
+
+def test_what_the_caller_did_not_take_comes_again(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, little_jitter: None
+) -> None:
+    client = make_client(gateway, handlers="caller")
+    seen: list[int] = []
+    client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
+    client.connect(async_=True)
+    with client.stream("MESSAGE_CREATE") as events:
+        assert client.wait_until_ready(TIMEOUT)
+        send_messages(gateway, range(10))
+        for _ in range(10):
+            events.get(TIMEOUT)
+    while len(seen) < 3:
+        assert client.dispatch_pending(limit=1)
+    client.close(resumable=True)
+    client.dispatch_pending()
+    assert seen == [0, 1, 2]
+    client.connect(async_=True)
+    while len(seen) < 10:
+        assert client.dispatch_pending(timeout=TIMEOUT)
+    assert seen == list(range(10))
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+def of_guild(guild: int, number: int) -> dict[str, Any]:
+    return {"id": "1", "guild_id": str(guild), "channel_id": "5", "content": "", "nonce": number}
+
+
+def test_workers_run_side_by_side_and_keep_the_order_of_each_guild(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, workers=4)
+    guilds, each = 8, 50
+    seen: dict[str, list[int]] = {str(guild): [] for guild in range(guilds)}
+    threads: dict[str, set[str]] = {guild: set() for guild in seen}
+    left = threading.Semaphore(0)
+    together = threading.Barrier(2, timeout=TIMEOUT)
+    met = threading.Event()
+
+    @client.on("MESSAGE_CREATE")
+    def note(message: Any) -> None:
+        if not met.is_set():
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait()  # two at the same time, or never
+                met.set()
+                together.reset()
+        seen[message["guild_id"]].append(message["nonce"])
+        threads[message["guild_id"]].add(threading.current_thread().name)
+        left.release()
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    for number in range(each):
+        for guild in range(guilds):
+            gateway.dispatch("MESSAGE_CREATE", of_guild(guild, number))
+    for _ in range(guilds * each):
+        assert left.acquire(timeout=TIMEOUT)
+    assert met.is_set()
+    assert all(numbers == list(range(each)) for numbers in seen.values())
+    assert all(len(names) == 1 for names in threads.values())
+    assert len({name for names in threads.values() for name in names}) > 1
+
+
+def test_a_worker_that_blocks_holds_up_its_own_only(
+    gateway: LocalGateway, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(gateway, workers=2, slow_handler_warning=0.1)
+    entered, leave = threading.Event(), threading.Event()
+    passed: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    @client.on("MESSAGE_CREATE")
+    def note(message: Any) -> None:
+        if message["nonce"] == 0:
+            entered.set()
+            leave.wait(TIMEOUT)
+        passed.put(message["guild_id"])
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    gateway.dispatch("MESSAGE_CREATE", of_guild(0, 0))
+    assert entered.wait(TIMEOUT)
+    for guild in range(1, 20):
+        gateway.dispatch("MESSAGE_CREATE", of_guild(guild, 1))
+    others = {passed.get(timeout=TIMEOUT)}
+    assert "0" not in others
+    leave.set()
+    for _ in range(19):
+        others.add(passed.get(timeout=TIMEOUT))
+    assert len(others) == 20
+
+
+def test_workers_that_did_not_begin_begin_after_the_next_connect(
+    gateway: LocalGateway, make_client: Any, little_jitter: None
+) -> None:
+    client = make_client(gateway, workers=3)
+    leave = threading.Event()
+    entered = threading.Semaphore(0)
+    numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    @client.on("MESSAGE_CREATE")
+    def note(message: Any) -> None:
+        entered.release()
+        leave.wait(TIMEOUT)
+        numbers.put(message["nonce"])
+
+    client.connect(async_=True)
+    with client.stream("MESSAGE_CREATE") as events:
+        assert client.wait_until_ready(TIMEOUT)
+        for number in range(30):
+            gateway.dispatch("MESSAGE_CREATE", of_guild(number, number))
+        for _ in range(30):
+            events.get(TIMEOUT)
+    for _ in range(3):
+        assert entered.acquire(timeout=TIMEOUT)
+    closer = Outcome(lambda: client.close(resumable=True))
+    assert client.wait_closed(TIMEOUT)  # three handlers block, and are not waited for
+    closer.get()
+    leave.set()
+    client.connect(async_=True)
+    seen: set[int] = set()
+    while seen != set(range(30)):
+        seen.add(numbers.get(timeout=TIMEOUT))
+
+
+def test_a_worker_may_close(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, workers=2)
+    client.on("READY", lambda data: client.close("done"))
+    client.connect()
+    assert gateway.expect_close(TIMEOUT).reason == "done"
+
+
+def test_a_backlog_counts_what_waits_for_workers(
+    gateway: LocalGateway, make_client: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.backlog.STUCK_AFTER", 0.05)
+    client = make_client(gateway, workers=2, backlog=10)
+    stuck, leave = threading.Event(), threading.Event()
+    when_logged("behind the handler of MESSAGE_CREATE, so reading pauses", stuck.set)
+    numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    @client.on("MESSAGE_CREATE")
+    def note(message: Any) -> None:
+        leave.wait(TIMEOUT)
+        numbers.put(message["nonce"])
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    for number in range(100):
+        gateway.dispatch("MESSAGE_CREATE", of_guild(7, number))
+    assert stuck.wait(TIMEOUT)
+    assert client.stats.events_waiting <= 20
+    leave.set()
+    assert [numbers.get(timeout=TIMEOUT) for _ in range(100)] == list(range(100))

@@ -1,0 +1,50 @@
+"""Handlers that run later than the dispatcher hands their event over, on other threads than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..session import Session
+from .interface import Handling
+from .ledger import Ledger
+
+__all__ = ["Deferred"]
+
+
+class Deferred(Handling):
+    """Keeps a ledger of what has begun and what is done.
+
+    Args:
+        on_begun: called when one event waits less.
+    """
+
+    def __init__(self, on_begun: Callable[[], None]) -> None:
+        self._ledger = Ledger(on_begun)
+
+    def begin(self, session: Session) -> None:
+        """See `Handling`."""
+        self._ledger.open(session)
+
+    def drop(self) -> None:
+        """See `Handling`."""
+        self._ledger.drop()
+
+    @property
+    def waiting(self) -> int:
+        """See `Handling`."""
+        return self._ledger.waiting
+
+    @property
+    def dropped(self) -> int:
+        """See `Handling`."""
+        return self._ledger.dropped
+
+    @property
+    def given(self) -> Session:
+        """See `Handling`."""
+        return self._ledger.given
+
+    @property
+    def done(self) -> Session:
+        """See `Handling`."""
+        return self._ledger.done
