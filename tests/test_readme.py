@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -48,7 +49,7 @@ def run(code: str) -> dict[str, Any]:
 
 
 def test_every_snippet_is_known_to_a_test() -> None:
-    assert len(PYTHON) == 7
+    assert len(PYTHON) == 8
     assert [language for language, _ in BLOCKS if language not in ("python", "sh", "text")] == []
 
 
@@ -156,6 +157,23 @@ def test_events_are_pulled(gateway: LocalGateway, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "started by ada"
     assert lines[-1] == "!stop"
+
+
+def test_a_session_is_kept_over_ctrl_c(
+    gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        code = snippet("session_file=").replace("print)", "interrupt)")
+        ready = "READY" if number == 0 else "RESUMED"
+
+        def interrupt(data: Any) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+        code = code.replace('"MESSAGE_CREATE"', repr(ready))
+        exec(compile(code, "README.md", "exec"), {"interrupt": interrupt})
+        assert gateway.expect_close(5).code == 4000
+        assert "not-a-real-token" not in (tmp_path / "session.json").read_text()
 
 
 def test_the_test_of_a_bot_passes() -> None:

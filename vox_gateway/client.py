@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -89,11 +90,15 @@ class Client(Emitter):
             `dispatch_pending`, or a blocking `connect`.
         workers: with ``"thread"``, run handlers on that many threads. Events of one guild keep their order, outside of
             guilds those of one channel or user, and those that belong to none of these.
+        session_file: keeps the session for the next process, which resumes where the handlers had got to, so that no
+            event is missed over a restart; see `close`. Some may come twice: after a kill those of the last second.
+            The file is for this bot and shard only, and never holds the token.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:
         TypeError, ValueError: an argument is not usable; the message names it.
         MissingExtra: an argument needs an optional package.
+        OSError: `session_file` cannot be read.
 
     Rests on the Gateway page of the official documentation ("Connections", "Identifying", "Sharding").
     """
@@ -126,6 +131,7 @@ class Client(Emitter):
         backlog: int = 10_000,
         handlers: str = "thread",
         workers: int = 0,
+        session_file: str | os.PathLike[str] | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
         self._options = make_options(
@@ -148,6 +154,7 @@ class Client(Emitter):
             backlog=backlog,
             handlers=handlers,
             workers=workers,
+            session_file=session_file,
             identify_gate=identify_gate,
         )
         self._log = ShardLog(self._options.shard)
@@ -174,7 +181,7 @@ class Client(Emitter):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close. Raises the error that ended the client, unless the block itself raised."""
-        self.close()
+        self._leave()
         if error is None:
             self.wait_closed(0)
 
@@ -185,7 +192,7 @@ class Client(Emitter):
 
         Args:
             async_: return at once, with the daemon thread that keeps the connection. Otherwise this call returns when
-                the client was closed; Ctrl-C closes it in order.
+                the client was closed; Ctrl-C closes it in order, and with `session_file` keeps the session.
 
         Raises:
             AlreadyConnected: the client runs.
@@ -202,7 +209,7 @@ class Client(Emitter):
                 self._pending.run_until(engine.finished.is_set)
             wait_for(engine.finished, engine.when_finished)
         except KeyboardInterrupt:
-            self.close()
+            self._leave()
         if engine is not None:
             engine.thread.join()
             if engine.error is not None:
@@ -220,8 +227,8 @@ class Client(Emitter):
 
         Args:
             reason: for the server, 123 bytes at the most.
-            code: the close code. 1000 and 1001 end the session: the bot goes offline. With any other, the next
-                `connect` resumes it.
+            code: the close code. 1000 and 1001 end the session: the bot goes offline, and `session_file` is deleted.
+                With any other, the next `connect` resumes it.
             reconnect: stay connected: close with 4000, then resume on a new connection. Does not wait for it.
             resumable: close with 4000 instead of 1000.
 
@@ -488,11 +495,18 @@ class Client(Emitter):
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _leave(self) -> None:
+        """Close as a program ends: who keeps the session on disk wants it to go on in the next."""
+        self.close(resumable=self._options.session_file is not None)
+
     def _start(self) -> Engine:
         with self._engine_lock:
             last = self._engine
             if last is not None and not last.disconnected.is_set():
                 raise AlreadyConnected("the client is connected already: call close() first")
+            file = self._options.session_file
+            if file is not None and not self._session.resumable and (kept := file.load()):
+                self._session.id, self._session.seq, self._session.resume_url = kept.id, kept.seq, kept.resume_url
             presence = self._options.presence if last is None else last.presence.for_identify()
             engine = Engine(
                 self._options,

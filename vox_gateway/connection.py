@@ -108,6 +108,9 @@ class Observer:
     def live(self, connection: Connection, resumed: bool) -> None:
         """READY or RESUMED came."""
 
+    def received(self, connection: Connection) -> None:
+        """Something arrived, and has been handed over."""
+
     def ended(self, connection: Connection, report: Ended) -> None:
         """The connection is over, and all that it held is given back."""
 
@@ -299,6 +302,7 @@ class Connection:
             self.heard_at = time.monotonic()
             for batch in self._batches:
                 self._hand_over(batch)
+            self._observer.received(self)
 
     def _blocks(self, opcode: int, run: list[bytes]) -> Iterator[Block]:
         """The gateway messages in `run`, inflated."""

@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .connection import Blueprint, Connection, Ended, Observer
@@ -28,9 +29,11 @@ from .opcodes import Opcode
 from .options import CALLER, Options
 from .outbox import Outbox
 from .presence import Presence
+from .protocol import KEEP_SESSION
 from .reconnect import ReconnectLoop, Reread, Restart, Stop
 from .recovery import Attempt, Recovery
 from .session import Session
+from .session_keeper import SessionKeeper
 from .stats import Counters, Status
 from .taps import Taps
 from .timers import Timers
@@ -99,6 +102,8 @@ class Engine(Observer):
             self._handlers_end,
         )
         self._backlog = self._dispatcher.backlog
+        self._begun = replace(session)  # the session as it began: here, or with the last READY
+        self._keeper = self._make_keeper()
         self._blueprint = Blueprint(
             name=options.name,
             token=options.token,
@@ -149,7 +154,9 @@ class Engine(Observer):
         """Start the loops."""
         self._outbox.open()
         # A script that ends without close() says goodbye all the same.
-        atexit.register(self.stop, 1000, "")
+        atexit.register(self.stop, KEEP_SESSION if self._keeper else 1000, "")
+        if self._keeper is not None:
+            self._keeper.start()
         try:
             self._dispatcher.start(self._session)
         finally:  # Ctrl-C may come while a thread starts, and `stop` waits for both
@@ -230,9 +237,18 @@ class Engine(Observer):
         """READY or RESUMED came."""
         self._log.info("%s", "resumed" if resumed else "ready")
         self._counters.count(resumes=int(resumed))
+        if not resumed:
+            self._begun = replace(self._session)
+            if self._keeper is not None:
+                self._keeper.save_soon()
         self._set_status(Status.READY)
         self._outbox.live(connection)
         self.presence.flush()
+
+    def received(self, connection: Connection) -> None:
+        """Something arrived, and has been handed over."""
+        if self._keeper is not None:
+            self._keeper.arm()
 
     def ended(self, connection: Connection, report: Ended) -> None:
         """The connection is over."""
@@ -291,6 +307,8 @@ class Engine(Observer):
             )
         if lost := self._dispatcher.not_given:
             self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
+        if self._keeper is not None:
+            self._keeper.stop()
         self._timers.stop()
         atexit.unregister(self.stop)
         self.status = Status.CLOSED
@@ -299,6 +317,29 @@ class Engine(Observer):
             callbacks, self._at_the_end = self._at_the_end, []
         for callback in callbacks:
             callback()
+
+    # -- the session file ------------------------------------------------------------------------------------------
+
+    def _make_keeper(self) -> SessionKeeper | None:
+        file = self._options.session_file
+        if file is None:
+            return None
+        saved = replace(self._session) if self._session.resumable else None
+        name = f"{self._options.name}-session-file"
+        return SessionKeeper(name, file, self._position, self._behind, saved, self._log)
+
+    def _position(self) -> Session | None:
+        """The session as far as its handlers have got; None when it is over."""
+        begun, done = self._begun, self._dispatcher.done
+        if not self._session.resumable or self._session.id != begun.id:
+            return None
+        return replace(begun, seq=done.seq) if done.id == begun.id else begun
+
+    def _behind(self) -> bool:
+        position = self._position()
+        return position is not None and position.seq != self._session.seq
+
+    # -- the end, on the reconnect loop's thread -------------------------------------------------------------------
 
     def _settle_session(self) -> None:
         """Leave the session as the next `connect` should find it."""

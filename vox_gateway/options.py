@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import ssl
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from .identify_gate import IdentifyGate, gate_for
 from .intents import Intents, check_intents
 from .opcodes import OPCODES, Opcode
 from .proxy import check_proxy
+from .session_file import SessionFile, check_session_file
 from .urls import check_port, gateway_url
 from .websocket import Network
 
@@ -56,6 +58,7 @@ class Options:
     backlog: int
     handlers: str
     workers: int
+    session_file: SessionFile | None
     identify_gate: IdentifyGate
 
     @property
@@ -114,6 +117,7 @@ def make_options(
     backlog: int,
     handlers: str,
     workers: int,
+    session_file: str | os.PathLike[str] | None,
     identify_gate: IdentifyGate | None,
 ) -> Options:
     """Check every argument; see `Client` for what they mean.
@@ -150,6 +154,7 @@ def make_options(
         backlog=check_count("backlog", backlog, 1),
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
+        session_file=_session_file(session_file, token, shard, check_intents(intents)),
         identify_gate=identify_gate or gate_for(token, url),
     )
     try:
@@ -198,6 +203,15 @@ def _handlers(handlers: object, workers: object) -> str:
     if handlers == CALLER and workers:
         raise ValueError(f"workers={workers!r} is for handlers={THREAD!r}, and handlers is {handlers!r}")
     return str(handlers)
+
+
+def _session_file(path: object, token: str, shard: tuple[int, int], intents: Intents) -> SessionFile | None:
+    checked = check_session_file(path)
+    if checked is None:
+        return None
+    file = SessionFile.of(checked, token, commands.check_shard(shard), int(intents))
+    file.load()  # says now, and not at connect, when it is another bot's
+    return file
 
 
 @functools.cache

@@ -1,0 +1,191 @@
+"""A bot that is stopped, or killed, and started again, with its session on disk. Real processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vox_gateway import Client, IdentifyGate, Intents
+from vox_gateway.session_file import SessionFile
+from vox_gateway.testing import LocalGateway
+
+TIMEOUT = 15.0
+TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
+
+BOT = """
+import os, sys
+from vox_gateway import Client, IdentifyGate, Intents
+
+url, token, session_file, workers = sys.argv[1:]
+client = Client(
+    url=url,
+    token=token,
+    intents=Intents.all(),
+    session_file=session_file,
+    workers=int(workers),
+    identify_gate=IdentifyGate(interval=0),
+)
+
+@client.on("MESSAGE_CREATE")
+def handle(message):
+    # What the handler does is done when this line is out, and not before.
+    os.write(1, b"%d\\n" % message["nonce"])
+
+for name in ("READY", "RESUMED"):
+    client.on(name, lambda data, name=name: os.write(1, b"%s\\n" % name.encode()))
+
+client.connect()
+"""
+
+
+class Bot:
+    """The process, and what it has printed."""
+
+    def __init__(self, gateway: LocalGateway, path: Path, workers: int = 0) -> None:
+        command = [sys.executable, "-c", BOT, gateway.url, TOKEN, str(path), str(workers)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.lines: list[str] = []
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._more:
+                self.lines.append(line.strip())
+                self._more.notify_all()
+
+    def wait(self, *lines: str) -> None:
+        """Wait until it has printed these lines."""
+        with self._more:
+            assert self._more.wait_for(lambda: set(lines) <= set(self.lines), TIMEOUT), self.lines[-5:]
+
+    def end(self, how: int) -> list[str]:
+        """End it; what it has printed."""
+        self.process.send_signal(how)
+        self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return self.lines
+
+
+def say(gateway: LocalGateway, number: int) -> None:
+    guild = str(number % 5)
+    gateway.dispatch("MESSAGE_CREATE", {"id": "1", "guild_id": guild, "content": "", "nonce": number})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("workers", [0, 3])
+def test_nothing_is_lost_though_the_bot_is_killed_again_and_again(
+    gateway: LocalGateway, tmp_path: Path, workers: int
+) -> None:
+    path, dice = tmp_path / "session", random.Random(workers)
+    seen: list[str] = []
+    number = 0
+    kills = 5
+    for turn in range(kills + 1):
+        bot = Bot(gateway, path, workers)
+        bot.wait("RESUMED" if turn else "READY")
+        for _ in range(dice.randrange(1, 300)):
+            say(gateway, number)
+            number += 1
+        if turn < kills:
+            bot.wait(str(number - dice.randrange(1, 100) if number > 100 else 0))
+            seen += bot.end(signal.SIGKILL)
+            for _ in range(20):  # these find nobody
+                say(gateway, number)
+                number += 1
+        else:
+            bot.wait(*map(str, set(range(number)) - {int(line) for line in seen if line.isdigit()}))
+            seen += bot.end(signal.SIGTERM)
+    assert {int(line) for line in seen if line.isdigit()} == set(range(number))
+    assert [line for line in seen if not line.isdigit()] == ["READY"] + ["RESUMED"] * kills
+    assert TOKEN not in path.read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_ctrl_c_keeps_the_session_and_each_event_comes_once(gateway: LocalGateway, tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    first = Bot(gateway, path)
+    first.wait("READY")
+    for number in range(10):
+        say(gateway, number)
+    first.wait("9")
+    lines = first.end(signal.SIGINT)
+    assert first.process.returncode == 0
+    assert gateway.expect_close(TIMEOUT).code == 4000
+    for number in range(10, 20):
+        say(gateway, number)
+    second = Bot(gateway, path)
+    second.wait("19")
+    lines += second.end(signal.SIGINT)
+    assert lines == ["READY", *map(str, range(10)), *map(str, range(10, 20)), "RESUMED"]
+
+
+class Bound:
+    """A client with a session file whose handlers have seen READY or RESUMED."""
+
+    def __init__(self, gateway: LocalGateway, path: Path) -> None:
+        self.client = Client(
+            url=gateway.url,
+            token=TOKEN,
+            intents=Intents.all(),
+            identify_gate=IdentifyGate(interval=0),
+            session_file=path,
+        )
+        self._live = threading.Event()
+        for name in ("READY", "RESUMED"):
+            self.client.on(name, lambda data: self._live.set())
+
+    def __enter__(self) -> Client:
+        self.client.connect(async_=True)
+        assert self._live.wait(TIMEOUT)
+        return self.client
+
+    def __exit__(self, *args: Any) -> None:
+        self.client.__exit__(None, None, None)
+
+
+def test_close_ends_the_session_and_with_it_the_file(gateway: LocalGateway, tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    with Bound(gateway, path):
+        pass
+    assert path.exists(), "leaving the block keeps the session"
+    with Bound(gateway, path) as client:
+        assert client.stats.resumes == 1
+        client.close()
+        assert client.wait_closed(TIMEOUT)
+        assert not path.exists()
+    assert not path.exists()
+
+
+def test_a_session_that_the_gateway_forgot_is_begun_anew(gateway: LocalGateway, tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    with Bound(gateway, path) as client:
+        old = client.session.id
+    gateway.expire_sessions()
+    with Bound(gateway, path) as client:
+        new = client.session.id
+        assert new != old
+    kept = SessionFile.of(path, TOKEN, (0, 1), int(Intents.all())).load()
+    assert kept is not None
+    assert kept.id == new
+
+
+def test_a_file_that_became_another_bots_is_refused_at_connect(gateway: LocalGateway, tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    client = Bound(gateway, path).client
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="is no session file"):
+        client.connect()
+    assert client.status == "closed"
