@@ -26,6 +26,7 @@ from .frames import TEXT
 from .heartbeat import Heartbeat
 from .interrupt import DeadlinePassed, Interrupt, Interrupted
 from .logs import ShardLog
+from .network import Network
 from .opcodes import OPCODES, Opcode
 from .protocol import (
     KEEP_SESSION,
@@ -43,7 +44,7 @@ from .recovery import Attempt, Cause, Ending, Stage
 from .session import Session
 from .stats import Counters
 from .urls import GatewayURL
-from .websocket import ClosedByServer, Network, WebSocket
+from .websocket import ClosedByServer, WebSocket
 
 __all__ = ["Blueprint", "Connection", "Ended", "Observer"]
 

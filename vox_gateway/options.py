@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 import ssl
 import sys
 from collections.abc import Mapping
@@ -18,10 +16,10 @@ from .errors import PayloadTooLarge
 from .fast_packages import JSON_READERS, Reader
 from .identify_gate import IdentifyGate, gate_for
 from .intents import Intents, check_intents
+from .network import Network, check_seconds, check_ssl_context
 from .opcodes import OPCODES, Opcode
 from .proxy import check_proxy
 from .urls import check_port, gateway_url
-from .websocket import Network
 
 __all__ = ["DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "make_options"]
 
@@ -136,11 +134,11 @@ def make_options(
         intents=check_intents(intents),
         network=Network(
             proxy=check_proxy(proxy),
-            ssl_context=_ssl_context(ssl_context),
-            connect_timeout=_seconds("connect_timeout", connect_timeout),
+            ssl_context=check_ssl_context(ssl_context),
+            connect_timeout=check_seconds("connect_timeout", connect_timeout),
             max_message_size=max_message_size,
         ),
-        slow_handler_warning=_seconds("slow_handler_warning", slow_handler_warning),
+        slow_handler_warning=check_seconds("slow_handler_warning", slow_handler_warning),
         backlog=_count("backlog", backlog, 1),
         identify_gate=identify_gate or gate_for(token, url),
     )
@@ -182,33 +180,6 @@ def _compression(compress: object, codec: Codec, max_message_size: int) -> str |
         raise ValueError(f"compress={PAYLOAD!r} needs encoding='json', not {codec.name!r}; use True for a zlib-stream")
     INFLATERS[compress](max_message_size)  # says now, and not at connect, when a package is missing
     return compress
-
-
-@functools.cache
-def _default_ssl_context() -> ssl.SSLContext:
-    # One for the process: it holds all the trusted certificates, some hundred kilobytes.
-    return ssl.create_default_context()
-
-
-def _ssl_context(context: object) -> ssl.SSLContext:
-    if context is None:
-        return _default_ssl_context()
-    if not isinstance(context, ssl.SSLContext):
-        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")
-    if not context.check_hostname or context.verify_mode is not ssl.CERT_REQUIRED:
-        raise ValueError(
-            "ssl_context must verify certificates and host names (verify_mode=CERT_REQUIRED, check_hostname=True); to "
-            "trust a certificate of your own, make the context with ssl.create_default_context(cafile=...)"
-        )
-    return context
-
-
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
-    return float(value)
 
 
 def _count(name: str, value: object, least: int) -> int:
