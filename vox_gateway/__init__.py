@@ -12,6 +12,7 @@ from .errors import (
     ConnectionLost,
     DecodeError,
     DisallowedIntents,
+    DiscoveryFailed,
     GatewayError,
     InflateError,
     InvalidIntents,
@@ -22,19 +23,23 @@ from .errors import (
     PayloadTooLarge,
     ProtocolViolation,
     ShardingRequired,
+    TokenRefused,
     UpgradeRefused,
 )
 from .fast_packages import speedups
+from .gateway_bot import GatewayBot, get_gateway_bot
 from .identify_gate import IdentifyGate
 from .intents import Intents
 from .logs import LOGGER
 from .opcodes import OPCODES, CloseCode, Opcode
 from .options import DEFAULT_PROPERTIES
 from .session import Session
+from .session_starts import SessionStartLimit
 from .stats import Stats, Status
-from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
+from .urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 
 __all__ = [
+    "DEFAULT_API",
     "DEFAULT_GATEWAY",
     "DEFAULT_PROPERTIES",
     "GATEWAY_VERSION",
@@ -51,6 +56,8 @@ __all__ = [
     "ConnectionLost",
     "DecodeError",
     "DisallowedIntents",
+    "DiscoveryFailed",
+    "GatewayBot",
     "GatewayError",
     "IdentifyGate",
     "InflateError",
@@ -64,10 +71,13 @@ __all__ = [
     "PayloadTooLarge",
     "ProtocolViolation",
     "Session",
+    "SessionStartLimit",
     "ShardingRequired",
     "Stats",
     "Status",
+    "TokenRefused",
     "UpgradeRefused",
     "__version__",
+    "get_gateway_bot",
     "speedups",
 ]

@@ -11,13 +11,17 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ._version import __version__
 from .dial import dial
 from .errors import ConnectFailed
 from .interrupt import DeadlinePassed, Interrupt
 from .proxy import Proxy, proxy_from_environment, tunnel
 from .transport import Transport
 
-__all__ = ["Deadline", "Network", "check_seconds", "check_ssl_context"]
+__all__ = ["USER_AGENT", "Deadline", "Network", "check_seconds", "check_ssl_context"]
+
+#: how this library introduces itself to servers ("User Agent", official API reference)
+USER_AGENT = f"DiscordBot (vox_gateway, {__version__})"
 
 #: says when the wait under way ends; monotonic clock, None for never
 Deadline = Callable[[], float | None]

@@ -19,7 +19,8 @@ from .intents import Intents, check_intents
 from .network import Network, check_seconds, check_ssl_context
 from .opcodes import OPCODES, Opcode
 from .proxy import check_proxy
-from .urls import check_port, gateway_url
+from .urls import APIURL, DEFAULT_GATEWAY, check_port, gateway_url
+from .urls import api_url as check_api_url
 
 __all__ = ["DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "make_options"]
 
@@ -37,7 +38,8 @@ MAX_PAYLOAD = 4096
 class Options:
     """What a client was made with, once all of it is known to be usable."""
 
-    url: str
+    url: str | None
+    api: APIURL
     token: str = field(repr=False)
     port: int | None
     codec: Codec
@@ -51,6 +53,11 @@ class Options:
     slow_handler_warning: float
     backlog: int
     identify_gate: IdentifyGate
+
+    @property
+    def secure(self) -> bool:
+        """Whether the token must not go out without TLS."""
+        return self.api.secure if self.url is None else self.url.lower().startswith("wss:")
 
     @property
     def transport_compression(self) -> str | None:
@@ -89,7 +96,8 @@ class Options:
 
 def make_options(
     *,
-    url: str,
+    url: str | None,
+    api_url: str,
     token: str,
     port: int | None,
     encoding: str,
@@ -118,11 +126,13 @@ def make_options(
     max_message_size = _count("max_message_size", max_message_size, 4096)
     codec = _codec(encoding, max_message_size, json)
     compression = _compression(compress, codec, max_message_size)
-    gateway_url(url, encoding=codec.name, compress=None, port=check_port(port))
+    api = check_api_url(api_url)
+    gateway_url(DEFAULT_GATEWAY if url is None else url, encoding=codec.name, compress=None, port=check_port(port))
     if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
         raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
     options = Options(
         url=url,
+        api=api,
         token=token,
         port=port,
         codec=codec,
@@ -140,7 +150,7 @@ def make_options(
         ),
         slow_handler_warning=check_seconds("slow_handler_warning", slow_handler_warning),
         backlog=_count("backlog", backlog, 1),
-        identify_gate=identify_gate or gate_for(token, url),
+        identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
     )
     try:
         options.encode(Opcode.IDENTIFY, options.identify(options.presence))

@@ -14,17 +14,15 @@ from collections.abc import Iterator
 import websocket
 
 from . import frames
-from ._version import __version__
 from .errors import ConnectFailed, ConnectionLost, GatewayError, UpgradeRefused
 from .frames import FrameReader, Run
 from .interrupt import DeadlinePassed, Interrupt
-from .network import Deadline, Network
+from .network import USER_AGENT, Deadline, Network
 from .transport import Transport
 from .urls import GatewayURL
 
 __all__ = ["ClosedByServer", "WebSocket"]
 
-_USER_AGENT = f"User-Agent: DiscordBot (vox_gateway, {__version__})"
 #: bytes of an upgrade's answer beyond which it is no answer
 MAX_HANDSHAKE = 65_536
 
@@ -137,7 +135,11 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
     handshake = websocket.WebSocket(enable_multithread=False)
     try:
         handshake.connect(
-            str(url), socket=_Bounded(transport), header=[_USER_AGENT], redirect_limit=0, suppress_origin=True
+            str(url),
+            socket=_Bounded(transport),
+            header=[f"User-Agent: {USER_AGENT}"],
+            redirect_limit=0,
+            suppress_origin=True,
         )
     except websocket.WebSocketBadStatusException as error:
         advice = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
