@@ -6,6 +6,7 @@ Documentation: Gateway, "Get Gateway" and "Get Gateway Bot".
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -53,7 +54,7 @@ def answer(
             "session_start_limit": {
                 "total": starts.total,
                 "remaining": starts.remaining(now),
-                "reset_after": round(starts.reset_after(now) * 1000),
+                "reset_after": math.ceil(starts.reset_after(now) * 1000),
                 "max_concurrency": settings.max_concurrency,
             },
         })
