@@ -102,7 +102,7 @@ def test_an_answer_in_chunks_after_a_provisional_one_is_read() -> None:
 
 
 def test_a_token_that_is_refused_is_told_as_the_gateway_would() -> None:
-    with LocalGateway(token="another") as gateway, pytest.raises(TokenRefused, match="HTTP 401.*copy") as raised:
+    with LocalGateway(token="another") as gateway, pytest.raises(TokenRefused, match=r"HTTP 401.*copy") as raised:
         get_gateway_bot(TOKEN, api_url=gateway.http_url)
     assert isinstance(raised.value, AuthenticationFailed)
     assert (raised.value.status, raised.value.code) == (401, 4004)
@@ -221,15 +221,15 @@ def test_a_server_that_is_silent_is_left_in_time() -> None:
     with LocalGateway() as gateway:
         gateway.faults.ignore_request()
         began = time.monotonic()
-        with pytest.raises(ConnectFailed, match="longer than timeout=0.2 seconds"):
+        with pytest.raises(ConnectFailed, match=r"longer than timeout=0.2 seconds"):
             get_gateway_bot(TOKEN, api_url=gateway.http_url, timeout=0.2)
         assert time.monotonic() - began < TIMEOUT
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(ConnectFailed, match="could not connect to 127.0.0.1 port"):
+    with pytest.raises(ConnectFailed, match=r"could not connect to 127.0.0.1 port"):
         ask(refused_port())
-    with black_hole() as port, pytest.raises(ConnectFailed, match="longer than timeout=0.2 seconds"):
+    with black_hole() as port, pytest.raises(ConnectFailed, match=r"longer than timeout=0.2 seconds"):
         ask(port, timeout=0.2)
     with pytest.raises(ConnectFailed, match="could not be looked up"):
         get_gateway_bot(TOKEN, api_url=f"http://{'a' * 64}.example")
@@ -243,7 +243,7 @@ def test_a_name_lookup_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatc
         raise OSError("too late")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    with pytest.raises(ConnectFailed, match="name lookup took longer than timeout=0.1 seconds"):
+    with pytest.raises(ConnectFailed, match=r"name lookup took longer than timeout=0.1 seconds"):
         get_gateway_bot(TOKEN, timeout=0.1)
     answered.set()
 
@@ -256,7 +256,7 @@ def test_the_certificate_is_verified_and_no_gateway_without_tls_is_taken() -> No
     authority.configure_trust(trusting)
     with LocalGateway(ssl_context=context) as gateway:
         assert get_gateway_bot(TOKEN, api_url=gateway.http_url, ssl_context=trusting).url == gateway.url
-        with pytest.raises(CertificateInvalid, match="certificate of 127.0.0.1 does not verify"):
+        with pytest.raises(CertificateInvalid, match=r"certificate of 127.0.0.1 does not verify"):
             get_gateway_bot(TOKEN, api_url=gateway.http_url)
 
     def serve(connection: socket.socket) -> None:
