@@ -15,7 +15,18 @@ PACKAGE = Path(vox_gateway.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 # The local gateway's face is its package; what is behind it is nobody's interface.
 CORE = [path for path in SOURCES if path.parent != PACKAGE / "testing"]
-PURE = ["protocol", "recovery", "commands", "opcodes", "intents", "session", "errors", "urls", "frames"]
+PURE = [
+    "protocol",
+    "recovery",
+    "commands",
+    "opcodes",
+    "intents",
+    "session",
+    "session_starts",
+    "errors",
+    "urls",
+    "frames",
+]
 IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", "asyncio", "random"}
 FACE = {"client", "engine"}
 
@@ -69,6 +80,13 @@ def test_imports_run_one_way(path: Path) -> None:
         assert not found & {"cli", "testing"}
     if path.stem not in ("__init__", "client"):
         assert not found & FACE
+
+
+def test_every_connection_is_opened_in_one_place() -> None:
+    """So that all go through the proxy, verify the server, and can be interrupted."""
+    assert [path.stem for path in CORE if ".dial" in imports(path)] == ["network"]
+    assert {path.stem for path in CORE if ".network" in imports(path)} >= {"websocket", "http_get"}
+    assert not [path for path in CORE if {"urllib3", "requests"} & imports(path)]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -44,7 +44,7 @@ def test_help_teaches_commands_exit_codes_and_environment(capsys: pytest.Capture
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["demo", "tail"])
+@pytest.mark.parametrize("command", ["demo", "doctor", "tail"])
 def test_the_help_of_a_command_fits_80_columns(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
+from vox_gateway import SessionStartLimit
 from vox_gateway.identify_gate import DAY, IdentifyGate, gate_for
 
 
@@ -62,3 +65,61 @@ def test_clients_of_one_bot_at_one_gateway_share_a_gate() -> None:
     assert gate_for("token", "wss://a") is gate_for("token", "wss://a")
     assert gate_for("token", "wss://a") is not gate_for("token", "wss://b")
     assert gate_for("token", "wss://a") is not gate_for("other", "wss://a")
+
+
+def limit(remaining: int, max_concurrency: int = 1, reset_after: float = 600.0) -> SessionStartLimit:
+    return SessionStartLimit(1000, remaining, reset_after, datetime.now(timezone.utc), max_concurrency)
+
+
+def enter(gate: IdentifyGate, shard: int, now: float) -> float | None:
+    return gate.enter(shard, shard, lambda: None, now)
+
+
+def test_what_the_server_counts_is_what_holds() -> None:
+    gate = IdentifyGate(interval=0, daily_limit=1)
+    assert enter(gate, 0, 0.0) == 0
+    assert gate.learn(0, limit(2), asked_at=0.0, now=0.0) == 0
+    gate.sent(0, 0, 0.0)
+    assert enter(gate, 0, 1.0) == 0
+    gate.sent(0, 0, 1.0)
+    assert gate.starts_in(1.0) == 599
+    assert enter(gate, 0, 1.0) == 599
+    assert enter(gate, 0, 600.0) == 0  # all are there again
+    assert gate.starts_in(600.0) == 0
+
+
+def test_without_session_starts_nobody_may_go_until_they_return() -> None:
+    gate = IdentifyGate(interval=0)
+    assert gate.starts_in(0.0) == 0
+    enter(gate, 0, 0.0)
+    assert gate.learn(0, limit(0), asked_at=0.0, now=5.0) == 600
+    gate.leave(0, 0)
+    assert enter(gate, 1, 5.0) == 600
+    assert enter(gate, 1, 605.0) == 0
+
+
+def test_the_last_session_start_is_for_one_shard_only() -> None:
+    gate = IdentifyGate(max_concurrency=2, interval=0)
+    enter(gate, 0, 0.0)
+    enter(gate, 1, 0.0)
+    assert gate.learn(1, limit(1, 2), asked_at=0.0, now=0.0) == 600
+    assert gate.learn(0, limit(1, 2), asked_at=0.0, now=0.0) == 0
+    gate.sent(0, 0, 1.0)
+    assert gate.learn(1, limit(1, 2), asked_at=0.5, now=2.0) == 600  # the answer is older than that IDENTIFY
+
+
+def test_more_concurrency_lets_those_go_who_wait() -> None:
+    gate, woken = IdentifyGate(), []
+    assert enter(gate, 0, 0.0) == 0
+    assert gate.enter(1, 1, lambda: woken.append(1), 0.0) is None
+    assert gate.learn(0, limit(9, max_concurrency=16), asked_at=0.0, now=0.0) == 0
+    assert woken == [1]
+    assert enter(gate, 1, 0.0) == 0
+    gate.sent(0, 0, 0.0)
+    assert enter(gate, 16, 1.0) == 4  # the same key as shard 0
+
+
+def test_who_asked_without_entering_is_told_too() -> None:
+    gate = IdentifyGate()
+    assert gate.learn("stranger", limit(1), asked_at=0.0, now=0.0) == 0
+    gate.leave(3, "stranger")

@@ -184,6 +184,16 @@ def test_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_from_environment("gateway.discord.gg", True) is None
 
 
+def test_a_proxy_in_the_environment_that_is_none_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, secure in (("https_proxy", True), ("http_proxy", False)):
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv(variable, "http://ada:sec/ret@proxy:3128")
+        with pytest.raises(ConnectFailed, match=f"{variable.upper()} is no URL") as raised:
+            proxy_from_environment("gateway.example", secure)
+        assert "sec" not in str(raised.value)
+
+
 def test_a_client_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     with LocalGateway(identify_interval=0) as gateway, proxy_server(http_connect()) as server:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")

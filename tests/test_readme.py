@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import Client, IdentifyGate
+from vox_gateway import Client, IdentifyGate, get_gateway_bot
+from vox_gateway.cli import main
 from vox_gateway.testing import LocalGateway
 
 ROOT = Path(__file__).parent.parent
@@ -34,10 +35,12 @@ def snippet(words: str) -> str:
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGateway]:
-    """Stands where Discord is: the default of `url` points at it."""
+    """Stands where Discord is: the defaults of `url` and `api_url` point at it."""
     with LocalGateway(identify_interval=0) as gateway:
         monkeypatch.setenv("DISCORD_TOKEN", "MTEw.Gabc.not-a-real-token")
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "url", gateway.url)
+        monkeypatch.setitem(Client.__init__.__kwdefaults__, "api_url", gateway.http_url)
+        monkeypatch.setitem(get_gateway_bot.__kwdefaults__, "api_url", gateway.http_url)
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "identify_gate", IdentifyGate(interval=0))
         yield gateway
 
@@ -49,7 +52,7 @@ def run(code: str) -> dict[str, Any]:
 
 
 def test_every_snippet_is_known_to_a_test() -> None:
-    assert len(PYTHON) == 8
+    assert len(PYTHON) == 9
     assert [language for language, _ in BLOCKS if language not in ("python", "sh", "text")] == []
 
 
@@ -176,6 +179,13 @@ def test_a_session_is_kept_over_ctrl_c(
         assert "not-a-real-token" not in (tmp_path / "session.json").read_text()
 
 
+def test_discord_is_asked_first(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    run(snippet("get_gateway_bot"))
+    assert capsys.readouterr().out.startswith("1 shards, 1000 of 1000 session starts remain until 20")
+    assert [request.path for request in gateway.requests] == ["/gateway/bot"] * 2
+    gateway.expect("IDENTIFY", 2)
+
+
 def test_the_test_of_a_bot_passes() -> None:
     run(snippet("LocalGateway() as gateway"))
 
@@ -194,6 +204,17 @@ def test_help_is_there_as_promised() -> None:
     help_text = subprocess.run(["vox-gateway", "--help"], capture_output=True, text=True, check=True).stdout
     assert "demo" in help_text
     assert "tail" in help_text
+    assert "doctor" in help_text
+
+
+def test_the_doctor_is_called_as_the_readme_says(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    (command,) = [code for language, code in BLOCKS if language == "text" and code.startswith("vox-gateway ")]
+    program, *argv = command.split()
+    assert program == "vox-gateway"
+    assert main([*argv, "--url", gateway.url]) == 0
+    said = capsys.readouterr().out
+    for check in ("versions", "proxy", "name lookup", "API", "clock", "token", "session starts", "intents"):
+        assert check in said
 
 
 def test_every_option_of_the_client_is_in_the_table() -> None:

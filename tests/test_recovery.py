@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway.errors import CertificateInvalid, ConnectFailed, UpgradeRefused
+from vox_gateway.errors import CertificateInvalid, ConnectFailed, DiscoveryFailed, TokenRefused, UpgradeRefused
 from vox_gateway.opcodes import fatal_error
 from vox_gateway.recovery import Attempt, Cause, Ending, GiveUp, Recovery, Stage
 from vox_gateway.session import Session
@@ -229,3 +229,19 @@ def test_any_order_of_endings_leaves_a_legal_state(
         assert outcome.resume == session.resumable
         assert outcome.resume or not outcome.at_resume_url
         attempt = outcome
+
+
+def test_a_token_that_the_api_refuses_ends_it_even_after_a_success() -> None:
+    recovery, _ = living()
+    recovery.connected()
+    error = TokenRefused("discord.com")
+    assert recovery.after(Ending(Cause.LOST, error=error), FIRST, Stage.CONNECTING) == GiveUp(error)
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectFailed("no session starts", 300.0), DiscoveryFailed("too many", 429, retry_after=300.0)]
+)
+def test_what_says_when_to_come_again_is_waited_for(error: ConnectFailed) -> None:
+    following = living(0.5)[0].after(Ending(Cause.UNREACHABLE, error=error), FIRST, Stage.CONNECTING)
+    assert isinstance(following, Attempt)
+    assert following.delay == 300.0

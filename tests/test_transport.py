@@ -15,9 +15,10 @@ import trustme
 from vox_gateway.dial import dial
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost, UpgradeRefused
 from vox_gateway.interrupt import DeadlinePassed, Interrupt, Interrupted
+from vox_gateway.network import Network
 from vox_gateway.transport import Transport
 from vox_gateway.urls import GatewayURL
-from vox_gateway.websocket import ClosedByServer, Network, WebSocket
+from vox_gateway.websocket import ClosedByServer, WebSocket
 
 AUTHORITY = trustme.CA()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway.urls import DEFAULT_GATEWAY, GatewayURL, gateway_url
+from vox_gateway.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
 
 
 def made(url: str, compress: str | None = "zlib-stream", **ports: Any) -> str:
@@ -70,3 +70,16 @@ def test_what_is_no_gateway_url_is_refused_by_name(url: Any, error: type[Excepti
 def test_what_is_no_port_is_refused_by_name(port: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="port"):
         made(DEFAULT_GATEWAY, port=port)
+
+
+@pytest.mark.parametrize(
+    ("url", "parts", "shown"),
+    [
+        (DEFAULT_API, APIURL("discord.com", 443, True, "/api/v10"), DEFAULT_API),
+        ("http://[::1]:81/", APIURL("::1", 81, False, ""), "http://[::1]:81"),
+        ("https://host:443/x/", APIURL("host", 443, True, "/x"), "https://host/x"),
+    ],
+)
+def test_an_api_is_taken_apart(url: str, parts: APIURL, shown: str) -> None:
+    assert api_url(url) == parts
+    assert str(parts) == shown

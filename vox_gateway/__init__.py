@@ -12,6 +12,7 @@ from .errors import (
     ConnectionLost,
     DecodeError,
     DisallowedIntents,
+    DiscoveryFailed,
     GatewayError,
     InflateError,
     InvalidIntents,
@@ -23,21 +24,25 @@ from .errors import (
     ProtocolViolation,
     ShardingRequired,
     StreamEnded,
+    TokenRefused,
     UpgradeRefused,
 )
 from .event import Event
 from .fast_packages import speedups
+from .gateway_bot import GatewayBot, get_gateway_bot
 from .identify_gate import IdentifyGate
 from .intents import Intents
 from .logs import LOGGER
 from .opcodes import OPCODES, CloseCode, Opcode
 from .options import DEFAULT_PROPERTIES
 from .session import Session
+from .session_starts import SessionStartLimit
 from .stats import Stats, Status
 from .stream import EventStream
-from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
+from .urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 
 __all__ = [
+    "DEFAULT_API",
     "DEFAULT_GATEWAY",
     "DEFAULT_PROPERTIES",
     "GATEWAY_VERSION",
@@ -54,8 +59,10 @@ __all__ = [
     "ConnectionLost",
     "DecodeError",
     "DisallowedIntents",
+    "DiscoveryFailed",
     "Event",
     "EventStream",
+    "GatewayBot",
     "GatewayError",
     "IdentifyGate",
     "InflateError",
@@ -69,11 +76,14 @@ __all__ = [
     "PayloadTooLarge",
     "ProtocolViolation",
     "Session",
+    "SessionStartLimit",
     "ShardingRequired",
     "Stats",
     "Status",
     "StreamEnded",
+    "TokenRefused",
     "UpgradeRefused",
     "__version__",
+    "get_gateway_bot",
     "speedups",
 ]

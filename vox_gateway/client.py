@@ -27,7 +27,7 @@ from .protocol import KEEP_SESSION
 from .stats import Counters, Stats, Status
 from .stream import OVERFLOWS, EventStream
 from .taps import Taps
-from .urls import DEFAULT_GATEWAY, GATEWAY_VERSION
+from .urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 
 __all__ = ["Client"]
 
@@ -66,7 +66,9 @@ class Client(Emitter):
 
     Args:
         token: the bot's token. It appears in no log, repr or exception.
-        url: the gateway's URL, ``wss://`` or ``ws://``, as Get Gateway Bot tells.
+        url: the gateway's URL, ``wss://`` or ``ws://``; None asks Get Gateway Bot before each IDENTIFY, and waits
+            with it while no session starts remain. `get_gateway_bot` tells the same.
+        api_url: whom to ask then: the base of the HTTP API.
         port: instead of the URL's own port.
         encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both, but for one thing of Discord's own:
             ids that JSON has as strings may be integers in ETF.
@@ -82,7 +84,7 @@ class Client(Emitter):
         proxy: ``http://`` or ``socks5://`` (and ``socks4``, ``socks4a``, ``socks5h``; extra ``socks``); None looks at
             the environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
         ssl_context: verifies the server; certificates and host names are always checked.
-        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together.
+        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together, and for what is asked with url=None.
         max_message_size: bytes that one message may hold, compressed or not.
         slow_handler_warning: seconds after which a handler is warned of, with the stack of where it is.
         backlog: events that may wait for their handlers before reading pauses.
@@ -113,7 +115,8 @@ class Client(Emitter):
         self,
         *,
         token: str,
-        url: str = DEFAULT_GATEWAY,
+        url: str | None = DEFAULT_GATEWAY,
+        api_url: str = DEFAULT_API,
         port: int | None = None,
         encoding: str = "json",
         compress: bool | str = True,
@@ -136,6 +139,7 @@ class Client(Emitter):
     ) -> None:
         self._options = make_options(
             url=url,
+            api_url=api_url,
             token=token,
             port=port,
             encoding=encoding,

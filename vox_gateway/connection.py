@@ -26,6 +26,7 @@ from .frames import TEXT
 from .heartbeat import Heartbeat
 from .interrupt import DeadlinePassed, Interrupt, Interrupted
 from .logs import ShardLog
+from .network import Deadline, Network
 from .opcodes import OPCODES, Opcode
 from .protocol import (
     KEEP_SESSION,
@@ -43,9 +44,12 @@ from .recovery import Attempt, Cause, Ending, Stage
 from .session import Session
 from .stats import Counters
 from .urls import GatewayURL
-from .websocket import ClosedByServer, Network, WebSocket
+from .websocket import ClosedByServer, WebSocket
 
-__all__ = ["Blueprint", "Connection", "Ended", "Observer"]
+__all__ = ["Blueprint", "Connection", "Ended", "FindURL", "Observer"]
+
+#: says where to connect to; it may ask the network, within the deadline
+FindURL = Callable[[Deadline, Interrupt], GatewayURL]
 
 #: seconds from the open websocket to HELLO
 HELLO_WITHIN = 20.0
@@ -122,11 +126,12 @@ class Connection:
     ends it with `hang_up` or `abort`.
 
     Args:
+        find_url: called by the reader, before it connects; raises ConnectFailed or another GatewayError.
         generation: tells this connection's report from an older one's.
     """
 
     def __init__(
-        self, blueprint: Blueprint, attempt: Attempt, url: GatewayURL, generation: int, observer: Observer
+        self, blueprint: Blueprint, attempt: Attempt, find_url: FindURL, generation: int, observer: Observer
     ) -> None:
         self.generation = generation
         self.window = SendWindow()
@@ -134,7 +139,7 @@ class Connection:
         self.heard_at = 0.0
         self.reading_since: float | None = None
         self._blueprint = blueprint
-        self._url = url
+        self._find_url = find_url
         self._observer = observer
         self._protocol = Protocol(blueprint.session, blueprint.identify, blueprint.token, attempt.resume)
         self._inflater = INFLATERS[blueprint.compress](blueprint.network.max_message_size)
@@ -274,7 +279,8 @@ class Connection:
 
     def _open(self) -> None:
         network = self._blueprint.network
-        websocket = WebSocket.open(self._url, network, self._deadline, self._interrupt)
+        url = self._find_url(self._deadline, self._interrupt)
+        websocket = WebSocket.open(url, network, self._deadline, self._interrupt)
         self._websocket = websocket
         self._interrupt.check()  # a hang-up that found no websocket yet
         self._opened_at = self.heard_at = self.reading_since = time.monotonic()

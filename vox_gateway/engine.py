@@ -19,12 +19,15 @@ from dataclasses import replace
 from typing import Any
 
 from .connection import Blueprint, Connection, Ended, Observer
+from .discovery import Discovery
 from .dispatcher import Dispatcher
 from .emitter import Emitter
 from .errors import GatewayError
 from .handling import Handling, InPlace, OnCaller, OnWorkers, Pending
 from .handling.runner import Runner
+from .interrupt import Interrupt
 from .logs import ShardLog
+from .network import Deadline
 from .opcodes import Opcode
 from .options import CALLER, Options
 from .outbox import Outbox
@@ -128,6 +131,13 @@ class Engine(Observer):
             self._wait_begins,
             self._end,
             log,
+        )
+
+        self._url_of = functools.partial(
+            gateway_url, encoding=options.codec.name, compress=options.transport_compression
+        )
+        self._discovery = Discovery(
+            options.api, options.token, options.network, options.identify_gate, self._loop, log
         )
 
     # -- for the client --------------------------------------------------------------------------------------------
@@ -262,27 +272,34 @@ class Engine(Observer):
 
     def _connect(self, attempt: Attempt, generation: int) -> Connection:
         self._set_status(Status.CONNECTING)
-        url = self._url(attempt)
-        self._log.info("connecting to %s", url.host)
-        return Connection(self._blueprint, attempt, url, generation, self)
+        return Connection(self._blueprint, attempt, functools.partial(self._find_url, attempt), generation, self)
 
-    def _url(self, attempt: Attempt) -> GatewayURL:
+    # -- for the connections, on their readers, before they connect --------------------------------------------------
+
+    def _find_url(self, attempt: Attempt, deadline: Deadline, interrupt: Interrupt) -> GatewayURL:
         options = self._options
-        url_of = functools.partial(
-            gateway_url, encoding=options.codec.name, compress=options.transport_compression
-        )
-        base = url_of(options.url, port=options.port)
-        if not attempt.at_resume_url or self._session.resume_url is None:
-            return base
+        url = self._resume_url() if attempt.at_resume_url else None
+        if url is None:
+            base = options.url or self._discovery.url(attempt.resume, deadline, interrupt)
+            url = self._url_of(base, port=options.port)
+        self._log.info("connecting to %s", url.host)
+        return url
+
+    def _resume_url(self) -> GatewayURL | None:
+        """The session's own URL, if it is one to use."""
+        if self._session.resume_url is None:
+            return None
         try:
-            resume_url = url_of(self._session.resume_url, default_port=options.port)
+            resume_url = self._url_of(self._session.resume_url, default_port=self._options.port)
         except ValueError as error:
             self._log.warning("resuming at the base URL, since the gateway gave a resume URL that is none: %s", error)
-            return base
-        if base.secure and not resume_url.secure:
+            return None
+        if self._options.secure and not resume_url.secure:
             self._log.warning("resuming at the base URL: the resume URL would send the token without TLS")
-            return base
+            return None
         return resume_url
+
+    # -- for itself ------------------------------------------------------------------------------------------------
 
     def _set_status(self, status: Status) -> None:
         if self.status is not Status.CLOSING:

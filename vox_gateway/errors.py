@@ -11,6 +11,7 @@
     ├── MissingExtra              an optional package is not installed      (ImportError)
     ├── ConnectFailed             no websocket could be opened; retried unless it cannot help
     │   ├── UpgradeRefused        the server answered the upgrade with an HTTP status
+    │   ├── DiscoveryFailed       the API did not tell where the bot's gateway is
     │   └── CertificateInvalid    the server's certificate does not verify
     ├── ConnectionLost            the connection ended without a close frame; resumed
     ├── ProtocolViolation         the server broke a rule of the websocket or the gateway; resumed
@@ -18,6 +19,7 @@
     │   └── InflateError          a compressed stream that does not inflate
     └── ConnectionClosed          a close frame with a code that no reconnect can mend
         ├── AuthenticationFailed  4004
+        │   └── TokenRefused      HTTP 401, when the API was asked where the gateway is
         ├── InvalidShard          4010
         ├── ShardingRequired      4011
         ├── InvalidVersion        4012
@@ -39,6 +41,7 @@ __all__ = [
     "ConnectionLost",
     "DecodeError",
     "DisallowedIntents",
+    "DiscoveryFailed",
     "GatewayError",
     "InflateError",
     "InvalidIntents",
@@ -50,6 +53,7 @@ __all__ = [
     "ProtocolViolation",
     "ShardingRequired",
     "StreamEnded",
+    "TokenRefused",
     "UpgradeRefused",
 ]
 
@@ -103,9 +107,14 @@ class ConnectFailed(GatewayError):
 
     Attributes:
         permanent: trying the same again cannot help (on a first connection).
+        retry_after: seconds before which trying again cannot help, or None where nobody has said.
     """
 
     permanent = False
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UpgradeRefused(ConnectFailed):
@@ -123,6 +132,23 @@ class UpgradeRefused(ConnectFailed):
     def permanent(self) -> bool:  # type: ignore[override]
         """Whether the status is one that asking again does not change."""
         return self.status in (401, 403)
+
+
+class DiscoveryFailed(ConnectFailed):
+    """GET /gateway/bot was answered, and not with where the bot's gateway is.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.status = status
+
+    @property
+    def permanent(self) -> bool:  # type: ignore[override]
+        """Whether the status is one that asking again does not change."""
+        return 300 <= self.status < 500 and self.status not in (408, 425, 429)
 
 
 class CertificateInvalid(ConnectFailed):
@@ -183,6 +209,19 @@ class AuthenticationFailed(ConnectionClosed):
     """4004: the token is wrong."""
 
     advice = "the token is not valid; copy the bot's token again from the developer portal"
+
+
+class TokenRefused(AuthenticationFailed):
+    """HTTP 401: the API refused the token, as the gateway would have with 4004.
+
+    Attributes:
+        status: 401.
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__(4004, "401: Unauthorized")
+        self.args = (f"{host} refused the token with HTTP 401: {self.advice}",)
+        self.status = 401
 
 
 class InvalidShard(ConnectionClosed):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 import os
 import ssl
 import sys
@@ -19,11 +17,12 @@ from .errors import PayloadTooLarge
 from .fast_packages import JSON_READERS, Reader
 from .identify_gate import IdentifyGate, gate_for
 from .intents import Intents, check_intents
+from .network import Network, check_seconds, check_ssl_context
 from .opcodes import OPCODES, Opcode
 from .proxy import check_proxy
 from .session_file import SessionFile, check_session_file
-from .urls import check_port, gateway_url
-from .websocket import Network
+from .urls import APIURL, DEFAULT_GATEWAY, check_port, gateway_url
+from .urls import api_url as check_api_url
 
 __all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "check_count", "make_options"]
 
@@ -43,7 +42,8 @@ MAX_PAYLOAD = 4096
 class Options:
     """What a client was made with, once all of it is known to be usable."""
 
-    url: str
+    url: str | None
+    api: APIURL
     token: str = field(repr=False)
     port: int | None
     codec: Codec
@@ -60,6 +60,11 @@ class Options:
     workers: int
     session_file: SessionFile | None
     identify_gate: IdentifyGate
+
+    @property
+    def secure(self) -> bool:
+        """Whether the token must not go out without TLS."""
+        return self.api.secure if self.url is None else self.url.lower().startswith("wss:")
 
     @property
     def transport_compression(self) -> str | None:
@@ -98,7 +103,8 @@ class Options:
 
 def make_options(
     *,
-    url: str,
+    url: str | None,
+    api_url: str,
     token: str,
     port: int | None,
     encoding: str,
@@ -130,11 +136,13 @@ def make_options(
     max_message_size = check_count("max_message_size", max_message_size, 4096)
     codec = _codec(encoding, max_message_size, json)
     compression = _compression(compress, codec, max_message_size)
-    gateway_url(url, encoding=codec.name, compress=None, port=check_port(port))
+    api = check_api_url(api_url)
+    gateway_url(DEFAULT_GATEWAY if url is None else url, encoding=codec.name, compress=None, port=check_port(port))
     if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
         raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
     options = Options(
         url=url,
+        api=api,
         token=token,
         port=port,
         codec=codec,
@@ -146,16 +154,16 @@ def make_options(
         intents=check_intents(intents),
         network=Network(
             proxy=check_proxy(proxy),
-            ssl_context=_ssl_context(ssl_context),
-            connect_timeout=_seconds("connect_timeout", connect_timeout),
+            ssl_context=check_ssl_context(ssl_context),
+            connect_timeout=check_seconds("connect_timeout", connect_timeout),
             max_message_size=max_message_size,
         ),
-        slow_handler_warning=_seconds("slow_handler_warning", slow_handler_warning),
+        slow_handler_warning=check_seconds("slow_handler_warning", slow_handler_warning),
         backlog=check_count("backlog", backlog, 1),
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
         session_file=_session_file(session_file, token, shard, check_intents(intents)),
-        identify_gate=identify_gate or gate_for(token, url),
+        identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
     )
     try:
         options.encode(Opcode.IDENTIFY, options.identify(options.presence))
@@ -212,33 +220,6 @@ def _session_file(path: object, token: str, shard: tuple[int, int], intents: Int
     file = SessionFile.of(checked, token, commands.check_shard(shard), int(intents))
     file.load()  # says now, and not at connect, when it is another bot's
     return file
-
-
-@functools.cache
-def _default_ssl_context() -> ssl.SSLContext:
-    # One for the process: it holds all the trusted certificates, some hundred kilobytes.
-    return ssl.create_default_context()
-
-
-def _ssl_context(context: object) -> ssl.SSLContext:
-    if context is None:
-        return _default_ssl_context()
-    if not isinstance(context, ssl.SSLContext):
-        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")
-    if not context.check_hostname or context.verify_mode is not ssl.CERT_REQUIRED:
-        raise ValueError(
-            "ssl_context must verify certificates and host names (verify_mode=CERT_REQUIRED, check_hostname=True); to "
-            "trust a certificate of your own, make the context with ssl.create_default_context(cafile=...)"
-        )
-    return context
-
-
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
-    return float(value)
 
 
 def check_count(name: str, value: object, least: int) -> int:

@@ -70,8 +70,16 @@ def check_proxy(proxy: object) -> Proxy | None:
 
 
 def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
-    """What ``HTTPS_PROXY`` (``HTTP_PROXY`` for ws), less ``NO_PROXY``, says about `host`."""
-    name, port, auth = get_proxy_info(host, secure)
+    """What ``HTTPS_PROXY`` (``HTTP_PROXY`` for ws), less ``NO_PROXY``, says about `host`.
+
+    Raises:
+        ConnectFailed: it is no URL.
+    """
+    try:
+        name, port, auth = get_proxy_info(host, secure)
+    except ValueError:  # not shown, since it may quote a piece of a password
+        variable = "HTTPS_PROXY" if secure else "HTTP_PROXY"
+        raise ConnectFailed(f"the environment's {variable} is no URL such as http://localhost:8080") from None
     if not name:
         return None
     username, password = auth or (None, None)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from .connection import CLOSE_WITHIN, Connection, Ended
 from .errors import DecodeError, GatewayError
@@ -160,12 +161,21 @@ class ReconnectLoop:
                 return
             if not said:
                 said = True
-                turn = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
-                self._log.info(
-                    "waiting %s turn to IDENTIFY: it is allowed once every %g seconds", turn, self._gate.interval
-                )
+                self._say_why_it_waits(wait)
             self._take(wait)
         self._gate.leave(self._shard_id, self)
+
+    def _say_why_it_waits(self, wait: float | None) -> None:
+        if wait is not None and self._gate.starts_in(time.monotonic()):
+            returns = datetime.now(timezone.utc) + timedelta(seconds=wait)
+            self._log.warning(
+                "no session starts remain: IDENTIFY is refused for %.1f seconds, until %s UTC",
+                wait,
+                f"{returns:%Y-%m-%d %H:%M:%S}",
+            )
+            return
+        turn = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
+        self._log.info("waiting %s turn to IDENTIFY: it is allowed once every %g seconds", turn, self._gate.interval)
 
     def _take(self, timeout: float | None) -> Ended | Restart | Reread | None:
         """The next message that is for a connection; what outlasts one is kept. None when nothing came in time."""

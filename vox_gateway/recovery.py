@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import ConnectFailed, GatewayError
+from .errors import ConnectFailed, ConnectionClosed, GatewayError
 from .opcodes import Remedy, fatal_error, remedy_for
 from .session import Session
 
@@ -137,6 +137,8 @@ class Recovery:
         error = ending.error
         if isinstance(error, ConnectFailed) and error.permanent and not self._ever_connected:
             return GiveUp(error)
+        if isinstance(error, ConnectionClosed):  # as a close code would have said, had there been a connection
+            return GiveUp(error)
         if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
             return GiveUp(fatal_error(ending.code, ending.reason))
 
@@ -183,4 +185,6 @@ class Recovery:
         if self._failed_identifies and not self._session.resumable:
             jitter = self._random() * min(MAX_IDENTIFY_DELAY, 2.0 ** min(self._failed_identifies, 16))
             delay = max(delay, jitter)
+        if isinstance(ending.error, ConnectFailed) and ending.error.retry_after is not None:
+            delay = max(delay, ending.error.retry_after)
         return delay

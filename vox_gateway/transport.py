@@ -17,6 +17,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .errors import CertificateInvalid, ConnectFailed, ConnectionLost
 from .interrupt import DeadlinePassed, Interrupt, Selector
@@ -101,6 +102,11 @@ class Transport:
             raise ConnectFailed(f"TLS with {host} failed: {_words(error)}") from error
         with self._lock:
             self._tls = tls
+
+    def certificate(self) -> dict[str, Any] | None:
+        """The server's certificate, as `ssl.SSLSocket.getpeercert` has it; None without TLS."""
+        with self._lock:
+            return None if self._tls is None else self._tls.getpeercert()
 
     def _handshake_step(self, tls: ssl.SSLObject) -> bool:
         """Go on as far as what has arrived allows; whether the handshake is done."""

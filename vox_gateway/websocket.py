@@ -9,44 +9,22 @@ Rests on RFC 6455; pings are answered, a close is answered with its own code.
 from __future__ import annotations
 
 import contextlib
-import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import websocket
 
 from . import frames
-from ._version import __version__
-from .dial import dial
 from .errors import ConnectFailed, ConnectionLost, GatewayError, UpgradeRefused
 from .frames import FrameReader, Run
 from .interrupt import DeadlinePassed, Interrupt
-from .proxy import Proxy, proxy_from_environment, tunnel
+from .network import USER_AGENT, Deadline, Network
 from .transport import Transport
 from .urls import GatewayURL
 
-__all__ = ["ClosedByServer", "Network", "WebSocket"]
+__all__ = ["ClosedByServer", "WebSocket"]
 
-_USER_AGENT = f"User-Agent: DiscordBot (vox_gateway, {__version__})"
 #: bytes of an upgrade's answer beyond which it is no answer
 MAX_HANDSHAKE = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """How connections are opened.
-
-    Attributes:
-        proxy: the proxy to use; None looks at the environment.
-        ssl_context: verifies the server; shared by all connections.
-        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together.
-        max_message_size: bytes that one message may hold.
-    """
-
-    proxy: Proxy | None
-    ssl_context: ssl.SSLContext
-    connect_timeout: float
-    max_message_size: int
 
 
 class ClosedByServer(Exception):
@@ -66,9 +44,7 @@ class WebSocket:
         self._frames = FrameReader(max_message_size)
 
     @classmethod
-    def open(
-        cls, url: GatewayURL, network: Network, deadline: Callable[[], float | None], interrupt: Interrupt
-    ) -> WebSocket:
+    def open(cls, url: GatewayURL, network: Network, deadline: Deadline, interrupt: Interrupt) -> WebSocket:
         """Connect to `url`: DNS, TCP, proxy, TLS, upgrade.
 
         Args:
@@ -79,26 +55,15 @@ class WebSocket:
             ConnectFailed: with the reason in words.
             Interrupted: `interrupt` was set.
         """
-        step = f"connecting to {url.host} port {url.port}"
+        transport = network.connect(url.host, url.port, url.secure, deadline, interrupt)
         try:
-            proxy = network.proxy or proxy_from_environment(url.host, url.secure)
-            first_hop = (proxy.host, proxy.port) if proxy else (url.host, url.port)
-            transport = Transport(dial(*first_hop, deadline, interrupt), interrupt, deadline)
-            try:
-                if proxy:
-                    step = f"the proxy {proxy.host} port {proxy.port}"
-                    tunnel(proxy, transport, url.host, url.port)
-                if url.secure:
-                    step = f"TLS with {url.host}"
-                    transport.start_tls(network.ssl_context, url.host)
-                step = f"the websocket upgrade with {url.host}"
-                _upgrade(url, transport)
-            except BaseException:
-                transport.close()
-                raise
+            _upgrade(url, transport)
         except DeadlinePassed:
-            seconds = f"{network.connect_timeout:g} seconds"
-            raise ConnectFailed(f"{step} took longer than connect_timeout={seconds}") from None
+            transport.close()
+            raise network.too_slow(f"the websocket upgrade with {url.host}") from None
+        except BaseException:
+            transport.close()
+            raise
         return cls(transport, network.max_message_size)
 
     @property
@@ -170,7 +135,11 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
     handshake = websocket.WebSocket(enable_multithread=False)
     try:
         handshake.connect(
-            str(url), socket=_Bounded(transport), header=[_USER_AGENT], redirect_limit=0, suppress_origin=True
+            str(url),
+            socket=_Bounded(transport),
+            header=[f"User-Agent: {USER_AGENT}"],
+            redirect_limit=0,
+            suppress_origin=True,
         )
     except websocket.WebSocketBadStatusException as error:
         advice = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}

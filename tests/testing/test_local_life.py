@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from foreign_client import OpenClient
 
 import vox_gateway.testing
 from vox_gateway.testing import LocalGateway
+from vox_gateway.testing.limits import SessionStarts
 
 
 def get(url: str, token: str | None = "secret") -> tuple[int, Any]:
@@ -44,13 +46,57 @@ def test_get_gateway_bot_tells_the_session_start_limit(open_client: OpenClient) 
         open_client(gateway).login()
         status, answer = get(f"{gateway.http_url}/gateway/bot")
     assert status == 200
+    assert 86_300_000 < answer["session_start_limit"].pop("reset_after") <= 86_400_000
     assert answer == {
         "url": gateway.url,
         "shards": 4,
-        "session_start_limit": {
-            "total": 1000, "remaining": 989, "reset_after": 86_400_000, "max_concurrency": 2,
-        },
+        "session_start_limit": {"total": 1000, "remaining": 989, "max_concurrency": 2},
     }
+
+
+def test_session_starts_return_after_their_period() -> None:
+    starts = SessionStarts(total=2, remaining=1, period=10.0, now=100.0)
+    assert starts.spend(101.0)
+    assert not starts.spend(109.0)
+    assert starts.reset_after(109.0) == 1.0
+    assert starts.remaining(110.0) == 2
+    assert starts.reset_after(111.0) == 9.0
+    with LocalGateway(session_starts=7, session_starts_remaining=0, session_start_period=1e-6) as gateway:
+        assert gateway.session_starts_remaining == 7
+
+
+@pytest.mark.parametrize("shift", [0, -3600])
+def test_an_http_answer_tells_the_time(gateway: LocalGateway, shift: float) -> None:
+    gateway.faults.shift_clock(shift)
+    with urllib.request.urlopen(f"{gateway.http_url}/gateway", timeout=5) as response:
+        told = parsedate_to_datetime(response.headers["Date"]).timestamp()
+    assert abs(told - shift - time.time()) < 60
+
+
+def test_an_http_request_can_be_refused(gateway: LocalGateway) -> None:
+    gateway.faults.refuse_request(429, retry_after=1.5)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{gateway.http_url}/gateway", timeout=5)
+    with refused.value as error:
+        assert (error.code, error.headers["Retry-After"]) == (429, "1.5")
+    gateway.faults.refuse_request(401)
+    assert get(f"{gateway.http_url}/gateway") == (401, {"message": "401: Unauthorized", "code": 0})
+    assert get(f"{gateway.http_url}/gateway")[0] == 200
+    assert gateway.wait_request(2).status == 401
+
+
+def test_an_http_request_can_be_left_unanswered(
+    gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]
+) -> None:
+    gateway.faults.ignore_request()
+    sock = raw_socket(gateway)
+    sock.sendall(b"GET /gateway HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert gateway.wait_request().status is None
+    sock.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        sock.recv(1)
+    with pytest.raises(AssertionError, match="request 2 did not come"):
+        gateway.wait_request(2, timeout=0.05)
 
 
 @pytest.mark.parametrize("route", ["/gateway/bot", "/users/@me", "/oauth2/applications/@me"])
@@ -137,7 +183,7 @@ def test_a_tls_handshake_that_fails_hurts_nobody_else(
 
 
 def test_closing_leaves_no_thread_and_no_descriptor(open_client: OpenClient) -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     gateway = LocalGateway(identify_interval=0).start()
     clients = [open_client(gateway) for _ in range(20)]
@@ -152,9 +198,11 @@ def test_closing_leaves_no_thread_and_no_descriptor(open_client: OpenClient) -> 
     for client in clients:
         client.closed()
         client.close()
+    for thread in set(threading.enumerate()) - threads:  # the clients' own may still be about to end
+        thread.join(5)
+        assert not thread.is_alive(), thread.name
     if descriptors:
         assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert threading.active_count() == threads
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", gateway.port), 1)
 
@@ -194,6 +242,7 @@ def test_a_fault_of_the_gateway_itself_fails_the_test(gateway: LocalGateway) -> 
     ("shards", 0),
     ("max_concurrency", 0),
     ("session_starts", -1),
+    ("session_start_period", 0),
     ("rate_limit", 0),
     ("max_payload", 0),
     ("port", 70_000),

@@ -14,17 +14,18 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import GatewayError, MissingExtra
-from . import demo, tail
+from . import demo, doctor, tail
 from .exits import CommandError, Exit
 from .log import log_on_stderr
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, tail)
+_COMMANDS = (demo, doctor, tail)
 
 _EPILOG = """\
 examples:
   vox-gateway demo
+  vox-gateway doctor
   vox-gateway tail --events READY,INTERACTION_CREATE
   vox-gateway tail --intents default,MESSAGE_CONTENT | jq .t
 
@@ -77,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vox-gateway",
-        description="Watch the Discord Gateway, or see the client at work on a gateway of its own.",
+        description="Watch the Discord Gateway, find out what keeps a bot from it, or see the client at work on a "
+        "gateway of its own.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,8 +6,9 @@ import argparse
 import difflib
 
 from ..intents import Intents
+from ..network import check_seconds
 
-__all__ = ["event_names", "intents", "shard"]
+__all__ = ["event_names", "intents", "seconds", "shard"]
 
 _GROUPS = {
     "default": Intents.default(),
@@ -56,6 +57,18 @@ def event_names(text: str) -> frozenset[str]:
         ArgumentTypeError: there is none.
     """
     return frozenset(name.upper() for name in _names(text))
+
+
+def seconds(text: str) -> float:
+    """A time above 0.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        return check_seconds("it", float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write a number of seconds above 0") from None
 
 
 def shard(text: str) -> tuple[int, int]:

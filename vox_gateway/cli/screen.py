@@ -27,6 +27,7 @@ class Mark(enum.Enum):
     GOOD = ("ok", "32")
     BAD = ("!!", "31")
     NOTE = ("..", "2")
+    DOUBT = ("??", "33")
 
 
 class Screen:

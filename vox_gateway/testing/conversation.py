@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -16,7 +17,16 @@ from websockets.http11 import Request
 from . import answers, rest, validation
 from . import intents as intent_bits
 from .connection import Connection
-from .faults import IgnoredUpgrade, LateReady, NoAck, NoHello, ReconnectBeforeHello, RefusedUpgrade
+from .faults import (
+    IgnoredRequest,
+    IgnoredUpgrade,
+    LateReady,
+    NoAck,
+    NoHello,
+    ReconnectBeforeHello,
+    RefusedRequest,
+    RefusedUpgrade,
+)
 from .hub import Hub
 from .limits import EventWindow
 from .opcodes import CLIENT_CODES_THAT_END_A_SESSION, CLIENT_OPS, Close, Op, opcode_name
@@ -64,8 +74,7 @@ class Conversation:
             return
         refused = faults.take(RefusedUpgrade)
         if refused is not None:
-            wait = [] if refused.retry_after is None else [("Retry-After", f"{refused.retry_after:g}")]
-            self.connection.respond(refused.status, b"", wait)
+            self.connection.respond(refused.status, b"", _retry_after(refused.retry_after))
             log.set_status(number, refused.status)
             return
         status = self.connection.accept(request)
@@ -74,12 +83,24 @@ class Conversation:
             self._begin(query)
 
     def _answer_http(self, path: str, authorization: str | None) -> None:
-        hub = self._hub
-        status, body = rest.answer(
-            path, authorization, url=hub.url, settings=hub.settings, world=hub.world, starts=hub.starts
-        )
-        self.connection.respond(status, body, [("Content-Type", "application/json")])
-        hub.log.add_request(HttpRequest(path, status, time.monotonic()))
+        hub, now = self._hub, time.monotonic()
+        if hub.faults.take(IgnoredRequest):
+            hub.log.add_request(HttpRequest(path, None, now))
+            return
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Date", formatdate(time.time() + hub.faults.clock_shift, usegmt=True)),
+        ]
+        refused = hub.faults.take(RefusedRequest)
+        if refused is None:
+            status, body = rest.answer(
+                path, authorization, url=hub.url, settings=hub.settings, world=hub.world, starts=hub.starts, now=now
+            )
+        else:
+            status, body = rest.refusal(refused.status)
+            headers += _retry_after(refused.retry_after)
+        self.connection.respond(status, body, headers)
+        hub.log.add_request(HttpRequest(path, status, now))
 
     def _begin(self, query: dict[str, str]) -> None:
         """The websocket is open: greet, unless a fault says otherwise."""
@@ -192,7 +213,7 @@ class Conversation:
             raise Refused(Close.INVALID_SHARD, "Invalid shard.")
         if len(hub.world.guilds_of(identify.shard)) > settings.max_guilds_per_shard:
             raise Refused(Close.SHARDING_REQUIRED, "Sharding required.")
-        if not hub.starts.spend():  # Discord resets the token of a bot that identifies too often
+        if not hub.starts.spend(now):  # Discord resets the token of a bot that identifies too often
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed: no session starts remain.")
         fault = hub.faults.take_invalid_session(Op.IDENTIFY)
         if fault is not None or hub.identifies.wait(shard_id % settings.max_concurrency, now) > 0:
@@ -353,3 +374,7 @@ class Conversation:
 
     def on_gone(self) -> None:
         self._hub.conversations.discard(self)
+
+
+def _retry_after(seconds: float | None) -> list[tuple[str, str]]:
+    return [] if seconds is None else [("Retry-After", f"{seconds:g}")]

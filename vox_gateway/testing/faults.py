@@ -29,6 +29,17 @@ class RefusedUpgrade(_Armed):
 
 
 @dataclass
+class RefusedRequest(_Armed):
+    status: int
+    retry_after: float | None
+
+
+@dataclass
+class IgnoredRequest(_Armed):
+    pass
+
+
+@dataclass
 class IgnoredConnection(_Armed):
     pass
 
@@ -98,6 +109,7 @@ class Faults:
         self.write_size: int | None = None
         self.fragment_size: int | None = None
         self.message_size: int | None = None
+        self.clock_shift = 0.0
 
     def refuse_upgrade(self, status: int = 503, times: int | None = 1, retry_after: float | None = None) -> None:
         """Answer the websocket handshake with an HTTP status such as 503, 429, 401 or 403.
@@ -108,6 +120,25 @@ class Faults:
             retry_after: seconds for a ``Retry-After`` header.
         """
         self._arm(RefusedUpgrade(times, status, retry_after))
+
+    def refuse_request(self, status: int = 503, times: int | None = 1, retry_after: float | None = None) -> None:
+        """Answer a plain HTTP request, such as ``GET /gateway/bot``, with a status such as 503, 429 or 401.
+
+        Args:
+            status: the HTTP status.
+            times: how many requests.
+            retry_after: seconds for a ``Retry-After`` header.
+        """
+        self._arm(RefusedRequest(times, status, retry_after))
+
+    def ignore_request(self, times: int | None = 1) -> None:
+        """Accept the TCP connection, and never answer the plain HTTP request."""
+        self._arm(IgnoredRequest(times))
+
+    def shift_clock(self, seconds: float) -> None:
+        """Let the ``Date`` of HTTP answers be so many seconds ahead; negative for behind, 0 ends it."""
+        with self._lock:
+            self.clock_shift = seconds
 
     def ignore_connection(self, times: int | None = 1) -> None:
         """Accept the TCP connection, and do nothing with it: not even the TLS handshake is answered."""
@@ -194,6 +225,7 @@ class Faults:
         with self._lock:
             self._armed.clear()
             self.write_size = self.fragment_size = self.message_size = None
+            self.clock_shift = 0.0
 
     # For the gateway, which holds the lock.
 

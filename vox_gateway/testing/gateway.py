@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
@@ -39,8 +40,9 @@ class LocalGateway:
         max_concurrency: how many IDENTIFYs there may be in each ``identify_interval``, one for each ``shard_id %
             max_concurrency``. One too many gets op 9 ``false``.
         identify_interval: see ``max_concurrency``.
-        session_starts: the session start limit.
+        session_starts: the session start limit: so many IDENTIFYs in each ``session_start_period``.
         session_starts_remaining: how many are left; all if `None`. An IDENTIFY when none is left is closed with 4004.
+        session_start_period: after so long all session starts are there again.
         session_timeout: a session that is disconnected for longer cannot be resumed.
         rate_limit: payloads that a connection may send in each ``rate_limit_period``; one more is closed with 4008.
         rate_limit_period: see ``rate_limit``.
@@ -76,6 +78,7 @@ class LocalGateway:
         identify_interval: float = 5.0,
         session_starts: int = 1000,
         session_starts_remaining: int | None = None,
+        session_start_period: float = 86_400.0,
         session_timeout: float = 180.0,
         rate_limit: int = 120,
         rate_limit_period: float = 60.0,
@@ -101,6 +104,7 @@ class LocalGateway:
             identify_interval=identify_interval,
             session_starts=session_starts,
             session_starts_remaining=session_starts if session_starts_remaining is None else session_starts_remaining,
+            session_start_period=session_start_period,
             session_timeout=session_timeout,
             rate_limit=rate_limit,
             rate_limit_period=rate_limit_period,
@@ -227,7 +231,7 @@ class LocalGateway:
     def session_starts_remaining(self) -> int:
         """What is left of the session start limit."""
         with self._lock:
-            return self._hub.starts.remaining
+            return self._hub.starts.remaining(time.monotonic())
 
     @property
     def faults(self) -> Faults:
@@ -292,6 +296,14 @@ class LocalGateway:
             AssertionError: it did not come in time.
         """
         return self._hub.log.wait_connection(number, timeout)
+
+    def wait_request(self, number: int = 1, timeout: float = 5.0) -> HttpRequest:
+        """Wait until the n-th plain HTTP request, counted from 1, has come.
+
+        Raises:
+            AssertionError: it did not come in time.
+        """
+        return self._hub.log.wait_request(number, timeout)
 
     def wait_connected(self, count: int = 1, timeout: float = 5.0) -> tuple[SessionView, ...]:
         """Wait until so many sessions are connected at once: READY or RESUMED is on its way to each.

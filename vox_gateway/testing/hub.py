@@ -33,7 +33,9 @@ class Hub:
         self.reactor = Reactor("vox_gateway-local-gateway")
         self.faults = Faults(self.reactor.lock)
         self.log = Log(self.reactor.lock)
-        self.starts = SessionStarts(settings.session_starts, settings.session_starts_remaining)
+        self.starts = SessionStarts(
+            settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
+        )
         self.identifies = SpacedOut(settings.identify_interval)
         self.whole_member_lists = SpacedOut(settings.member_request_interval)
         self.sessions: dict[str, Session] = {}

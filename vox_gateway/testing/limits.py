@@ -43,16 +43,39 @@ class SpacedOut:
 class SessionStarts:
     """How many IDENTIFYs are left before the limit resets.
 
+    Args:
+        total: so many in each period.
+        remaining: of the first period.
+        period: seconds.
+        now: when the first period begins.
+
     Documentation: Gateway, "Session Start Limit Object".
     """
 
-    def __init__(self, total: int, remaining: int) -> None:
+    def __init__(self, total: int, remaining: int, period: float, now: float) -> None:
         self.total = total
-        self.remaining = remaining
+        self._remaining = remaining
+        self._period = period
+        self._resets_at = now + period
 
-    def spend(self) -> bool:
+    def remaining(self, now: float) -> int:
+        """How many are left."""
+        self._begin_period(now)
+        return self._remaining
+
+    def reset_after(self, now: float) -> float:
+        """Seconds until all are there again."""
+        self._begin_period(now)
+        return self._resets_at - now
+
+    def spend(self, now: float) -> bool:
         """Use one up; false when none is left."""
-        if self.remaining <= 0:
+        if self.remaining(now) <= 0:
             return False
-        self.remaining -= 1
+        self._remaining -= 1
         return True
+
+    def _begin_period(self, now: float) -> None:
+        if now >= self._resets_at:
+            self._remaining = self.total
+            self._resets_at = now + self._period

@@ -170,6 +170,13 @@ class Log:
                 raise AssertionError(f"connection {number} did not come within {timeout:g} s; {self._summary()}")
             return self._connections[number - 1]
 
+    def wait_request(self, number: int, timeout: float) -> HttpRequest:
+        """Wait for the n-th plain HTTP request; raises `AssertionError` when late."""
+        with self._condition:
+            if not self._condition.wait_for(lambda: len(self._requests) >= number, timeout):
+                raise AssertionError(f"plain HTTP request {number} did not come within {timeout:g} s")
+            return self._requests[number - 1]
+
     def _summary(self) -> str:
         """Tell what did happen, in one line."""
         with self._condition:

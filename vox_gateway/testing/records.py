@@ -92,10 +92,16 @@ class ConnectionRecord:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One plain HTTP request, such as ``GET /gateway/bot``."""
+    """One plain HTTP request, such as ``GET /gateway/bot``.
+
+    Attributes:
+        path: the path of the URL.
+        status: HTTP status of the answer, `None` for no answer.
+        at: monotonic time of the request, in seconds.
+    """
 
     path: str
-    status: int
+    status: int | None
     at: float
 
 

@@ -6,15 +6,15 @@ Documentation: Gateway, "Get Gateway" and "Get Gateway Bot".
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from .limits import SessionStarts
 from .settings import Settings
 from .world import World
-
-SESSION_START_RESET = 24 * 60 * 60 * 1000  # milliseconds
 
 _PREFIX = re.compile(r"^/api(/v\d+)?(?=/)")
 
@@ -27,6 +27,7 @@ def answer(
     settings: Settings,
     world: World,
     starts: SessionStarts,
+    now: float,
 ) -> tuple[int, bytes]:
     """Answer ``GET path``; gives the HTTP status and a JSON body.
 
@@ -37,6 +38,7 @@ def answer(
         settings: the gateway's settings.
         world: who the bot is.
         starts: the session start limit.
+        now: monotonic time, in seconds.
     """
     route = _PREFIX.sub("", path)
     if route == "/gateway":
@@ -51,14 +53,19 @@ def answer(
             "shards": settings.shards,
             "session_start_limit": {
                 "total": starts.total,
-                "remaining": starts.remaining,
-                "reset_after": SESSION_START_RESET,
+                "remaining": starts.remaining(now),
+                "reset_after": math.ceil(starts.reset_after(now) * 1000),
                 "max_concurrency": settings.max_concurrency,
             },
         })
     if route == "/users/@me":
         return _ok(world.bot)
     return _ok(_application(world))
+
+
+def refusal(status: int) -> tuple[int, bytes]:
+    """An answer with this HTTP status, and a JSON body as Discord's."""
+    return _error(status, f"{status}: {HTTPStatus(status).phrase}")
 
 
 def _is_authorized(authorization: str | None, token: str | None) -> bool:

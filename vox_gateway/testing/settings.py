@@ -21,6 +21,7 @@ class Settings:
     identify_interval: float
     session_starts: int
     session_starts_remaining: int
+    session_start_period: float
     session_timeout: float
     rate_limit: int
     rate_limit_period: float
@@ -33,7 +34,7 @@ class Settings:
     ssl_context: ssl.SSLContext | None
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat_interval", "heartbeat_timeout", "rate_limit_period"):
+        for name in ("heartbeat_interval", "heartbeat_timeout", "rate_limit_period", "session_start_period"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is not a number of seconds above 0")
         for name in ("identify_interval", "session_timeout", "member_request_interval"):

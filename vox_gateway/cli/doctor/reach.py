@@ -1,0 +1,185 @@
+"""Whether the gateway and the API can be reached from here, in bounded time."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...errand import run_errand
+from ...errors import CertificateInvalid, ConnectFailed, GatewayError
+from ...gateway_bot import GatewayBot, ask_gateway_bot
+from ...http_get import http_get
+from ...interrupt import Interrupt
+from ...network import Deadline, Network
+from ...urls import APIURL, GatewayURL
+from .finding import Finding, failed, ok, skipped, warning
+
+__all__ = [
+    "certificate_finding",
+    "check_api",
+    "check_connection",
+    "check_lookup",
+    "check_proxy",
+    "check_session_starts",
+    "clock_finding",
+]
+
+#: seconds that the clock may be off: nobody notices, and the server tells whole seconds only
+CLOCK_TOLERANCE = 5.0
+#: days before its end at which a certificate is worth a word
+CERTIFICATE_DAYS = 7
+#: the part of the session starts below which a word is due
+FEW_STARTS = 0.1
+
+
+def check_proxy(host: str, secure: bool, network: Network, environment: Mapping[str, str] = os.environ) -> Finding:
+    """The proxy on the way to the gateway."""
+    name = "https_proxy" if secure else "http_proxy"
+    value = environment.get(name) or environment.get(name.upper()) or ""
+    try:
+        proxy = network.proxy_for(host, secure)
+    except ConnectFailed as error:
+        return failed("proxy", str(error))
+    if proxy is None:
+        if value and not urlsplit(value).hostname:
+            return warning("proxy", f"{name.upper()} is set and ignored: write it as a URL, http://localhost:8080")
+        return ok("proxy", f"none, since NO_PROXY names {host}" if value else "none in the environment")
+    words = f"{proxy.host} port {proxy.port}, from {name.upper()}"
+    if not value.lower().startswith("http://"):
+        return warning(
+            "proxy",
+            f"{words}. It is spoken to as an HTTP proxy, however its URL begins; for SOCKS give Client(proxy=...)",
+        )
+    return ok("proxy", words)
+
+
+def check_lookup(host: str, port: int, behind_proxy: bool, seconds: float) -> Finding:
+    """The name of the gateway."""
+    with contextlib.suppress(ValueError):
+        return ok("name lookup", f"{ipaddress.ip_address(host)} is an address")
+    if behind_proxy:
+        return skipped("name lookup", f"the proxy looks up {host}")
+
+    def look_up(_deadline: Deadline, _interrupt: Interrupt) -> list[str]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+    try:
+        addresses = run_errand(look_up, seconds, "--timeout")
+    except ConnectFailed as error:
+        return failed("name lookup", f"{host}: {error}. Is there a network, and does its DNS answer?")
+    except (OSError, UnicodeError) as error:
+        return failed("name lookup", f"{host} could not be looked up: {error}. Is there a network, and its DNS right?")
+    return ok("name lookup", f"{host} is {', '.join(addresses)}")
+
+
+def check_connection(url: GatewayURL, network: Network) -> Finding:
+    """TCP, the proxy if there is one, and TLS."""
+    name = "TLS" if url.secure else "connection"
+
+    def connect(deadline: Deadline, interrupt: Interrupt) -> dict[str, Any] | None:
+        with contextlib.closing(network.connect(url.host, url.port, url.secure, deadline, interrupt)) as transport:
+            return transport.certificate()
+
+    try:
+        certificate = run_errand(connect, network.connect_timeout, network.timeout_name)
+    except CertificateInvalid as error:
+        return failed(name, f"{error}. Something on the way may be reading along: a proxy, a virus scanner")
+    except ConnectFailed as error:
+        return failed(name, f"{error}. A firewall, a proxy, or nobody there?")
+    if certificate is None:
+        return ok(name, f"{url.host} port {url.port} answers, without TLS")
+    return certificate_finding(url.host, certificate, time.time())
+
+
+def certificate_finding(host: str, certificate: Mapping[str, Any], now: float) -> Finding:
+    """What a certificate that verifies says. Pure."""
+    until = ssl.cert_time_to_seconds(certificate["notAfter"])
+    days = int((until - now) // 86400)
+    issuer = dict(pair for part in certificate.get("issuer", ()) for pair in part)
+    words = (
+        f"the certificate for {host}, issued by {issuer.get('organizationName', 'an authority without a name')}, "
+        f"verifies; valid until {datetime.fromtimestamp(until, timezone.utc):%Y-%m-%d} ({days} days)"
+    )
+    if days < CERTIFICATE_DAYS:
+        return warning("TLS", f"{words}: whoever runs this server should renew it")
+    return ok("TLS", words)
+
+
+def check_api(api: APIURL, network: Network) -> tuple[Finding, Finding]:
+    """The API, with GET /gateway, which needs no token; and what it tells of the clock."""
+    before = time.time()
+    try:
+        answer = run_errand(
+            lambda deadline, interrupt: http_get(api, "/gateway", {}, network, deadline, interrupt),
+            network.connect_timeout,
+            network.timeout_name,
+        )
+    except ConnectFailed as error:
+        return failed("API", str(error)), skipped("clock", "the API, which would tell the time, was not reached")
+    after = time.time()
+    finding = (
+        ok("API", f"{api} answers")
+        if answer.status == 200
+        else failed("API", f"{api} answers GET /gateway with HTTP {answer.status}, not 200: is something on the way?")
+    )
+    return finding, clock_finding(answer.headers.get("date"), before, after)
+
+
+def clock_finding(date: str | None, before: float, after: float) -> Finding:
+    """What the ``Date`` of an answer says about this machine's clock. Pure.
+
+    Args:
+        before, after: this machine's time when it asked and when the answer had come.
+    """
+    try:
+        # Cut to whole seconds, so it was half a second more in the middle.
+        told = parsedate_to_datetime(date or "").timestamp() + 0.5
+    except (TypeError, ValueError):
+        return skipped("clock", "the answer of the API has no date")
+    ahead = (before + after) / 2 - told
+    if abs(ahead) <= CLOCK_TOLERANCE + (after - before) / 2:
+        return ok("clock", f"within {CLOCK_TOLERANCE:g} seconds of the server's")
+    side = "ahead of" if ahead > 0 else "behind"
+    return warning(
+        "clock",
+        f"{abs(ahead):.0f} seconds {side} the server's: certificates and times in the log will be judged wrongly; let "
+        "this machine set its clock by NTP",
+    )
+
+
+def check_session_starts(api: APIURL, token: str, network: Network) -> Finding:
+    """GET /gateway/bot: whether the token is let in, and how often the bot may IDENTIFY."""
+    try:
+        bot = run_errand(
+            lambda deadline, interrupt: ask_gateway_bot(api, token, network, deadline, interrupt),
+            network.connect_timeout,
+            network.timeout_name,
+        )
+    except GatewayError as error:
+        return failed("GET /gateway/bot", str(error))
+    return _session_starts_finding(bot)
+
+
+def _session_starts_finding(bot: GatewayBot) -> Finding:
+    limit = bot.session_start_limit
+    returns = f"all return at {limit.resets_at:%Y-%m-%d %H:%M:%S} UTC"
+    restarts = "Does the bot restart over and over?"
+    words = (
+        f"the token is let in; {limit.remaining} of {limit.total} session starts remain, {returns}; "
+        f"{limit.max_concurrency} at once; recommended shards: {bot.shards}"
+    )
+    if limit.remaining <= 0:
+        return failed("GET /gateway/bot", f"no session starts remain, of {limit.total}: {returns}. {restarts}")
+    if limit.remaining < limit.total * FEW_STARTS:
+        return warning("GET /gateway/bot", f"{words}. Few are left. {restarts}")
+    return ok("GET /gateway/bot", words)
