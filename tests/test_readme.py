@@ -2,84 +2,62 @@
 
 from __future__ import annotations
 
-import doctest
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
+from snippets import ROOT, Snippet, gateway_for_discord, say, snippets
 
-from vox_gateway import Client, IdentifyGate
+from vox_gateway import Client
 from vox_gateway.testing import LocalGateway
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
+BLOCKS = snippets(ROOT / "README.md")
+PYTHON = [one for one in BLOCKS if one.language == "python"]
 
 
-def snippet(words: str) -> str:
+def snippet(words: str) -> Snippet:
     """The one snippet that holds `words`."""
-    (code,) = [code for code in PYTHON if words in code]
-    return code
+    (found,) = [one for one in PYTHON if words in one.code]
+    return found
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGateway]:
-    """Stands where Discord is: the default of `url` points at it."""
-    with LocalGateway(identify_interval=0) as gateway:
-        monkeypatch.setenv("DISCORD_TOKEN", "MTEw.Gabc.not-a-real-token")
-        monkeypatch.setitem(Client.__init__.__kwdefaults__, "url", gateway.url)
-        monkeypatch.setitem(Client.__init__.__kwdefaults__, "identify_gate", IdentifyGate(interval=0))
+    """Stands where Discord is."""
+    with gateway_for_discord(monkeypatch) as gateway:
         yield gateway
-
-
-def run(code: str) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), namespace)
-    return namespace
 
 
 def test_every_snippet_is_known_to_a_test() -> None:
     assert len(PYTHON) == 6
-    assert [language for language, _ in BLOCKS if language not in ("python", "sh", "text")] == []
+    assert {one.language for one in BLOCKS} == {"python", "sh", "text"}
 
 
 def test_the_bot_greets_and_stops(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
     def talk() -> None:
         gateway.wait_connected(1)
-        for content in ("hello", "!stop"):
-            gateway.dispatch(
-                "MESSAGE_CREATE",
-                {
-                    "id": "1",
-                    "guild_id": gateway.guilds[0]["id"],
-                    "channel_id": "2",
-                    "author": {"id": "3", "username": "ada"},
-                    "content": content,
-                },
-            )
+        say(gateway, "hello")
+        say(gateway, "!stop")
 
     talker = threading.Thread(target=talk)
     talker.start()
-    run(snippet("def greet"))
+    snippet("def greet").run()
     talker.join(5)
     assert capsys.readouterr().out == "ada says hello\nada says !stop\n"
 
 
 def test_the_bot_is_ten_lines() -> None:
-    assert len([line for line in snippet("def greet").splitlines() if line.strip()]) <= 10
+    assert len([line for line in snippet("def greet").code.splitlines() if line.strip()]) <= 10
 
 
 def test_the_flask_app_tells_its_health_and_sends(gateway: LocalGateway) -> None:
     pytest.importorskip("flask")
-    namespace = run(snippet("Flask(__name__)"))
+    namespace = snippet("Flask(__name__)").run()
     try:
         assert namespace["client"].wait_until_ready(5)
         web = namespace["app"].test_client()
@@ -111,7 +89,7 @@ def test_the_tk_window_shows_messages(gateway: LocalGateway) -> None:
     pytest.importorskip("tkinter")
     if not os.environ.get("DISPLAY"):
         pytest.skip("no display; run the tests under xvfb-run to include this one")
-    command = [sys.executable, "-c", TK_HARNESS, gateway.url, snippet("tkinter.Tk()")]
+    command = [sys.executable, "-c", TK_HARNESS, gateway.url, snippet("tkinter.Tk()").code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as window:
         gateway.wait_connected(1)
         message = {"id": "1", "guild_id": gateway.guilds[0]["id"], "author": {"id": "3", "username": "ada"}}
@@ -120,26 +98,24 @@ def test_the_tk_window_shows_messages(gateway: LocalGateway) -> None:
 
 
 def test_the_repl_session_prints_what_it_says(gateway: LocalGateway) -> None:
-    session = doctest.DocTestParser().get_doctest(snippet(">>> "), {}, "README.md", "README.md", 0)
-    results = doctest.DocTestRunner(verbose=False).run(session)
-    assert results.attempted > 5
-    assert results.failed == 0
+    assert snippet(">>> ").is_session
+    snippet(">>> ").run()
 
 
 def test_the_commands_arrive(gateway: LocalGateway) -> None:
-    run(snippet("client.send_packet"))
+    snippet("client.send_packet").run()
     sent = {one.name for one in gateway.received}
     assert sent >= {"VOICE_STATE_UPDATE", "REQUEST_GUILD_MEMBERS", "REQUEST_CHANNEL_INFO", "REQUEST_SOUNDBOARD_SOUNDS"}
     assert gateway.expect_close(2).code == 1000
 
 
 def test_the_test_of_a_bot_passes() -> None:
-    run(snippet("LocalGateway() as gateway"))
+    snippet("LocalGateway() as gateway").run()
 
 
 def test_the_commands_for_the_shell_are_those_that_ci_runs() -> None:
     """They need a fresh environment and an index, so .ci/run runs them, word for word."""
-    shell = [code.strip() for language, code in BLOCKS if language == "sh"]
+    shell = [one.code.strip() for one in BLOCKS if one.language == "sh"]
     assert len(shell) == 2
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "README.md" in script
