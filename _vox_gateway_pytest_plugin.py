@@ -61,5 +61,7 @@ def _machinery(fixture: str) -> Any:
     try:
         from vox_gateway.testing import pytest_plugin
     except ImportError as error:
-        pytest.fail(f"the fixture {fixture} cannot be had: {error}", pytrace=False)
-    return pytest_plugin
+        missing = str(error)
+    else:
+        return pytest_plugin
+    return pytest.fail(f"the fixture {fixture} cannot be had: {missing}", pytrace=False)

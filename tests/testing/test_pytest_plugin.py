@@ -276,5 +276,6 @@ def test_of_a_bot(gateway_client): pass
 """, apart=True)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines([
+        "* ERROR at setup of test_of_a_bot *",  # and nothing between
         'the fixture local_gateway cannot be had: the local gateway needs *pip install "vox-gateway?testing?"'
-    ])
+    ], consecutive=True)
