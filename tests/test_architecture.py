@@ -69,7 +69,7 @@ def test_pure_modules_know_no_socket_no_thread_and_no_clock(module: str) -> None
 @pytest.mark.parametrize("path", [path for path in SOURCES if "testing" in path.parts], ids=name)
 def test_the_local_gateway_shares_nothing_with_the_client(path: Path) -> None:
     inside = {one for one in imports(path) if one.startswith("..") or one == "vox_gateway"}
-    if path.parent == PACKAGE / "testing":
+    if path.parent == PACKAGE / "testing" and path.stem != "pytest_plugin":  # whose task is to bring them together
         assert not inside
 
 
@@ -101,6 +101,13 @@ def test_every_module_says_what_it_offers(path: Path) -> None:
         assert any(
             isinstance(node, (ast.Assign, ast.AnnAssign)) and "__all__" in ast.unparse(node) for node in module.body
         )
+
+
+def test_what_pytest_loads_imports_nothing_but_pytest() -> None:
+    plugin = tree(PACKAGE.parent / "_vox_gateway_pytest_plugin.py")
+    at_once = [ast.unparse(node) for node in plugin.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    allowed = ("from __future__", "from collections.abc", "from typing", "import pytest")
+    assert [one for one in at_once if not one.startswith(allowed)] == []
 
 
 def test_the_face_of_the_local_gateway_has_docstrings() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import runpy
 import subprocess
 import sys
 
@@ -71,10 +70,10 @@ def test_a_command_line_that_is_none_ends_with_2(argv: list[str], capsys: pytest
 
 def test_python_m_ends_with_the_code_of_main(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
-    monkeypatch.setattr(sys, "argv", ["vox-gateway", "tail", "--url", "ws://127.0.0.1:9"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("vox_gateway", run_name="__main__")
-    assert ended.value.code == 2
+    command = [sys.executable, "-m", "vox_gateway", "tail", "--url", "ws://127.0.0.1:9"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "DISCORD_TOKEN" in ended.stderr
 
 
 @pytest.mark.parametrize(

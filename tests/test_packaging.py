@@ -16,6 +16,7 @@ import pytest
 import vox_gateway
 
 ROOT = Path(__file__).parent.parent
+PYTEST_PLUGIN = "_vox_gateway_pytest_plugin.py"
 SETUPTOOLS = (70, 1)  # the first that builds wheels without a package beside it
 
 
@@ -35,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
     work = tmp_path_factory.mktemp("wheel")
     source = work / "source"
     shutil.copytree(ROOT / "vox_gateway", source / "vox_gateway", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE"):
+    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE", PYTEST_PLUGIN):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--use-pep517"]
     built = subprocess.run([*pip, "-w", str(work), str(source)], capture_output=True, text=True, check=False)
@@ -75,6 +76,7 @@ def test_each_extra_brings_what_it_is_for(metadata: importlib.metadata.Distribut
     assert brought["socks"] == {"python-socks"}
     assert brought["zstd"] <= {"backports.zstd", "backports-zstd"}  # Python has its own from 3.14 on
     assert brought["speed"] == {"msgspec", "zlib-ng", "vox-gateway"}
+    assert brought["docs"] == {"sphinx", "myst-parser", "furo"}
     assert brought["dev"] >= {"vox-gateway", "pytest", "ruff", "mypy", "hypothesis", "coverage", "setuptools"}
 
 
@@ -87,10 +89,15 @@ def test_the_command_is_the_one_of_the_module(metadata: importlib.metadata.Distr
     assert told.stdout == f"vox-gateway {vox_gateway.__version__}\n"
 
 
+def test_pytest_finds_the_plugin(metadata: importlib.metadata.Distribution) -> None:
+    (plugin,) = metadata.entry_points.select(group="pytest11")
+    assert (plugin.name, f"{plugin.value}.py") == ("vox_gateway", PYTEST_PLUGIN)
+
+
 def test_the_wheel_holds_the_whole_package_its_types_and_nothing_else(wheel: zipfile.Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "vox_gateway").rglob("*.py")}
     shipped = {name for name in wheel.root.namelist() if ".dist-info/" not in name and not name.endswith("/")}
-    assert shipped == modules | {"vox_gateway/py.typed"}
+    assert shipped == modules | {"vox_gateway/py.typed", PYTEST_PLUGIN}
 
 
 def test_the_license_is_shipped(wheel: zipfile.Path) -> None:

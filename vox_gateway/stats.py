@@ -13,13 +13,13 @@ __all__ = ["Counters", "Stats", "Status"]
 class Status(str, enum.Enum):
     """What a client is doing."""
 
-    CLOSED = "closed"  # not running
-    WAITING = "waiting"  # before the next attempt
-    CONNECTING = "connecting"  # DNS, TCP, TLS, upgrade, HELLO
-    IDENTIFYING = "identifying"  # a new session was asked for
-    RESUMING = "resuming"  # events that were missed are replayed
-    READY = "ready"  # events arrive, commands go out
-    CLOSING = "closing"  # close() is at work
+    CLOSED = "closed"  #: not running
+    WAITING = "waiting"  #: before the next attempt
+    CONNECTING = "connecting"  #: DNS, TCP, TLS, upgrade, HELLO
+    IDENTIFYING = "identifying"  #: a new session was asked for
+    RESUMING = "resuming"  #: events that were missed are replayed
+    READY = "ready"  #: events arrive, commands go out
+    CLOSING = "closing"  #: close() is at work
 
     def __str__(self) -> str:
         return self.value

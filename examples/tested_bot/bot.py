@@ -1,0 +1,43 @@
+"""A bot that obeys: it answers !ping, and changes its status at !status NAME.
+
+Messages are sent over REST, which is not the gateway's business: `reply` is any function that does it.
+"""
+
+import json
+import os
+import urllib.request
+
+from vox_gateway import Client, Intents
+
+TOKEN = os.environ.get("DISCORD_TOKEN", "")
+INTENTS = Intents.default() | Intents.MESSAGE_CONTENT
+
+
+def add_handlers(client, reply):
+    @client.on("MESSAGE_CREATE")
+    def obey(message):
+        if message["author"].get("bot"):
+            return
+        command, _, argument = message["content"].partition(" ")
+        if command == "!ping":
+            reply(message["channel_id"], "pong")
+        elif command == "!status":
+            try:
+                client.presence_update(status=argument)
+            except ValueError as error:
+                reply(message["channel_id"], str(error))
+
+
+def send_message(channel_id, content):
+    request = urllib.request.Request(
+        f"https://discord.com/api/v10/channels/{channel_id}/messages",
+        data=json.dumps({"content": content}).encode(),
+        headers={"Authorization": f"Bot {TOKEN}", "Content-Type": "application/json", "User-Agent": "DiscordBot"},
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+if __name__ == "__main__":
+    client = Client(token=TOKEN, intents=INTENTS)
+    add_handlers(client, send_message)
+    client.connect()

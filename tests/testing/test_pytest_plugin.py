@@ -1,0 +1,281 @@
+"""The pytest plugin, as whoever tests a bot meets it: in a pytest of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+Run = Callable[..., pytest.RunResult]
+
+BOT = """
+from vox_gateway import Client
+
+def obey(client, message):
+    if message["content"] == "fail":
+        raise ValueError("told to fail")
+    client.presence_update(status=message["content"])
+
+def add_handlers(client):
+    client.on("MESSAGE_CREATE", lambda message: obey(client, message))
+
+client = Client(token="its-own", url="ws://nowhere.invalid")
+
+@client.on("MESSAGE_CREATE")
+def mute(message):
+    client.voice_state_update(message["guild_id"], None, self_mute=True)
+
+@client.once("MESSAGE_CREATE")
+def greet(message):
+    client.presence_update(status="online")
+"""
+
+SAY = """
+def say(gateway, content):
+    return gateway.dispatch("MESSAGE_CREATE", {
+        "id": "1", "guild_id": gateway.guilds[0]["id"], "author": {"id": "3"}, "content": content,
+    })
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> Run:
+    """Runs a test module in a pytest within this one, or in another process; `bot` and `say` are there to import."""
+    assert pytestconfig.pluginmanager.has_plugin("vox_gateway"), "the plugin is unknown here: install again"
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.syspath_prepend(str(pytester.path))
+    pytester.makepyfile(bot=BOT, say=SAY)
+
+    def run_it(code: str, *arguments: str, apart: bool = False) -> pytest.RunResult:
+        pytester.makepyfile(test_bot="import pytest, bot\nfrom say import say\n" + code)
+        runpytest = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
+        return runpytest("--strict-markers", "-p", "no:cacheprovider", *arguments)
+
+    return run_it
+
+
+def test_a_bot_is_tested(run: Run) -> None:
+    result = run("""
+from vox_gateway import Intents
+
+@pytest.mark.gateway_client(intents=Intents.default() | Intents.MESSAGE_CONTENT)
+def test_it_obeys(gateway_client, local_gateway):
+    bot.add_handlers(gateway_client)
+    assert gateway_client.status == "closed"
+    with gateway_client:
+        local_gateway.wait_connected()
+        assert say(local_gateway, "idle") == 1
+        assert local_gateway.expect("PRESENCE_UPDATE").data["status"] == "idle"
+""")
+    result.assert_outcomes(passed=1)
+
+
+def test_a_client_is_what_it_would_be_at_discord(run: Run) -> None:
+    """Without the intent a message has no content there either; a test shall find that out."""
+    result = run("""
+def test_it_is_blind(gateway_client, local_gateway):
+    heard = []
+    gateway_client.on("MESSAGE_CREATE", heard.append)
+    gateway_client.on("MESSAGE_CREATE", lambda message: gateway_client.close())
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+    say(local_gateway, "idle")
+    assert gateway_client.wait_closed(5)
+    assert heard[0]["content"] == ""
+""")
+    result.assert_outcomes(passed=1)
+
+
+def test_every_test_has_a_fresh_gateway_and_the_last_one_is_gone(run: Run) -> None:
+    result = run("""
+import socket
+
+ports = []
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_fresh(local_gateway, gateway_client, attempt):
+    for port in ports:
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", port), 5)
+    assert local_gateway.received == ()
+    gateway_client.connect(async_=True)
+    local_gateway.expect("IDENTIFY")
+    ports.append(local_gateway.port)
+""")
+    result.assert_outcomes(passed=2)
+
+
+def test_what_failed_is_closed_too(run: Run) -> None:
+    """The threads that it would leave behind would fail this very test."""
+    result = run("""
+def test_it_fails(gateway_client, local_gateway):
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+    raise RuntimeError("the test's own")
+""")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*RuntimeError: the test's own"])
+
+
+FAIL = """
+@pytest.mark.gateway_client(intents=0xFFFF)
+def test_it_fails(gateway_client, local_gateway):
+    bot.add_handlers(gateway_client)
+    with gateway_client:
+        local_gateway.wait_connected()
+        say(local_gateway, "fail")
+        say(local_gateway, "dnd")
+        local_gateway.expect("PRESENCE_UPDATE")
+"""
+
+
+def test_what_a_handler_raises_fails_the_test_and_shows_where(run: Run) -> None:
+    result = run(FAIL)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        '*raise ValueError("told to fail")',
+        "*AssertionError: the handler of MESSAGE_CREATE raised ValueError('told to fail')",
+    ])
+
+
+def test_what_a_handler_raises_is_told_beside_the_tests_own_failure(run: Run) -> None:
+    result = run(FAIL + '        raise RuntimeError("the test\'s own")\n')
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines_random(["*ValueError('told to fail')", "*RuntimeError: the test's own"])
+
+
+def test_all_that_handlers_raise_is_told(run: Run) -> None:
+    result = run(FAIL.replace('say(local_gateway, "fail")', 'say(local_gateway, "fail"), say(local_gateway, "rude")'))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*AssertionError: *ValueError('told to fail'); *ValueError(*rude*"])
+
+
+def test_what_comes_while_the_client_is_closed_is_not_missed(run: Run) -> None:
+    result = run("""
+def test_it_fails_late(gateway_client, local_gateway):
+    @gateway_client.on("close")
+    def late(how):
+        raise ValueError("at the very end")
+
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+""")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*AssertionError: the handler of close raised ValueError('at the very end')"])
+
+
+def test_handlers_may_be_let_fail(run: Run) -> None:
+    run(FAIL.replace("intents=", "fail_on_handler_error=False, intents=")).assert_outcomes(passed=1)
+
+
+def test_what_ends_a_client_is_no_handlers_failure(run: Run) -> None:
+    result = run("""
+from vox_gateway import AuthenticationFailed, CertificateInvalid, UpgradeRefused
+
+def test_the_gateway_may_refuse(gateway_client, local_gateway):
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+    local_gateway.drop("close", code=4004)
+    with pytest.raises(AuthenticationFailed):
+        gateway_client.wait_closed(5)
+
+def test_the_server_may_refuse(gateway_client, local_gateway):
+    local_gateway.faults.refuse_upgrade(401)
+    with pytest.raises(UpgradeRefused):
+        gateway_client.connect()
+""")
+    result.assert_outcomes(passed=2)
+
+
+def test_markers_give_arguments_and_the_nearest_wins(run: Run) -> None:
+    result = run("""
+pytestmark = [
+    pytest.mark.local_gateway(token="good", heartbeat_interval=7.0),
+    pytest.mark.gateway_client(compress=False, large_threshold=50),
+]
+
+@pytest.mark.local_gateway(heartbeat_interval=0.05)
+@pytest.mark.gateway_client(large_threshold=99)
+def test_arguments(local_gateway, gateway_client):
+    with gateway_client:
+        assert local_gateway.expect("IDENTIFY").data["large_threshold"] == 99
+        local_gateway.expect("HEARTBEAT")  # the interval is the nearest, and the token is let in
+    assert "compress" not in local_gateway.connections[0].query
+
+@pytest.mark.gateway_client("dnd")
+def test_no_keyword(gateway_client):
+    pass
+
+@pytest.mark.gateway_client(intent=1)
+def test_no_such_keyword(gateway_client):
+    pass
+""")
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines_random([
+        "*@pytest.mark.gateway_client takes keywords only, not 'dnd'",
+        "*unexpected keyword argument 'intent'*",
+    ])
+
+
+def test_the_markers_are_known(run: Run) -> None:
+    run("", "--markers").stdout.fnmatch_lines_random([
+        "@pytest.mark.local_gateway(*", "@pytest.mark.gateway_client(*"
+    ])
+
+
+def test_a_bot_of_two_shards(run: Run) -> None:
+    """Both IDENTIFY at once, where Discord would have the second wait."""
+    result = run("""
+def test_shards(local_gateway, make_gateway_client):
+    for number in (0, 1):
+        make_gateway_client(shard=(number, 2)).connect(async_=True)
+    local_gateway.wait_connected(2)
+    assert sorted(local_gateway.expect("IDENTIFY").data["shard"] for count in (1, 2)) == [[0, 2], [1, 2]]
+""")
+    result.assert_outcomes(passed=1)
+
+
+def test_a_bot_with_a_client_of_its_own(run: Run) -> None:
+    result = run("""
+def test_handlers_are_copied(local_gateway, make_gateway_client, monkeypatch):
+    client = make_gateway_client(handlers_from=bot.client)
+    monkeypatch.setattr(bot, "client", client)
+    with client:
+        local_gateway.wait_connected()
+        say(local_gateway, "hello")
+        say(local_gateway, "hello")
+        for count in (1, 2):
+            local_gateway.expect("VOICE_STATE_UPDATE")
+    assert [one.name for one in local_gateway.received].count("PRESENCE_UPDATE") == 1
+""")
+    result.assert_outcomes(passed=1)
+
+
+def test_it_costs_nothing_where_it_is_not_used(run: Run, pytester: pytest.Pytester) -> None:
+    """pytest loads it in every project; what an import so early runs is missing in the coverage of ours."""
+    pytester.makeconftest("""
+import sys
+
+EARLY = {name.partition(".")[0] for name in sys.modules}
+
+def pytest_collection_finish(session):
+    assert session.config.pluginmanager.has_plugin("vox_gateway")
+    assert not EARLY & {"vox_gateway", "websockets", "websocket", "pyee", "simplejson"}
+""")
+    pytester.makepyfile(bot="", say="say = None")
+    run("def test_something_else(): pass", apart=True).assert_outcomes(passed=1)
+
+
+def test_without_the_extra_a_fixture_says_what_to_install(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import sys; sys.modules['websockets'] = None")
+    result = run("""
+def test_of_something_else(): pass
+def test_of_a_bot(gateway_client): pass
+""", apart=True)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([
+        "* ERROR at setup of test_of_a_bot *",  # and nothing between
+        'the fixture local_gateway cannot be had: the local gateway needs *pip install "vox-gateway?testing?"'
+    ], consecutive=True)
