@@ -6,7 +6,6 @@ None of them changes a result: what another reader would read otherwise than sim
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
@@ -109,4 +108,6 @@ def _zstd_name() -> str:
 
 
 def _named(distribution: str) -> str:
+    import importlib.metadata  # 2 MB, for who asks
+
     return f"{distribution} {importlib.metadata.version(distribution)}"

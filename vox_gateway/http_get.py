@@ -6,7 +6,6 @@ The standard library parses the answer (`http.client`); what it reads from is ou
 from __future__ import annotations
 
 import contextlib
-import http.client
 import io
 import socket
 from collections.abc import Mapping
@@ -52,6 +51,8 @@ def http_get(
         ConnectFailed: there was no answer, or none that is HTTP.
         Interrupted: `interrupt` was set.
     """
+    from http.client import HTTPException  # here and below: 2 MB that only those who ask need
+
     with contextlib.closing(network.connect(api.host, api.port, api.secure, deadline, interrupt)) as transport:
         try:
             transport.send(_request(api, route, headers))
@@ -60,7 +61,7 @@ def http_get(
             raise network.too_slow(f"the answer of {api.host} to GET {route}") from None
         except ConnectionLost as error:
             raise ConnectFailed(f"{api.host} did not answer GET {route}: {error}") from error
-        except (http.client.HTTPException, ValueError, OSError) as error:
+        except (HTTPException, ValueError, OSError) as error:
             words = str(error) or type(error).__name__
             raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {words}") from error
 
@@ -79,8 +80,10 @@ def _request(api: APIURL, route: str, headers: Mapping[str, str]) -> bytes:
 
 
 def _read(transport: Transport) -> Answer:
+    from http.client import HTTPResponse
+
     stream = _Stream(transport)
-    with contextlib.closing(http.client.HTTPResponse(cast(socket.socket, stream), method="GET")) as response:
+    with contextlib.closing(HTTPResponse(cast(socket.socket, stream), method="GET")) as response:
         response.begin()
         body = response.read()
         if response.length:
