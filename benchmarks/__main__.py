@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import corpus
 from .contest import EventsLost, Result, compete
-from .contestants import CONTESTANTS, GOALS
+from .contestants import CONTESTANTS, GOALS, of_every_python
 
 SMALL = ("latency", "idle", "start")
 
@@ -20,7 +20,11 @@ def main() -> int:
     """Run what was asked for; 1 when events were lost."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", default="contest", choices=["contest", "formats", *SMALL], help="default: %(default)s"
+        "what",
+        nargs="?",
+        default="contest",
+        choices=["contest", "pythons", "formats", *SMALL],
+        help="default: %(default)s",
     )
     parser.add_argument("--events", type=int, default=corpus.EVENT_COUNT, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
@@ -40,7 +44,8 @@ def main() -> int:
 
         print(getattr(small, args.what)())
         return 0
-    chosen = [one for one in CONTESTANTS if not args.only or one.name.startswith(tuple(args.only))]
+    everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
+    chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]
     try:
         results = list(compete(chosen, args.events, args.rounds))
     except EventsLost as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from . import environments
 
-__all__ = ["CONTESTANTS", "GOALS", "Contestant", "Goal"]
+__all__ = ["CONTESTANTS", "GOALS", "Contestant", "Goal", "of_every_python"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ CONTESTANTS = [
     Contestant("vox_gateway, speed, zstd", runner("speed", "vox"), ZSTD, ZSTD),
     Contestant("vox_gateway, one event", runner("default", "vox"), (*ZLIB, "--only", "MESSAGE_CREATE"), ZLIB),
     Contestant("vox_gateway, speed, one event", runner("speed", "vox"), (*ZLIB, "--only", "MESSAGE_CREATE"), ZLIB),
+    Contestant("vox_gateway, workers", runner("default", "vox"), (*ZLIB, "--workers", "4"), ZLIB),
     Contestant("vox_gateway, etf", runner("default", "vox"), (*ZLIB, *ETF), (*ZLIB, *ETF)),
     Contestant("vox_gateway, tls", runner("default", "vox"), (*ZLIB, *TLS), (*ZLIB, *TLS)),
     Contestant("vox_gateway, speed, tls", runner("speed", "vox"), (*ZLIB, *TLS), (*ZLIB, *TLS)),
@@ -96,6 +98,24 @@ CONTESTANTS = [
     # Through a stream that answers each message later: far slower than inflating at once, so no goal rests on it.
     Contestant("@discordjs/ws 3-dev, zstd", node("node-zstd"), ("zstd",), ZSTD),
 ]
+
+
+def of_every_python() -> list[Contestant]:
+    """This library, on each Python that is found here."""
+    return [
+        Contestant(
+            f"{name}, Python {version}",
+            functools.partial(_on, environment, version, base),
+            ZLIB,
+            ZLIB,
+        )
+        for version, base in environments.pythons().items()
+        for name, environment in (("vox_gateway", "default"), ("vox_gateway, speed", "speed"))
+    ]
+
+
+def _on(environment: str, version: str, base: str) -> list[str]:
+    return [environments.python(environment, version, base), "-m", "benchmarks.runners.vox"]
 
 
 @dataclass(frozen=True)

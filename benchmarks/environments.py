@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ROOT", "Unavailable", "node", "python"]
+__all__ = ["ROOT", "Unavailable", "node", "python", "pythons"]
 
 ROOT = Path(__file__).parent.parent
 HOME = Path(__file__).parent / ".env"
+PYENV = Path.home() / ".pyenv" / "versions"
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 #: what pip installs, by the name of the environment; ours are editable, so that they measure what is in the tree
 PACKAGES: dict[str, list[str]] = {
@@ -36,17 +38,34 @@ class Unavailable(Exception):
     """A contestant cannot be had here; says why."""
 
 
-def python(name: str) -> str:
+def pythons() -> dict[str, str]:
+    """The supported Pythons on this machine, by version."""
+    found = {}
+    for minor in range(10, 20):
+        candidates = [shutil.which(f"python3.{minor}"), *map(str, PYENV.glob(f"3.{minor}.*/bin/python"))]
+        for interpreter in filter(None, candidates):
+            # A shim may be there and refuse, so each is asked who it is.
+            asked = [interpreter, "-c", "import sys, ssl, venv; print('%d.%d' % sys.version_info[:2])"]
+            if subprocess.run(asked, check=False, capture_output=True, text=True).stdout.strip() == f"3.{minor}":
+                found[f"3.{minor}"] = interpreter
+                break
+    return found
+
+
+def python(name: str, version: str = VERSION, base: str = sys.executable) -> str:
     """The interpreter of an environment.
+
+    Args:
+        base: the Python that it is made of; of `version`.
 
     Raises:
         Unavailable: its packages cannot be installed.
     """
-    home = HOME / f"{name}-{sys.version_info[0]}.{sys.version_info[1]}"
+    home = HOME / f"{name}-{version}"
     interpreter = home / "bin" / "python"
     if not (home / "complete").exists():
         shutil.rmtree(home, ignore_errors=True)
-        run([sys.executable, "-m", "venv", str(home)])
+        run([base, "-m", "venv", str(home)])
         run([str(interpreter), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES[name]])
         (home / "complete").touch()
     return str(interpreter)

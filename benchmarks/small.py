@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import statistics
 import threading
 import time
@@ -12,6 +13,7 @@ from vox_gateway import Client, IdentifyGate, Intents
 from vox_gateway.testing import LocalGateway
 
 from .contest import Servers
+from .contestants import CA
 from .runners.stopwatch import resident
 
 __all__ = ["idle", "latency", "start"]
@@ -46,13 +48,21 @@ def latency(events: int = 6000, rate: float = 2000.0) -> str:
 
 
 def idle(shards: int = 50) -> str:
-    """Memory of one idle shard more, in one process; the gateway is in another."""
+    """Memory of one idle shard more, in one process, without and with TLS; the gateway is in another."""
+    return "\n".join((idle_on("ws", shards), idle_on("wss", shards)))
+
+
+def idle_on(scheme: str, shards: int) -> str:
+    """The same for one of them; on wss all shards share a context."""
     with contextlib.ExitStack() as stack:
-        url = Servers(0, stack).url(("--compress", "zlib-stream"))
+        servers = Servers(0, stack)
+        tls = ("--ca", CA) if scheme == "wss" else ()
+        url = servers.url(("--compress", "zlib-stream", *tls))
+        context = ssl.create_default_context(cafile=servers.ca) if tls else None
         clients = []
         sizes = []
         for number in range(shards):
-            one = client(url, shard=(number, shards))
+            one = client(url, shard=(number, shards), ssl_context=context)
             stack.callback(one.close)
             clients.append(one)
             one.connect(async_=True)
@@ -60,7 +70,8 @@ def idle(shards: int = 50) -> str:
                 raise RuntimeError(f"shard {number} did not get ready")
             sizes.append(resident())
     each = (sizes[-1] - sizes[0]) / (shards - 1)
-    return f"memory: {sizes[0] / 1024:.1f} MB with one shard, and {each:.0f} KB for each of {shards - 1} more"
+    first = sizes[0] / 1024
+    return f"memory on {scheme}: {first:.1f} MB with one shard, and {each:.0f} KB for each of {shards - 1} more"
 
 
 def start(times: int = 50) -> str:

@@ -15,9 +15,9 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, formats, small
+from benchmarks import corpus, environments, formats, small
 from benchmarks.contest import EventsLost, Result, Servers, compete, median
-from benchmarks.contestants import CONTESTANTS, GOALS, Contestant
+from benchmarks.contestants import CONTESTANTS, GOALS, Contestant, of_every_python
 
 ROOT = Path(__file__).parent.parent
 COUNT = 300
@@ -47,9 +47,10 @@ def test_every_format_is_measured() -> None:
         (["--encoding", "etf"], ["--encoding", "etf"]),
         (["--compress", "zlib-stream"], ["--compress", "zlib-stream", "--only", "MESSAGE_CREATE"]),
         (["--compress", "zlib-stream"], ["--compress", "zlib-stream", "--one-by-one"]),
+        (["--compress", "zlib-stream"], ["--compress", "zlib-stream", "--workers", "3"]),
         (["--compress", "zlib-stream", "--ca", "{ca}"], ["--compress", "zlib-stream", "--ca", "{ca}"]),
     ],
-    ids=["json", "etf", "one event", "one by one", "tls"],
+    ids=["json", "etf", "one event", "one by one", "workers", "tls"],
 )
 def test_our_runner_counts_every_event(server: list[str], client: list[str], tmp_path: Path) -> None:
     def command(module: str, *options: str) -> list[str]:
@@ -122,3 +123,14 @@ def test_servers_are_gone_when_the_contest_is_over() -> None:
 
 def test_the_time_to_ready_is_measured() -> None:
     assert "the median of 2" in small.start(2)
+
+
+def test_each_python_is_found_once() -> None:
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in environments.pythons()
+    names = [one.name for one in of_every_python()]
+    assert len(names) == len(set(names)) >= 2
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_the_memory_of_a_shard_is_measured(scheme: str) -> None:
+    assert f"memory on {scheme}: " in small.idle_on(scheme, 2)

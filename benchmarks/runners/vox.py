@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import ssl
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--compress", default="none")
     parser.add_argument("--only", help="listen to this event only")
     parser.add_argument("--busy", action="store_true", help="with a computing thread beside it")
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--one-by-one", action="store_true", help="inflate each message by itself")
     parser.add_argument("--ca", help="the authority to trust")
     args = parser.parse_args()
@@ -36,10 +38,12 @@ def main() -> None:
         encoding=args.encoding,
         compress=False if args.compress == "none" else args.compress,
         identify_gate=IdentifyGate(interval=0),
+        workers=args.workers,
         ssl_context=ssl.create_default_context(cafile=args.ca) if args.ca else None,
     )
     watch, done = Stopwatch(args.count), threading.Event()
     last = args.count + 1
+    seen = itertools.count(1)  # by several threads
 
     @client.on("READY")
     def ready(data: Any) -> None:
@@ -56,7 +60,7 @@ def main() -> None:
 
         @client.on("DISPATCH")
         def count(payload: dict[str, Any]) -> None:
-            if payload["s"] == last:
+            if (next(seen) if args.workers else payload["s"]) == last:
                 done.set()
 
     if args.busy:
