@@ -60,7 +60,7 @@ class Backlog:
         # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
         # `waiting` tells of the dispatches among them.
         self._put = self._arrived = 0
-        self._got = self._taken = self._passed_over = 0
+        self._got = self._got_others = self._passed_over = 0
         # The session that was yielded, its last dispatch or that one's sequence number; the same of what is done with.
         self._given_id: str | None = None
         self._given: Sealed | int | None = None
@@ -75,6 +75,10 @@ class Backlog:
     def waiting(self) -> int:
         """Events that have arrived and were not yet given to their handlers."""
         return max(self._arrived - self._taken, 0) + self._elsewhere()
+
+    @property
+    def _taken(self) -> int:
+        return self._got - self._got_others
 
     @property
     def _unhandled(self) -> int:
@@ -181,21 +185,32 @@ class Backlog:
             if isinstance(batch, Signal):
                 yield batch
                 continue
-            dispatches = is_dispatch(batch[0])
-            for item in batch:
-                self._got += 1
-                self._taken += dispatches
-                if self._putter_waits:
-                    self.made_room()
-                if self._dropping or self._passing_over:
-                    self._passed_over += dispatches
-                    continue
-                if not dispatches:
-                    yield item
-                    continue
-                self._given = item if isinstance(item, bytes) else self._noted(item)
+            yield from self._dispatches(batch) if is_dispatch(batch[0]) else self._others(batch)
+
+    def _dispatches(self, batch: Batch) -> Iterator[Item]:
+        for item in batch:
+            self._got += 1
+            if self._putter_waits:
+                self.made_room()
+            if self._dropping or self._passing_over:
+                self._passed_over += 1
+            elif isinstance(item, bytes):
+                self._given = item
+                yield item
+                self._done = self._given
+            else:
+                self._given = self._noted(item)
                 yield item
                 self._done_id, self._done = self._given_id, self._given
+
+    def _others(self, batch: Batch) -> Iterator[Item]:
+        for item in batch:
+            self._got += 1
+            self._got_others += 1
+            if self._putter_waits:
+                self.made_room()
+            if not (self._dropping or self._passing_over):
+                yield item
 
     def _noted(self, payload: Payload) -> Sealed | int | None:
         seq = payload.get("s")

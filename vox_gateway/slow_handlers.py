@@ -45,17 +45,18 @@ class SlowHandlers:
         self._thread_id = thread_id
         self._log = log
         self._warned: Work = None  # used on the timers' thread only
-        self._armed = False
+        #: whether the check is to come
+        self.armed = False
         self._lock = threading.Lock()  # guards the field above
 
     def arm(self) -> None:
-        """The dispatcher is at work; cheap when the check is armed already."""
-        if self._armed:
+        """The thread is at work."""
+        if self.armed:
             return
         with self._lock:
-            if self._armed:
+            if self.armed:
                 return
-            self._armed = True
+            self.armed = True
         self._timers.call_at(time.monotonic() + self._after, self._check)
 
     def _check(self) -> None:
@@ -63,7 +64,7 @@ class SlowHandlers:
             work = self._work()
             if work is None:
                 # Under the lock, so that an `arm` right after it finds the check disarmed.
-                self._armed = False
+                self.armed = False
         # The dispatcher says what it is at before it arms: if it does so in between, one of the two sees the other.
         if work is None:
             if self._work() is not None:

@@ -38,7 +38,8 @@ class Runner:
         if not whole and name not in emitter.heard:
             return
         self.work = (name, time.monotonic())
-        self._slow.arm()
+        if not self._slow.armed:
+            self._slow.arm()
         if whole:
             emitter.emit("DISPATCH", payload)
         if name in emitter.heard:  # asked again: a handler of DISPATCH may have added one
