@@ -167,7 +167,7 @@ class Client(Emitter):
         self._counters = Counters()
         self._outbox = Outbox()
         self._taps = Taps(self._options.shard[0])
-        self._pending = Pending()
+        self._pending = Pending() if self._options.handlers == CALLER else None
         self._engine: Engine | None = None
         # Guards the field above, so that two connects make one engine; a signal handler that closes may hold it twice.
         self._engine_lock = threading.RLock()
@@ -208,7 +208,7 @@ class Client(Emitter):
         engine = None
         try:
             engine = self._start()
-            if self._options.handlers == CALLER:
+            if self._pending is not None:
                 engine.when_finished(self._pending.wake)
                 self._pending.run_until(engine.finished.is_set)
             wait_for(engine.finished, engine.when_finished)
@@ -345,7 +345,7 @@ class Client(Emitter):
             RuntimeError: the client runs handlers by itself.
             TypeError, ValueError: an argument is not usable.
         """
-        if self._options.handlers != CALLER:
+        if self._pending is None:
             raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
         if limit is not None:
             check_count("limit", limit, 0)

@@ -29,7 +29,7 @@ from .interrupt import Interrupt
 from .logs import ShardLog
 from .network import Deadline
 from .opcodes import Opcode
-from .options import CALLER, Options
+from .options import Options
 from .outbox import Outbox
 from .presence import Presence
 from .protocol import KEEP_SESSION
@@ -67,7 +67,7 @@ class Engine(Observer):
         options: Options,
         emitter: Emitter,
         taps: Taps,
-        pending: Pending,
+        pending: Pending | None,
         session: Session,
         counters: Counters,
         outbox: Outbox,
@@ -207,7 +207,7 @@ class Engine(Observer):
         options = self._options
         needs = self._emitter, options.slow_handler_warning, self._timers, self._log
         make_runner = functools.partial(Runner, *needs)
-        if options.handlers == CALLER:
+        if self._pending is not None:
             return OnCaller(make_runner, self._pending, made_room, self._log)
         if options.workers:
             return OnWorkers(make_runner, options.name, options.workers, made_room)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import deque
 
 __all__ = ["SendWindow"]
 
@@ -29,8 +28,9 @@ class SendWindow:
         self.limit = limit
         self.period = period
         self._reserved = 0
-        self._commands: deque[float] = deque()
-        self._beats: deque[float] = deque(maxlen=limit)
+        # Lists: they are short, and an empty deque weighs as much as a hundred numbers.
+        self._commands: list[float] = []
+        self._beats: list[float] = []
         self._lock = threading.Lock()  # guards the three fields above
 
     def reserve_for_heartbeats(self, interval: float) -> None:
@@ -60,11 +60,14 @@ class SendWindow:
         """Count a heartbeat: it is never refused."""
         with self._lock:
             self._beats.append(now)
+            del self._beats[: -self.limit]
 
     def _delay(self, now: float) -> float:
         for sent in (self._commands, self._beats):
-            while sent and sent[0] + self.period <= now:
-                sent.popleft()
+            over = 0
+            while over < len(sent) and sent[over] + self.period <= now:
+                over += 1
+            del sent[:over]
         for_beats = min(max(self._reserved, len(self._beats)), self.limit // 2)
         excess = len(self._commands) - (self.limit - for_beats)
         # Never so little that a coarse clock would spin.
