@@ -18,6 +18,7 @@ pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 from benchmarks import corpus, environments, formats, small
 from benchmarks.contest import EventsLost, Result, Servers, compete, median
 from benchmarks.contestants import CONTESTANTS, GOALS, Contestant, of_every_python
+from benchmarks.picture import draw
 
 ROOT = Path(__file__).parent.parent
 COUNT = 300
@@ -134,3 +135,14 @@ def test_each_python_is_found_once() -> None:
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_the_memory_of_a_shard_is_measured(scheme: str) -> None:
     assert f"memory on {scheme}: " in small.idle_on(scheme, 2)
+
+
+def test_the_picture_shows_every_contestant_by_name_and_none_that_was_kept_from_it(tmp_path: Path) -> None:
+    pytest.importorskip("pygal")
+    rates = {"vox_gateway": 100_000, "limit: x": 200_000, "busy": 300}
+    results = [Result(name, rate, 1.0, 30.0) for name, rate in rates.items()]
+    draw(results, tmp_path / "picture.svg")
+    drawn = (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<?xml")
+    assert "vox_gateway  100,000" in drawn
+    assert "busy" not in drawn
