@@ -33,7 +33,7 @@ def draw(results: list[Result], path: Path) -> None:
     chart.value_formatter = lambda value: f"{value:,.0f}"
     chart.x_labels = [f"{one.name}  {one.rate:,.0f}" for one in shown]
     chart.add("", [{"value": one.rate, "color": color(one)} for one in shown])
-    drawn = re.sub("<!--.*?-->", "", chart.render(is_unicode=True), flags=re.DOTALL)
+    drawn = re.sub("<!--.*?-->|<script.*?</script>", "", chart.render(is_unicode=True), flags=re.DOTALL)
     path.write_text(drawn + "\n", encoding="utf-8")
 
 
