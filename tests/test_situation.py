@@ -64,7 +64,8 @@ def situation(**differs: Any) -> Situation:
         ({}, "connected, waiting for events"),
         ({"next_beat": NOW + 12}, "connected, waiting for events; next heartbeat in 12 s"),
         ({"work": ("MESSAGE_CREATE", NOW - 9)}, "connected, waiting for events"),
-        ({"stats": Stats(events_waiting=3)}, "connected, 3 events wait for their handlers"),
+        ({"stats": Stats(events_waiting=3)}, "connected, 3 events wait to be handled"),
+        ({"stats": Stats(events_waiting=1)}, "connected, 1 event waits to be handled"),
         (
             {"work": ("MESSAGE_CREATE", NOW - 11), "stats": Stats(events_waiting=3)},
             "connected, 3 events wait behind the handler of MESSAGE_CREATE, at work for 11 s",

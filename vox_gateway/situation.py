@@ -131,14 +131,15 @@ class Situation:
 
     def _ready(self) -> str:
         waiting = self.stats.events_waiting
+        wait = f"{waiting} event waits" if waiting == 1 else f"{waiting} events wait"
         if self.progress.paused_at is not None:
-            reads = f"connected, reading paused since the backlog is full: {waiting} events wait"
+            reads = f"connected, reading paused since the backlog is full: {wait}"
             if self.work is None:
                 return reads
             return f"{reads} behind the handler of {self.work[0]}, at work for {in_words(self.now - self.work[1])}"
         if (slow := self._slow) is not None:
-            return f"connected, {waiting} events wait behind the handler of {slow[0]}, at work for {in_words(slow[1])}"
-        return f"connected, {waiting} events wait for their handlers" if waiting else "connected, waiting for events"
+            return f"connected, {wait} behind the handler of {slow[0]}, at work for {in_words(slow[1])}"
+        return f"connected, {wait} to be handled" if waiting else "connected, waiting for events"
 
     def _beat(self) -> str:
         return "" if self.next_beat is None else f"next heartbeat in {in_words(self.next_beat - self.now)}"
