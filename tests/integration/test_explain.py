@@ -58,8 +58,11 @@ RESUME = ["connecting to 127.0.0.1, to resume", "connected"]
 
 
 def ready(client: Client) -> Client:
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    """Connect, and have all that a new session begins with: its sequence number is 3 then."""
+    with client.stream("GUILD_CREATE") as guilds:
+        client.connect(async_=True)
+        for _ in range(2):
+            guilds.get(10)
     return client
 
 
@@ -104,7 +107,8 @@ def test_a_session_that_is_kept_is_told_of_and_resumed(gateway: LocalGateway, ma
         "closed by close(); session S at seq 3 is kept",
         "now: not connected; connect() resumes session S at seq 3",
     ]
-    ready(client)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
     assert told(client)[-5:-1] == [
         *RESUME,
         "asked to resume session S at seq 3",
@@ -250,7 +254,9 @@ def test_waiting_for_the_turn_to_identify_is_told(
 ) -> None:
     caplog.set_level("INFO", logger="vox_gateway")
     gate, queued = IdentifyGate(interval=60), threading.Event()
-    ready(make_client(gateway, identify_gate=gate, shard=(0, 2)))
+    first = make_client(gateway, identify_gate=gate, shard=(0, 2))
+    first.connect(async_=True)
+    assert first.wait_until_ready(10)
     when_logged("turn to IDENTIFY", queued.set)
     second = make_client(gateway, identify_gate=gate, shard=(1, 2))
     second.connect(async_=True)
