@@ -32,19 +32,21 @@ def test_without_the_package_it_says_what_to_install() -> None:
     )
 
 
-prometheus_client = pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
-
-
 Samples = dict[tuple[str, str], float]
 
 
 @pytest.fixture
-def registry() -> Any:
+def prometheus_client() -> Any:
+    return pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
+
+
+@pytest.fixture
+def registry(prometheus_client: Any) -> Any:
     return prometheus_client.CollectorRegistry()
 
 
 @pytest.fixture
-def collector() -> Any:
+def collector(prometheus_client: Any) -> Any:
     from vox_gateway.prometheus import GatewayCollector
 
     return GatewayCollector
@@ -54,9 +56,10 @@ def collector() -> Any:
 def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
     """Scrapes over HTTP: each sample's value, by its name and the values of its labels, without those of status that
     are not so."""
+    from prometheus_client import start_http_server
     from prometheus_client.parser import text_string_to_metric_families
 
-    server, thread = prometheus_client.start_http_server(0, addr="127.0.0.1", registry=registry)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
 
     def scrape() -> Samples:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10) as answer:
@@ -161,7 +164,7 @@ def test_names_and_types_are_as_prometheus_wants_them(make_client: Any, registry
 
 
 def test_the_registry_is_prometheus_own_unless_told_otherwise(
-    gateway: LocalGateway, make_client: Any, collector: Any
+    gateway: LocalGateway, make_client: Any, collector: Any, prometheus_client: Any
 ) -> None:
     mine = collector(make_client(gateway))
     try:
