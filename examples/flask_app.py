@@ -19,8 +19,8 @@ app = Flask(__name__)
 
 @app.get("/health")
 def health():
-    stats = client.stats
-    return {"status": client.status, "events": stats.events, "reconnects": stats.reconnects}
+    found = client.health()
+    return found, 200 if found["ok"] else 503
 
 
 @app.post("/status/<status>")

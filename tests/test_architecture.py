@@ -27,8 +27,12 @@ PURE = [
     "urls",
     "frames",
 ]
+#: written and read by many threads, and so with a lock; but times are arguments
+NO_CLOCK = ["journal", "situation", "identify_gate"]
 IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", "asyncio", "random"}
 FACE = {"client", "engine"}
+#: what stands on the client, as the command does
+ABOVE_THE_FACE = {"prometheus"}
 
 
 def tree(path: Path) -> ast.Module:
@@ -66,6 +70,15 @@ def test_pure_modules_know_no_socket_no_thread_and_no_clock(module: str) -> None
     assert {one[1:] for one in found if one.startswith(".")} <= set(PURE)
 
 
+@pytest.mark.parametrize("module", NO_CLOCK)
+def test_what_takes_times_as_arguments_knows_no_clock_and_no_socket(module: str) -> None:
+    assert not imports(PACKAGE / f"{module}.py") & (IMPURE - {"threading"})
+
+
+def test_one_module_needs_the_official_client_of_prometheus() -> None:
+    assert [path.stem for path in CORE if "prometheus_client" in imports(path)] == ["prometheus"]
+
+
 @pytest.mark.parametrize("path", [path for path in SOURCES if "testing" in path.parts], ids=name)
 def test_the_local_gateway_shares_nothing_with_the_client(path: Path) -> None:
     inside = {one for one in imports(path) if one.startswith("..") or one == "vox_gateway"}
@@ -78,7 +91,8 @@ def test_imports_run_one_way(path: Path) -> None:
     found = {one[1:] for one in imports(path) if one.startswith(".")}
     if path.stem != "__main__":
         assert not found & {"cli", "testing"}
-    if path.stem not in ("__init__", "client"):
+        assert not found & ABOVE_THE_FACE
+    if path.stem not in ("__init__", "client", *ABOVE_THE_FACE):
         assert not found & FACE
 
 

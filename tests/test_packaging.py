@@ -76,6 +76,7 @@ def test_each_extra_brings_what_it_is_for(metadata: importlib.metadata.Distribut
     assert brought["socks"] == {"python-socks"}
     assert brought["zstd"] <= {"backports.zstd", "backports-zstd"}  # Python has its own from 3.14 on
     assert brought["speed"] == {"msgspec", "zlib-ng", "vox-gateway"}
+    assert brought["prometheus"] <= {"prometheus_client", "prometheus-client"}
     assert brought["docs"] == {"sphinx", "myst-parser", "furo"}
     assert brought["dev"] >= {"vox-gateway", "pytest", "ruff", "mypy", "hypothesis", "coverage", "setuptools"}
 

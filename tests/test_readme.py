@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +43,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGateway]:
 
 
 def test_every_snippet_is_known_to_a_test() -> None:
-    assert len(PYTHON) == 9
+    assert len(PYTHON) == 10
     assert {one.language for one in BLOCKS} == {"python", "sh", "text"}
 
 
@@ -66,11 +70,14 @@ def test_the_flask_app_tells_its_health_and_sends(gateway: LocalGateway) -> None
     try:
         assert namespace["client"].wait_until_ready(5)
         web = namespace["app"].test_client()
-        assert web.get("/health").get_json()["status"] == "ready"
+        answer = web.get("/health")
+        assert (answer.status_code, answer.get_json()["status"]) == (200, "ready")
         assert web.post("/status/idle").status_code == 200
         assert gateway.expect("PRESENCE_UPDATE", 2).data["status"] == "idle"
     finally:
         namespace["client"].close()
+    answer = web.get("/health")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, "closed")
 
 
 TK_HARNESS = """
@@ -160,6 +167,68 @@ def test_discord_is_asked_first(gateway: LocalGateway, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.startswith("1 shards, 1000 of 1000 session starts remain until 20")
     assert [request.path for request in gateway.requests] == ["/gateway/bot"] * 2
     gateway.expect("IDENTIFY", 2)
+
+
+def explained_in_general(explained: str) -> list[str]:
+    """The lines of `Client.explain`, without their figures and names."""
+    times, names = r"^ *|\d+ min \d+ s|\d+(\.\d+)? s\b", r"session \w+…|(?<=connecting to )[^,]+"
+    return [re.sub(rf"{times}|{names}|seq \d+|\d+ (?=event|heartbeats)", "*", line) for line in explained.splitlines()]
+
+
+def test_what_is_explained_reads_as_it_does_here(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shown,) = [one.code for one in BLOCKS if one.language == "text" and "now: " in one.code]
+    with gateway_for_discord(monkeypatch, heartbeat_interval=0.3) as gateway, Client(token="any") as client:
+        end, pause = time.monotonic() + 20, threading.Event()
+
+        def wait_for(words: str) -> None:
+            while words not in client.explain():
+                assert time.monotonic() < end, client.explain()
+                pause.wait(0.05)
+
+        wait_for("heartbeats acknowledged")
+        gateway.reconnect()
+        wait_for("resumed, with")
+        wait_for("now: connected, waiting for events")
+        explained = explained_in_general(client.explain())
+    if "acknowledged" in explained[-2]:  # by now there may have been a heartbeat on the second connection too
+        del explained[-2]
+    assert explained == explained_in_general(shown)
+
+
+def test_the_metrics_can_be_scraped(gateway: LocalGateway) -> None:
+    pytest.importorskip("prometheus_client")
+    one = snippet("GatewayCollector")
+    assert "(9000)" in one.code
+    found = replace(one, code=one.code.replace("(9000)", "(0, addr='127.0.0.1')")).run()
+    try:
+        assert found["client"].wait_until_ready(5)
+        with urllib.request.urlopen(f"http://127.0.0.1:{found['server'].server_port}/", timeout=10) as answer:
+            metrics = answer.read().decode()
+        for name in re.findall(r"`(vox_gateway_\w+)`", README):
+            assert f"\n{name}{{shard=\"0\"}} " in metrics or name == "vox_gateway_latency_seconds"
+        assert 'vox_gateway_up{shard="0"} 1.0' in metrics
+        assert "# TYPE vox_gateway_latency_seconds gauge" in metrics
+    finally:
+        found["client"].close()
+        found["prometheus_client"].REGISTRY.unregister(found["collector"])
+        found["server"].shutdown()
+        found["server"].server_close()
+        found["thread"].join(10)
+
+
+def test_the_reference_names_every_metric() -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    from vox_gateway.prometheus import GatewayCollector
+
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    registry = prometheus_client.CollectorRegistry()
+    collector = GatewayCollector(Client(token="any"), registry=registry)
+    kinds = {"gauge": "gauge", "counter": "counter", "stateset": "state set"}
+    endings = {"counter": "_total"}
+    metrics = collector.describe()
+    offered = {f"| `{one.name}{endings.get(one.type, '')}` | {kinds[one.type]} |" for one in metrics}
+    told = {re.match(r"\| `[^|]*\|[^|]*\|", line) for line in page.splitlines()} - {None}
+    assert offered == {match[0] for match in told if match}
 
 
 def test_the_test_of_a_bot_passes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -19,11 +20,13 @@ from .foreground import wait_for
 from .handling import Pending
 from .identify_gate import IdentifyGate
 from .intents import unreachable
+from .journal import Journal
 from .logs import LOGGER, ShardLog
 from .opcodes import OPCODES, Opcode
 from .options import CALLER, DEFAULT_PROPERTIES, check_count, make_options
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
+from .situation import Situation
 from .stats import Counters, Stats, Status
 from .stream import OVERFLOWS, EventStream
 from .taps import Taps
@@ -166,6 +169,7 @@ class Client(Emitter):
         self._session = session.Session()
         self._counters = Counters()
         self._outbox = Outbox()
+        self._journal = Journal()
         self._taps = Taps(self._options.shard[0])
         self._pending = Pending() if self._options.handlers == CALLER else None
         self._engine: Engine | None = None
@@ -173,8 +177,9 @@ class Client(Emitter):
         self._engine_lock = threading.RLock()
 
     def __repr__(self) -> str:
-        shard, url = self._options.shard, self._options.url
-        return f"<Client shard={shard[0]}/{shard[1]} {self.status} url={url!r} seq={self._session.seq}>"
+        now, shard, url = self._situation(), self._options.shard, self._options.url
+        state = f"{now.in_short()} seq={now.session.seq} events_waiting={now.stats.events_waiting}"
+        return f"<Client shard={shard[0]}/{shard[1]} {state} url={url!r}>"
 
     def __enter__(self) -> Client:
         """Connect as with ``async_=True``; commands wait for READY by themselves."""
@@ -375,6 +380,46 @@ class Client(Emitter):
         engine = self._engine
         return self._counters.snapshot(0 if engine is None else engine.events_waiting)
 
+    def explain(self) -> str:
+        """Tell in words what the client has been through lately, and what it waits for now. ::
+
+            >>> print(client.explain())
+
+        Up to 20 transitions, the newest last, each with how long ago it was; then what it does now. Heartbeats are
+        summed up in one line for each connection. The lines hold neither the token nor a whole session id.
+        """
+        situation = self._situation()
+        return "\n".join([*self._journal.tell(situation.now), f"now: {situation.in_words()}"])
+
+    def health(self) -> dict[str, Any]:
+        """Tell how the client is, in figures that JSON can hold: for a health route, or a monitor.
+
+        Returns:
+            What follows; times are in seconds, and None where there is nothing to tell.
+
+            - ``ok``: whether the client does what it is for. True while it is ready, and while it reconnects, for up to
+              30 seconds after the drop. False when it is not connected or closes, before it is ready for the first time
+              after `connect`, when a reconnect takes longer, and while the backlog is full.
+            - ``status``: as `status`.
+            - ``shard``: ``[shard id, number of shards]``.
+            - ``latency``: from the last heartbeat to its acknowledgement.
+            - ``uptime``: since READY or RESUMED, on this connection.
+            - ``downtime``: since the last connection was lost; None while there is one.
+            - ``since_event``: since the last event came.
+            - ``since_heartbeat``: since the last heartbeat was acknowledged.
+            - ``events``: how many have come since the client was made.
+            - ``events_waiting``: how many of them wait for their handlers.
+            - ``backlog_full``: whether so many wait that reading has paused.
+            - ``slow_handler``: the event whose handler has run for longer than `slow_handler_warning`; of several, the
+              one that has run for longest.
+            - ``slow_handler_seconds``: for how long.
+            - ``reconnects``, ``resumes``, ``identifies``: as in `Stats`.
+            - ``last_error``: what went wrong last since `connect`, in words; a reconnect that the gateway or
+              `close` asked for is no error.
+            - ``since_error``: since when.
+        """
+        return self._situation().health()
+
     # -- commands --------------------------------------------------------------------------------------------------
 
     def send_packet(self, op_code: int | str, data: Any, timeout: float | None = None) -> None:
@@ -522,11 +567,34 @@ class Client(Emitter):
                 self._outbox,
                 presence,
                 self._log,
+                self._journal,
             )
             self._engine = engine
             self._warn_of_missing_intents()
             engine.start()
             return engine
+
+    def _situation(self) -> Situation:
+        engine, options = self._engine, self._options
+        connection = None if engine is None else engine.connection
+        # The clock is read last: nothing is younger than that.
+        status, session, stats, progress = self.status, self.session, self.stats, self._journal.progress
+        work = None if engine is None else engine.work
+        event_at = self._counters.event_at
+        return Situation(
+            now=time.monotonic(),
+            status=status,
+            shard=options.shard,
+            session=session,
+            stats=stats,
+            latency=self._counters.latency,
+            progress=progress,
+            slow_after=options.slow_handler_warning,
+            open=connection is not None,
+            next_beat=None if connection is None else connection.next_beat,
+            event_at=event_at,
+            work=work,
+        )
 
     def _stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
         for name in names:

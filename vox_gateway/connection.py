@@ -112,6 +112,9 @@ class Observer:
     def live(self, connection: Connection, resumed: bool) -> None:
         """READY or RESUMED came."""
 
+    def acknowledged(self, connection: Connection, latency: float) -> None:
+        """A heartbeat was acknowledged after `latency` seconds."""
+
     def received(self, connection: Connection) -> None:
         """Something arrived, and has been handed over."""
 
@@ -149,6 +152,7 @@ class Connection:
         self._opened_at = time.monotonic()
         self._live_at: float | None = None
         self._counted_bytes = 0
+        self._events_before = 0
         self._batches: list[Batch] = []  # what the read under way has brought
         self._ending: Ending | None = None
         self._close_code: int | None = None
@@ -206,6 +210,18 @@ class Connection:
         self._blueprint.log.debug("> %s (%d bytes)", name, len(data))
         websocket.send(data, self._blueprint.codec.text)
 
+    @property
+    def events(self) -> int:
+        """Dispatches that this connection has brought, what its reader holds included. For the reader."""
+        held = sum(len(batch) for batch in self._batches if is_dispatch(batch[0]))
+        return self._blueprint.counters.events - self._events_before + held
+
+    @property
+    def next_beat(self) -> float | None:
+        """When the next heartbeat is due, in monotonic time; None before HELLO."""
+        heartbeat = self._heartbeat
+        return None if heartbeat is None else heartbeat.due
+
     # -- for the heartbeat loop ------------------------------------------------------------------------------------
 
     def beat(self) -> None:
@@ -219,6 +235,7 @@ class Connection:
     def measured(self, latency: float) -> None:
         """A beat was acknowledged after `latency` seconds."""
         self._blueprint.counters.latency = latency
+        self._observer.acknowledged(self, latency)
 
     def zombie(self) -> None:
         """The server answers no more: close if that can be done at once, and resume."""
@@ -360,6 +377,7 @@ class Connection:
         backlog = self._blueprint.backlog
         if is_dispatch(batch[0]):
             self._blueprint.counters.events += len(batch)
+            self._blueprint.counters.event_at = self.heard_at
         if backlog.has_room_for(len(batch)):
             backlog.put(batch, self._may_pause)
         else:
@@ -395,6 +413,7 @@ class Connection:
         self.window.take_always(time.monotonic())
         self.write(op.name, self._blueprint.codec.encode({"op": int(op), "d": data}))
         self.stage = Stage.GREETED
+        self._events_before = self._blueprint.counters.events
         self._observer.introduced(self, op)
 
     def _deadline(self) -> float | None:

@@ -26,6 +26,7 @@ from .errors import GatewayError
 from .handling import Handling, InPlace, OnCaller, OnWorkers, Pending
 from .handling.runner import Runner
 from .interrupt import Interrupt
+from .journal import Journal
 from .logs import ShardLog
 from .network import Deadline
 from .opcodes import Opcode
@@ -37,6 +38,7 @@ from .reconnect import ReconnectLoop, Reread, Restart, Stop
 from .recovery import Attempt, Recovery
 from .session import Session
 from .session_keeper import SessionKeeper
+from .slow_handlers import Work
 from .stats import Counters, Status
 from .taps import Taps
 from .timers import Timers
@@ -73,6 +75,7 @@ class Engine(Observer):
         outbox: Outbox,
         presence: dict[str, Any] | None,
         log: ShardLog,
+        journal: Journal,
     ) -> None:
         self.status = Status.CONNECTING
         self.error: GatewayError | None = None
@@ -85,6 +88,9 @@ class Engine(Observer):
         self._timers = Timers(f"{options.name}-timers", log)
         self.presence = Presence(presence, outbox, self._timers, options.encode)
         self._log = log
+        self._journal = journal
+        self._connection: Connection | None = None  # the one that is open
+        self._paused = False  # whether the journal says that reading waits
         self._connections = 0
         self._at_the_end: list[Callable[[], None]] = []
         self._finish_lock = threading.Lock()  # guards the list above against a callback that comes too late
@@ -131,6 +137,7 @@ class Engine(Observer):
             self._wait_begins,
             self._end,
             log,
+            journal,
         )
 
         self._url_of = functools.partial(
@@ -152,6 +159,16 @@ class Engine(Observer):
         """Events that have arrived and were not yet given to their handlers."""
         return self._backlog.waiting
 
+    @property
+    def connection(self) -> Connection | None:
+        """The one that is open."""
+        return self._connection
+
+    @property
+    def work(self) -> Work:
+        """The event whose handler runs, and since when; of several, the one that has run for longest."""
+        return self._dispatcher.handling.current
+
     def when_finished(self, callback: Callable[[], None]) -> None:
         """Call `callback` when `finished` is set, or at once if it is set already."""
         with self._finish_lock:
@@ -162,6 +179,7 @@ class Engine(Observer):
 
     def start(self) -> None:
         """Start the loops."""
+        self._journal.begun()
         self._outbox.open()
         # A script that ends without close() says goodbye all the same.
         atexit.register(self.stop, KEEP_SESSION if self._keeper else 1000, "")
@@ -214,6 +232,9 @@ class Engine(Observer):
         return InPlace(*needs, dispatcher)
 
     def _backlog_is_stuck(self) -> None:
+        work = self.work
+        self._paused = True
+        self._journal.paused(time.monotonic(), self._options.backlog, work and work[0])
         self._dispatcher.handling.backlog_is_stuck(self._options.backlog)
 
     def _handlers_end(self) -> None:
@@ -231,11 +252,14 @@ class Engine(Observer):
     def opened(self, connection: Connection) -> None:
         """The websocket is open."""
         self._recovery.connected()
+        self._connection = connection
+        self._journal.connected(time.monotonic())
         self._connections += 1
         self._counters.count(reconnects=int(self._connections > 1))
 
     def introduced(self, connection: Connection, op: Opcode) -> None:
         """IDENTIFY or RESUME was written."""
+        self._journal.introduced(time.monotonic(), None if op is Opcode.IDENTIFY else self._session)
         if op is Opcode.IDENTIFY:
             self._options.identify_gate.sent(self._options.shard[0], self._loop, time.monotonic())
             self._counters.count(identifies=1)
@@ -246,6 +270,8 @@ class Engine(Observer):
     def live(self, connection: Connection, resumed: bool) -> None:
         """READY or RESUMED came."""
         self._log.info("%s", "resumed" if resumed else "ready")
+        # RESUMED is an event itself, and was missed by nobody.
+        self._journal.live(time.monotonic(), self._session, connection.events - 1 if resumed else None)
         self._counters.count(resumes=int(resumed))
         if not resumed:
             self._begun = replace(self._session)
@@ -255,14 +281,24 @@ class Engine(Observer):
         self._outbox.live(connection)
         self.presence.flush()
 
+    def acknowledged(self, connection: Connection, latency: float) -> None:
+        """A heartbeat was acknowledged."""
+        self._journal.acknowledged(time.monotonic(), latency)
+
     def received(self, connection: Connection) -> None:
         """Something arrived, and has been handed over."""
+        if self._paused:
+            self._paused = False
+            if self.status is not Status.CLOSING:
+                self._journal.reading_again(time.monotonic())
         if self._keeper is not None:
             self._keeper.arm()
 
     def ended(self, connection: Connection, report: Ended) -> None:
         """The connection is over."""
         self._outbox.down(connection)
+        if self._connection is connection:
+            self._connection = None
         self._loop.post(report)
 
     # -- for the reconnect loop, on its thread ---------------------------------------------------------------------
@@ -283,6 +319,7 @@ class Engine(Observer):
             base = options.url or self._discovery.url(attempt.resume, deadline, interrupt)
             url = self._url_of(base, port=options.port)
         self._log.info("connecting to %s", url.host)
+        self._journal.connecting(time.monotonic(), url.host, attempt.resume)
         return url
 
     def _resume_url(self) -> GatewayURL | None:
@@ -314,6 +351,10 @@ class Engine(Observer):
             self._backlog.signal("error", error, "close")
         self._backlog.finish()
         self._settle_session()
+        if error is not None:
+            self._journal.gave_up(time.monotonic(), error)
+        else:
+            self._journal.closed(time.monotonic(), self._session if self._session.resumable else None)
         self.disconnected.set()
         self._handlers_done.wait()
         if not self._dispatcher.join(HANDLER_GRACE):

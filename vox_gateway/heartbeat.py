@@ -109,6 +109,11 @@ class Heartbeat:
         """An acknowledgement was read; `at` is monotonic time."""
         self._inbox.put(at)
 
+    @property
+    def due(self) -> float:
+        """When the next beat is due, in monotonic time."""
+        return self._pulse.due
+
     def stop(self) -> None:
         """End the loop; returns when its thread has ended."""
         self._inbox.put(None)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from .connection import CLOSE_WITHIN, Connection, Ended
 from .errors import DecodeError, GatewayError
 from .identify_gate import IdentifyGate
+from .journal import Journal
 from .logs import ShardLog
 from .recovery import Attempt, Cause, Ending, GiveUp, Recovery, Stage
 
@@ -83,6 +84,7 @@ class ReconnectLoop:
         on_wait: Callable[[], None],
         on_end: Callable[[GatewayError | None], None],
         log: ShardLog,
+        journal: Journal,
     ) -> None:
         self._recovery = recovery
         self._gate = gate
@@ -93,6 +95,7 @@ class ReconnectLoop:
         self._on_wait = on_wait
         self._on_end = on_end
         self._log = log
+        self._journal = journal
         self.stop: Stop | None = None  # what ended the loop, once something has
         self._generation = 0
         self._must_go_back = False
@@ -137,6 +140,7 @@ class ReconnectLoop:
             attempt = following
 
     def _say(self, ending: Ending, following: Attempt) -> None:
+        self._journal.dropped(time.monotonic(), ending, following)
         expected = ending.cause in (Cause.RECONNECT, Cause.ASKED)
         self._log.log(
             logging.INFO if expected else logging.WARNING,
@@ -166,7 +170,10 @@ class ReconnectLoop:
         self._gate.leave(self._shard_id, self)
 
     def _say_why_it_waits(self, wait: float | None) -> None:
-        if wait is not None and self._gate.starts_in(time.monotonic()):
+        now = time.monotonic()
+        used_up = wait is not None and self._gate.starts_in(now) > 0
+        self._journal.queueing(now, wait, "session starts to return" if used_up else "its turn to IDENTIFY")
+        if wait is not None and used_up:
             returns = datetime.now(timezone.utc) + timedelta(seconds=wait)
             self._log.warning(
                 "no session starts remain: IDENTIFY is refused for %.1f seconds, until %s UTC",

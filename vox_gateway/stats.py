@@ -60,6 +60,7 @@ class Counters:
         self.events = 0
         self.bytes_in = 0
         self.bytes_inflated = 0
+        self.event_at: float | None = None  # when the last event came; written by the reader alone, for each read
         self.latency = math.inf  # seconds; written by the heartbeat loop alone
         self._beats = 0
         self._reconnects = 0

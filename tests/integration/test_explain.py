@@ -1,0 +1,277 @@
+"""What a client tells of itself, while it goes through what it tells of."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vox_gateway import AuthenticationFailed, Client, IdentifyGate
+from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("little_jitter")
+
+TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
+
+
+def told(client: Client) -> list[str]:
+    """The words of each line but the one about heartbeats, without how long ago it was and without changing figures."""
+    lines = client.explain().splitlines()
+    assert lines[-1].startswith("now: ")
+    assert all(re.match(r" *[\d.]+ (s|min \d+ s) ago  \S", line) for line in lines[:-1])
+    assert all(line.isprintable() for line in lines)
+    session_id = client.session.id
+    for secret in (TOKEN, session_id):
+        assert not secret or secret not in client.explain() + repr(client)
+    # A heartbeat may be acknowledged at any time.
+    words = [line.split(" ago  ")[-1] for line in lines if not re.search(r" heartbeats? acknowledged", line)]
+    return [re.sub(r"\d+\.\d s", "N s", re.sub(r"session \w+…", "session S", one)) for one in words]
+
+
+def healthy(client: Client) -> dict[str, Any]:
+    """What it says of its health, which is always JSON."""
+    health = client.health()
+    assert json.loads(json.dumps(health, allow_nan=False)) == health
+    return health
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody tells of."""
+    end, pause = time.monotonic() + 10, threading.Event()
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        pause.wait(0.01)
+
+
+LOGIN = [
+    "connecting to 127.0.0.1, to begin a session",
+    "connected",
+    "asked for a new session",
+    "ready: session S begun",
+]
+RESUME = ["connecting to 127.0.0.1, to resume", "connected"]
+
+
+def ready(client: Client) -> Client:
+    """Connect, and have all that a new session begins with: its sequence number is 3 then."""
+    with client.stream("GUILD_CREATE") as guilds:
+        client.connect(async_=True)
+        for _ in range(2):
+            guilds.get(10)
+    return client
+
+
+def test_before_the_first_connect_there_is_nothing_to_tell(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    assert client.explain() == "now: not connected; connect() begins a new session"
+    assert healthy(client)["ok"] is False
+    assert repr(client) == f"<Client shard=0/1 closed seq=None events_waiting=0 url='{gateway.url}'>"
+
+
+def test_a_life_is_told_from_connect_to_close(make_client: Any, hear: Any) -> None:
+    with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
+        client = make_client(gateway)
+        acknowledged = hear(client, "HEARTBEAT_ACK")
+        ready(client)
+        acknowledged.next()
+        acknowledged.next()
+        # The heartbeat loop takes the first one before it sends what the second one answers.
+        beats = r"(first heartbeat acknowledged|\d heartbeats acknowledged, the first) in \d\.\d{3} s"
+        assert re.search(f"ago  {beats}", client.explain())
+        assert told(client)[:-1] == LOGIN
+        assert re.fullmatch("now: connected, waiting for events; next heartbeat in N s", told(client)[-1])
+        health = healthy(client)
+        assert (health["ok"], health["status"], health["shard"]) == (True, "ready", [0, 1])
+        assert 0 <= health["latency"] < 5
+        assert 0 <= health["since_heartbeat"] <= health["uptime"] < 30
+        assert 0 <= health["since_event"] < 30
+        assert (health["events"], health["identifies"], health["last_error"]) == (client.stats.events, 1, None)
+        assert re.fullmatch(
+            rf"<Client shard=0/1 ready latency=0\.\d{{3}}s seq=3 events_waiting=0 url='{gateway.url}'>", repr(client)
+        )
+        client.close()
+        assert told(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
+        health = healthy(client)
+        assert (health["ok"], health["status"], health["uptime"]) == (False, "closed", None)
+
+
+def test_a_session_that_is_kept_is_told_of_and_resumed(gateway: LocalGateway, make_client: Any) -> None:
+    client = ready(make_client(gateway))
+    client.close(resumable=True)
+    assert told(client)[-2:] == [
+        "closed by close(); session S at seq 3 is kept",
+        "now: not connected; connect() resumes session S at seq 3",
+    ]
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    assert told(client)[-5:-1] == [
+        *RESUME,
+        "asked to resume session S at seq 3",
+        "resumed, with 0 events replayed",
+    ]
+
+
+def test_a_drop_is_told_with_why_and_how_many_events_were_replayed(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+) -> None:
+    client = ready(make_client(gateway))
+    failed = threading.Event()
+    when_logged("no connection could be made", failed.set)
+    gateway.stop_accepting()
+    gateway.drop("reset")
+    send_messages(gateway, range(5))
+    assert failed.wait(10)
+    health = healthy(client)
+    assert health["uptime"] is None
+    assert health["ok"] is (health["downtime"] <= 30)
+    assert health["last_error"].startswith("no connection could be made (")
+    gateway.accept_again()
+    gateway.expect("RESUME", 20)
+    assert client.wait_until_ready(10)
+    lines = told(client)
+    assert lines[4].startswith("dropped because the connection was lost (")
+    assert lines[4].endswith("; waiting N s before resuming") or lines[4].endswith("; resuming at once")
+    assert any(one.startswith("no connection could be made (") for one in lines)
+    assert lines[-3:-1] == ["asked to resume session S at seq 3", "resumed, with 5 events replayed"]
+    health = healthy(client)
+    assert (health["ok"], health["downtime"], health["resumes"]) == (True, None, 1)
+
+
+def test_what_it_waits_for_is_told_meanwhile(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, url=None, api_url=gateway.http_url)
+    gateway.faults.refuse_request(429, retry_after=600)
+    client.connect(async_=True)
+    until(lambda: client.status == "waiting" and "no connection" in client.explain())
+    refused, now = told(client)
+    assert refused.startswith("no connection could be made (")
+    assert refused.endswith("; waiting 10 min 0 s before connecting with a new session")
+    assert re.fullmatch(r"now: waiting (10 min 0 s|9 min \d+ s), then begins a new session", now)
+    assert re.match(r"<Client shard=0/1 waiting for=\d{3}\.\ds seq=None", repr(client))
+    health = healthy(client)
+    assert (health["ok"], health["status"], health["downtime"]) == (False, "waiting", None)
+    assert "429" in health["last_error"]
+    client.close()
+    assert told(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
+
+
+def test_a_zombie_is_told(make_client: Any) -> None:
+    with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
+        client = ready(make_client(gateway))
+        gateway.silence()
+        gateway.expect("RESUME", 10)
+        assert client.wait_until_ready(5)
+        (dropped,) = [one for one in told(client) if one.startswith("dropped")]
+        reason = "the connection was lost (a heartbeat was not acknowledged, and nothing else arrived since)"
+        assert dropped.startswith(f"dropped because {reason}; waiting")
+        assert healthy(client)["last_error"] == reason
+
+
+def test_a_reconnect_that_was_asked_for_is_no_error(gateway: LocalGateway, make_client: Any) -> None:
+    client = ready(make_client(gateway))
+    gateway.reconnect()
+    gateway.expect("RESUME", 10)
+    assert client.wait_until_ready(5)
+    client.close(reconnect=True)
+    gateway.expect("RESUME", 10)
+    assert client.wait_until_ready(5)
+    dropped = [one for one in told(client) if one.startswith("dropped")]
+    assert dropped[0].startswith("dropped because the server asked for a reconnect")
+    assert dropped[1] == "dropped because close(reconnect=True) was called; resuming at once"
+    assert healthy(client)["last_error"] is None
+
+
+def test_a_fatal_close_is_told_with_what_to_do(gateway: LocalGateway, make_client: Any) -> None:
+    client = ready(make_client(gateway))
+    gateway.drop("close", code=4004, reason="Authentication\nfailed")
+    with pytest.raises(AuthenticationFailed):
+        client.wait_closed(5)
+    assert told(client)[-2].startswith("given up: the gateway closed the connection with 4004 (Authentication failed):")
+    assert told(client)[-2].endswith("copy the bot's token again from the developer portal")
+    health = healthy(client)
+    assert (health["ok"], health["status"], health["downtime"]) == (False, "closed", None)
+    assert "4004" in health["last_error"]
+
+
+def test_a_full_backlog_is_told_with_the_handler_that_it_waits_for(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+) -> None:
+    client = make_client(gateway, backlog=10, slow_handler_warning=0.01)
+    stuck, leave, last = threading.Event(), threading.Event(), threading.Event()
+    when_logged("backlog=10", stuck.set)
+
+    @client.on("MESSAGE_CREATE")
+    def slow(message: Any) -> None:
+        leave.wait(20)
+        if message["nonce"] == -1:
+            last.set()
+
+    ready(client)
+    send_messages(gateway, range(100))
+    assert stuck.wait(10)
+    lines = told(client)
+    assert lines[-2] == "reading paused: the backlog is full, 10 events wait behind the handler of MESSAGE_CREATE"
+    assert re.match(
+        r"now: connected, reading paused since the backlog is full: \d+ events wait behind the handler of "
+        r"MESSAGE_CREATE, at work for (N|\d+) s; next heartbeat in",
+        lines[-1],
+    )
+    health = healthy(client)
+    assert (health["ok"], health["backlog_full"], health["slow_handler"]) == (False, True, "MESSAGE_CREATE")
+    assert health["slow_handler_seconds"] >= 0.01
+    assert health["events_waiting"] == client.stats.events_waiting > 0
+    assert "backlog=full" in repr(client)
+    leave.set()
+    send_messages(gateway, range(-1, 0))  # read after the pause was over, and after that was told
+    assert last.wait(10)
+    assert re.match(r"reading again, after (N|\d+) s", told(client)[-2])
+    health = healthy(client)
+    assert (health["ok"], health["backlog_full"]) == (True, False)
+
+
+def test_a_pause_that_close_ends_is_not_told_as_over(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+) -> None:
+    client = make_client(gateway, backlog=10)
+    stuck, leave = threading.Event(), threading.Event()
+    when_logged("backlog=10", stuck.set)
+    client.on("MESSAGE_CREATE", lambda message: leave.wait(20))
+    ready(client)
+    send_messages(gateway, range(100))
+    assert stuck.wait(10)
+    client.close()
+    assert told(client)[-2] == "closed by close()"
+    assert not [one for one in told(client) if one.startswith("reading again")]
+    leave.set()
+
+
+def test_waiting_for_the_turn_to_identify_is_told(
+    gateway: LocalGateway, make_client: Any, when_logged: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="vox_gateway")
+    gate, queued = IdentifyGate(interval=60), threading.Event()
+    first = make_client(gateway, identify_gate=gate, shard=(0, 2))
+    first.connect(async_=True)
+    assert first.wait_until_ready(10)
+    when_logged("turn to IDENTIFY", queued.set)
+    second = make_client(gateway, identify_gate=gate, shard=(1, 2))
+    second.connect(async_=True)
+    assert queued.wait(5)
+    lines = second.explain().splitlines()
+    assert re.search(r"ago  waiting for its turn to IDENTIFY, (\d+ s|1 min 0 s)$", lines[0])
+    assert re.match(r"now: waiting for its turn to IDENTIFY, (\d+ s|1 min 0 s)$", lines[1])
+    assert re.match(r"<Client shard=1/2 waiting for=\d\d\.\ds seq=None", repr(second))
+    assert healthy(second)["ok"] is False  # it has yet to be ready
+
+
+def test_what_is_told_stays_short_over_many_reconnects(gateway: LocalGateway, make_client: Any) -> None:
+    client = ready(make_client(gateway))
+    for _ in range(8):
+        client.close(reconnect=True)
+        gateway.expect("RESUME", 10)
+        assert client.wait_until_ready(5)
+    assert len(client.explain().splitlines()) <= 21

@@ -1,0 +1,188 @@
+"""Metrics, scraped over HTTP while clients talk to a gateway."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from vox_gateway.testing import LocalGateway
+
+WITHOUT = """
+import sys
+sys.modules["prometheus_client"] = None
+import vox_gateway
+try:
+    import vox_gateway.prometheus
+except vox_gateway.MissingExtra as error:
+    print(error)
+"""
+
+
+def test_without_the_package_it_says_what_to_install() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], check=False, capture_output=True, text=True, timeout=30)
+    assert done.stderr == ""
+    assert done.stdout == (
+        'vox_gateway.prometheus needs an optional package: pip install "vox-gateway[prometheus]"\n'
+    )
+
+
+Samples = dict[tuple[str, str], float]
+
+
+@pytest.fixture
+def prometheus_client() -> Any:
+    return pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
+
+
+@pytest.fixture
+def registry(prometheus_client: Any) -> Any:
+    return prometheus_client.CollectorRegistry()
+
+
+@pytest.fixture
+def collector(prometheus_client: Any) -> Any:
+    from vox_gateway.prometheus import GatewayCollector
+
+    return GatewayCollector
+
+
+@contextmanager
+def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
+    """Scrapes over HTTP: each sample's value, by its name and the values of its labels, without those of status that
+    are not so."""
+    from prometheus_client import start_http_server
+    from prometheus_client.parser import text_string_to_metric_families
+
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+
+    def scrape() -> Samples:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        found: Samples = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if family.name != "vox_gateway_status" or sample.value:
+                    key = sample.name.removeprefix("vox_gateway_"), ",".join(sample.labels.values())
+                    assert key not in found
+                    found[key] = sample.value
+        return found
+
+    try:
+        yield scrape
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def test_a_scrape_tells_what_the_client_counts(
+    gateway: LocalGateway, make_client: Any, registry: Any, collector: Any, hear: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway)
+    messages, resumed = hear(client, "MESSAGE_CREATE"), hear(client, "RESUMED")
+    collector(client, registry=registry)
+    with scraper(registry) as scrape:
+        before = scrape()
+        assert before["up", "0"] == before["ok", "0"] == before["events_total", "0"] == 0
+        assert before["status", "0,closed"] == 1
+        for unknown in ("latency_seconds", "uptime_seconds", "last_event_timestamp_seconds"):
+            assert (unknown, "0") not in before
+
+        client.connect(async_=True)
+        assert client.wait_until_ready(5)
+        gateway.request_heartbeat()
+        gateway.expect("HEARTBEAT", 5)
+        send_messages(gateway, range(3))
+        for _ in range(3):
+            messages.next()
+        gateway.drop("reset")
+        resumed.next(10)  # it is the last event, and waits no more
+
+        during, stats = scrape(), client.stats
+        assert during["up", "0"] == during["ok", "0"] == during["status", "0,ready"] == 1
+        assert ("status", "0,closed") not in during
+        assert during["heartbeats_total", "0"] >= 1
+        assert during["received_bytes_total", "0"] > 0
+        assert during["inflated_bytes_total", "0"] > 0
+        assert during["reconnects_total", "0"] == stats.reconnects == 1
+        assert during["resumes_total", "0"] == stats.resumes == 1
+        assert during["identifies_total", "0"] == stats.identifies == 1
+        assert 3 <= during["events_total", "0"] <= stats.events
+        assert during["events_waiting", "0"] == during["backlog_full", "0"] == during["slow_handler_seconds", "0"] == 0
+        assert 0 <= during["uptime_seconds", "0"] < 60
+        assert during["last_event_timestamp_seconds", "0"] > 1.7e9
+
+        client.close()
+        after = scrape()
+        assert after["up", "0"] == after["ok", "0"] == 0
+        assert after["status", "0,closed"] == 1
+        assert after["events_total", "0"] == client.stats.events
+        assert ("uptime_seconds", "0") not in after
+
+
+def test_shards_are_told_apart_and_a_collector_can_be_taken_out(
+    gateway: LocalGateway, make_client: Any, registry: Any, collector: Any
+) -> None:
+    first, second = (make_client(gateway, shard=(number, 2)) for number in range(2))
+    second.connect(async_=True)
+    assert second.wait_until_ready(5)
+    both = collector(first, second, registry=registry)
+    with scraper(registry) as scrape:
+        found = scrape()
+        assert (found["up", "0"], found["up", "1"]) == (0, 1)
+        assert (found["identifies_total", "0"], found["identifies_total", "1"]) == (0, 1)
+        with pytest.raises(ValueError, match="vox_gateway_up"):
+            collector(first, registry=registry)
+        registry.unregister(both)
+        assert scrape() == {}
+        collector(first, registry=registry)
+        assert ("up", "0") in scrape()
+
+
+def test_names_and_types_are_as_prometheus_wants_them(make_client: Any, registry: Any, collector: Any) -> None:
+    with LocalGateway() as gateway:
+        families = {family.name: family for family in collector(make_client(gateway), registry=registry).collect()}
+    assert {name for name in families if not name.startswith("vox_gateway_")} == set()
+    counters = {name.removeprefix("vox_gateway_") for name, family in families.items() if family.type == "counter"}
+    assert counters == {
+        "events",
+        "received_bytes",
+        "inflated_bytes",
+        "heartbeats",
+        "reconnects",
+        "resumes",
+        "identifies",
+    }
+    assert families["vox_gateway_status"].type == "stateset"
+    assert all(family.documentation for family in families.values())
+
+
+def test_the_registry_is_prometheus_own_unless_told_otherwise(
+    gateway: LocalGateway, make_client: Any, collector: Any, prometheus_client: Any
+) -> None:
+    mine = collector(make_client(gateway))
+    try:
+        assert b"vox_gateway_up" in prometheus_client.generate_latest()
+    finally:
+        prometheus_client.REGISTRY.unregister(mine)
+    assert b"vox_gateway_up" not in prometheus_client.generate_latest()
+
+
+def test_what_cannot_be_exported_is_refused(
+    gateway: LocalGateway, make_client: Any, registry: Any, collector: Any
+) -> None:
+    client = make_client(gateway)
+    with pytest.raises(TypeError, match="clients must be one Client or more"):
+        collector(registry=registry)
+    with pytest.raises(TypeError, match="clients must be Clients, not 5"):
+        collector(5, registry=registry)
+    with pytest.raises(TypeError, match="registry must be a CollectorRegistry, not None"):
+        collector(client, registry=None)
+    with pytest.raises(ValueError, match="two are shard 0"):
+        collector(client, make_client(gateway), registry=registry)

@@ -1,0 +1,126 @@
+"""Metrics for Prometheus, through its official client: the extra ``prometheus``.
+
+Nothing is counted twice: a scrape reads what the clients count anyway, so an event costs nothing more. ::
+
+    GatewayCollector(client)
+    prometheus_client.start_http_server(8000)
+
+Rests on the pages "Metric and label naming" and "Writing exporters" of the Prometheus documentation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .client import Client
+from .errors import MissingExtra
+from .stats import Stats, Status
+
+try:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
+    from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
+except ImportError as error:
+    raise MissingExtra("vox_gateway.prometheus", "prometheus") from error
+
+__all__ = ["GatewayCollector"]
+
+_Family = CounterMetricFamily | GaugeMetricFamily | StateSetMetricFamily
+
+
+class GatewayCollector(Collector):
+    """Exports what clients count, one time series for each shard; the label ``shard`` is the shard's id.
+
+    It registers itself; ``registry.unregister(collector)`` takes it out again. A client may be exported before it
+    connects and after it was closed.
+
+    Args:
+        clients: one or more, each of another shard.
+        registry: Prometheus' own by default; a registry takes one collector of this kind.
+
+    Raises:
+        MissingExtra: (when the module is imported) prometheus_client is not installed.
+        TypeError, ValueError: an argument is not usable, or the registry has such a collector already.
+    """
+
+    def __init__(self, *clients: Client, registry: CollectorRegistry = REGISTRY) -> None:
+        self._clients = _check_clients(clients)
+        if not isinstance(registry, CollectorRegistry):
+            raise TypeError(f"registry must be a CollectorRegistry, not {registry!r}")
+        registry.register(self)
+
+    def describe(self) -> Iterable[_Family]:
+        """The metrics without their values. For the registry."""
+        return _families().values()
+
+    def collect(self) -> Iterator[_Family]:
+        """The metrics as they are now. For the registry."""
+        families = _families()
+        for client in self._clients:
+            health, stats = client.health(), client.stats
+            for name, value in _values(health, stats).items():
+                if value is not None:
+                    families[name].add_metric([str(health["shard"][0])], value)
+        yield from families.values()
+
+
+def _families() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for kind, name, words in (
+        (GaugeMetricFamily, "up", "Whether the client is ready: READY or RESUMED came on the connection that there is"),
+        (GaugeMetricFamily, "ok", "Whether the client is well, by the rule of Client.health()"),
+        (StateSetMetricFamily, "status", "What the client is doing"),
+        (GaugeMetricFamily, "latency_seconds", "From the last heartbeat to its acknowledgement"),
+        (GaugeMetricFamily, "uptime_seconds", "Since READY or RESUMED, on this connection"),
+        (GaugeMetricFamily, "last_event_timestamp_seconds", "When the last event came, Unix time"),
+        (CounterMetricFamily, "events", "Dispatch events received"),
+        (GaugeMetricFamily, "events_waiting", "Events that wait for their handlers"),
+        (GaugeMetricFamily, "backlog_full", "Whether so many events wait that reading has paused"),
+        (GaugeMetricFamily, "slow_handler_seconds", "How long a handler beyond slow_handler_warning has been running"),
+        (CounterMetricFamily, "received_bytes", "Bytes read from sockets"),
+        (CounterMetricFamily, "inflated_bytes", "Bytes of payloads after inflating"),
+        (CounterMetricFamily, "heartbeats", "Heartbeats sent"),
+        (CounterMetricFamily, "reconnects", "Connections made after the first"),
+        (CounterMetricFamily, "resumes", "Connections on which RESUMED came"),
+        (CounterMetricFamily, "identifies", "IDENTIFYs sent"),
+    ):
+        found[name] = kind(f"vox_gateway_{name}", words, labels=["shard"])
+    return found
+
+
+def _values(health: dict[str, Any], stats: Stats) -> dict[str, Any]:
+    """The value of each metric; None for no sample: a figure that there is not is not zero."""
+    since = health["since_event"]
+    return {
+        "up": health["uptime"] is not None,
+        "ok": health["ok"],
+        "status": {status.value: status.value == health["status"] for status in Status},
+        "latency_seconds": health["latency"],
+        "uptime_seconds": health["uptime"],
+        "last_event_timestamp_seconds": None if since is None else time.time() - since,
+        "events": stats.events,
+        "events_waiting": stats.events_waiting,
+        "backlog_full": health["backlog_full"],
+        "slow_handler_seconds": health["slow_handler_seconds"] or 0.0,
+        "received_bytes": stats.bytes_in,
+        "inflated_bytes": stats.bytes_inflated,
+        "heartbeats": stats.beats,
+        "reconnects": stats.reconnects,
+        "resumes": stats.resumes,
+        "identifies": stats.identifies,
+    }
+
+
+def _check_clients(clients: tuple[object, ...]) -> list[Client]:
+    if not clients:
+        raise TypeError("clients must be one Client or more, and there is none")
+    checked: dict[int, Client] = {}
+    for client in clients:
+        if not isinstance(client, Client):
+            raise TypeError(f"clients must be Clients, not {client!r}")
+        shard = client.health()["shard"][0]
+        if shard in checked:
+            raise ValueError(f"clients must differ in their shard, and two are shard {shard}; use a registry for each")
+        checked[shard] = client
+    return list(checked.values())
