@@ -51,7 +51,7 @@ class Questions:
         self._taps = taps
         self._session = session
         self._log = log
-        self._inquiries = Inquiries(taps, _Line(options, outbox, session, error), check_running)
+        self._inquiries = Inquiries(taps, _Line(options, outbox, session, error), check_running, log)
         self._voice = VoiceMemory(self._is_own)
         self._voice_is_watched = False
         self._lock = threading.Lock()  # guards the flag above

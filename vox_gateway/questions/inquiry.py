@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..errors import CommandTimeout, GatewayError, NotConnected
 from ..event import Event
 from ..foreground import Bell
+from ..logs import ShardLog
 from ..opcodes import Opcode
 from ..session import Session
 from ..taps import Tap, Taps
@@ -225,10 +226,11 @@ class Inquiries:
         check: raises what keeps the client from getting any answer.
     """
 
-    def __init__(self, taps: Taps, line: Line, check: Callable[[str], None]) -> None:
+    def __init__(self, taps: Taps, line: Line, check: Callable[[str], None], log: ShardLog) -> None:
         self._taps = taps
         self._line = line
         self._check = check
+        self._log = log
         self._open: dict[object, Inquiry] = {}
         self._lock = threading.Lock()  # guards the table above, and the callers of those in it
 
@@ -245,6 +247,8 @@ class Inquiries:
         patience = Patience(timeout)
         while True:
             inquiry, is_same = self._join(topic, request, make_question)
+            if inquiry.callers > 1 or not is_same:
+                self._log.debug("%s: this is being asked for already", inquiry.what)
             if is_same:
                 try:
                     self._check(inquiry.what)  # after it was joined, so that an end in between is not missed
