@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import threading
@@ -365,16 +366,23 @@ def test_a_join_outlives_the_session(gateway: LocalGateway, make_client: Any, as
     assert gateway.expect("VOICE_STATE_UPDATE").connection != first.connection
 
 
-def test_a_session_of_another_process_knows_the_bot(gateway: LocalGateway, make_client: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_session_of_another_process_knows_the_bot(
+    gateway: LocalGateway, make_client: Any, tmp_path: Path, is_known: bool
+) -> None:
     file = tmp_path / "session.json"
     before = make_client(gateway, session_file=file)
     with before.stream("GUILD_CREATE") as events:
         started(before)
         events.get(TIMEOUT)  # READY was given to its handlers, and need not come again
     before.close(resumable=True)
+    if not is_known:  # READY told no user
+        kept = json.loads(file.read_text())
+        file.write_text(json.dumps({**kept, "user_id": None}))
     client = started(make_client(gateway, session_file=file))
     assert client.stats.resumes == 1
-    assert client.join_voice(GUILD, VOICE).user_id == client.session.user_id == "1100000000000000001"
+    assert client.session.user_id == ("1100000000000000001" if is_known else None)
+    assert client.join_voice(GUILD, VOICE).user_id == "1100000000000000001"
 
 
 # -- sounds and channels -----------------------------------------------------------------------------------------------
