@@ -31,16 +31,18 @@ class Echo(Question):
         self.what = word
         self._commands = commands
         self._heard: list[str] = []
+        self._resumed = 0
 
     def begin(self) -> list[Request]:
         return [{"word": self.what, "number": number} for number in range(self._commands)]
 
     def resume(self) -> list[Request]:
-        return [] if self._heard else [{"word": self.what, "again": True}]
+        self._resumed += 1
+        return [] if self._heard else [{"word": self.what, "again": self._resumed}]
 
     def take(self, name: str, data: dict[str, Any], now: float) -> None:
         if data["word"] == self.what:
-            self._heard.append(data["word"])
+            self._heard.append(data["said"])
 
     @property
     def is_answered(self) -> bool:
@@ -104,8 +106,8 @@ class Office:
         self._joined.get(timeout=TIMEOUT)
         return asked
 
-    def say(self, word: str, name: str = "ECHO", seq: int | None = 8) -> None:
-        self.taps.show({"op": 0, "t": name, "s": seq, "d": {"word": word, "session_id": word}})
+    def say(self, word: str, name: str = "ECHO", seq: int | None = 8, said: str | None = None) -> None:
+        self.taps.show({"op": 0, "t": name, "s": seq, "d": {"word": word, "session_id": word, "said": said or word}})
 
 
 @pytest.fixture
@@ -158,14 +160,15 @@ def test_one_that_gives_up_does_not_spoil_it_for_the_others(office: Office) -> N
 
 def test_what_one_could_not_send_another_sends(office: Office) -> None:
     held, go = threading.Event(), threading.Event()
+    send = office.wire.send
 
-    def wait(timeout: float | None) -> None:
-        office.wire.wait = lambda timeout: None  # type: ignore[method-assign]
+    def fail(op: Opcode, data: Request, timeout: float | None) -> None:
+        office.wire.send = send  # type: ignore[method-assign]
         held.set()
         go.wait(TIMEOUT)
-        raise CommandTimeout("not ready")
+        raise CommandTimeout("no room")
 
-    office.wire.wait = wait  # type: ignore[method-assign]
+    office.wire.send = fail  # type: ignore[method-assign]
     first = office.ask("a")
     assert held.wait(TIMEOUT)
     other = office.join("a")
@@ -187,6 +190,30 @@ def test_one_whose_second_command_is_late_tells_what_is_missing(office: Office) 
     office.wire.send = send_one  # type: ignore[method-assign]
     with pytest.raises(TimeoutError, match="not a word"):
         office.ask("a", commands=2).result(TIMEOUT)
+
+
+def test_one_for_whom_the_gateway_is_never_ready_has_sent_nothing(office: Office) -> None:
+    with pytest.raises(CommandTimeout, match="REQUEST_CHANNEL_INFO was not sent within timeout=0 seconds"):
+        office.ask("a", timeout=0).result(TIMEOUT)
+    assert office.wire.sent.empty()
+
+
+def test_answers_to_others_before_and_after_are_not_its_own(office: Office) -> None:
+    held, go = threading.Event(), threading.Event()
+
+    def wait(timeout: float | None) -> None:
+        held.set()
+        go.wait(TIMEOUT)
+
+    office.wire.wait = wait  # type: ignore[method-assign]
+    asked = office.ask("a")
+    assert held.wait(TIMEOUT)
+    office.say("a", said="before it was sent")
+    go.set()
+    office.wire.next()
+    office.say("a", said="in time")
+    office.say("a", said="too late")
+    assert asked.result(TIMEOUT) == ["in time"]
 
 
 def test_what_cannot_be_sent_at_all_is_raised(office: Office) -> None:
@@ -230,7 +257,7 @@ def test_what_was_lost_with_a_connection_is_asked_again_after_the_replay(office:
     office.wire.next()
     office.say("", "RESUMED", seq=7)  # of an earlier connection: it was received before the question was asked
     office.say("", "RESUMED", seq=seq)
-    assert office.wire.next() == {"word": "a", "again": True}
+    assert office.wire.next() == {"word": "a", "again": 1}
     office.say("a")
     assert asked.result(TIMEOUT) == ["a"]
     assert office.wire.sent.empty()

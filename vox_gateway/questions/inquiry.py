@@ -78,10 +78,10 @@ class Inquiry(Tap):
         self._line = line
         self._arrived: deque[Event] = deque()
         self._to_send: deque[Request] = deque()
-        self._begun = False
+        self._begun_in: Session | None = None  # the session, and its seq then
         self._sending = False
+        self._going_out = False  # the first command is on its way: what comes from now on may be of the answer
         self._asked = False
-        self._asked_in: Session | None = None  # the session and its seq before what was sent first
         self._ended = False
         self._error: GatewayError | None = None
         self._bells: list[Bell] = []  # of those who wait
@@ -92,6 +92,8 @@ class Inquiry(Tap):
     def show(self, event: Event) -> None:
         """Keep an event for the callers to look at."""
         with self._lock:
+            if not self._going_out and event.name in self._question.events:
+                return  # of an answer to somebody else
             self._arrived.append(event)
         self._ring()
 
@@ -107,7 +109,7 @@ class Inquiry(Tap):
     def is_over(self) -> bool:
         """Whether nothing changes any more."""
         with self._lock:
-            return self._ended or (self._asked and self._question.is_answered)
+            return self._ended or self._is_answered
 
     def wait(self, patience: Patience) -> Any:
         """Wait for the answer, and do what is due meanwhile.
@@ -119,20 +121,24 @@ class Inquiry(Tap):
         bell = Bell()
         with self._lock:
             self._bells.append(bell)
+            begun = self._begun_in is not None
         try:
+            if not begun:
+                self._line.wait(patience.left)
             while True:
                 bell.silence()
                 with self._lock:
                     now = time.monotonic()
                     self._look(now)
-                    if self._asked and self._question.is_answered:
+                    if self._is_answered:
                         return self._question.answer()
                     self._raise_what_keeps_it(now, patience)
-                    request = None if self._sending or not self._to_send else self._to_send.popleft()
+                    to_send = self._to_send
+                    request = None if self._sending or not to_send else to_send.popleft()
                     self._sending = self._sending or request is not None
                     until = min(patience.deadline, self._question.wake_at or patience.deadline)
                 if request is not None:
-                    self._send(request, patience)
+                    self._send(request, to_send, patience)
                 else:
                     bell.wait(None if until == float("inf") else max(until - now, 0.0))
         finally:
@@ -140,28 +146,40 @@ class Inquiry(Tap):
                 self._bells.remove(bell)
             self._ring()  # what this one would have done is for the others
 
+    @property
+    def _is_answered(self) -> bool:
+        return self._asked and self._question.is_answered
+
+    def _begin(self) -> None:
+        self._begun_in = self._line.session
+        self._to_send = deque(self._question.begin())
+        self._going_out = False
+
     def _look(self, now: float) -> None:
         """Take in what has arrived."""
-        if not self._begun:
-            self._begun = True
-            self._to_send = deque(self._question.begin())
+        if self._begun_in is None:
+            self._begin()
         while self._arrived:
             event = self._arrived.popleft()
-            if not isinstance(event.data, dict):
-                continue
-            if event.name == "READY":
-                # Not the one that the commands waited for.
-                if self._asked_in is not None and event.data.get("session_id") != self._asked_in.id:
-                    self._asked_in = None
-                    self._to_send = deque(self._question.begin())
-            elif event.name == "RESUMED":
-                # Not one of before, which comes late since handlers were slow.
-                if self._asked_in is not None and (event.seq is None or event.seq > (self._asked_in.seq or 0)):
-                    self._to_send = deque(self._question.resume())
-            else:
-                self._question.take(event.name, event.data, now)
+            if self._is_answered:
+                continue  # this is of the answer to the next question
+            if isinstance(event.data, dict):
+                self._take(event, now)
         if self._question.wake_at is not None and self._question.wake_at <= now:
             self._to_send.extend(self._question.wake(now))
+
+    def _take(self, event: Event, now: float) -> None:
+        assert self._begun_in is not None
+        if event.name == "READY":
+            # Not the one that the commands waited for: they, or their answer, were lost with the session before.
+            if event.data.get("session_id") != self._begun_in.id:
+                self._begin()
+        elif event.name == "RESUMED":
+            # Not one of before, which comes late since handlers were slow.
+            if event.seq is None or event.seq > (self._begun_in.seq or 0):
+                self._to_send = deque(self._question.resume())
+        else:
+            self._question.take(event.name, event.data, now)
 
     def _raise_what_keeps_it(self, now: float, patience: Patience) -> None:
         if self._ended:
@@ -176,20 +194,22 @@ class Inquiry(Tap):
 
     def _late(self, patience: Patience) -> TimeoutError:
         question = self._question
+        if not self._asked:
+            return CommandTimeout(
+                f"{question.op.name} was not sent within timeout={patience.timeout:g} seconds: the gateway was not "
+                "ready, or the send limit left no room"
+            )
         return TimeoutError(
             f"{question.what} did not come within timeout={patience.timeout:g} seconds: {question.missing()}"
         )
 
-    def _send(self, request: Request, patience: Patience) -> None:
-        """Send one command; when that fails it is left to another caller."""
+    def _send(self, request: Request, to_send: deque[Request], patience: Patience) -> None:
+        """Send one command of those in `to_send`; when that fails it is left to another caller."""
         line = self._line
         sent = False
         try:
-            line.wait(patience.left)
-            # READY of a session other than this means that the command, or its answer, was lost with it.
-            session = line.session
             with self._lock:
-                self._asked_in = self._asked_in or session
+                self._going_out = True
             line.send(self._question.op, request, patience.left)
             sent = True
         except NotConnected as error:
@@ -198,19 +218,14 @@ class Inquiry(Tap):
             raise line.error or (self._ending(None) if closed_meanwhile else error) from None
         except CommandTimeout:
             with self._lock:
-                if self._asked:
-                    raise self._late(patience) from None
-            raise CommandTimeout(
-                f"{self._question.op.name} was not sent within timeout={patience.timeout:g} seconds: the gateway was "
-                "not ready, or the send limit left no room"
-            ) from None
+                raise self._late(patience) from None
         finally:
             with self._lock:
                 self._sending = False
                 if sent:
                     self._asked = True
-                else:
-                    self._to_send.appendleft(request)
+                else:  # of no use where all was begun anew meanwhile
+                    to_send.appendleft(request)
 
     def _ring(self) -> None:
         with self._lock:
