@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import socket
 import subprocess
@@ -134,3 +135,25 @@ def test_each_python_is_found_once() -> None:
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_the_memory_of_a_shard_is_measured(scheme: str) -> None:
     assert f"memory on {scheme}: " in small.idle_on(scheme, 2)
+
+
+DRAW = """
+import sys
+from pathlib import Path
+from benchmarks.contest import Result
+from benchmarks.picture import draw
+
+rates = {"vox_gateway": 100_000, "limit: x": 200_000, "busy": 300}
+draw([Result(name, rate, 1.0, 30.0) for name, rate in rates.items()], Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pygal") is None, reason="pygal draws the picture")
+def test_the_picture_shows_every_contestant_but_those_that_compute(tmp_path: Path) -> None:
+    # In a process of its own: pygal leaves an import hook behind that Python warns of.
+    subprocess.run([sys.executable, "-c", DRAW, str(tmp_path / "picture.svg")], check=True, cwd=ROOT, timeout=60)
+    drawn = (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<?xml")
+    assert "vox_gateway  100,000" in drawn
+    assert "busy" not in drawn
+    assert "<script" not in drawn
