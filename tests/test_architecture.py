@@ -79,6 +79,18 @@ def test_one_module_needs_the_official_client_of_prometheus() -> None:
     assert [path.stem for path in CORE if "prometheus_client" in imports(path)] == ["prometheus"]
 
 
+@pytest.mark.parametrize("module", ["question", "members", "details", "voice"])
+def test_questions_are_pure(module: str) -> None:
+    found = imports(PACKAGE / "questions" / f"{module}.py")
+    assert not found & IMPURE
+    assert {one.lstrip(".") for one in found if one.startswith(".")} <= {*PURE, "question"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "questions").glob("*.py")), ids=name)
+def test_questions_do_not_know_who_asks_them(path: Path) -> None:
+    assert not {one.lstrip(".") for one in imports(path) if one.startswith("..")} & {*FACE, "cli", "testing"}
+
+
 @pytest.mark.parametrize("path", [path for path in SOURCES if "testing" in path.parts], ids=name)
 def test_the_local_gateway_shares_nothing_with_the_client(path: Path) -> None:
     inside = {one for one in imports(path) if one.startswith("..") or one == "vox_gateway"}

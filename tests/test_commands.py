@@ -76,13 +76,28 @@ def test_members_are_asked_for(options: dict[str, Any], data: dict[str, Any]) ->
         ({"query": "", "limit": 0}, Intents.GUILD_MEMBERS, None),
         ({"query": "a", "limit": 0}, Intents.none(), None),
         ({"user_ids": ["1"], "limit": 0}, Intents.none(), None),
-        ({"query": "a", "limit": 1, "presences": True}, Intents.none(), "GUILD_PRESENCES"),
-        ({"query": "a", "limit": 1, "presences": True}, Intents.GUILD_PRESENCES, None),
+        ({"query": "a", "limit": 1, "presences": True}, Intents.none(), None),
     ],
 )
 def test_a_request_that_will_not_be_answered_is_told(data: Any, intents: Intents, words: str | None) -> None:
     said = commands.unanswered(data, intents)
     assert said is None if words is None else words in str(said)
+
+
+def test_a_request_that_will_be_answered_in_part_is_told() -> None:
+    data = {"query": "a", "limit": 1, "presences": True}
+    assert "GUILD_PRESENCES" in str(commands.answered_in_part(data, Intents.none()))
+    assert commands.answered_in_part(data, Intents.GUILD_PRESENCES) is None
+    assert commands.answered_in_part({**data, "presences": False}, Intents.none()) is None
+
+
+def test_any_number_of_members_is_asked_for_in_as_many_requests_as_it_takes() -> None:
+    batches = commands.guild_member_requests(9, user_ids=[*range(250), "7"], presences=True)
+    assert [len(one["user_ids"]) for one in batches] == [100, 100, 50]
+    assert batches[2]["user_ids"][-1] == "249"
+    assert all(one["guild_id"] == "9" and one["presences"] for one in batches)
+    for options in ({}, {"query": "a", "limit": 3}, {"user_ids": 5}, {"user_ids": [5]}, {"user_ids": "5"}):
+        assert commands.guild_member_requests(9, **options) == [commands.request_guild_members(9, **options)]
 
 
 def test_other_requests() -> None:
@@ -166,6 +181,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.request_guild_members(1, presences=1), TypeError, "presences"),  # type: ignore[arg-type]
     (lambda: commands.request_guild_members(1, nonce="é" * 17), ValueError, "nonce"),
     (lambda: commands.request_guild_members(1, nonce=[]), TypeError, "nonce"),  # type: ignore[arg-type]
+    (lambda: commands.guild_member_requests(1, user_ids=[]), ValueError, "user_ids"),
+    (lambda: commands.guild_member_requests(1, user_ids=[1, "x"]), ValueError, "user_ids"),
+    (lambda: commands.guild_member_requests(1, user_ids=5.5), TypeError, "user_ids"),  # type: ignore[arg-type]
+    (lambda: commands.guild_member_requests(1, query="a", user_ids=[1]), ValueError, "query and user_ids"),
     (lambda: commands.request_soundboard_sounds([]), ValueError, "guild_ids"),
     (lambda: commands.request_soundboard_sounds("12"), TypeError, "guild_ids"),
     (lambda: commands.request_channel_info(1, []), ValueError, "fields"),

@@ -43,7 +43,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGateway]:
 
 
 def test_every_snippet_is_known_to_a_test() -> None:
-    assert len(PYTHON) == 10
+    assert len(PYTHON) == 11
     assert {one.language for one in BLOCKS} == {"python", "sh", "text"}
 
 
@@ -120,6 +120,14 @@ def test_the_commands_arrive(gateway: LocalGateway) -> None:
     sent = {one.name for one in gateway.received}
     assert sent >= {"VOICE_STATE_UPDATE", "REQUEST_GUILD_MEMBERS", "REQUEST_CHANNEL_INFO", "REQUEST_SOUNDBOARD_SOUNDS"}
     assert gateway.expect_close(2).code == 1000
+
+
+def test_questions_are_answered(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
+    snippet("client.fetch_guild_members").run()
+    names, voice, *rest = capsys.readouterr().out.splitlines()
+    assert names == "['ada']"
+    assert voice.startswith("open a voice connection to local-gateway.invalid:443 with session_id ")
+    assert rest == ["sound quack", "channel 1200000000000000012 Listening to rain"]
 
 
 def test_events_are_pulled(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from .errors import (
     NotConnected,
     PayloadTooLarge,
     ProtocolViolation,
+    RateLimited,
     ShardingRequired,
     StreamEnded,
     TokenRefused,
@@ -35,6 +36,7 @@ from .intents import Intents
 from .logs import LOGGER
 from .opcodes import OPCODES, CloseCode, Opcode
 from .options import DEFAULT_PROPERTIES
+from .questions import Members, VoiceConnection
 from .session import Session
 from .session_starts import SessionStartLimit
 from .stats import Stats, Status
@@ -70,11 +72,13 @@ __all__ = [
     "InvalidIntents",
     "InvalidShard",
     "InvalidVersion",
+    "Members",
     "MissingExtra",
     "NotConnected",
     "Opcode",
     "PayloadTooLarge",
     "ProtocolViolation",
+    "RateLimited",
     "Session",
     "SessionStartLimit",
     "ShardingRequired",
@@ -83,6 +87,7 @@ __all__ = [
     "StreamEnded",
     "TokenRefused",
     "UpgradeRefused",
+    "VoiceConnection",
     "__version__",
     "get_gateway_bot",
     "speedups",

@@ -14,7 +14,7 @@ from typing import Any
 from . import commands, session
 from .emitter import Emitter
 from .engine import Engine
-from .errors import AlreadyConnected, CommandTimeout, NotConnected, StreamEnded
+from .errors import AlreadyConnected, CommandTimeout, GatewayError, NotConnected, StreamEnded
 from .fast_packages import Reader
 from .foreground import wait_for
 from .handling import Pending
@@ -26,6 +26,7 @@ from .opcodes import OPCODES, Opcode
 from .options import CALLER, DEFAULT_PROPERTIES, check_count, make_options
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
+from .questions import Members, Questions, VoiceConnection
 from .situation import Situation
 from .stats import Counters, Stats, Status
 from .stream import OVERFLOWS, EventStream
@@ -173,6 +174,15 @@ class Client(Emitter):
         self._taps = Taps(self._options.shard[0])
         self._pending = Pending() if self._options.handlers == CALLER else None
         self._engine: Engine | None = None
+        self._questions = Questions(
+            self._options,
+            self._taps,
+            self._outbox,
+            self._session,
+            self._check_running,
+            self._what_ended_it,
+            self._log,
+        )
         # Guards the field above, so that two connects make one engine; a signal handler that closes may hold it twice.
         self._engine_lock = threading.RLock()
 
@@ -327,9 +337,7 @@ class Client(Emitter):
             raise TypeError(f"check must be a function or None, not {check!r}")
         self._check_delivery()
         with self._stream((name,), 0, "drop") as events:
-            engine = self._engine
-            if engine is None or engine.disconnected.is_set():
-                raise NotConnected(f"{name} cannot come: the client is not connected; call connect() first")
+            self._check_running(name)
             try:
                 return events.wait(check, timeout)
             except StreamEnded:
@@ -522,8 +530,10 @@ class Client(Emitter):
         Rests on "Request Guild Members" of the official Gateway Events documentation.
         """
         data = commands.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
-        if words := commands.unanswered(data, self._options.intents):
-            self._log.warning("%s", words)
+        intents = self._options.intents
+        for words in (commands.unanswered(data, intents), commands.answered_in_part(data, intents)):
+            if words:
+                self._log.warning("%s", words)
         self.send_packet(Opcode.REQUEST_GUILD_MEMBERS, data, timeout)
 
     def request_soundboard_sounds(self, guild_ids: Iterable[str | int], *, timeout: float | None = None) -> None:
@@ -542,6 +552,139 @@ class Client(Emitter):
         """
         self.send_packet(Opcode.REQUEST_CHANNEL_INFO, commands.request_channel_info(guild_id, fields), timeout)
 
+    # -- questions: commands with their answers --------------------------------------------------------------------
+
+    def fetch_guild_members(
+        self,
+        guild_id: str | int,
+        query: str | None = None,
+        limit: int = 0,
+        *,
+        user_ids: str | int | Iterable[str | int] | None = None,
+        presences: bool | None = None,
+        timeout: float | None = 60.0,
+    ) -> Members:
+        """Ask for members of a guild, and wait for all of them. ::
+
+            members = client.fetch_guild_members(guild_id, user_ids=[1, 2])
+            print(len(members), "are members,", members.not_found, "are not")
+
+        When it was asked too often (Discord tells all members of a guild once in 30 seconds), this waits and asks once
+        more, if `timeout` leaves the time. When the connection drops, what is lost is asked for again. What several
+        threads ask for at a time is asked once.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            query: the beginning of the names; None or ``""`` for all members, which needs GUILD_MEMBERS.
+            limit: members at the most, with `query`; of those that are found by name Discord tells 100.
+            user_ids: the members to tell, any number of them, instead of `query`.
+            presences: whether to tell presences too, which needs GUILD_PRESENCES.
+            timeout: seconds; None for as long as it takes, which may be for ever: a guild that the bot is not in is
+                never answered for.
+
+        Raises:
+            TimeoutError: not all had come in time.
+            RateLimited: they were asked for too often, and will not come in time; a TimeoutError too.
+            NotConnected: the client does not run, or was closed meanwhile.
+            ConnectionClosed, ConnectFailed: the error that ended the client.
+            RuntimeError: the caller is a handler on the thread that would bring the answer; see `wait_for`.
+            TypeError, ValueError, PayloadTooLarge: an argument is not usable, or an intent is missing.
+
+        Rests on "Request Guild Members" of the official Gateway Events documentation.
+        """
+        timeout = _check_timeout(timeout)
+        self._check_delivery()
+        return self._questions.guild_members(guild_id, query, limit, user_ids, presences, timeout)
+
+    def join_voice(
+        self,
+        guild_id: str | int,
+        channel_id: str | int,
+        *,
+        self_mute: bool = False,
+        self_deaf: bool = False,
+        timeout: float | None = 10.0,
+    ) -> VoiceConnection:
+        """Join a voice channel, or move to it, and wait for what a voice connection is opened with.
+
+        Needs the intent GUILD_VOICE_STATES. While Discord has no voice server to give, this waits for one.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            channel_id: the channel.
+            self_mute, self_deaf: whether the bot is muted or deafened.
+            timeout: seconds; None for as long as it takes, which may be for ever: where the bot may not connect, or the
+                channel is full, Discord does not answer.
+
+        Raises:
+            As `fetch_guild_members`, but for RateLimited.
+
+        Rests on "Retrieving Voice Server Information" of the official Voice documentation.
+        """
+        timeout = _check_timeout(timeout)
+        self._check_delivery()
+        return self._questions.join_voice(guild_id, channel_id, self_mute, self_deaf, timeout)
+
+    def leave_voice(self, guild_id: str | int, *, timeout: float | None = 10.0) -> None:
+        """Leave the voice channel of a guild, and wait until that is done.
+
+        Harmless after `join_voice` whatever has happened since. Where it is not known whether the bot was in a channel,
+        and it was not, Discord does not answer: that is a TimeoutError.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            timeout: seconds; None for as long as it takes.
+
+        Raises:
+            As `join_voice`.
+        """
+        timeout = _check_timeout(timeout)
+        self._check_delivery()
+        self._questions.leave_voice(guild_id, timeout)
+
+    def fetch_soundboard_sounds(
+        self, guild_ids: Iterable[str | int], *, timeout: float | None = 10.0
+    ) -> dict[str | int, list[dict[str, Any]]]:
+        """Ask for the soundboard sounds of guilds, and wait for all of them.
+
+        Args:
+            guild_ids: any number of guilds, all of this client's shard.
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            A list of sounds for each guild, under the id as it was given.
+
+        Raises:
+            As `fetch_guild_members`, but for RateLimited.
+
+        Rests on "Request Soundboard Sounds" of the official Gateway Events documentation.
+        """
+        timeout = _check_timeout(timeout)
+        self._check_delivery()
+        return self._questions.soundboard_sounds(guild_ids, timeout)
+
+    def fetch_channel_info(
+        self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = 10.0
+    ) -> list[dict[str, Any]]:
+        """Ask for details of a guild's channels, ``status`` and ``voice_start_time``, and wait for them.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            fields: what to tell.
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            For each channel that has any a dict with its ``id`` and the fields.
+
+        Raises:
+            As `fetch_guild_members`, but for RateLimited.
+
+        Rests on "Request Channel Info" of the official Gateway Events documentation.
+        """
+        timeout = _check_timeout(timeout)
+        self._check_delivery()
+        return self._questions.channel_info(guild_id, fields, timeout)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _leave(self) -> None:
@@ -556,6 +699,7 @@ class Client(Emitter):
             file = self._options.session_file
             if file is not None and not self._session.resumable and (kept := file.load()):
                 self._session.id, self._session.seq, self._session.resume_url = kept.id, kept.seq, kept.resume_url
+                self._session.user_id = kept.user_id
             presence = self._options.presence if last is None else last.presence.for_identify()
             engine = Engine(
                 self._options,
@@ -610,6 +754,15 @@ class Client(Emitter):
                 "a handler must not wait for events on the thread that would bring them: wait on another thread, or "
                 "make the client with workers=, whose handlers may"
             )
+
+    def _check_running(self, what: str) -> None:
+        engine = self._engine
+        if engine is None or engine.disconnected.is_set() or engine.status in (Status.CLOSING, Status.CLOSED):
+            raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
+
+    def _what_ended_it(self) -> GatewayError | None:
+        engine = self._engine
+        return None if engine is None else engine.error
 
     def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
         self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large

@@ -11,11 +11,13 @@ from typing import Any
 from .intents import Intents
 
 __all__ = [
+    "answered_in_part",
     "check_large_threshold",
     "check_presence",
     "check_properties",
     "check_shard",
     "check_token",
+    "guild_member_requests",
     "identify",
     "presence_update",
     "request_channel_info",
@@ -171,10 +173,34 @@ def request_guild_members(
     return data
 
 
+def guild_member_requests(
+    guild_id: str | int,
+    query: str | None = None,
+    limit: int = 0,
+    presences: bool | None = None,
+    user_ids: str | int | Iterable[str | int] | None = None,
+) -> list[dict[str, Any]]:
+    """As `request_guild_members`, for any number of `user_ids`: as many requests as that takes.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    if user_ids is None or isinstance(user_ids, (str, int)):
+        return [request_guild_members(guild_id, query, limit, presences, user_ids)]
+    ids = list(dict.fromkeys(snowflake(one, "user_ids") for one in _several(user_ids, "user_ids")))
+    batches = [ids[start : start + MAX_MEMBERS] for start in range(0, len(ids) or 1, MAX_MEMBERS)]
+    return [request_guild_members(guild_id, query, limit, presences, batch) for batch in batches]
+
+
 def unanswered(request: Mapping[str, Any], intents: int) -> str | None:
-    """Why the gateway will not answer this REQUEST_GUILD_MEMBERS in full, with these intents; None when it will."""
+    """Why the gateway will not answer this REQUEST_GUILD_MEMBERS, with these intents; None when it will."""
     if request.get("query") == "" and not intents & Intents.GUILD_MEMBERS:  # whatever the limit is
         return "asking for all members needs the intent Intents.GUILD_MEMBERS: add it, or ask by name or by user_ids"
+    return None
+
+
+def answered_in_part(request: Mapping[str, Any], intents: int) -> str | None:
+    """What the gateway will leave out of its answer to this REQUEST_GUILD_MEMBERS, with these intents."""
     if request.get("presences") and not intents & Intents.GUILD_PRESENCES:
         return "asking for presences needs the intent Intents.GUILD_PRESENCES: add it to intents"
     return None

@@ -7,6 +7,7 @@
     ├── NotConnected              a command, and no connection to wait for
     ├── CommandTimeout            a command waited longer than its timeout  (TimeoutError)
     ├── StreamEnded               a stream from which nothing comes any more
+    ├── RateLimited               a question asked too often to be answered in time   (TimeoutError)
     ├── PayloadTooLarge           a command over 4096 encoded bytes         (ValueError)
     ├── MissingExtra              an optional package is not installed      (ImportError)
     ├── ConnectFailed             no websocket could be opened; retried unless it cannot help
@@ -51,6 +52,7 @@ __all__ = [
     "NotConnected",
     "PayloadTooLarge",
     "ProtocolViolation",
+    "RateLimited",
     "ShardingRequired",
     "StreamEnded",
     "TokenRefused",
@@ -76,6 +78,18 @@ class CommandTimeout(GatewayError, TimeoutError):
 
 class StreamEnded(GatewayError):
     """An event was asked of a stream that was closed, or whose client was."""
+
+
+class RateLimited(GatewayError, TimeoutError):
+    """The gateway refused to answer, since it was asked the same too often; asking again later helps.
+
+    Attributes:
+        retry_after: seconds before which it will not answer.
+    """
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(f"the gateway will not tell {what} for {retry_after:.1f} seconds: it was asked too often")
+        self.retry_after = retry_after
 
 
 class PayloadTooLarge(GatewayError, ValueError):

@@ -182,6 +182,9 @@ class Protocol:
         session_id, resume_url = data.get("session_id"), data.get("resume_gateway_url")
         self._session.id = session_id if isinstance(session_id, str) else None
         self._session.resume_url = resume_url if isinstance(resume_url, str) else None
+        user = data.get("user")
+        if type(user) is dict and "id" in user:
+            self._session.user_id = str(user["id"])  # ETF has integers where JSON has strings
         self.phase = Phase.LIVE
         return (GoLive(resumed=False),)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Session"]
 
@@ -15,11 +15,13 @@ class Session:
         id: the session's id from READY, or None before it.
         seq: the sequence number of the last event received, or None before the first.
         resume_url: where the session resumes, or None before READY.
+        user_id: the bot's user id from READY, or None before it.
     """
 
     id: str | None = None
     seq: int | None = None
     resume_url: str | None = None
+    user_id: str | None = field(default=None, compare=False)  # the bot's, and so the same in all its sessions
 
     @property
     def resumable(self) -> bool:

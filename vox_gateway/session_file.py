@@ -69,7 +69,7 @@ class SessionFile:
             raise ValueError(f"session_file={str(self.path)!r} is of shard {shard}: each needs a file of its own")
         if kept["identity"] != self.identity:
             return None
-        return Session(kept["session_id"], kept["seq"], kept["resume_url"])
+        return Session(kept["session_id"], kept["seq"], kept["resume_url"], kept.get("user_id"))
 
     def save(self, session: Session) -> None:
         """Replace the file in one step.
@@ -85,6 +85,7 @@ class SessionFile:
             "session_id": session.id,
             "seq": session.seq,
             "resume_url": session.resume_url,
+            "user_id": session.user_id,
         }
         new = self.path.with_name(self.path.name + ".new")
         with contextlib.suppress(FileNotFoundError):
@@ -121,9 +122,9 @@ def _parse(data: bytes) -> dict[str, Any] | None:
     if not isinstance(kept, dict) or kept.get("format") != _FORMAT:
         return None
     texts = all(isinstance(kept.get(name), str) for name in ("bot", "identity", "session_id"))
-    url = kept.get("resume_url")
     whole = texts and type(kept.get("seq")) is int and isinstance(kept.get("shard"), list)
-    return kept if whole and (url is None or isinstance(url, str)) else None
+    optional = all(kept.get(name) is None or isinstance(kept[name], str) for name in ("resume_url", "user_id"))
+    return kept if whole and optional else None
 
 
 def _fingerprint(secret: str) -> str:

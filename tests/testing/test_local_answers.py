@@ -130,6 +130,22 @@ def test_joining_what_is_no_voice_channel_is_left_unanswered(
     assert client.recv()["op"] == 11
 
 
+def test_answers_can_be_withheld_and_members_refused(gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(gateway)
+    client.login()
+    gateway.faults.withhold("VOICE_SERVER_UPDATE")
+    client.send(4, VOICE)
+    gateway.faults.limit_members(7.5)
+    for nonce in ("a", "b"):
+        client.send(8, {"guild_id": GUILD_ID, "user_ids": ["5"], "nonce": nonce})
+    assert client.recv()["t"] == "VOICE_STATE_UPDATE"
+    limited = {"opcode": 8, "retry_after": 7.5, "meta": {"guild_id": GUILD_ID, "nonce": "a"}}
+    assert client.recv() | {"s": 0} == {"op": 0, "t": "RATE_LIMITED", "s": 0, "d": limited}
+    assert client.recv()["d"]["nonce"] == "b"
+    gateway.dispatch("VOICE_SERVER_UPDATE", {"guild_id": GUILD_ID})
+    assert client.recv()["t"] == "VOICE_SERVER_UPDATE"
+
+
 @pytest.fixture
 def big(request: pytest.FixtureRequest) -> Any:
     """A gateway whose one guild has 2,500 members and the bot."""

@@ -104,13 +104,11 @@ def guild_members(
     guild = world.guilds.get(request.guild_id)
     if guild is None or (request.query == "" and not intents & intent_bits.GUILD_MEMBERS):
         return []
-    nonce = {} if request.nonce is None else {"nonce": request.nonce}
+    nonce = _nonce(request)
     if request.asks_for_all:
         wait = whole_lists.wait(request.guild_id, now)
         if wait > 0:
-            meta = {"guild_id": request.guild_id, **nonce}
-            limited = {"opcode": int(Op.REQUEST_GUILD_MEMBERS), "retry_after": round(wait, 3), "meta": meta}
-            return [Answer("RATE_LIMITED", limited)]
+            return [members_limited(request, wait)]
     found = _matching(guild, request)
     missing = sorted(set(request.user_ids) - {one["user"]["id"] for one in found}, key=request.user_ids.index)
     chunk_count = max(1, math.ceil(len(found) / CHUNK_SIZE))
@@ -130,6 +128,17 @@ def guild_members(
             chunk["presences"] = [shapes.presence(one) for one in part if one["status"] != "offline"]
         answers.append(Answer("GUILD_MEMBERS_CHUNK", chunk))
     return answers
+
+
+def members_limited(request: MemberRequest, retry_after: float) -> Answer:
+    """The refusal of a request that comes too soon. Documentation: Gateway Events, "Rate Limited"."""
+    meta = {"guild_id": request.guild_id, **_nonce(request)}
+    limited = {"opcode": int(Op.REQUEST_GUILD_MEMBERS), "retry_after": round(retry_after, 3), "meta": meta}
+    return Answer("RATE_LIMITED", limited)
+
+
+def _nonce(request: MemberRequest) -> Json:
+    return {} if request.nonce is None else {"nonce": request.nonce}
 
 
 def _matching(guild: Json, request: MemberRequest) -> list[Json]:

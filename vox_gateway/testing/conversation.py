@@ -21,6 +21,7 @@ from .faults import (
     IgnoredRequest,
     IgnoredUpgrade,
     LateReady,
+    LimitedMembers,
     NoAck,
     NoHello,
     ReconnectBeforeHello,
@@ -312,6 +313,8 @@ class Conversation:
     def _answer(self, session: Session, op: int, data: Any, now: float) -> None:
         hub = self._hub
         for answer in self._answers(session, op, data, now):
+            if hub.faults.take_withheld(answer.name):
+                continue
             if answer.to_all:
                 hub.dispatch(answer.name, answer.data)
             else:
@@ -326,6 +329,9 @@ class Conversation:
             return answers.voice_update(world, session.id, validation.parse_voice(data), VOICE_ENDPOINT)
         if op == Op.REQUEST_GUILD_MEMBERS:
             request = validation.parse_member_request(data)
+            limited = self._hub.faults.take(LimitedMembers)
+            if limited is not None:
+                return [answers.members_limited(request, limited.retry_after)]
             return answers.guild_members(world, session.identify.intents, request, self._hub.whole_member_lists, now)
         if op == Op.REQUEST_SOUNDBOARD_SOUNDS:
             return answers.soundboard_sounds(world, validation.parse_soundboard_request(data))

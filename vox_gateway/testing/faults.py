@@ -76,6 +76,16 @@ class InvalidSession(_Armed):
 
 
 @dataclass
+class LimitedMembers(_Armed):
+    retry_after: float
+
+
+@dataclass
+class WithheldAnswer(_Armed):
+    name: str
+
+
+@dataclass
 class Cut(_Armed):
     at: str
     how: str
@@ -177,6 +187,24 @@ class Faults:
             raise ValueError(f"op: {op!r} is neither IDENTIFY nor RESUME")
         self._arm(InvalidSession(times, number, resumable))
 
+    def limit_members(self, retry_after: float, times: int | None = 1) -> None:
+        """Answer REQUEST_GUILD_MEMBERS with RATE_LIMITED, whatever it asks for.
+
+        Args:
+            retry_after: seconds that it tells; nobody is held to them.
+            times: how many requests.
+        """
+        self._arm(LimitedMembers(times, retry_after))
+
+    def withhold(self, name: str, times: int | None = 1) -> None:
+        """Leave an event out of the answers to commands, such as ``"VOICE_SERVER_UPDATE"``; `dispatch` sends it still.
+
+        Args:
+            name: the event's name.
+            times: how many such events.
+        """
+        self._arm(WithheldAnswer(times, name))
+
     def cut(
         self,
         at: str,
@@ -239,6 +267,13 @@ class Faults:
     def take_invalid_session(self, op: int) -> InvalidSession | None:
         """Use up one refusal of this opcode."""
         fault = next((one for one in self._armed if isinstance(one, InvalidSession) and one.op == op), None)
+        if fault is not None:
+            self._use_up(fault)
+        return fault
+
+    def take_withheld(self, name: str) -> WithheldAnswer | None:
+        """Use up an answer of this name that is not to be sent."""
+        fault = next((one for one in self._armed if isinstance(one, WithheldAnswer) and one.name == name), None)
         if fault is not None:
             self._use_up(fault)
         return fault

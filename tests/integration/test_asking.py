@@ -1,0 +1,410 @@
+"""Questions and their answers over real sockets: put together, in time, and whatever becomes of the connection."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
+from vox_gateway.testing import LocalGateway, guild, member, user
+
+TIMEOUT = 10.0
+GUILD, OTHER_GUILD = "1200000000004194304", "1200000000008388608"
+TEXT, VOICE, OTHER_VOICE = "1200000000000000011", "1200000000000000012", "1200000000000000032"
+ADA, BRIAN = "1100000000000000002", "1100000000000000003"
+
+Ask = Callable[..., Future[Any]]
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """Calls something on another thread."""
+    with ThreadPoolExecutor(16) as pool:
+        yield pool.submit
+
+
+@pytest.fixture
+def big() -> Iterator[LocalGateway]:
+    """A gateway whose one guild has 2,500 members and the bot."""
+    members = [member(user(10_000 + number, f"user{number}")) for number in range(2500)]
+    with LocalGateway(
+        guilds=[guild(GUILD, members=members)], identify_interval=0, member_request_interval=0.2
+    ) as gateway:
+        yield gateway
+
+
+def started(client: Any) -> Any:
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    return client
+
+
+def ids(members: Any) -> list[str]:
+    return [str(one["user"]["id"]) for one in members]
+
+
+def asked(gateway: LocalGateway) -> int:
+    return sum(one.name == "REQUEST_GUILD_MEMBERS" for one in gateway.received)
+
+
+def chunk_for(gateway: LocalGateway) -> dict[str, Any]:
+    """The answer to the next request."""
+    nonce = gateway.expect("REQUEST_GUILD_MEMBERS").data["nonce"]
+    return {"guild_id": GUILD, "members": [{"user": {"id": "0"}}], "chunk_index": 0, "chunk_count": 1, "nonce": nonce}
+
+
+# -- members -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["json", "etf"])
+def test_all_members_of_a_large_guild_are_one_list(big: LocalGateway, make_client: Any, encoding: str) -> None:
+    client = make_client(big, encoding=encoding)
+    client.connect(async_=True)  # the question waits for READY by itself
+    members = client.fetch_guild_members(GUILD, presences=True)
+    assert len(set(ids(members))) == 2501
+    assert len(members.presences) == 2501
+    assert members.not_found == []
+    assert asked(big) == 1
+
+
+def test_members_by_name_and_by_id(gateway: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(gateway, intents=Intents.default()))
+    assert ids(client.fetch_guild_members(GUILD, "br", 5)) == [BRIAN]
+    members = client.fetch_guild_members(GUILD, user_ids=[int(ADA), 5])
+    assert (ids(members), members.not_found) == ([ADA], ["5"])
+    assert ids(client.fetch_guild_members(int(GUILD), user_ids=ADA)) == [ADA]
+    assert not client.fetch_guild_members(GUILD, "nobody")
+
+
+def test_more_ids_than_fit_into_one_request_are_one_question(big: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(big))
+    wanted = range(10_000, 10_250)
+    assert ids(client.fetch_guild_members(GUILD, user_ids=iter(wanted))) == [str(one) for one in wanted]
+    assert asked(big) == 3
+
+
+def test_a_rate_limit_is_waited_out(big: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(big))
+    big.faults.limit_members(0.2)
+    assert len(client.fetch_guild_members(GUILD)) == 2501
+    assert asked(big) == 2
+
+
+def test_a_rate_limit_that_outlasts_the_caller_is_told_at_once(gateway: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(gateway))
+    gateway.faults.limit_members(3000)
+    with pytest.raises(RateLimited) as raised:
+        client.fetch_guild_members(GUILD, timeout=2000)
+    assert 2000 < raised.value.retry_after <= 3000
+    assert isinstance(raised.value, TimeoutError)
+    assert asked(gateway) == 1
+    gateway.faults.limit_members(0.01, times=2)
+    with pytest.raises(RateLimited):
+        client.fetch_guild_members(GUILD, timeout=None)
+    assert asked(gateway) == 3
+    assert len(client.fetch_guild_members(GUILD, user_ids=[ADA])) == 1
+
+
+def test_what_two_threads_ask_is_asked_once(
+    gateway: LocalGateway, make_client: Any, ask: Ask, when_logged: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="vox_gateway")
+    client = started(make_client(gateway))
+    gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
+    joined = threading.Event()
+    when_logged("being asked for already", joined.set)
+    patient = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
+    chunk = chunk_for(gateway)
+    impatient = ask(client.fetch_guild_members, int(GUILD), timeout=0.05)
+    assert joined.wait(TIMEOUT)
+    with pytest.raises(TimeoutError, match="no chunk had come"):
+        impatient.result(TIMEOUT)
+    gateway.dispatch("GUILD_MEMBERS_CHUNK", chunk)
+    assert ids(patient.result(TIMEOUT)) == ["0"]
+    assert asked(gateway) == 1
+
+
+def test_many_questions_at_a_time_do_not_mix(big: LocalGateway, make_client: Any, ask: Ask) -> None:
+    client = started(make_client(big))
+    wanted = [[str(10_000 + number), str(10_900 - number)] for number in range(40)]
+    answers = [ask(client.fetch_guild_members, GUILD, user_ids=one, timeout=TIMEOUT) for one in wanted]
+    assert [sorted(ids(one.result(TIMEOUT))) for one in answers] == [sorted(one) for one in wanted]
+
+
+def test_a_late_answer_is_told_as_far_as_it_came(big: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(big))
+    with pytest.raises(
+        TimeoutError, match=r"members of guild 1 did not come within timeout=0\.1 seconds: .* is the bot in guild 1\?"
+    ):
+        client.fetch_guild_members(1, timeout=0.1)
+    big.faults.withhold("GUILD_MEMBERS_CHUNK")
+    with pytest.raises(TimeoutError, match="2 of 3 chunks had come"):
+        client.fetch_guild_members(GUILD, timeout=3)
+
+
+@pytest.mark.usefixtures("little_jitter")
+def test_a_drop_among_the_chunks_costs_nothing(big: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(big))
+    big.faults.cut("event", after=2)
+    assert len(set(ids(client.fetch_guild_members(GUILD)))) == 2501
+    assert client.stats.resumes == 1
+    assert asked(big) == 1
+
+
+@pytest.mark.usefixtures("little_jitter")
+def test_what_was_lost_with_the_connection_is_asked_again(
+    gateway: LocalGateway, make_client: Any, ask: Ask
+) -> None:
+    client = started(make_client(gateway))
+    gateway.faults.withhold("GUILD_MEMBERS_CHUNK")
+    answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=TIMEOUT)
+    gateway.expect("REQUEST_GUILD_MEMBERS")
+    gateway.drop("reset")
+    assert ids(answer.result(TIMEOUT)) == [ADA]
+    assert client.stats.resumes == 1
+    assert asked(gateway) == 2
+
+
+@pytest.mark.usefixtures("little_jitter")
+def test_a_new_session_is_asked_again(big: LocalGateway, make_client: Any, ask: Ask) -> None:
+    client = started(make_client(big))
+    big.faults.withhold("GUILD_MEMBERS_CHUNK", times=2)
+    answer = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
+    big.expect("REQUEST_GUILD_MEMBERS")
+    big.expire_sessions()
+    assert len(set(ids(answer.result(TIMEOUT)))) == 2501
+    assert client.stats.identifies == 2
+
+
+def test_a_client_that_closes_ends_the_wait(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
+    client = make_client(gateway)
+    with pytest.raises(NotConnected, match="call connect"):
+        client.fetch_guild_members(GUILD)
+    started(client)
+    gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
+    answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=None)
+    gateway.expect("REQUEST_GUILD_MEMBERS")
+    client.close()
+    with pytest.raises(NotConnected, match="did not come: the client was closed"):
+        answer.result(TIMEOUT)
+    with pytest.raises(NotConnected):
+        client.fetch_guild_members(GUILD)
+    started(client)
+    answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=None)
+    gateway.expect("REQUEST_GUILD_MEMBERS")
+    gateway.drop("close", code=4004)
+    with pytest.raises(AuthenticationFailed):
+        answer.result(TIMEOUT)
+
+
+def test_what_would_not_be_answered_is_refused(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = started(make_client(gateway, intents=Intents.GUILDS))
+    sharded = make_client(gateway, shard=(0, 2))
+    for call, words in [
+        (lambda: client.fetch_guild_members(GUILD), r"needs the intent Intents\.GUILD_MEMBERS"),
+        (lambda: client.fetch_guild_members(GUILD, "", 5), r"needs the intent Intents\.GUILD_MEMBERS"),
+        (lambda: client.join_voice(GUILD, VOICE), r"Intents\.GUILD_VOICE_STATES"),
+        (lambda: client.leave_voice(GUILD), r"Intents\.GUILD_VOICE_STATES"),
+        (lambda: sharded.fetch_guild_members(1 << 22), r"guild_id .*0 of 2, and 4194304 is of shard 1"),
+        (lambda: sharded.join_voice(1 << 22, 5), "guild_id .*shard 1"),
+        (lambda: sharded.fetch_soundboard_sounds([1, 1 << 22]), "guild_ids .*shard 1"),
+        (lambda: sharded.fetch_channel_info(1 << 22, ["status"]), "guild_id .*shard 1"),
+        (lambda: client.fetch_guild_members(GUILD, "x" * 5000), "4096"),
+        (lambda: client.fetch_guild_members(GUILD, user_ids=[]), "user_ids"),
+        (lambda: client.fetch_guild_members(GUILD, "x", timeout=-1), "timeout"),
+        (lambda: client.fetch_soundboard_sounds([]), "guild_ids"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            call()
+    for call, words in [
+        (lambda: client.join_voice(GUILD, None), "channel_id"),
+        (lambda: client.fetch_soundboard_sounds(GUILD), "guild_ids"),
+        (lambda: client.fetch_soundboard_sounds(5), "guild_ids"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            call()
+    assert [one for one in gateway.received if one.op not in (1, 2)] == []
+    assert not client.fetch_guild_members(GUILD, "ada", presences=True).presences
+    assert "GUILD_PRESENCES" in caplog.text
+
+
+def test_a_handler_that_would_wait_for_itself_is_refused_before_anything_is_sent(
+    gateway: LocalGateway, make_client: Any
+) -> None:
+    client = make_client(gateway)
+    refused: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    @client.on("READY")
+    def wait(data: Any) -> None:
+        for call in (
+            lambda: client.fetch_guild_members(GUILD),
+            lambda: client.join_voice(GUILD, VOICE),
+            lambda: client.leave_voice(GUILD),
+            lambda: client.fetch_soundboard_sounds([GUILD]),
+            lambda: client.fetch_channel_info(GUILD, ["status"]),
+        ):
+            try:
+                call()
+            except RuntimeError as error:
+                refused.put(str(error))
+
+    started(client)
+    for _ in range(5):
+        assert "must not wait for events on the thread that would bring them" in refused.get(timeout=TIMEOUT)
+    assert [one for one in gateway.received if one.op not in (1, 2)] == []
+
+
+def test_a_handler_may_ask_on_workers(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway, workers=2)
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    @client.on("GUILD_CREATE")
+    def fetch(guild: Any) -> None:
+        answers.put(len(client.fetch_guild_members(guild["id"], timeout=TIMEOUT)))
+
+    started(client)
+    assert {answers.get(timeout=TIMEOUT), answers.get(timeout=TIMEOUT)} == {2, 4}
+
+
+# -- voice -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["json", "etf"])
+def test_a_voice_channel_is_joined_and_left(gateway: LocalGateway, make_client: Any, encoding: str) -> None:
+    client = make_client(gateway, encoding=encoding)
+    client.connect(async_=True)
+    connection = client.join_voice(int(GUILD), VOICE, self_deaf=True)
+    (session,) = gateway.sessions
+    assert (connection.guild_id, connection.channel_id) == (GUILD, VOICE)
+    assert connection.session_id == session.id
+    assert connection.user_id == client.session.user_id == "1100000000000000001"
+    assert connection.endpoint == "local-gateway.invalid:443"
+    assert connection.token
+    assert connection.token not in repr(connection)
+    assert gateway.expect("VOICE_STATE_UPDATE").data["self_deaf"] is True
+
+    assert client.join_voice(GUILD, VOICE, self_mute=True) == connection, "of a bot that stays no server is told"
+    client.leave_voice(GUILD)
+    assert gateway.guilds[0]["voice_states"] == []
+    client.leave_voice(GUILD)  # nothing is told, as there is nothing to leave
+    again = client.join_voice(GUILD, VOICE)
+    assert again.token != connection.token
+    assert [gateway.expect("VOICE_STATE_UPDATE").data["channel_id"] for _ in range(4)] == [VOICE, None, None, VOICE]
+
+
+def test_a_voice_server_that_is_not_there_yet_is_waited_for(
+    gateway: LocalGateway, make_client: Any, ask: Ask
+) -> None:
+    client = started(make_client(gateway))
+    gateway.faults.withhold("VOICE_SERVER_UPDATE")
+    connection = ask(client.join_voice, GUILD, VOICE)
+    gateway.expect("VOICE_STATE_UPDATE")
+    stranger = {"user_id": ADA, "channel_id": TEXT, "session_id": "theirs"}
+    for name, data in [
+        ("VOICE_SERVER_UPDATE", {"guild_id": GUILD, "token": "t", "endpoint": None}),
+        ("VOICE_STATE_UPDATE", {"guild_id": GUILD, **stranger}),
+        ("VOICE_SERVER_UPDATE", {"guild_id": OTHER_GUILD, "token": "theirs", "endpoint": "theirs:1"}),
+        ("VOICE_SERVER_UPDATE", {"guild_id": GUILD, "token": "t", "endpoint": "late:443"}),
+    ]:
+        gateway.dispatch(name, data)
+    assert connection.result(TIMEOUT).endpoint == "late:443"
+    assert connection.result().session_id == client.session.id
+
+
+def test_a_move_without_a_new_server_keeps_the_old(make_client: Any) -> None:
+    channels = [{"id": str(number), "name": "voice", "type": 2} for number in (21, 22)]
+    with LocalGateway(guilds=[guild(GUILD, channels=channels)], identify_interval=0) as gateway:
+        client = started(make_client(gateway))
+        first = client.join_voice(GUILD, 21)
+        gateway.faults.withhold("VOICE_SERVER_UPDATE")
+        moved = client.join_voice(GUILD, 22)
+        assert (moved.channel_id, moved.token) == ("22", first.token)
+        assert client.join_voice(GUILD, 21).token != first.token
+        client.close()
+
+
+def test_what_keeps_a_bot_out_of_voice_is_told(gateway: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(gateway))
+    with pytest.raises(TimeoutError, match="the bot is not in the channel; may it view it and connect to it"):
+        client.join_voice(GUILD, TEXT, timeout=0.1)
+    with pytest.raises(TimeoutError, match="perhaps it was in no voice channel there"):
+        client.leave_voice(OTHER_GUILD, timeout=0.1)
+
+
+def test_threads_that_move_the_bot_do_so_one_after_the_other(
+    gateway: LocalGateway, make_client: Any, ask: Ask
+) -> None:
+    client = started(make_client(gateway))
+    for _ in range(5):
+        joined = [ask(client.join_voice, GUILD, VOICE) for _ in range(3)]
+        joined += [ask(client.join_voice, OTHER_GUILD, OTHER_VOICE) for _ in range(3)]
+        found = [one.result(TIMEOUT) for one in joined]
+        assert [one.channel_id for one in found] == [VOICE] * 3 + [OTHER_VOICE] * 3
+        for guild_id in (GUILD, OTHER_GUILD):
+            ask(client.leave_voice, guild_id).result(TIMEOUT)
+
+
+@pytest.mark.usefixtures("little_jitter")
+def test_a_join_outlives_the_session(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
+    client = started(make_client(gateway))
+    gateway.faults.withhold("VOICE_SERVER_UPDATE")
+    connection = ask(client.join_voice, GUILD, VOICE)
+    first = gateway.expect("VOICE_STATE_UPDATE")
+    gateway.guilds[0]["voice_states"].clear()  # as Discord does when the session is over
+    gateway.expire_sessions()
+    assert connection.result(TIMEOUT).session_id == client.session.id
+    assert gateway.expect("VOICE_STATE_UPDATE").connection != first.connection
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_session_of_another_process_knows_the_bot(
+    gateway: LocalGateway, make_client: Any, tmp_path: Path, is_known: bool
+) -> None:
+    file = tmp_path / "session.json"
+    before = make_client(gateway, session_file=file)
+    with before.stream("GUILD_CREATE") as events:
+        started(before)
+        events.get(TIMEOUT)  # READY was given to its handlers, and need not come again
+    before.close(resumable=True)
+    if not is_known:  # READY told no user
+        kept = json.loads(file.read_text())
+        file.write_text(json.dumps({**kept, "user_id": None}))
+    client = started(make_client(gateway, session_file=file))
+    assert client.stats.resumes == 1
+    assert client.session.user_id == ("1100000000000000001" if is_known else None)
+    assert client.join_voice(GUILD, VOICE).user_id == "1100000000000000001"
+
+
+# -- sounds and channels -----------------------------------------------------------------------------------------------
+
+
+def test_sounds_are_told_for_each_guild(gateway: LocalGateway, make_client: Any) -> None:
+    client = started(make_client(gateway))
+    sounds = client.fetch_soundboard_sounds(iter([int(GUILD), OTHER_GUILD]))
+    assert [one["name"] for one in sounds[int(GUILD)]] == ["quack"]
+    assert sounds[OTHER_GUILD] == []
+    with pytest.raises(TimeoutError, match=r"those of [01] of 2 guilds had come; is the bot in "):
+        client.fetch_soundboard_sounds([GUILD, 5], timeout=0.2)
+
+
+def test_channel_info_is_told(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
+    client = started(make_client(gateway))
+    status = {"id": VOICE, "status": "Listening to rain"}
+    assert client.fetch_channel_info(GUILD, "status") == [status]
+    asked = [
+        (fields, ask(client.fetch_channel_info, GUILD, fields))
+        for fields in [["status"], ["voice_start_time"], ["voice_start_time", "status"]] * 4
+    ]
+    for fields, answer in asked:
+        (channel,) = answer.result(TIMEOUT)
+        assert set(channel) == {"id", *fields}
