@@ -784,7 +784,7 @@ def test_the_status_tells_what_the_client_is_doing(server: RudeServer, make_clie
     second.close()
     closer.join(5)
     assert client.status is Status.CLOSED
-    assert f"{client!r}".startswith("<Client shard=0/1 closed url=")
+    assert f"{client!r}".startswith("<Client shard=0/1 closed ")
 
 
 def test_latency_is_from_the_beat_to_its_acknowledgement(server: RudeServer, make_client: Any) -> None:
