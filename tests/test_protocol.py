@@ -93,6 +93,13 @@ def test_a_ready_without_a_session_id_begins_one_that_cannot_be_resumed() -> Non
     assert session == Session(None, 1, None)
 
 
+@pytest.mark.parametrize(("user", "known"), [({"id": "12"}, "12"), ({"id": 12}, "12"), ({}, None), (None, None)])
+def test_ready_tells_who_the_bot_is(user: Any, known: str | None) -> None:
+    session = Session()
+    protocol(session).receive({**READY, "d": {"session_id": "abc", "user": user}})
+    assert session.user_id == known
+
+
 def test_resumed_goes_live_and_keeps_the_session() -> None:
     session = Session("abc", 7, "wss://resume")
     machine = protocol(session, resume=True)
