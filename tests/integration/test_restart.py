@@ -127,7 +127,7 @@ def test_ctrl_c_keeps_the_session_and_each_event_comes_once(gateway: LocalGatewa
     for number in range(10, 20):
         say(gateway, number)
     second = Bot(gateway, path)
-    second.wait("19")
+    second.wait("19", "RESUMED")
     lines += second.end(signal.SIGINT)
     assert lines == ["READY", *map(str, range(10)), *map(str, range(10, 20)), "RESUMED"]
 
