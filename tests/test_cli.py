@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+import re
 import subprocess
 import sys
 
@@ -12,6 +14,8 @@ import pytest
 from vox_gateway import LOGGER, ConnectFailed, MissingExtra, __version__
 from vox_gateway.cli import main, tail
 from vox_gateway.cli.exits import CommandError, Exit
+
+COMMANDS = ["demo", "doctor", "tail", "serve"]
 
 
 def run_tail_as(monkeypatch: pytest.MonkeyPatch, outcome: BaseException | int) -> None:
@@ -43,7 +47,7 @@ def test_help_teaches_commands_exit_codes_and_environment(capsys: pytest.Capture
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["demo", "doctor", "tail"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_fits_80_columns(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +55,38 @@ def test_the_help_of_a_command_fits_80_columns(
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert max(map(len, capsys.readouterr().out.splitlines())) < 80
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [[], *([one] for one in COMMANDS if one != "demo")])
+def test_the_examples_of_the_help_are_command_lines(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = help_of(capsys, *command)
+    ran = []
+    for name in COMMANDS:
+        module = importlib.import_module(f"vox_gateway.cli.{name}")
+        monkeypatch.setattr(module, "run", lambda args: ran.append(args) or 0)
+    section = text[text.index("\nexamples:\n") :].strip().partition("\n\n")[0]
+    for line in section.splitlines()[1:]:
+        # Behind the command stands what it does, or what becomes of its output.
+        program, *argv = re.split(r"  | \| ", line.strip())[0].split()
+        assert program == "vox-gateway"
+        assert argv[:1] in ([one] for one in (command or COMMANDS))
+        assert main(argv) == 0
+    assert len(ran) >= 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_tells_its_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of(capsys, command)
+    for code in Exit:
+        assert f"\n  {code.value} " in text[text.index("\nexit codes:\n") :]
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

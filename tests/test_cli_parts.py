@@ -17,8 +17,8 @@ from vox_gateway.cli import arguments
 from vox_gateway.cli.demo.happenings import EngineRoom
 from vox_gateway.cli.demo.narration import Narrator
 from vox_gateway.cli.demo.tally import Tally, complaints
+from vox_gateway.cli.login import notes
 from vox_gateway.cli.screen import Mark, Screen, shows_colour
-from vox_gateway.cli.tail import notes
 from vox_gateway.testing import channel, guild, member, user
 
 # -- arguments ---------------------------------------------------------------------------------------------------------

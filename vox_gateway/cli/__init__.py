@@ -14,20 +14,21 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import GatewayError, MissingExtra
-from . import demo, doctor, tail
-from .exits import CommandError, Exit
+from . import demo, doctor, serve, tail
+from .exits import CommandError, Exit, exit_codes
 from .log import log_on_stderr
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, doctor, tail)
+_COMMANDS = (demo, doctor, tail, serve)
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   vox-gateway demo
   vox-gateway doctor
   vox-gateway tail --events READY,INTERACTION_CREATE
   vox-gateway tail --intents default,MESSAGE_CONTENT | jq .t
+  vox-gateway serve
 
 environment:
   DISCORD_TOKEN          the bot's token, for the commands that need one
@@ -36,11 +37,7 @@ environment:
 
 Each command has a --help of its own.
 
-exit codes:
-  0     all went well
-  1     something was lost, failed, or was refused by the gateway
-  2     the command line, the environment or the installation is not usable
-  130   interrupted with Ctrl-C
+{exit_codes()}
 """
 
 

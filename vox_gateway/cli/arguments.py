@@ -8,7 +8,7 @@ import difflib
 from ..intents import Intents
 from ..network import check_seconds
 
-__all__ = ["event_names", "intents", "seconds", "shard"]
+__all__ = ["event_names", "intent_names", "intents", "port", "seconds", "shard"]
 
 _GROUPS = {
     "default": Intents.default(),
@@ -50,6 +50,17 @@ def _intent(name: str) -> Intents:
     raise argparse.ArgumentTypeError(f"{name!r} is no intent: {advice}")
 
 
+def intent_names(intents: int) -> str:
+    """`intents` in words: what `intents` reads, the other way round."""
+    names, rest = [], int(intents)
+    if rest & Intents.default() == Intents.default():
+        names, rest = ["all that need no privilege"], rest & ~int(Intents.default())
+    names += [str(intent.name) for intent in Intents if intent & rest]
+    if unknown := rest & ~int(Intents.all()):
+        names.append(f"{unknown:#x}")
+    return ", ".join(names) or "none"
+
+
 def event_names(text: str) -> frozenset[str]:
     """Names of dispatch events, with commas between them. Names that are not known are taken too: Discord adds some.
 
@@ -69,6 +80,17 @@ def seconds(text: str) -> float:
         return check_seconds("it", float(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write a number of seconds above 0") from None
+
+
+def port(text: str) -> int:
+    """A port number; 0 stands for any that is free.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535, 0 for any free one")
+    return int(text)
 
 
 def shard(text: str) -> tuple[int, int]:

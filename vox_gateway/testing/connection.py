@@ -91,6 +91,11 @@ class Connection:
         """Whether the websocket is open and nobody has begun to end it."""
         return self._protocol.state is State.OPEN and not self.is_ending
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something waits until the kernel takes it."""
+        return bool(self._outbox) or self._transport.unsent > 0
+
     # The handshake.
 
     def accept(self, request: Request) -> int:
@@ -196,6 +201,8 @@ class Connection:
             if not self._outbox or not self._transport.has_room:
                 self._transport.flush()
         self._transport.flush()
+        if not self.has_unsent:
+            self._reactor.lock.notify_all()  # for who waits until all is sent
 
     def _frame(self, payload: bytes) -> None:
         if self._protocol.state is not State.OPEN:

@@ -248,7 +248,7 @@ class Conversation:
             "_trace": ["local-gateway"],
         }
         hub.deliver(session, Event("READY", ready))
-        hub.reactor.lock.notify_all()
+        hub.log.add_session(session.view())
         self._is_cut_at("ready")  # if it is, the rest waits for the session to resume
         if identify.intents & intent_bits.GUILDS:
             for guild in guilds:
@@ -297,7 +297,7 @@ class Conversation:
         if self._is_cut_at("replay"):
             return
         hub.deliver(session, Event("RESUMED", {"_trace": ["local-gateway"]}), keep=False)
-        hub.reactor.lock.notify_all()
+        hub.log.add_session(session.view())
 
     def _log_in(self, finish: Callable[[], None]) -> None:
         """Send READY or the replay, now or after the delay that a fault asks for."""

@@ -14,7 +14,7 @@ from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
 from .hub import Hub
 from .listener import Listener
 from .opcodes import Close, Op, opcode_number
-from .records import Closed, ConnectionRecord, HttpRequest, Received, SessionView
+from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
 from .settings import Settings
 from .world import World, default_bot, default_guilds
 
@@ -159,6 +159,7 @@ class LocalGateway:
             if self._is_closed:
                 return
             self._is_closed = True
+            self._lock.notify_all()
         self._hub.reactor.stop()
         self._listener.close()
         self._hub.abandon_connections()
@@ -318,6 +319,30 @@ class LocalGateway:
             if not self._lock.wait_for(lambda: len(connected()) >= count, timeout):
                 raise AssertionError(f"{len(connected())} of {count} sessions were connected within {timeout:g} s")
             return tuple(connected())
+
+    def wait_sent(self, timeout: float = 5.0) -> bool:
+        """Wait until the kernel has taken all that was dispatched and sent to open connections.
+
+        Returns:
+            Whether that was so in time; False too when the gateway was closed meanwhile.
+        """
+        def is_sent() -> bool:
+            return not any(one.connection.has_unsent for one in self._hub.open_conversations(None))
+
+        with self._lock:
+            self._lock.wait_for(lambda: self._is_closed or is_sent(), timeout)
+            return not self._is_closed and is_sent()
+
+    def follow(self, inbox: Inbox) -> None:
+        """Put a record of everything that happens from now on into ``inbox``, such as a `queue.SimpleQueue`.
+
+        A `ConnectionRecord` when an upgrade was answered, `Received` for each payload, a `SessionView` when READY or
+        RESUMED is on its way to a session, `Closed` for each end, and an `HttpRequest` for each plain request.
+
+        Args:
+            inbox: its ``put`` is called on the gateway's thread, and must return at once.
+        """
+        self._hub.log.follow(inbox)
 
     # Sending.
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from .opcodes import opcode_name
-from .records import Closed, ConnectionRecord, HttpRequest, Received
+from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
 
 Entry = TypeVar("Entry")
 
@@ -77,6 +77,7 @@ class Log:
         self._closed: Ledger[Closed] = Ledger(condition)
         self._connections: list[ConnectionRecord] = []
         self._requests: list[HttpRequest] = []
+        self._followers: list[Inbox] = []
 
     # Written by the gateway, which holds the lock.
 
@@ -87,23 +88,41 @@ class Log:
     def set_status(self, number: int, status: int) -> None:
         self._connections[number - 1] = replace(self._connections[number - 1], status=status)
         self._condition.notify_all()
+        self._tell(self._connections[number - 1])
 
     def add_received(self, received: Received) -> None:
         self._received.add(received)
+        self._tell(received)
+
+    def add_session(self, session: SessionView) -> None:
+        """A session was started or resumed."""
+        self._condition.notify_all()
+        self._tell(session)
 
     def add_closed(self, closed: Closed) -> None:
         self._connections[closed.connection - 1] = replace(self._connections[closed.connection - 1], closed=closed)
         self._closed.add(closed)
+        self._tell(closed)
 
     def add_request(self, request: HttpRequest) -> None:
         self._requests.append(request)
         self._condition.notify_all()
+        self._tell(request)
+
+    def _tell(self, record: ConnectionRecord | Received | SessionView | Closed | HttpRequest) -> None:
+        for inbox in self._followers:
+            inbox.put(record)
 
     @property
     def next_connection_number(self) -> int:
         return len(self._connections) + 1
 
     # Read by tests, from any thread.
+
+    def follow(self, inbox: Inbox) -> None:
+        """Put every record from now on into `inbox`."""
+        with self._condition:
+            self._followers.append(inbox)
 
     @property
     def received(self) -> tuple[Received, ...]:

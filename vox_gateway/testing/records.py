@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,10 @@ class SessionView:
     connected: bool
     intents: int
     presence: Mapping[str, Any] | None
+
+
+class Inbox(Protocol):
+    """What records can be put into: a `queue.SimpleQueue`, say. It must take them at once."""
+
+    def put(self, record: Any, /) -> None:
+        """Take one more."""

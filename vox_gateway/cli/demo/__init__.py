@@ -7,6 +7,7 @@ import queue
 import sys
 from typing import Any
 
+from ..exits import Exit, exit_codes
 from ..log import SILENT
 from ..screen import Screen
 from .gateway import GatewayProcess
@@ -22,9 +23,16 @@ Start a gateway in a process of its own, connect the client to it, and show
 what the client is made for: events arrive, commands are answered, the
 connection is cut and nothing is lost, a handler blocks and heartbeats go on.
 
-Needs no token and no network, and takes about ten seconds. Ends with exit
-code 0, or 1 if anything was lost. The gateway needs an extra, which
-pip install "vox-gateway[testing]" brings."""
+Needs no token and no network, and takes about ten seconds. The gateway needs
+an extra, which pip install "vox-gateway[testing]" brings."""
+
+_EPILOG = exit_codes(
+    {
+        Exit.OK: "nothing was lost",
+        Exit.FAILED: "something was lost, or the extra is missing",
+        Exit.UNUSABLE: "the command line is not usable",
+    }
+)
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -33,6 +41,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         "demo",
         help="see it work on a gateway of its own: no token, no network",
         description=_DESCRIPTION,
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=parents,
     )

@@ -13,7 +13,7 @@ from ...intents import Intents
 from ...network import Network, check_ssl_context
 from ...urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
 from .. import arguments
-from ..exits import CommandError, Exit
+from ..exits import CommandError, Exit, exit_codes
 from ..log import SILENT
 from ..screen import Mark, Screen
 from . import credentials, machine, reach
@@ -39,17 +39,13 @@ No session start is used up, the bot does not go online, and no part of the
 token is shown but the bot's id. Without DISCORD_TOKEN all but the checks that
 need it are made."""
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   vox-gateway doctor
   vox-gateway doctor --intents default,MESSAGE_CONTENT
   vox-gateway doctor --url ws://127.0.0.1:8080    a gateway of your own
 
-exit codes:
-  0     nothing failed
-  1     something failed
-  2     the command line is not usable
-  130   interrupted with Ctrl-C"""
+{exit_codes({Exit.OK: "nothing failed", Exit.FAILED: "something failed"})}"""
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:

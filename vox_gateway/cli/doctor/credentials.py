@@ -11,6 +11,7 @@ import binascii
 import re
 
 from ...intents import Intents
+from ..arguments import intent_names
 from .finding import Finding, failed, ok, warning
 
 __all__ = ["check_intents", "check_token"]
@@ -77,13 +78,7 @@ def check_intents(intents: Intents) -> Finding:
     if privileged := intents & Intents.privileged():
         return warning(
             "intents",
-            f"{_names(privileged)}: privileged. Enable what is not on the Bot page of the developer portal (Privileged "
-            "Gateway Intents), or Discord closes with 4014",
+            f"{intent_names(privileged)}: privileged. Enable what is not on the Bot page of the developer portal "
+            "(Privileged Gateway Intents), or Discord closes with 4014",
         )
-    return ok("intents", f"{_names(intents)}: none of them is privileged" if intents else "none")
-
-
-def _names(intents: Intents) -> str:
-    if intents == Intents.default():
-        return "all that need no privilege"
-    return ", ".join(str(intent.name) for intent in Intents if intent & intents)
+    return ok("intents", f"{intent_names(intents)}: none of them is privileged" if intents else "none")

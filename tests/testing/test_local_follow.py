@@ -1,0 +1,58 @@
+"""Following what happens, and waiting until all is sent."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import urllib.request
+from typing import Any
+
+from foreign_client import OpenClient
+
+from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, LocalGateway, Received, SessionView
+
+TIMEOUT = 10.0
+
+
+def test_who_follows_gets_a_record_of_everything_in_order(gateway: LocalGateway, open_client: OpenClient) -> None:
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    gateway.follow(inbox)
+    client = open_client(gateway)
+    session = client.login()["d"]["session_id"]
+    gateway.drop("eof")
+    again = open_client(gateway)
+    again.resume(client)
+    again.recv_until("RESUMED")
+    with urllib.request.urlopen(gateway.http_url + "/gateway", timeout=TIMEOUT) as answer:
+        assert answer.status == 200
+    found = [inbox.get(timeout=TIMEOUT) for _ in range(8)]
+    visit = [ConnectionRecord, Received, SessionView]
+    assert [type(one) for one in found] == [*visit, Closed, *visit, HttpRequest]
+    assert found[0].status == 101
+    assert [found[1].name, found[5].name] == ["IDENTIFY", "RESUME"]
+    assert [found[2].id, found[6].id] == [session, session]
+
+
+def test_what_was_dispatched_is_sent_once_the_client_reads(gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(gateway)
+    client.login()
+    assert gateway.wait_sent(TIMEOUT)
+    # More than the kernel and the client's library take while nobody reads.
+    for _ in range(200):
+        gateway.dispatch("ANYTHING", {"text": "x" * 500_000})
+    assert not gateway.wait_sent(0.05)
+    reader = threading.Thread(target=lambda: [client.recv() for _ in range(200)])
+    reader.start()
+    assert gateway.wait_sent(6 * TIMEOUT)
+    reader.join()
+
+
+def test_waiting_for_a_client_that_does_not_read_ends_when_the_gateway_does(open_client: OpenClient) -> None:
+    with LocalGateway() as gateway:
+        open_client(gateway).login()
+        for _ in range(200):
+            gateway.dispatch("ANYTHING", {"text": "x" * 500_000})
+        closer = threading.Timer(0.05, gateway.close)
+        closer.start()
+        assert not gateway.wait_sent(6 * TIMEOUT)
+        closer.join()

@@ -1,0 +1,55 @@
+"""What a command says on stderr beside its output: lines, and one that changes in place on a terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+
+__all__ = ["Progress", "say"]
+
+#: seconds between two looks of the line that changes
+_EVERY = 0.25
+
+
+def say(words: str) -> None:
+    """Print a line for the person at the terminal."""
+    print(f"vox-gateway: {words}", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """A line on stderr that tells how far it is, where stderr is a terminal. Any thread may use it.
+
+    It is rewritten in place, four times a second at the most; `off` takes it away before other lines are printed.
+    """
+
+    def __init__(self) -> None:
+        self.is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._next = 0.0
+        self._is_on = False
+        self._lock = threading.Lock()  # guards the two fields above, and the line
+
+    def is_due(self) -> bool:
+        """Whether `show` would show anything now."""
+        return self.is_shown and time.monotonic() >= self._next
+
+    def show(self, words: str) -> None:
+        """Show these words, unless others were shown just now."""
+        if not self.is_due():
+            return
+        with self._lock:
+            self._next = time.monotonic() + _EVERY
+            self._is_on = True
+            # One column less: some terminals wrap a line that fills them.
+            sys.stderr.write("\r" + words[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
+            sys.stderr.flush()
+
+    def off(self) -> None:
+        """Take the line away."""
+        with self._lock:
+            if self._is_on:
+                self._is_on = False
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
