@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 
 from ..intents import Intents
 from ..network import check_seconds
 
-__all__ = ["event_names", "intent_names", "intents", "port", "seconds", "shard"]
+__all__ = ["count", "event_names", "intent_names", "intents", "port", "seconds", "shard", "size"]
 
 _GROUPS = {
     "default": Intents.default(),
@@ -91,6 +92,29 @@ def port(text: str) -> int:
     if not (text.isdecimal() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535, 0 for any free one")
     return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (text.isdecimal() and text.isascii()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: write a whole number from 0 on")
+    return int(text)
+
+
+def size(text: str) -> int:
+    """A number of bytes above 0, or of K, M or G (1024 bytes, 1024 K, 1024 M).
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,14})([KMG]?)B?", text.upper())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write a number of bytes, or such as 500K, 100M or 2G")
+    return int(found[1]) << 10 * " KMG".index(found[2] or " ")
 
 
 def shard(text: str) -> tuple[int, int]:

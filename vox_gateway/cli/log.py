@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
 
 from ..logs import LOGGER
+from .stderr import Progress
 
 __all__ = ["SILENT", "log_on_stderr"]
 
@@ -14,10 +16,22 @@ __all__ = ["SILENT", "log_on_stderr"]
 SILENT = logging.CRITICAL + 1
 
 
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:  # generic only from Python 3.11
+    _StreamHandler = logging.StreamHandler
+
+
+class _Handler(_StreamHandler):
+    def emit(self, record: logging.LogRecord) -> None:
+        Progress.lift()
+        super().emit(record)
+
+
 @contextlib.contextmanager
 def log_on_stderr(level: int) -> Iterator[None]:
     """Show records from `level` on, and leave the logger as it was."""
-    handler = logging.StreamHandler()
+    handler = _Handler()
     if level <= logging.DEBUG:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     else:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 import time
+from typing import ClassVar
 
 __all__ = ["Progress", "say"]
 
@@ -16,14 +17,17 @@ _EVERY = 0.25
 
 def say(words: str) -> None:
     """Print a line for the person at the terminal."""
+    Progress.lift()
     print(f"vox-gateway: {words}", file=sys.stderr, flush=True)
 
 
 class Progress:
     """A line on stderr that tells how far it is, where stderr is a terminal. Any thread may use it.
 
-    It is rewritten in place, four times a second at the most; `off` takes it away before other lines are printed.
+    It is rewritten in place, four times a second at the most. What is printed on stderr otherwise says `lift` before.
     """
+
+    _current: ClassVar[Progress | None] = None
 
     def __init__(self) -> None:
         self.is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -42,9 +46,16 @@ class Progress:
         with self._lock:
             self._next = time.monotonic() + _EVERY
             self._is_on = True
+            Progress._current = self
             # One column less: some terminals wrap a line that fills them.
             sys.stderr.write("\r" + words[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
             sys.stderr.flush()
+
+    @staticmethod
+    def lift() -> None:
+        """Take away the line that is shown, if there is one; it comes again by itself."""
+        if Progress._current is not None:
+            Progress._current.off()
 
     def off(self) -> None:
         """Take the line away."""

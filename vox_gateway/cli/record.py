@@ -1,0 +1,170 @@
+"""``vox-gateway record``: events as redacted lines of JSON in a file, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ..errors import GatewayError
+from . import arguments
+from .exits import CommandError, Exit, exit_codes
+from .login import add_login, make_client, notes
+from .recording import Recorded, line
+from .recording.redaction import RULE, Redactor
+from .recording.rotation import NoRecording, RotatingFile
+from .stderr import Progress, say
+
+__all__ = ["add_to", "run"]
+
+_DESCRIPTION = f"""\
+Connect with the bot's token in the environment variable DISCORD_TOKEN, and
+append every event to FILE, as one line of JSON:
+
+  {{"time": Unix time, "seq": sequence number, "name": its name, "data": ...}}
+
+{RULE}
+
+FILE is readable by its owner only, and may be a recording already; what is
+anything else is left alone. When it is full, it becomes FILE.1, what was
+FILE.1 becomes FILE.2, and so on; the oldest is removed. Each line is written
+at once: kill -9 loses one at the most, and a piece of a line is taken away at
+the next start. Ctrl-C ends it; vox-gateway replay plays it to a bot."""
+
+_EPILOG = f"""\
+examples:
+  vox-gateway record events.jsonl
+  vox-gateway record events.jsonl --intents default,MESSAGE_CONTENT
+  vox-gateway record events.jsonl --max-size 10M --keep 4    50 MB on disk
+  vox-gateway record events.jsonl --events MESSAGE_CREATE --keep-content
+
+{exit_codes({
+    Exit.OK: "ended with Ctrl-C",
+    Exit.INTERRUPTED: "ended with Ctrl-C before it connected",
+    Exit.FAILED: "refused by the gateway, or the file could not be written any more",
+    Exit.UNUSABLE: "the command line or FILE is not usable, or DISCORD_TOKEN or an extra is missing",
+})}"""
+
+
+def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """Add this command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "record",
+        help="write events to a file, without secrets (needs DISCORD_TOKEN)",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=parents,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="where to record to")
+    parser.add_argument(
+        "--max-size",
+        type=arguments.size,
+        default=arguments.size("100M"),
+        metavar="SIZE",
+        help="bytes that a file may have, such as 500K, 100M or 2G (default: 100M)",
+    )
+    parser.add_argument(
+        "--keep",
+        type=arguments.count,
+        default=9,
+        metavar="N",
+        help="how many full files to keep beside FILE (default: %(default)s)",
+    )
+    parser.add_argument("--keep-content", action="store_true", help="record the texts of people too, but no secrets")
+    add_login(parser)
+    parser.set_defaults(run=run, usual_log=logging.INFO)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record until Ctrl-C.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CommandError: there is no token, an argument cannot be, or the file cannot be written to.
+    """
+    client = make_client(args)
+    try:
+        file = RotatingFile(args.file, args.max_size, args.keep)
+    except NoRecording as error:
+        raise CommandError(str(error), Exit.UNUSABLE) from None
+    except OSError as error:
+        raise CommandError(f"{args.file} cannot be recorded to: {error.strerror or error}", Exit.UNUSABLE) from None
+    for note in notes(args.events or frozenset(), args.intents):
+        say(note)
+    if file.cut:
+        say(f"the last line of {args.file} was not whole: its {file.cut} bytes were taken away")
+    recorder = _Recorder(file, Redactor(os.environ["DISCORD_TOKEN"].strip(), args.keep_content))
+
+    @client.on("DISPATCH")
+    def record(payload: dict[str, Any]) -> None:
+        if (args.events is None or payload["t"] in args.events) and not recorder.record(payload):
+            client.close()
+
+    refused = False
+    try:
+        client.connect()
+    except GatewayError:
+        refused = True  # its words are on stderr: the log, which this command shows, ends with them
+    finally:
+        recorder.close()
+    say(f"recorded {recorder.summary()} to {args.file}")
+    if recorder.error is not None:
+        raise CommandError(f"{args.file} cannot be written to any more: {recorder.error}")
+    return Exit.FAILED if refused else Exit.OK
+
+
+class _Recorder:
+    """Writes events to a file, on the dispatcher's thread, and counts them.
+
+    Attributes:
+        error: why no more was written, or None.
+        progress: the line that tells how far it is.
+    """
+
+    def __init__(self, file: RotatingFile, redactor: Redactor) -> None:
+        self.error: OSError | None = None
+        self.progress = Progress()
+        self._file = file
+        self._redactor = redactor
+        self._names: Counter[str] = Counter()
+        self._bytes = 0
+        self._is_closed = False
+        self._lock = threading.Lock()  # guards the file and the fields above
+
+    def record(self, payload: dict[str, Any]) -> bool:
+        """Write one event; whether that was still possible."""
+        name = payload["t"]
+        data = line(Recorded(time.time(), payload.get("s"), name, self._redactor.redact(name, payload.get("d"))))
+        with self._lock:
+            if self._is_closed or self.error is not None:
+                return False
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.error = error
+                return False
+            self._names[name] += 1
+            self._bytes += len(data)
+        if self.progress.is_due():
+            self.progress.show(f"recorded {self.summary(most=3)}")
+        return True
+
+    def close(self) -> None:
+        """Write no more: a handler that is still at work must not write to what has the descriptor next."""
+        with self._lock:
+            self._is_closed = True
+            self._file.close()
+        self.progress.off()
+
+    def summary(self, most: int | None = None) -> str:
+        """What was recorded, in words."""
+        names = ", ".join(f"{count:,} {name}" for name, count in self._names.most_common(most))
+        return f"{self._names.total():,} events, {self._bytes:,} bytes" + (f": {names}" if names else "")
