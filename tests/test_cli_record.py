@@ -55,11 +55,19 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 def await_lines(file: Path, count: int) -> list[dict[str, Any]]:
     """Wait until a file has so many whole lines."""
-    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
-    while not file.exists() or file.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < deadline, "the lines did not come"
-        pause.wait(0.01)
+    await_text(file, b"\n", count)
     return lines(file)
+
+
+def await_text(file: Path, words: bytes, count: int = 1) -> None:
+    """Wait until a file has these bytes so often; between two looks it may be rotated away."""
+    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            if file.read_bytes().count(words) >= count:
+                return
+        assert time.monotonic() < deadline, f"{words!r} did not come"
+        pause.wait(0.01)
 
 
 def say(gateway: LocalGateway, content: str) -> None:
@@ -128,9 +136,7 @@ def test_it_rotates_by_size(gateway: LocalGateway, tmp_path: Path) -> None:
         for _ in range(5):
             say(gateway, "x" * 700)
         say(gateway, "the end")
-        deadline = time.monotonic() + PATIENCE
-        while b'"seq":9,' not in b"".join(one.read_bytes() for one in tmp_path.iterdir()):
-            assert time.monotonic() < deadline
+        await_text(file, b'"seq":9,')
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["e", "e.1", "e.2"]
