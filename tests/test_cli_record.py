@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from growing_file import await_text
 from pty_support import terminal
 
 from vox_gateway.cli import main
@@ -57,17 +57,6 @@ def await_lines(file: Path, count: int) -> list[dict[str, Any]]:
     """Wait until a file has so many whole lines."""
     await_text(file, b"\n", count)
     return lines(file)
-
-
-def await_text(file: Path, words: bytes, count: int = 1) -> None:
-    """Wait until a file has these bytes so often; between two looks it may be rotated away."""
-    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
-    while True:
-        with contextlib.suppress(FileNotFoundError):
-            if file.read_bytes().count(words) >= count:
-                return
-        assert time.monotonic() < deadline, f"{words!r} did not come"
-        pause.wait(0.01)
 
 
 def say(gateway: LocalGateway, content: str) -> None:

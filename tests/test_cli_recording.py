@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vox_gateway.cli.recording import BrokenLine, Recorded, line, parse
+from vox_gateway.cli.recording.reading import Line, beginning, in_order, merged, read
 from vox_gateway.cli.recording.redaction import Redactor, filler
 from vox_gateway.cli.recording.rotation import NoRecording, RotatingFile, rotated
 
@@ -190,9 +191,10 @@ def test_a_line_is_read_as_it_was_written() -> None:
         (b"[]", "it is no JSON object"),
         (b"{}", "it has no time, seq, name, data"),
         (b'{"t": "X", "s": 1, "d": null}', "it has no time, seq, name, data"),
-        (b'{"time": "now", "seq": 1, "name": "X", "data": 1}', "its time is no number"),
-        (b'{"time": true, "seq": 1, "name": "X", "data": 1}', "its time is no number"),
-        (b'{"time": 1e999, "seq": 1, "name": "X", "data": 1}', "its time is no number"),
+        (b'{"time": "now", "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
+        (b'{"time": true, "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
+        (b'{"time": 1' + b"0" * 400 + b', "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
+        (b'{"time": 1e999, "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
         (b'{"time": 1, "seq": 1, "name": "", "data": 1}', "its name is no text"),
     ],
 )
@@ -323,3 +325,68 @@ def test_a_line_that_did_not_fit_on_the_disk_is_not_left_in_pieces(tmp_path: Pat
         signal.signal(signal.SIGXFSZ, handler)
         file.close()
     assert numbers(tmp_path / "e") == [1]
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def event_at(time: float) -> Recorded:
+    return Recorded(time, None, "X", None)
+
+
+def written(path: Path, *times: float) -> Path:
+    path.write_bytes(b"".join(line(event_at(time)) for time in times))
+    return path
+
+
+def test_the_files_of_a_recording_are_read_from_the_oldest_on(tmp_path: Path) -> None:
+    files = [written(tmp_path / name) for name in ("e.11", "e.2", "e.1", "e")]
+    for other in ("e.old", "e.0", "e.1.bak", "f.1", "xe.1"):
+        written(tmp_path / other)
+    assert in_order([tmp_path / "e"]) == [files]
+    assert in_order([tmp_path / "e.1", tmp_path / "e", tmp_path / "e"]) == [files]
+
+
+def test_full_files_alone_are_put_in_order_and_what_was_not_given_is_left_out(tmp_path: Path) -> None:
+    for name in ("e", "e.1", "e.2", "e.3", "f"):
+        written(tmp_path / name)
+    assert in_order([tmp_path / "e.1", tmp_path / "e.3"]) == [[tmp_path / "e.3", tmp_path / "e.1"]]
+    assert in_order([tmp_path / "e.1", tmp_path / "f"]) == [[tmp_path / "e.1"], [tmp_path / "f"]]
+
+
+def test_a_recording_whose_name_ends_in_a_number_has_its_full_files_too(tmp_path: Path) -> None:
+    files = [written(tmp_path / name) for name in ("e.2026.1", "e.2026")]
+    assert in_order([tmp_path / "e.2026"]) == [files]
+
+
+def test_lines_are_read_with_where_they_stand_and_broken_ones_say_why(tmp_path: Path) -> None:
+    file = tmp_path / "e"
+    file.write_bytes(line(event_at(1)) + b"\n" + line(event_at(2))[:-5])
+    first, second, last = read(file)
+    assert first == Line(file, 1, len(line(event_at(1))), event_at(1))
+    assert (second.number, second.size, str(second.event)) == (2, 1, "it is not JSON")
+    assert last == Line(file, 3, len(line(event_at(2))) - 5, None)
+
+
+def test_a_whole_event_without_an_end_of_line_is_an_event(tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes(line(event_at(1)).rstrip())
+    assert [one.event for one in read(tmp_path / "e")] == [event_at(1)]
+
+
+def test_recordings_are_merged_by_time_and_each_keeps_its_order(tmp_path: Path) -> None:
+    left = [written(tmp_path / "a.1", 1, 5), written(tmp_path / "a", 3, 9)]  # its clock was set back
+    right = [written(tmp_path / "b", 2, 4, 8)]
+    with right[0].open("ab") as file:
+        file.write(b"{}\n")
+    found = [(one.path.name[0], getattr(one.event, "time", None)) for one in merged([left, right])]
+    assert found == [
+        ("a", 1), ("b", 2), ("b", 4), ("a", 5), ("a", 3), ("b", 8), ("b", None), ("a", 9),
+    ]
+
+
+def test_the_beginning_of_a_file_tells_whether_it_is_a_recording(tmp_path: Path) -> None:
+    file = tmp_path / "e"
+    file.write_bytes(b"{}\n" * 3 + line(event_at(1)))
+    assert list(beginning(file)) == [event_at(1)]
+    file.write_bytes(b"{}\n" * 100 + line(event_at(1)))
+    assert list(beginning(file)) == []

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from served import PATIENCE, served
 
 from vox_gateway import AuthenticationFailed, Client, Intents
 from vox_gateway.cli import main
@@ -21,68 +18,14 @@ from vox_gateway.cli.screen import Mark
 from vox_gateway.cli.visitors import Visitors
 from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, Received, SessionView
 
-PATIENCE = 15.0
 TOKEN = "a.very.secret-token"
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT as POSIX has it")
 
 
-class Served:
-    """The real command, under way.
-
-    Attributes:
-        url: where it listens.
-        head: the lines that it begins with.
-    """
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        assert process.stdout is not None
-        self._lines = process.stdout
-        self.head = [self._lines.readline() for _ in range(6)]
-        found = re.search(r"ws://\S+", self.head[0])
-        assert found, self.head
-        self.url = found[0]
-
-    def line(self, words: str) -> str:
-        """The next line that holds `words`."""
-        for line in self._lines:
-            if words in line:
-                return line
-        raise AssertionError(f"no line with {words!r}")
-
-    def end(self) -> tuple[int, str, str]:
-        """Press Ctrl-C; gives the exit code, what is left on stdout, and stderr."""
-        self.process.send_signal(signal.SIGINT)
-        output, said = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, output, said
-
-
-@contextlib.contextmanager
-def served(*arguments: str) -> Iterator[Served]:
-    environment = {**os.environ, "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vox_gateway", "serve", "--port", "0", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    # What does not come must fail, and not hang.
-    timer = threading.Timer(4 * PATIENCE, process.kill)
-    timer.start()
-    try:
-        yield Served(process)
-    finally:
-        timer.cancel()
-        timer.join()
-        process.kill()
-        process.communicate()
-
-
 @posix_only
 def test_it_tells_where_it_is_and_what_clients_do_until_ctrl_c() -> None:
-    with served("-v", "--heartbeat-interval", "0.2") as gateway:
+    with served("serve", "-v", "--heartbeat-interval", "0.2") as gateway:
         assert gateway.head[1:2] == ["every token is let in\n"]
         with Client(token=TOKEN, url=gateway.url, intents=Intents.GUILDS) as client:
             assert client.wait_until_ready(PATIENCE)
@@ -106,7 +49,7 @@ def test_it_tells_where_it_is_and_what_clients_do_until_ctrl_c() -> None:
 
 @posix_only
 def test_heartbeats_are_not_told_unasked_and_plain_http_is() -> None:
-    with served("--heartbeat-interval", "0.05") as gateway:
+    with served("serve", "--heartbeat-interval", "0.05") as gateway:
         with Client(token=TOKEN, url=gateway.url) as client:
             for _ in range(3):
                 client.wait_for("HEARTBEAT_ACK", timeout=PATIENCE)
@@ -120,7 +63,7 @@ def test_heartbeats_are_not_told_unasked_and_plain_http_is() -> None:
 
 @posix_only
 def test_one_token_only_is_let_in_where_it_is_given() -> None:
-    with served("--token", "made-up") as gateway:
+    with served("serve", "--token", "made-up") as gateway:
         assert gateway.head[1] == "the token made-up is let in, and no other\n"
         with Client(token="made-up", url=gateway.url) as client:
             assert client.wait_until_ready(PATIENCE)
@@ -171,10 +114,12 @@ def test_arguments_that_cannot_be_are_refused(arguments: list[str], capsys: pyte
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("command", [["serve"]])
-def test_a_missing_extra_is_named(command: list[str]) -> None:
+@pytest.mark.parametrize("command", [["serve"], ["replay", "nothing"]])
+def test_a_missing_extra_is_named(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "nothing").touch()
     script = "import sys; sys.modules['websockets'] = None; from vox_gateway.cli import main; sys.exit(main())"
-    ended = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, check=False)
+    line = [sys.executable, "-c", script, *command]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert 'pip install "vox-gateway[testing]"' in ended.stderr
 

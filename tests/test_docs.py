@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from growing_file import await_text
 from snippets import ROOT, Snippet, gateway_for_discord, included_files, say, snippets
 
 import vox_gateway
@@ -163,11 +164,15 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
+#: pages with commands that run until they are told to end
+LONG_RUNNING = ("tutorial", "real-traffic")
+
+
 def commands(page: Path) -> list[str]:
     return [one.code.strip() for one in snippets(page, "sh")]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page) and page.stem != "tutorial"], ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page) and page.stem not in LONG_RUNNING], ids=name)
 def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     folder = folder_of(page, tmp_path)
     with LocalGateway() as gateway:
@@ -250,6 +255,30 @@ def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
         type_in(gateway, "hello again")
         read_until(bot, "ada: hello again")
         assert end(bot) == 0
+
+
+def test_real_traffic_is_recorded_and_replayed_as_it_says(tmp_path: Path) -> None:
+    record, replay, start_bot, serve = commands(DOCS / "how-to" / "real-traffic.md")
+    folder = folder_of(DOCS / "tutorial.md", tmp_path)
+    with LocalGateway(token="right") as discord:
+        with started(f"{record} --url {discord.url}", folder, DISCORD_TOKEN="right") as recorder:
+            discord.wait_connected(timeout=TOO_LONG)
+            say(discord, "it was a busy evening")
+            await_text(folder / "events.jsonl", b"it was a busy evening")
+            assert end(recorder) == 0
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with started(f"{replay} --port {port}", folder) as player:
+        read_until(player, "waiting for a client to connect; Ctrl-C ends it")
+        assert ":8080 " in start_bot
+        with started(start_bot.replace("8080", port), folder) as bot:
+            read_until(bot, "ada: it was a busy evening")
+            output, _ = player.communicate(timeout=TOO_LONG)
+    assert player.returncode == 0
+    assert "sent 3 events" in output
+    with started(f"{serve} --port {port}", folder) as gateway:
+        read_until(gateway, "Ctrl-C ends it")
+        assert end(gateway) == 0
 
 
 def test_a_supervisor_keeps_the_bot_running_as_the_service_file_says(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import GatewayError, MissingExtra
-from . import demo, doctor, record, serve, tail
+from . import demo, doctor, record, replay, serve, tail
 from .exits import CommandError, Exit, exit_codes
 from .log import log_on_stderr
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, doctor, tail, record, serve)
+_COMMANDS = (demo, doctor, tail, record, replay, serve)
 
 _EPILOG = f"""\
 examples:
@@ -29,6 +29,7 @@ examples:
   vox-gateway tail --events READY,INTERACTION_CREATE
   vox-gateway tail --intents default,MESSAGE_CONTENT | jq .t
   vox-gateway record events.jsonl
+  vox-gateway replay events.jsonl --speed 10
   vox-gateway serve
 
 environment:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import re
 
 from ..intents import Intents
 from ..network import check_seconds
 
-__all__ = ["count", "event_names", "intent_names", "intents", "port", "seconds", "shard", "size"]
+__all__ = [
+    "at_least_one",
+    "count",
+    "event_names",
+    "intent_names",
+    "intents",
+    "port",
+    "seconds",
+    "shard",
+    "size",
+    "speed",
+]
 
 _GROUPS = {
     "default": Intents.default(),
@@ -103,6 +115,31 @@ def count(text: str) -> int:
     if not (text.isdecimal() and text.isascii()):
         raise argparse.ArgumentTypeError(f"{text!r} is no count: write a whole number from 0 on")
     return int(text)
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1 on.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if number := count(text):
+        return number
+    raise argparse.ArgumentTypeError("'0' is too few: write a whole number from 1 on")
+
+
+def speed(text: str) -> float:
+    """A number above 0, or max for infinity.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if text.lower() == "max":
+        return math.inf
+    try:
+        return check_seconds("it", float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed: write a number above 0, such as 10, or max") from None
 
 
 def size(text: str) -> int:

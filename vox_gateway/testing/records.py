@@ -116,6 +116,7 @@ class SessionView:
         connected: whether a connection holds it now.
         intents: the intents it identified with.
         presence: the last presence the client set, `None` if it set none.
+        connection: the number of the connection that holds it now, `None` while there is none.
     """
 
     id: str
@@ -124,6 +125,7 @@ class SessionView:
     connected: bool
     intents: int
     presence: Mapping[str, Any] | None
+    connection: int | None = None
 
 
 class Inbox(Protocol):

@@ -91,4 +91,5 @@ class Session:
             connected=self.connection is not None,
             intents=self.identify.intents,
             presence=self.presence,
+            connection=None if self.connection is None else self.connection.number,
         )

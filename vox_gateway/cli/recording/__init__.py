@@ -7,12 +7,14 @@ takes it up again. Pure.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import simplejson
 
 __all__ = ["BrokenLine", "Recorded", "line", "parse"]
+
+#: some 3,000 years from the beginning of Unix time: what is beyond is a broken line, and would be waited for
+_LAST_TIME = 1e11
 
 
 class Recorded(NamedTuple):
@@ -62,8 +64,9 @@ def parse(data: bytes) -> Recorded:
     if missing:
         raise BrokenLine(f"it has no {', '.join(missing)}")
     event = Recorded(found["time"], found["seq"], found["name"], found["data"])
-    if isinstance(event.time, bool) or not isinstance(event.time, (int, float)) or not math.isfinite(event.time):
-        raise BrokenLine("its time is no number")
+    # Compared, and not asked whether it is finite: an integer may be too long to be made a float.
+    if isinstance(event.time, bool) or not isinstance(event.time, (int, float)) or not abs(event.time) < _LAST_TIME:
+        raise BrokenLine("its time is no Unix time")
     if not isinstance(event.name, str) or not event.name:
         raise BrokenLine("its name is no text")
     return event
