@@ -6,15 +6,18 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from . import commands, session
+from . import session
+from .checks import check_code, check_event, check_overflow, check_reason, check_timeout
+from .client_commands import ClientCommands
+from .client_questions import ClientQuestions
 from .emitter import Emitter
 from .engine import Engine
-from .errors import AlreadyConnected, CommandTimeout, GatewayError, NotConnected, StreamEnded
+from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
 from .fast_packages import Reader
 from .foreground import wait_for
 from .handling import Pending
@@ -22,32 +25,20 @@ from .identify_gate import IdentifyGate
 from .intents import unreachable
 from .journal import Journal
 from .logs import LOGGER, ShardLog
-from .opcodes import OPCODES, Opcode
+from .opcodes import OPCODES
 from .options import CALLER, DEFAULT_PROPERTIES, check_count, make_options
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
-from .questions import Members, Questions, VoiceConnection
+from .questions import Questions
 from .situation import Situation
 from .stats import Counters, Stats, Status
-from .stream import OVERFLOWS, EventStream
+from .stream import EventStream
 from .taps import Taps
 from .urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 
 __all__ = ["Client"]
 
-#: opcodes that the client itself sends, or that only the server sends
-_NOT_COMMANDS = {
-    Opcode.DISPATCH: "it is only received",
-    Opcode.IDENTIFY: "the client sends it by itself",
-    Opcode.RESUME: "the client sends it by itself",
-    Opcode.RECONNECT: "it is only received",
-    Opcode.INVALID_SESSION: "it is only received",
-    Opcode.HELLO: "it is only received",
-    Opcode.HEARTBEAT_ACK: "it is only received",
-}
-
-
-class Client(Emitter):
+class Client(ClientCommands, ClientQuestions, Emitter):
     """Keeps one connection (one shard) to the Discord Gateway alive and hands its events to plain functions. ::
 
         client = Client(token="...")
@@ -179,7 +170,7 @@ class Client(Emitter):
             self._taps,
             self._outbox,
             self._session,
-            self._check_running,
+            self._check_waiting,
             self._what_ended_it,
             self._log,
         )
@@ -254,8 +245,8 @@ class Client(Emitter):
         Raises:
             TypeError, ValueError: `reason` or `code` cannot be sent.
         """
-        reason = _check_reason(reason)
-        code = _check_code(code)
+        reason = check_reason(reason)
+        code = check_code(code)
         if (reconnect or resumable) and code == 1000:
             code = KEEP_SESSION
         with self._engine_lock:
@@ -272,7 +263,7 @@ class Client(Emitter):
         engine = self._engine
         if engine is not None and engine.disconnected.is_set():
             return False
-        return self._outbox.wait_until_live(_check_timeout(timeout))
+        return self._outbox.wait_until_live(check_timeout(timeout))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the client is closed; False when `timeout` seconds passed first.
@@ -283,7 +274,7 @@ class Client(Emitter):
         engine = self._engine
         if engine is None:
             return True
-        if not wait_for(engine.finished, engine.when_finished, _check_timeout(timeout)):
+        if not wait_for(engine.finished, engine.when_finished, check_timeout(timeout)):
             return False
         engine.thread.join()  # it has set `finished`, and does nothing more
         if engine.error is not None:
@@ -309,7 +300,7 @@ class Client(Emitter):
         Raises:
             TypeError, ValueError: an argument is not usable; the message names it.
         """
-        return self._stream(names or ("DISPATCH",), check_count("maxsize", maxsize, 0), _check_overflow(overflow))
+        return self._stream(names or ("DISPATCH",), check_count("maxsize", maxsize, 0), check_overflow(overflow))
 
     def wait_for(
         self, name: str, check: Callable[[Any], object] | None = None, timeout: float | None = None
@@ -332,7 +323,7 @@ class Client(Emitter):
             RuntimeError: the caller is a handler that would wait for itself.
             TypeError, ValueError: an argument is not usable.
         """
-        timeout = _check_timeout(timeout)
+        timeout = check_timeout(timeout)
         if check is not None and not callable(check):
             raise TypeError(f"check must be a function or None, not {check!r}")
         self._check_delivery()
@@ -362,7 +353,7 @@ class Client(Emitter):
             raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
         if limit is not None:
             check_count("limit", limit, 0)
-        return self._pending.run(limit, _check_timeout(timeout))
+        return self._pending.run(limit, check_timeout(timeout))
 
     # -- what the client knows -------------------------------------------------------------------------------------
 
@@ -428,263 +419,6 @@ class Client(Emitter):
         """
         return self._situation().health()
 
-    # -- commands --------------------------------------------------------------------------------------------------
-
-    def send_packet(self, op_code: int | str, data: Any, timeout: float | None = None) -> None:
-        """Send any command. Waits for READY and for the send window (120 events in 60 seconds, heartbeats included).
-
-        Args:
-            op_code: an `Opcode`, its number or its name.
-            data: the payload's ``d``.
-            timeout: seconds to wait at the most; None for as long as it takes.
-
-        Raises:
-            ValueError: the command is over 4096 bytes when encoded, or not one to send.
-            TypeError: `data` holds something that the encoding has no form for.
-            CommandTimeout: it could not be sent in time; nothing of it was.
-            NotConnected: the client does not run, or was closed meanwhile.
-        """
-        op = _check_op(op_code)
-        timeout = _check_timeout(timeout)
-        if op == Opcode.PRESENCE_UPDATE:
-            self._update_presence(commands.check_presence(data), timeout)
-        else:
-            self._outbox.send(str(OPCODES.get(op, f"op {op}")), self._options.encode(op, data), timeout)
-
-    def presence_update(
-        self,
-        *,
-        status: str,
-        afk: bool = False,
-        game: Mapping[str, Any] | None = None,
-        since: int | None = None,
-        activities: Iterable[Mapping[str, Any]] | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """Change the bot's presence. It is also what the next IDENTIFY carries.
-
-        The gateway takes 5 presences in 20 seconds. Beyond that this returns at once and the newest presence is sent as
-        soon as it may be; one that was overtaken is not sent.
-
-        Args:
-            status: ``online``, ``dnd``, ``idle``, ``invisible`` or ``offline``.
-            afk: whether the user is away.
-            game: one activity, as in the original; the same as ``activities=[game]``.
-            since: since when idle, Unix time in milliseconds.
-            activities: what the bot is doing.
-            timeout: seconds to wait for READY; None for as long as it takes.
-
-        Raises:
-            TypeError, ValueError, CommandTimeout, NotConnected: see `send_packet`.
-
-        Rests on "Update Presence" of the official Gateway Events documentation.
-        """
-        data = commands.presence_update(status=status, afk=afk, game=game, since=since, activities=activities)
-        self._update_presence(data, _check_timeout(timeout))
-
-    def voice_state_update(
-        self,
-        guild_id: str | int,
-        channel_id: str | int | None,
-        self_mute: bool = False,
-        self_deaf: bool = False,
-        *,
-        timeout: float | None = None,
-    ) -> None:
-        """Join a voice channel, move to it, or leave (`channel_id` None). Answered by VOICE_STATE_UPDATE and
-        VOICE_SERVER_UPDATE.
-
-        Args:
-            guild_id: the guild.
-            channel_id: the channel, or None to leave.
-            self_mute, self_deaf: whether the bot is muted or deafened.
-            timeout: seconds; see `send_packet`, also for what is raised.
-
-        Rests on "Update Voice State" of the official Gateway Events documentation.
-        """
-        data = commands.voice_state_update(guild_id, channel_id, self_mute, self_deaf)
-        self.send_packet(Opcode.VOICE_STATE_UPDATE, data, timeout)
-
-    def request_guild_members(
-        self,
-        guild_id: str | int,
-        query: str | None = None,
-        limit: int = 0,
-        presences: bool | None = None,
-        user_ids: str | int | Iterable[str | int] | None = None,
-        nonce: str | int | None = None,
-        *,
-        timeout: float | None = None,
-    ) -> None:
-        """Ask for members of a guild; they come as GUILD_MEMBERS_CHUNK events.
-
-        Args:
-            guild_id: the guild.
-            query: the beginning of the names; ``""`` with `limit` 0 for all members, which needs GUILD_MEMBERS.
-            limit: members at the most, with `query`.
-            presences: whether to send presences too, which needs GUILD_PRESENCES.
-            user_ids: the members to send, 100 at the most, instead of `query`.
-            nonce: comes back in the chunks, 32 bytes at the most.
-            timeout: seconds; see `send_packet`, also for what is raised.
-
-        Rests on "Request Guild Members" of the official Gateway Events documentation.
-        """
-        data = commands.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
-        intents = self._options.intents
-        for words in (commands.unanswered(data, intents), commands.answered_in_part(data, intents)):
-            if words:
-                self._log.warning("%s", words)
-        self.send_packet(Opcode.REQUEST_GUILD_MEMBERS, data, timeout)
-
-    def request_soundboard_sounds(self, guild_ids: Iterable[str | int], *, timeout: float | None = None) -> None:
-        """Ask for the soundboard sounds of guilds; they come as SOUNDBOARD_SOUNDS, one for each guild.
-
-        Rests on "Request Soundboard Sounds" of the official Gateway Events documentation; raises as `send_packet`.
-        """
-        self.send_packet(Opcode.REQUEST_SOUNDBOARD_SOUNDS, commands.request_soundboard_sounds(guild_ids), timeout)
-
-    def request_channel_info(
-        self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = None
-    ) -> None:
-        """Ask for details of a guild's channels, ``status`` and ``voice_start_time``; they come as CHANNEL_INFO.
-
-        Rests on "Request Channel Info" of the official Gateway Events documentation; raises as `send_packet`.
-        """
-        self.send_packet(Opcode.REQUEST_CHANNEL_INFO, commands.request_channel_info(guild_id, fields), timeout)
-
-    # -- questions: commands with their answers --------------------------------------------------------------------
-
-    def fetch_guild_members(
-        self,
-        guild_id: str | int,
-        query: str | None = None,
-        limit: int = 0,
-        *,
-        user_ids: str | int | Iterable[str | int] | None = None,
-        presences: bool | None = None,
-        timeout: float | None = 60.0,
-    ) -> Members:
-        """Ask for members of a guild, and wait for all of them. ::
-
-            members = client.fetch_guild_members(guild_id, user_ids=[1, 2])
-            print(len(members), "are members,", members.not_found, "are not")
-
-        When it was asked too often (Discord tells all members of a guild once in 30 seconds), this waits and asks once
-        more, if `timeout` leaves the time. When the connection drops, what is lost is asked for again. What several
-        threads ask for at a time is asked once.
-
-        Args:
-            guild_id: the guild, one of this client's shard.
-            query: the beginning of the names; None or ``""`` for all members, which needs GUILD_MEMBERS.
-            limit: members at the most, with `query`; of those that are found by name Discord tells 100.
-            user_ids: the members to tell, any number of them, instead of `query`.
-            presences: whether to tell presences too, which needs GUILD_PRESENCES.
-            timeout: seconds; None for as long as it takes, which may be for ever: a guild that the bot is not in is
-                never answered for.
-
-        Raises:
-            TimeoutError: not all had come in time.
-            RateLimited: they were asked for too often, and will not come in time; a TimeoutError too.
-            NotConnected: the client does not run, or was closed meanwhile.
-            ConnectionClosed, ConnectFailed: the error that ended the client.
-            RuntimeError: the caller is a handler on the thread that would bring the answer; see `wait_for`.
-            TypeError, ValueError, PayloadTooLarge: an argument is not usable, or an intent is missing.
-
-        Rests on "Request Guild Members" of the official Gateway Events documentation.
-        """
-        timeout = _check_timeout(timeout)
-        self._check_delivery()
-        return self._questions.guild_members(guild_id, query, limit, user_ids, presences, timeout)
-
-    def join_voice(
-        self,
-        guild_id: str | int,
-        channel_id: str | int,
-        *,
-        self_mute: bool = False,
-        self_deaf: bool = False,
-        timeout: float | None = 10.0,
-    ) -> VoiceConnection:
-        """Join a voice channel, or move to it, and wait for what a voice connection is opened with.
-
-        Needs the intent GUILD_VOICE_STATES. While Discord has no voice server to give, this waits for one.
-
-        Args:
-            guild_id: the guild, one of this client's shard.
-            channel_id: the channel.
-            self_mute, self_deaf: whether the bot is muted or deafened.
-            timeout: seconds; None for as long as it takes, which may be for ever: where the bot may not connect, or the
-                channel is full, Discord does not answer.
-
-        Raises:
-            As `fetch_guild_members`, but for RateLimited.
-
-        Rests on "Retrieving Voice Server Information" of the official Voice documentation.
-        """
-        timeout = _check_timeout(timeout)
-        self._check_delivery()
-        return self._questions.join_voice(guild_id, channel_id, self_mute, self_deaf, timeout)
-
-    def leave_voice(self, guild_id: str | int, *, timeout: float | None = 10.0) -> None:
-        """Leave the voice channel of a guild, and wait until that is done.
-
-        Harmless after `join_voice` whatever has happened since. Where it is not known whether the bot was in a channel,
-        and it was not, Discord does not answer: that is a TimeoutError.
-
-        Args:
-            guild_id: the guild, one of this client's shard.
-            timeout: seconds; None for as long as it takes.
-
-        Raises:
-            As `join_voice`.
-        """
-        timeout = _check_timeout(timeout)
-        self._check_delivery()
-        self._questions.leave_voice(guild_id, timeout)
-
-    def fetch_soundboard_sounds(
-        self, guild_ids: Iterable[str | int], *, timeout: float | None = 10.0
-    ) -> dict[str | int, list[dict[str, Any]]]:
-        """Ask for the soundboard sounds of guilds, and wait for all of them.
-
-        Args:
-            guild_ids: any number of guilds, all of this client's shard.
-            timeout: seconds; None for as long as it takes.
-
-        Returns:
-            A list of sounds for each guild, under the id as it was given.
-
-        Raises:
-            As `fetch_guild_members`, but for RateLimited.
-
-        Rests on "Request Soundboard Sounds" of the official Gateway Events documentation.
-        """
-        timeout = _check_timeout(timeout)
-        self._check_delivery()
-        return self._questions.soundboard_sounds(guild_ids, timeout)
-
-    def fetch_channel_info(
-        self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = 10.0
-    ) -> list[dict[str, Any]]:
-        """Ask for details of a guild's channels, ``status`` and ``voice_start_time``, and wait for them.
-
-        Args:
-            guild_id: the guild, one of this client's shard.
-            fields: what to tell.
-            timeout: seconds; None for as long as it takes.
-
-        Returns:
-            For each channel that has any a dict with its ``id`` and the fields.
-
-        Raises:
-            As `fetch_guild_members`, but for RateLimited.
-
-        Rests on "Request Channel Info" of the official Gateway Events documentation.
-        """
-        timeout = _check_timeout(timeout)
-        self._check_delivery()
-        return self._questions.channel_info(guild_id, fields, timeout)
-
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _leave(self) -> None:
@@ -742,7 +476,7 @@ class Client(Emitter):
 
     def _stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
         for name in names:
-            _check_event(name)
+            check_event(name)
             if words := unreachable(name, self._options.intents):
                 self._log.warning("%s", words)
         return EventStream(names, maxsize, overflow, self._taps, self._check_delivery, self._log)
@@ -760,76 +494,15 @@ class Client(Emitter):
         if engine is None or engine.disconnected.is_set() or engine.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
 
+    def _check_waiting(self, what: str) -> None:
+        self._check_delivery()
+        self._check_running(what)
+
     def _what_ended_it(self) -> GatewayError | None:
         engine = self._engine
         return None if engine is None else engine.error
-
-    def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
-        self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large
-        engine = self._engine
-        if engine is None or engine.disconnected.is_set():
-            raise NotConnected("PRESENCE_UPDATE was not sent: the client is not connected; call connect() first")
-        if not self._outbox.wait_until_live(timeout):
-            if engine.disconnected.is_set():
-                raise NotConnected("PRESENCE_UPDATE was not sent: the client was closed")
-            raise CommandTimeout(f"PRESENCE_UPDATE was not sent: the gateway was not ready within timeout={timeout}")
-        engine.presence.update(data)
 
     def _warn_of_missing_intents(self) -> None:
         for event in self.heard_events():
             if words := unreachable(event, self._options.intents):
                 self._log.warning("%s", words)
-
-
-def _check_op(op: object) -> int:
-    if isinstance(op, str):
-        number = OPCODES.get(op)
-        if not isinstance(number, int):
-            raise ValueError(f"op_code must be an opcode's number or name, and {op!r} is no opcode's name")
-        op = number
-    if not isinstance(op, int) or isinstance(op, bool):
-        raise TypeError(f"op_code must be an opcode's number or name, not {op!r}")
-    if why := _NOT_COMMANDS.get(op):  # type: ignore[call-overload]
-        raise ValueError(f"op_code must not be {OPCODES[op]}: {why}")
-    return op
-
-
-def _check_event(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"names must be text, such as 'MESSAGE_CREATE', not {name!r}")
-    if name == "error":
-        raise ValueError("names must not hold 'error': no event brings it; register a handler with on('error')")
-
-
-def _check_overflow(overflow: object) -> str:
-    if overflow not in OVERFLOWS:
-        raise ValueError(f"overflow must be one of {', '.join(map(repr, OVERFLOWS))}, not {overflow!r}")
-    return str(overflow)
-
-
-def _check_timeout(timeout: object) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-    if not timeout >= 0:
-        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
-    return min(float(timeout), threading.TIMEOUT_MAX)
-
-
-def _check_reason(reason: object) -> str:
-    if reason is None:
-        return ""
-    if not isinstance(reason, str):
-        raise TypeError(f"reason must be text or None, not {reason!r}")
-    if len(reason.encode(errors="surrogatepass")) > 123:
-        raise ValueError(f"reason must be 123 bytes at the most, not {len(reason.encode(errors='surrogatepass'))}")
-    return reason
-
-
-def _check_code(code: object) -> int:
-    if not isinstance(code, int) or isinstance(code, bool):
-        raise TypeError(f"code must be a close code such as 1000 or 4000, not {code!r}")
-    if not (code in (1000, 1001) or 3000 <= code <= 4999):
-        raise ValueError(f"code must be 1000, 1001, or from 3000 to 4999, not {code}")
-    return code

@@ -33,7 +33,7 @@ class Questions:
 
     Args:
         session: the client's own.
-        check_running: raises when the client does not run; it is given what is asked for.
+        check_waiting: raises when the caller must not wait, or the client does not run; it is given what is asked for.
         error: tells what ended the client.
     """
 
@@ -43,7 +43,7 @@ class Questions:
         taps: Taps,
         outbox: Outbox,
         session: Session,
-        check_running: Callable[[str], None],
+        check_waiting: Callable[[str], None],
         error: Callable[[], GatewayError | None],
         log: ShardLog,
     ) -> None:
@@ -51,7 +51,7 @@ class Questions:
         self._taps = taps
         self._session = session
         self._log = log
-        self._inquiries = Inquiries(taps, _Line(options, outbox, session, error), check_running, log)
+        self._inquiries = Inquiries(taps, _Line(options, outbox, session, error), check_waiting, log)
         self._voice = VoiceMemory(self._is_own)
         self._voice_is_watched = False
         self._lock = threading.Lock()  # guards the flag above
