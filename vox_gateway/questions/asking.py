@@ -22,7 +22,7 @@ from .details import ChannelInfo, SoundboardSounds
 from .inquiry import Inquiries
 from .members import GuildMembers, Members
 from .question import Question, Request
-from .voice import JoinVoice, LeaveVoice, VoiceConnection
+from .voice import JoinVoice, LeaveVoice, VoiceConnection, VoiceMove
 from .voice_memory import VoiceMemory
 
 __all__ = ["Questions"]
@@ -114,12 +114,7 @@ class Questions:
         assert isinstance(answer, list)
         return answer
 
-    def _move(
-        self,
-        kind: type[JoinVoice] | type[LeaveVoice],
-        request: Request,
-        timeout: float | None,
-    ) -> Any:
+    def _move(self, kind: type[VoiceMove], request: Request, timeout: float | None) -> Any:
         guild_id = request["guild_id"]
         self._check_shard("guild_id", guild_id)
         if not self._options.intents & Intents.GUILD_VOICE_STATES:

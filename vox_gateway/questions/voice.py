@@ -12,7 +12,7 @@ from typing import Any
 from ..opcodes import Opcode
 from .question import Question, Request
 
-__all__ = ["JoinVoice", "Known", "LeaveVoice", "VoiceConnection", "server_of"]
+__all__ = ["JoinVoice", "Known", "LeaveVoice", "VoiceConnection", "VoiceMove", "server_of"]
 
 #: seconds after the bot's new voice state within which a new voice server is told, if there is one
 GRACE = 2.0
@@ -61,8 +61,8 @@ def server_of(data: dict[str, Any]) -> Server | None:
     return (token, endpoint) if isinstance(token, str) and isinstance(endpoint, str) and endpoint else None
 
 
-class JoinVoice(Question):
-    """The bot in a voice channel.
+class VoiceMove(Question):
+    """The bot where it was sent.
 
     Args:
         request: the data of the command.
@@ -71,7 +71,6 @@ class JoinVoice(Question):
     """
 
     op = Opcode.VOICE_STATE_UPDATE
-    events = ("VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE")
 
     def __init__(
         self, request: Request, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
@@ -79,6 +78,17 @@ class JoinVoice(Question):
         self._request = request
         self._is_own = is_own
         self._recall = recall
+
+
+class JoinVoice(VoiceMove):
+    """The bot in a voice channel; see `VoiceMove`."""
+
+    events = ("VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE")
+
+    def __init__(
+        self, request: Request, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
+    ) -> None:
+        super().__init__(request, is_own, recall)
         self._forget(None)
         self.what = f"the voice connection of channel {request['channel_id']}"
 
@@ -161,24 +171,15 @@ class JoinVoice(Question):
         )
 
 
-class LeaveVoice(Question):
-    """The bot in no voice channel.
+class LeaveVoice(VoiceMove):
+    """The bot in no voice channel; see `VoiceMove`."""
 
-    Args:
-        request: the data of the command.
-        is_own: whether a voice state is the bot's.
-        recall: tells what is known of the guild's voice, or None.
-    """
-
-    op = Opcode.VOICE_STATE_UPDATE
     events = ("VOICE_STATE_UPDATE",)
 
     def __init__(
         self, request: Request, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
     ) -> None:
-        self._request = request
-        self._is_own = is_own
-        self._recall = recall
+        super().__init__(request, is_own, recall)
         self._was_begun = self._is_out = False
         self.what = f"the bot's leave from voice in guild {request['guild_id']}"
 
