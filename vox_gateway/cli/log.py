@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
 
 from ..logs import LOGGER
-from .stderr import Progress
+from .stderr import print_line
 
 __all__ = ["SILENT", "log_on_stderr"]
 
@@ -16,16 +15,12 @@ __all__ = ["SILENT", "log_on_stderr"]
 SILENT = logging.CRITICAL + 1
 
 
-if TYPE_CHECKING:
-    _StreamHandler = logging.StreamHandler[TextIO]
-else:  # generic only from Python 3.11
-    _StreamHandler = logging.StreamHandler
-
-
-class _Handler(_StreamHandler):
+class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        Progress.lift()
-        super().emit(record)
+        try:
+            print_line(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 @contextlib.contextmanager

@@ -24,8 +24,8 @@ _HOW_TO_LOG_IN = (
 )
 
 
-def add_login(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `make_client` and `notes` are told with."""
+def add_login(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Add the options that `make_client` and `notes` are told with; gives the group of those that tell the shard."""
     parser.add_argument(
         "--intents",
         type=arguments.intents,
@@ -38,7 +38,8 @@ def add_login(parser: argparse.ArgumentParser) -> None:
         "--events", type=arguments.event_names, metavar="LIST", help="only these, such as READY,MESSAGE_CREATE"
     )
     parser.add_argument("--url", default=DEFAULT_GATEWAY, help="the gateway (default: %(default)s)")
-    parser.add_argument(
+    shards = parser.add_mutually_exclusive_group()
+    shards.add_argument(
         "--shard", type=arguments.shard, default=(0, 1), metavar="ID/COUNT", help="the shard (default: 0/1)"
     )
     parser.add_argument(
@@ -50,10 +51,14 @@ def add_login(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoding", choices=list(CODECS), default="json", help="how payloads are written (default: %(default)s)"
     )
+    return shards
 
 
-def make_client(args: argparse.Namespace) -> Client:
+def make_client(args: argparse.Namespace, shard: tuple[int, int] | None = None) -> Client:
     """The client that the options ask for, with the token of the environment.
+
+    Args:
+        shard: in the place of the option's.
 
     Raises:
         CommandError: there is no token, or an option cannot be.
@@ -66,7 +71,7 @@ def make_client(args: argparse.Namespace) -> Client:
             token=token,
             url=args.url,
             intents=args.intents,
-            shard=args.shard,
+            shard=shard or args.shard,
             encoding=args.encoding,
             compress=False if args.compress == "none" else args.compress,
         )

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import TextIO
 
-__all__ = ["Mark", "Screen", "shows_colour"]
+__all__ = ["Mark", "Screen", "printable", "shows_colour"]
 
 #: columns of a line's parts, with what separates them
 _NAME_WIDTH = 25
@@ -102,3 +102,8 @@ class Screen:
 def shows_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """Whether to paint: on a terminal that can, unless NO_COLOR is set (no-color.org)."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def printable(text: str) -> str:
+    """Text from outside, of which none shall steer a terminal."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-__all__ = ["Progress", "say"]
+__all__ = ["Progress", "print_line", "say", "taken_over"]
 
 #: seconds between two looks of the line that changes
 _EVERY = 0.25
 
 
+#: who prints lines in the place of `print_line`; the last of them does
+_takers: list[Callable[[str], None]] = []
+
+
 def say(words: str) -> None:
     """Print a line for the person at the terminal."""
+    print_line(f"vox-gateway: {words}")
+
+
+def print_line(line: str) -> None:
+    """Print a line on stderr, where nothing shall be torn by it."""
+    takers = _takers[-1:]  # looked at once: another thread may end it meanwhile
+    if takers:
+        takers[0](line)
+        return
     Progress.lift()
-    print(f"vox-gateway: {words}", file=sys.stderr, flush=True)
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def taken_over(taker: Callable[[str], None]) -> Iterator[None]:
+    """Have somebody else print the lines; it is called on any thread."""
+    _takers.append(taker)
+    try:
+        yield
+    finally:
+        _takers.remove(taker)
 
 
 class Progress:

@@ -9,7 +9,7 @@ import simplejson
 
 from ..opcodes import CloseCode
 from .arguments import intent_names
-from .screen import Mark
+from .screen import Mark, printable
 
 if TYPE_CHECKING:
     from ..testing import Closed, ConnectionRecord, HttpRequest, Received, SessionView
@@ -62,7 +62,7 @@ class Visitors:
     def _connection(self, record: ConnectionRecord) -> Iterator[Line]:
         if record.status == 101:
             query = record.query
-            words = ", ".join(_plain(query.get(name, none)) for name, none in _FORMATS.items())
+            words = ", ".join(printable(query.get(name, none)) for name, none in _FORMATS.items())
             yield Line(record.opened_at, Mark.IN, "connect", f"{_who(record.number)}: {words}")
         else:
             words = f"{_who(record.number)}: refused with HTTP {record.status}"
@@ -91,11 +91,11 @@ class Visitors:
             yield Line(closed.at, Mark.BAD, "close", f"{who}: gone without a close frame")
         else:
             code = "without a code" if closed.code == 1005 else str(closed.code)
-            reason = f" ({_plain(closed.reason)})" if closed.reason else ""
+            reason = f" ({printable(closed.reason)})" if closed.reason else ""
             yield Line(closed.at, Mark.NOTE, "close", f"{who}: closed by the client, {code}{reason}")
 
     def _request(self, request: HttpRequest) -> Iterator[Line]:
-        yield Line(request.at, Mark.IN, "HTTP", f"GET {_plain(request.path)}: {request.status or 'no answer'}")
+        yield Line(request.at, Mark.IN, "HTTP", f"GET {printable(request.path)}: {request.status or 'no answer'}")
 
 
 #: parameters of the URL, and what they are without being there
@@ -108,11 +108,6 @@ def _who(connection: int) -> str:
 
 def _code(code: int) -> str:
     return f"{code} {CloseCode(code).name}" if code in {one.value for one in CloseCode} else str(code)
-
-
-def _plain(text: str) -> str:
-    """Text of a client's, of which none shall steer a terminal."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _shown(data: Any) -> str:
