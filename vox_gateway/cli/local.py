@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtra
+from . import arguments
 from .exits import CommandError, Exit
 
 if TYPE_CHECKING:
     from ..testing import LocalGateway
 
-__all__ = ["DEFAULT_PORT", "check_host", "how_to_connect", "start_gateway"]
+__all__ = ["add_port", "check_host", "how_to_connect", "start_gateway"]
 
-DEFAULT_PORT = 8080
+
+def add_port(parser: argparse.ArgumentParser) -> None:
+    """Add the option that tells where to listen."""
+    parser.add_argument(
+        "--port",
+        type=arguments.port,
+        default=8080,
+        help="where to listen; 0 for any port that is free (default: %(default)s)",
+    )
 
 
 def start_gateway(*, host: str, port: int, **settings: Any) -> LocalGateway:

@@ -15,12 +15,15 @@ from ..errors import GatewayError
 from . import arguments
 from .exits import CommandError, Exit, exit_codes
 from .login import add_login, make_client, notes
+from .parsers import add_command
 from .recording import Recorded, line
 from .recording.redaction import RULE, Redactor
 from .recording.rotation import NoRecording, RotatingFile
 from .stderr import Progress, say
 
 __all__ = ["add_to", "run"]
+
+_HELP = "write events to a file, without secrets (needs DISCORD_TOKEN)"
 
 _DESCRIPTION = f"""\
 Connect with the bot's token in the environment variable DISCORD_TOKEN, and
@@ -53,14 +56,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "record",
-        help="write events to a file, without secrets (needs DISCORD_TOKEN)",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=parents,
-    )
+    parser = add_command(commands, parents, "record", _HELP, _DESCRIPTION, _EPILOG)
     parser.add_argument("file", type=Path, metavar="FILE", help="where to record to")
     parser.add_argument(
         "--max-size",

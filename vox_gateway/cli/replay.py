@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from . import arguments
 from .exits import CommandError, Exit, exit_codes
 from .inbox import MainInbox
-from .local import DEFAULT_PORT, how_to_connect, start_gateway
+from .local import add_port, how_to_connect, start_gateway
 from .log import SILENT
+from .parsers import add_command
 from .player import Player
 from .recording import Recorded
 from .recording.reading import beginning, in_order, merged
@@ -31,6 +32,8 @@ __all__ = ["add_to", "run"]
 
 #: events that the gateway keeps for a client that went away; more of a large recording would fill the memory
 _KEPT = 10_000
+
+_HELP = "play recorded events to a bot: no token, no network"
 
 _DESCRIPTION = """\
 Play recordings of vox-gateway record to a bot, so that it can be tested on
@@ -61,14 +64,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "replay",
-        help="play recorded events to a bot: no token, no network",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=parents,
-    )
+    parser = add_command(commands, parents, "replay", _HELP, _DESCRIPTION, _EPILOG)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="what vox-gateway record wrote")
     parser.add_argument(
         "--speed",
@@ -84,12 +80,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="how many shards to wait for (default: %(default)s)",
     )
-    parser.add_argument(
-        "--port",
-        type=arguments.port,
-        default=DEFAULT_PORT,
-        help="where to listen; 0 for any port that is free (default: %(default)s)",
-    )
+    add_port(parser)
     parser.set_defaults(run=run, usual_log=SILENT)
 
 

@@ -12,12 +12,15 @@ from typing import Any
 from . import arguments
 from .exits import Exit, exit_codes
 from .inbox import MainInbox
-from .local import DEFAULT_PORT, check_host, how_to_connect, start_gateway
+from .local import add_port, check_host, how_to_connect, start_gateway
 from .log import SILENT
+from .parsers import add_command
 from .screen import Screen
 from .visitors import Visitors
 
 __all__ = ["add_to", "run"]
+
+_HELP = "run a gateway of your own on this machine: no token, no network"
 
 _DESCRIPTION = """\
 Run a gateway on this machine, for bots to connect to while they are written:
@@ -48,20 +51,8 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "serve",
-        help="run a gateway of your own on this machine: no token, no network",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=parents,
-    )
-    parser.add_argument(
-        "--port",
-        type=arguments.port,
-        default=DEFAULT_PORT,
-        help="where to listen; 0 for any port that is free (default: %(default)s)",
-    )
+    parser = add_command(commands, parents, "serve", _HELP, _DESCRIPTION, _EPILOG)
+    add_port(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",

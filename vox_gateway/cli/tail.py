@@ -17,6 +17,7 @@ from ..errors import GatewayError, MissingExtra
 from . import arguments
 from .exits import CommandError, Exit, exit_codes
 from .login import add_login, make_client, notes
+from .parsers import add_command
 from .shards import Shards
 from .stderr import say
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .dashboard import Dashboard
 
 __all__ = ["add_to", "run"]
+
+_HELP = "print every event as one line of JSON, or show a table (needs DISCORD_TOKEN)"
 
 _DESCRIPTION = """\
 Connect with the bot's token in the environment variable DISCORD_TOKEN, and
@@ -56,14 +59,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "tail",
-        help="print every event as one line of JSON, or show a table (needs DISCORD_TOKEN)",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=parents,
-    )
+    parser = add_command(commands, parents, "tail", _HELP, _DESCRIPTION, _EPILOG)
     parser.add_argument("--pretty", action="store_true", help="show a table instead of lines")
     shards = add_login(parser)
     shards.add_argument(

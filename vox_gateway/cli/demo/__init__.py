@@ -9,6 +9,7 @@ from typing import Any
 
 from ..exits import Exit, exit_codes
 from ..log import SILENT
+from ..parsers import add_command
 from ..screen import Screen
 from .gateway import GatewayProcess
 from .occurrences import Occurrence
@@ -17,6 +18,8 @@ from .story import tell
 from .summary import sum_up
 
 __all__ = ["add_to", "run"]
+
+_HELP = "see it work on a gateway of its own: no token, no network"
 
 _DESCRIPTION = """\
 Start a gateway in a process of its own, connect the client to it, and show
@@ -37,14 +40,7 @@ _EPILOG = exit_codes(
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "demo",
-        help="see it work on a gateway of its own: no token, no network",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=parents,
-    )
+    parser = add_command(commands, parents, "demo", _HELP, _DESCRIPTION, _EPILOG)
     parser.set_defaults(run=run, usual_log=SILENT)
 
 

@@ -15,11 +15,14 @@ from ...urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, g
 from .. import arguments
 from ..exits import CommandError, Exit, exit_codes
 from ..log import SILENT
+from ..parsers import add_command
 from ..screen import Mark, Screen
 from . import credentials, machine, reach
 from .finding import Finding, Verdict, skipped
 
 __all__ = ["add_to", "run"]
+
+_HELP = "find out what keeps a bot from the gateway"
 
 _DESCRIPTION = """\
 Look for what keeps a bot from the gateway: one line for each check, with a
@@ -50,14 +53,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "doctor",
-        help="find out what keeps a bot from the gateway",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=parents,
-    )
+    parser = add_command(commands, parents, "doctor", _HELP, _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "--intents",
         type=arguments.intents,
