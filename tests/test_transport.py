@@ -331,6 +331,16 @@ def test_a_refused_upgrade_carries_its_status(interrupt: Interrupt, status: int)
 
 
 @pytest.mark.parametrize(
+    ("said", "heard"), [("2.5", 2.5), ("0", 0.0), ("86400", 600.0), ("-1", None), ("nan", None), ("tomorrow", None)]
+)
+def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Interrupt, said: str, heard: float | None) -> None:
+    with scripted(f"HTTP/1.1 503 No\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
+        with pytest.raises(UpgradeRefused) as raised:
+            open_websocket(port, interrupt)
+        assert raised.value.retry_after == heard
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         b"",

@@ -138,8 +138,8 @@ class UpgradeRefused(ConnectFailed):
         status: the HTTP status, or None where the answer held none.
     """
 
-    def __init__(self, message: str, status: int | None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int | None, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
         self.status = status
 
     @property

@@ -17,7 +17,7 @@ import simplejson
 from .commands import check_token
 from .errand import run_errand
 from .errors import DiscoveryFailed, TokenRefused
-from .http_get import Answer, http_get
+from .http_get import Answer, http_get, retry_after_of
 from .interrupt import Interrupt
 from .network import Deadline, Network, check_seconds, check_ssl_context
 from .proxy import check_proxy
@@ -111,7 +111,7 @@ def ask_gateway_bot(
 def _refusal(api: APIURL, answer: Answer) -> DiscoveryFailed:
     """The error for an answer with another status. The body is not shown: who knows what it repeats."""
     status = answer.status
-    retry_after = _retry_after(answer)
+    retry_after = retry_after_of(answer.headers, MAX_RETRY_AFTER)
     try:
         said = f"HTTP {status} ({HTTPStatus(status).phrase})"
     except ValueError:
@@ -127,14 +127,6 @@ def _refusal(api: APIURL, answer: Answer) -> DiscoveryFailed:
     else:
         advice = f"is api_url right? It is {api}"
     return DiscoveryFailed(f"{api.host} answered GET {ROUTE} with {said}: {advice}", status, retry_after)
-
-
-def _retry_after(answer: Answer) -> float | None:
-    try:
-        seconds = float(answer.headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return min(seconds, MAX_RETRY_AFTER) if seconds >= 0 else None
 
 
 def _parse(api: APIURL, answer: Answer, now: datetime) -> GatewayBot:

@@ -18,7 +18,7 @@ from .network import USER_AGENT, Deadline, Network
 from .transport import Transport
 from .urls import APIURL
 
-__all__ = ["Answer", "http_get"]
+__all__ = ["Answer", "http_get", "retry_after_of"]
 
 #: bytes of an answer, head and body, beyond which it is none: those of interest have a few hundred
 MAX_ANSWER = 262_144
@@ -35,6 +35,20 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def retry_after_of(headers: Mapping[str, str], most: float) -> float | None:
+    """The seconds of ``Retry-After``, or None where it holds none.
+
+    Args:
+        headers: names in lower case.
+        most: seconds that are believed.
+    """
+    try:
+        seconds = float(headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return min(seconds, most) if seconds >= 0 else None
 
 
 def http_get(

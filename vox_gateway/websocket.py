@@ -16,6 +16,7 @@ import websocket
 from . import frames
 from .errors import ConnectFailed, ConnectionLost, GatewayError, UpgradeRefused
 from .frames import FrameReader, Run
+from .http_get import retry_after_of
 from .interrupt import DeadlinePassed, Interrupt
 from .network import USER_AGENT, Deadline, Network
 from .transport import Transport
@@ -25,6 +26,8 @@ __all__ = ["ClosedByServer", "WebSocket"]
 
 #: bytes of an upgrade's answer beyond which it is no answer
 MAX_HANDSHAKE = 65_536
+#: seconds that a refusal may put off the next attempt: what it says may be meant for others
+MAX_RETRY_AFTER = 600.0
 
 
 class ClosedByServer(Exception):
@@ -143,11 +146,12 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
         )
     except websocket.WebSocketBadStatusException as error:
         advice = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
-        raise UpgradeRefused(
-            f"{url.host} refused the websocket upgrade with HTTP {error.status_code}"
-            f"{advice.get(error.status_code, '')}",
-            error.status_code,
-        ) from None
+        words = f"{url.host} refused the websocket upgrade with HTTP {error.status_code}"
+        words += advice.get(error.status_code, "")
+        retry_after = retry_after_of(error.resp_headers or {}, MAX_RETRY_AFTER)
+        if retry_after is not None:
+            words += f": it asks to come again in {retry_after:g} seconds"
+        raise UpgradeRefused(words, error.status_code, retry_after) from None
     except GatewayError as error:
         raise ConnectFailed(f"{url.host} did not finish the websocket upgrade: {error}") from error
     except (websocket.WebSocketException, OSError, ValueError) as error:

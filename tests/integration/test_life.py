@@ -176,6 +176,18 @@ def test_a_busy_server_is_tried_again(gateway: LocalGateway, make_client: Any, s
     assert client.wait_until_ready(10)
 
 
+def test_a_busy_server_that_says_when_is_tried_again_then(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.faults.refuse_upgrade(503, retry_after=1.5)
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    first, second = gateway.connections
+    assert second.opened_at - first.opened_at >= 1.4
+    assert "HTTP 503: it asks to come again in 1.5 seconds" in caplog.text
+
+
 def test_a_server_that_comes_up_late_is_found(make_client: Any) -> None:
     with LocalGateway() as gateway:
         gateway.stop_accepting()
