@@ -49,3 +49,13 @@ def nothing_is_left_behind() -> Iterator[None]:
         gc.collect()  # what only waits to be collected is not left behind
     left = set(open_descriptors().items()) - set(descriptors.items())
     assert not left, f"still open: {left}"
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that press Ctrl-C: the processes that they start are not measured for coverage.
+
+    Where it notes a new file, coverage.py holds a lock of its own. Ctrl-C at that moment leaves it locked for ever.
+    """
+    for name in [name for name in os.environ if "COV" in name]:
+        monkeypatch.delenv(name)

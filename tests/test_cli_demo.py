@@ -152,6 +152,7 @@ def test_events_that_are_lost_are_counted_and_end_it_with_1() -> None:
     assert "Nothing was lost." not in stream.getvalue()
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_ctrl_c_ends_it_and_its_gateway_with_130() -> None:
     with demo() as process:
@@ -162,6 +163,7 @@ def test_ctrl_c_ends_it_and_its_gateway_with_130() -> None:
         assert not is_alive(pid)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_ctrl_c_while_a_handler_blocks_does_not_wait_for_it() -> None:
     with demo() as process:

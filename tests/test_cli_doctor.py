@@ -267,6 +267,7 @@ def test_tls_is_looked_at(doctor: Doctor, tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_ctrl_c_ends_it() -> None:
     with LocalGateway() as gateway:
         gateway.faults.ignore_request(times=None)

@@ -21,8 +21,10 @@ from rich.console import Console
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate
 from vox_gateway.cli import main
 from vox_gateway.cli.board import Board, ShardRow, render
+from vox_gateway.cli.dashboard import Dashboard
 from vox_gateway.cli.rates import Rate, Rates, merged
 from vox_gateway.cli.shards import Shards
+from vox_gateway.cli.stderr import print_line
 from vox_gateway.testing import LocalGateway
 
 TOKEN = "a.very.secret-token"
@@ -178,6 +180,33 @@ def test_it_ends_when_it_is_asked_to_and_ticks_until_then() -> None:
         assert gateway.expect_close(PATIENCE).code == 1000
 
 
+# -- the dashboard -----------------------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_shows_what_clients_do_and_prints_lines_above_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # or nothing is drawn that is no terminal
+    monkeypatch.setenv("COLUMNS", "100")
+    bot = {"id": "1", "username": "vox\x1b[2J"}
+    with LocalGateway(identify_interval=0, bot=bot) as gateway:
+        client = Client(token="any", url=gateway.url, identify_gate=IdentifyGate(interval=0))
+        with Dashboard([client], frozenset({"MESSAGE_CREATE"}), with_stderr=True) as dashboard, client:
+            dashboard.draw()
+            client.wait_until_ready(PATIENCE)
+            with client.stream("MESSAGE_CREATE") as events:
+                say(gateway)
+                events.get(timeout=PATIENCE)
+            print_line("something was\nsaid\x07")
+            dashboard.draw()
+        print_line("and something after it")
+    output, said = capsys.readouterr()
+    assert "something was\n" in output
+    assert "said\ufffd\n" in output
+    assert "vox?[2J" in output
+    assert said == "and something after it\n"
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +243,7 @@ def say(gateway: LocalGateway, guild: int = 0) -> None:
     gateway.dispatch("MESSAGE_CREATE", {"id": "1", "guild_id": str(guild << 22), "author": {"id": "5"}})
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_a_table_is_kept_up_to_date_over_a_drop_until_ctrl_c(gateway: LocalGateway) -> None:
     with pretty(gateway.url) as (process, screen):
@@ -235,6 +265,7 @@ def test_a_table_is_kept_up_to_date_over_a_drop_until_ctrl_c(gateway: LocalGatew
     assert gateway.expect_close(PATIENCE, where=lambda closed: closed.code == 1000)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_only_the_wanted_events_are_counted(gateway: LocalGateway) -> None:
     with pretty(gateway.url, "--events", "MESSAGE_CREATE") as (process, screen):
@@ -246,6 +277,7 @@ def test_only_the_wanted_events_are_counted(gateway: LocalGateway) -> None:
     assert "GUILD_CREATE" not in told
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_the_log_goes_where_stderr_goes(gateway: LocalGateway) -> None:
     with terminal() as screen:
@@ -268,6 +300,7 @@ def test_a_wrong_token_ends_it_with_1_and_its_words(gateway: LocalGateway) -> No
     assert "wrong.secret-token" not in told
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_each_of_several_shards_has_a_row(gateway: LocalGateway) -> None:
     with pretty(gateway.url, "--shards", "2") as (process, screen):
@@ -280,6 +313,7 @@ def test_each_of_several_shards_has_a_row(gateway: LocalGateway) -> None:
     assert re.search(r"0/2 .*connected.*\n.*1/2 .*connected", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_the_lines_of_several_shards_tell_which(gateway: LocalGateway) -> None:
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -63,6 +63,7 @@ def say(gateway: LocalGateway, content: str) -> None:
     gateway.dispatch("MESSAGE_CREATE", {"id": "1", "channel_id": "7", "author": {"id": "5"}, "content": content})
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_it_records_each_event_redacted_until_ctrl_c_and_sums_up(gateway: LocalGateway, tmp_path: Path) -> None:
     file, began = tmp_path / "events.jsonl", time.time()
@@ -90,6 +91,7 @@ def test_it_records_each_event_redacted_until_ctrl_c_and_sums_up(gateway: LocalG
     assert f"recorded 5 events, {size} bytes: 2 GUILD_CREATE, 1 READY, 1 MESSAGE_CREATE" in said.decode()
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_a_killed_one_loses_nothing_that_was_written_and_the_next_goes_on(
     gateway: LocalGateway, tmp_path: Path
@@ -116,6 +118,7 @@ def test_a_killed_one_loses_nothing_that_was_written_and_the_next_goes_on(
     assert b"was not whole: its 10 bytes were taken away" in said
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_it_rotates_by_size(gateway: LocalGateway, tmp_path: Path) -> None:
     file = tmp_path / "e"
@@ -132,6 +135,7 @@ def test_it_rotates_by_size(gateway: LocalGateway, tmp_path: Path) -> None:
     assert [[one["seq"] for one in lines(tmp_path / name)] for name in ("e", "e.1", "e.2")] == [[8, 9], [7], [6]]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_progress_is_shown_on_a_terminal(gateway: LocalGateway, tmp_path: Path) -> None:
     with terminal() as screen, recording(gateway, tmp_path / "e", stderr=screen.child) as process:
@@ -211,6 +215,7 @@ def test_a_fatal_close_ends_with_1(
     assert "recorded 0 events, 0 bytes to " in said
 
 
+@pytest.mark.usefixtures("unmeasured")  # or what is measured could not be written either
 @posix_only
 def test_a_disk_that_is_full_ends_with_1_and_whole_lines(gateway: LocalGateway, tmp_path: Path) -> None:
     pytest.importorskip("resource")
@@ -221,7 +226,7 @@ def test_a_disk_that_is_full_ends_with_1_and_whole_lines(gateway: LocalGateway, 
     file = tmp_path / "e"
     ended = subprocess.run(
         [sys.executable, "-B", "-c", script, "record", str(file), "--url", gateway.url],
-        env={**{key: value for key, value in os.environ.items() if "COV" not in key}, "DISCORD_TOKEN": TOKEN},
+        env={**os.environ, "DISCORD_TOKEN": TOKEN},
         capture_output=True,
         text=True,
         check=False,

@@ -268,6 +268,7 @@ def test_a_client_that_does_not_read_is_waited_for() -> None:
     assert eaten.count("1") == 64
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_ctrl_c_ends_it_while_it_waits_for_clients(tmp_path: Path) -> None:
     (tmp_path / "e").write_text(message(1))
@@ -277,6 +278,7 @@ def test_ctrl_c_ends_it_while_it_waits_for_clients(tmp_path: Path) -> None:
     assert "sent" not in output
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_ctrl_c_ends_it_in_the_middle_and_it_sums_up(tmp_path: Path) -> None:
     (tmp_path / "e").write_text(message(1) + message(2, time=1e6))
@@ -294,6 +296,7 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
         assert "\r" in screen.read_until("% played 1 events, next in 3600 s")
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_what_was_recorded_is_what_a_bot_is_played(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"

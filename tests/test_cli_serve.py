@@ -23,6 +23,7 @@ TOKEN = "a.very.secret-token"
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT as POSIX has it")
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_it_tells_where_it_is_and_what_clients_do_until_ctrl_c() -> None:
     with served("serve", "-v", "--heartbeat-interval", "0.2") as gateway:
@@ -47,6 +48,7 @@ def test_it_tells_where_it_is_and_what_clients_do_until_ctrl_c() -> None:
     assert TOKEN not in output
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_heartbeats_are_not_told_unasked_and_plain_http_is() -> None:
     with served("serve", "--heartbeat-interval", "0.05") as gateway:
@@ -61,6 +63,7 @@ def test_heartbeats_are_not_told_unasked_and_plain_http_is() -> None:
     assert "HEARTBEAT" not in output
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_one_token_only_is_let_in_where_it_is_given() -> None:
     with served("serve", "--token", "made-up") as gateway:

@@ -71,6 +71,7 @@ def closed_by_client(gateway: LocalGateway) -> Closed:
     return gateway.expect_close(PATIENCE, by="client")
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_it_prints_each_event_as_a_line_of_json_until_ctrl_c_closes_with_1000(gateway: LocalGateway) -> None:
     with tail(gateway) as process:
@@ -90,6 +91,7 @@ def test_it_prints_each_event_as_a_line_of_json_until_ctrl_c_closes_with_1000(ga
     assert said.endswith("vox-gateway: closed\n")
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_only_the_wanted_events_are_printed_and_lines_are_utf8_whatever_they_hold(gateway: LocalGateway) -> None:
     with tail(gateway, "--events", "message_create,RESUMED", "--compress", "none") as process:
@@ -125,6 +127,7 @@ def test_a_wrong_token_ends_with_1_and_says_what_to_do_without_showing_it(gatewa
     assert "wrong.secret-token" not in said
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_the_debug_log_shows_payloads_and_never_the_token(gateway: LocalGateway) -> None:
     with tail(gateway, "--debug") as process:
@@ -151,6 +154,7 @@ def test_a_reader_that_has_had_enough_ends_it_quietly_and_in_order(gateway: Loca
         assert b"Broken" not in said
 
 
+@pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_ctrl_c_ends_it_while_nobody_reads(gateway: LocalGateway) -> None:
     with tail(gateway, "--events", "MESSAGE_CREATE") as process:

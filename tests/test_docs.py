@@ -228,6 +228,7 @@ def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGINT) -> 
     return process.returncode
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
     page = DOCS / "tutorial.md"
     install, start_gateway, start_bot = commands(page)
@@ -257,6 +258,7 @@ def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
         assert end(bot) == 0
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_real_traffic_is_recorded_and_replayed_as_it_says(tmp_path: Path) -> None:
     record, replay, start_bot, serve = commands(DOCS / "how-to" / "real-traffic.md")
     folder = folder_of(DOCS / "tutorial.md", tmp_path)
@@ -281,6 +283,7 @@ def test_real_traffic_is_recorded_and_replayed_as_it_says(tmp_path: Path) -> Non
         assert end(gateway) == 0
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_supervisor_keeps_the_bot_running_as_the_service_file_says(tmp_path: Path) -> None:
     service = configparser.ConfigParser()
     service.optionxform = str  # type: ignore[assignment, method-assign]

@@ -55,6 +55,7 @@ def test_the_blocking_bot_listens_and_stops() -> None:
         assert gateway.expect_close(2).reason == "asked to stop"
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_flask_app_answers_and_sends() -> None:
     pytest.importorskip("flask")
     with socket.socket() as free:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
@@ -111,3 +114,43 @@ def test_a_signal_is_heard_while_the_main_thread_waits_for_a_bell() -> None:
     finally:
         sender.join()
         signal.signal(signal.SIGUSR1, before)
+
+
+class Lines:
+    """Raises KeyboardInterrupt at the n-th line of `Bell.wait`, as a signal may come at any.
+
+    But not at a ``with``, which is a line once more at its end: there Python hears no signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> Lines | None:
+        code = frame.f_code
+        if not (code.co_filename.endswith("foreground.py") and code.co_name in ("wait", "when_rung")):
+            return None
+        if event == "line" and not linecache.getline(code.co_filename, frame.f_lineno).strip().startswith("with"):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+def test_ctrl_c_at_any_moment_of_a_wait_is_what_comes_out_of_it_and_does_no_harm() -> None:
+    before = sys.gettrace()
+    for number in range(1, 100):
+        bell, lines = Bell(), Lines(number)
+        interrupted = False
+        sys.settrace(lines)
+        try:
+            bell.wait(0.001)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            sys.settrace(before)
+        bell.ring()
+        assert bell.wait(0)
+        if not interrupted:
+            break
+    assert lines.left > 0
+    assert number > 5

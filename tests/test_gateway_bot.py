@@ -313,6 +313,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_ctrl_c_ends_the_wait_at_once() -> None:
     with LocalGateway() as gateway:
         gateway.faults.ignore_request()

@@ -94,6 +94,6 @@ class Bell:
         try:
             return wait_for(self._rung, when_rung, timeout)
         finally:
+            # Ctrl-C may have come before it was added.
             with self._lock:
-                for tell in mine:
-                    self._waiting.remove(tell)
+                self._waiting = [tell for tell in self._waiting if tell not in mine]

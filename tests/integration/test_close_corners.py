@@ -332,6 +332,7 @@ def test_a_signal_handler_may_close(gateway: LocalGateway) -> None:
     assert gateway.expect_close(2).code == 1000
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("state", ["upgrade", "hello", "backoff", "handler"])
 def test_ctrl_c_ends_the_bot_in_every_state(state: str) -> None:
     with LocalGateway() as gateway:

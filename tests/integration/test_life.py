@@ -199,6 +199,7 @@ def test_a_server_that_comes_up_late_is_found(make_client: Any) -> None:
         client.close()
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_ctrl_c_closes_in_order_and_connect_returns(gateway: LocalGateway) -> None:
     script = (
         "import sys\n"

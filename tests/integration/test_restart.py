@@ -113,6 +113,7 @@ def test_nothing_is_lost_though_the_bot_is_killed_again_and_again(
     assert TOKEN not in path.read_text()
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_ctrl_c_keeps_the_session_and_each_event_comes_once(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
