@@ -253,11 +253,18 @@ def test_the_commands_for_the_shell_are_those_that_ci_runs() -> None:
 
 
 @pytest.mark.skipif(shutil.which("vox-gateway") is None, reason="the command is not installed on the path")
-def test_help_is_there_as_promised() -> None:
+def test_each_command_and_option_that_is_told_is_there() -> None:
+    section = README[README.index("## The command") : README.index("## Formats and speed")]
     help_text = subprocess.run(["vox-gateway", "--help"], capture_output=True, text=True, check=True).stdout
-    assert "demo" in help_text
-    assert "tail" in help_text
-    assert "doctor" in help_text
+    commands = re.findall(r"^    ([a-z]+) ", help_text, re.MULTILINE)
+    assert sorted(re.findall(r"^\| `([a-z]+)", section, re.MULTILINE)) == sorted(commands)
+    of_all = "".join(
+        subprocess.run(["vox-gateway", one, "--help"], capture_output=True, text=True, check=True).stdout
+        for one in ("tail", "record")
+    )
+    options = set(re.findall(r"--[a-z]+", section)) - {"--help"}
+    assert options >= {"--pretty", "--shards", "--intents"}
+    assert [one for one in options if f" {one}" not in of_all] == []
 
 
 def test_the_doctor_is_called_as_the_readme_says(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
