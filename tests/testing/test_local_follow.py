@@ -20,6 +20,7 @@ def test_who_follows_gets_a_record_of_everything_in_order(gateway: LocalGateway,
     client = open_client(gateway)
     session = client.login()["d"]["session_id"]
     gateway.drop("eof")
+    assert gateway.sessions[0].connection is None
     again = open_client(gateway)
     again.resume(client)
     again.recv_until("RESUMED")
@@ -31,6 +32,7 @@ def test_who_follows_gets_a_record_of_everything_in_order(gateway: LocalGateway,
     assert found[0].status == 101
     assert [found[1].name, found[5].name] == ["IDENTIFY", "RESUME"]
     assert [found[2].id, found[6].id] == [session, session]
+    assert [found[2].connection, found[6].connection] == [found[0].number, found[4].number] == [1, 2]
 
 
 def test_what_was_dispatched_is_sent_once_the_client_reads(gateway: LocalGateway, open_client: OpenClient) -> None:
