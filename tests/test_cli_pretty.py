@@ -180,6 +180,25 @@ def test_it_ends_when_it_is_asked_to_and_ticks_until_then() -> None:
         assert gateway.expect_close(PATIENCE).code == 1000
 
 
+@pytest.mark.parametrize("has_started", [False, True])
+def test_ctrl_c_while_a_thread_starts_ends_it(has_started: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised where a signal would raise it: in the main thread, just before or after the thread begins."""
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if not thread.name.startswith("vox_gateway-watch-") or has_started:
+            start(thread)
+        if thread.name == "vox_gateway-watch-1":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with LocalGateway(identify_interval=0) as gateway:
+        gate = IdentifyGate(interval=0)
+        clients = [Client(token="any", url=gateway.url, shard=(one, 2), identify_gate=gate) for one in range(2)]
+        Shards(clients).run()
+        assert [client.status.value for client in clients] == ["closed"] * 2
+
+
 # -- the dashboard -----------------------------------------------------------------------------------------------------
 
 

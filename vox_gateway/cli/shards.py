@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -48,7 +49,9 @@ class Shards:
         finally:
             self._close()
         for watcher in watchers:
-            watcher.join()
+            # One whose start Ctrl-C came into cannot be joined; if it runs, it ends by itself now.
+            with contextlib.suppress(RuntimeError):
+                watcher.join()
         if error is not None:
             raise error
 
