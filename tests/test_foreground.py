@@ -9,54 +9,38 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from types import FrameType
 
 import pytest
 
-from vox_gateway.foreground import Bell, wait_for
+from vox_gateway.foreground import Bell, undisturbed
 
 
-class Finish:
-    """An event that calls back."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self._callbacks: list[Callable[[], None]] = []
-
-    def when_set(self, callback: Callable[[], None]) -> None:
-        self._callbacks.append(callback)
-
-    def set(self) -> None:
-        self.event.set()
-        for callback in self._callbacks:
-            callback()
-
-
-def test_it_ends_with_the_event() -> None:
-    finish = Finish()
-    timer = threading.Timer(0.05, finish.set)
+def test_it_ends_when_it_is_rung_and_is_over_at_once_from_then_on() -> None:
+    bell = Bell()
+    timer = threading.Timer(0.05, bell.ring)
     timer.start()
-    assert wait_for(finish.event, finish.when_set)
-    assert wait_for(finish.event, finish.when_set)
+    assert bell.wait()
+    assert bell.wait(0)
     timer.join()
     assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_it_ends_with_the_timeout() -> None:
-    finish, began = Finish(), time.monotonic()
-    assert not wait_for(finish.event, finish.when_set, 0.05)
+    bell, began = Bell(), time.monotonic()
+    assert not bell.wait(0.05)
     assert 0.04 < time.monotonic() - began < 2
-    assert not wait_for(finish.event, finish.when_set, 0)
+    assert not bell.wait(0)
 
 
-def test_another_thread_waits_as_threads_do() -> None:
-    finish, results = Finish(), []
-    waiter = threading.Thread(target=lambda: results.append(wait_for(finish.event, finish.when_set, 5)))
+def test_another_thread_waits_too() -> None:
+    bell, results = Bell(), []
+    waiter = threading.Thread(target=lambda: results.extend(bell.wait(timeout) for timeout in (0.01, 10)))
     waiter.start()
-    finish.set()
+    assert not bell.wait(0.1)
+    bell.ring()
     waiter.join(5)
-    assert results == [True]
+    assert results == [False, True]
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -67,7 +51,6 @@ def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> N
     def hear(*args: object) -> None:
         raise Heard
 
-    finish = Finish()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     before = signal.signal(signal.SIGUSR1, hear)
@@ -77,7 +60,7 @@ def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> N
     sender.start()
     try:
         with pytest.raises(Heard):
-            wait_for(finish.event, finish.when_set, 10)
+            Bell().wait(10)
         assert signal.set_wakeup_fd(-1) == (ours.fileno() if taken else -1)
     finally:
         sender.join()
@@ -127,7 +110,7 @@ class Lines:
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> Lines | None:
         code = frame.f_code
-        if not (code.co_filename.endswith("foreground.py") and code.co_name in ("wait", "when_rung")):
+        if not (code.co_filename.endswith("foreground.py") and code.co_name in ("wait", "_telling")):
             return None
         if event == "line" and not linecache.getline(code.co_filename, frame.f_lineno).strip().startswith("with"):
             self.left -= 1
@@ -153,4 +136,15 @@ def test_ctrl_c_at_any_moment_of_a_wait_is_what_comes_out_of_it_and_does_no_harm
         if not interrupted:
             break
     assert lines.left > 0
-    assert number > 5
+    assert number > 3
+
+
+def test_ctrl_c_is_put_off_until_what_must_be_whole_is_done() -> None:
+    done = False
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            done = True
+    assert done
+    assert signal.getsignal(signal.SIGINT) is before

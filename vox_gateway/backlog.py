@@ -69,7 +69,8 @@ class Backlog:
         self._dropping = False
         self._passing_over = False
         self._putter_waits = False
-        self._room = threading.Condition()  # guards no data: the reader waits on it, whoever makes room notifies it
+        self._lock = threading.RLock()  # guards no data
+        self._room = threading.Condition(self._lock)  # the reader waits on it, whoever makes room notifies it
 
     @property
     def waiting(self) -> int:
@@ -111,11 +112,11 @@ class Backlog:
             return self._unhandled <= self.limit // 2 or self._dropping or not patient()
 
         self._putter_waits = True
-        with self._room:
+        with self._lock:
             in_time = self._room.wait_for(over, STUCK_AFTER)
         if not in_time:
             self._on_stuck()
-            with self._room:
+            with self._lock:
                 self._room.wait_for(over)
         self._putter_waits = False
 
@@ -126,7 +127,7 @@ class Backlog:
 
     def nudge(self) -> None:
         """Make a `put` that waits ask `patient` again."""
-        with self._room:
+        with self._lock:
             self._room.notify_all()
 
     def signal(self, name: str, *args: Any) -> None:

@@ -19,7 +19,7 @@ from .emitter import Emitter
 from .engine import Engine
 from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
 from .fast_packages import Reader
-from .foreground import wait_for
+from .foreground import undisturbed
 from .handling import Pending
 from .identify_gate import IdentifyGate
 from .intents import unreachable
@@ -217,7 +217,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             if self._pending is not None:
                 engine.when_finished(self._pending.wake)
                 self._pending.run_until(engine.finished.is_set)
-            wait_for(engine.finished, engine.when_finished)
+            engine.over.wait()
         except KeyboardInterrupt:
             self._leave()
         if engine is not None:
@@ -274,7 +274,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         engine = self._engine
         if engine is None:
             return True
-        if not wait_for(engine.finished, engine.when_finished, check_timeout(timeout)):
+        if not engine.over.wait(check_timeout(timeout)):
             return False
         engine.thread.join()  # it has set `finished`, and does nothing more
         if engine.error is not None:
@@ -449,7 +449,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             )
             self._engine = engine
             self._warn_of_missing_intents()
-            engine.start()
+            with undisturbed():
+                engine.start()
             return engine
 
     def _situation(self) -> Situation:

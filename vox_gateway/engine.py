@@ -23,6 +23,7 @@ from .discovery import Discovery
 from .dispatcher import Dispatcher
 from .emitter import Emitter
 from .errors import GatewayError
+from .foreground import Bell
 from .handling import Handling, InPlace, OnCaller, OnWorkers, Pending
 from .handling.runner import Runner
 from .interrupt import Interrupt
@@ -62,6 +63,7 @@ class Engine(Observer):
         error: the error that ended the run, or None.
         disconnected: no connection is left, and none will be made.
         finished: no loop is left but the reconnect loop's thread, which sets this last.
+        over: the same, to wait for.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Engine(Observer):
         self.error: GatewayError | None = None
         self.disconnected = threading.Event()
         self.finished = threading.Event()
+        self.over = Bell()
         self._options = options
         self._session = session
         self._counters = counters
@@ -373,6 +376,7 @@ class Engine(Observer):
         with self._finish_lock:
             self.finished.set()
             callbacks, self._at_the_end = self._at_the_end, []
+        self.over.ring()
         for callback in callbacks:
             callback()
 

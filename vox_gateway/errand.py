@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from .errors import ConnectFailed
-from .foreground import wait_for
+from .foreground import Bell, undisturbed
 from .interrupt import Interrupt
 from .network import Deadline
 
@@ -38,9 +38,10 @@ def run_errand(work: Callable[[Deadline, Interrupt], Result], seconds: float, ti
         Exception: what `work` raises.
     """
     errand = _Errand(work, time.monotonic() + seconds)
-    errand.thread.start()
+    with undisturbed():
+        errand.thread.start()
     try:
-        if not wait_for(errand.done, errand.when_done, seconds + LOOKUP_GRACE):
+        if not errand.done.wait(seconds + LOOKUP_GRACE):
             raise ConnectFailed(f"the name lookup took longer than {timeout_name}={seconds:g} seconds")
         return errand.result()
     finally:  # Ctrl-C may end the wait too
@@ -52,22 +53,13 @@ class _Errand(Generic[Result]):
     """One piece of work and its thread."""
 
     def __init__(self, work: Callable[[Deadline, Interrupt], Result], ends_at: float) -> None:
-        self.done = threading.Event()
+        self.done = Bell()
         self.interrupt = Interrupt()
         self.thread = threading.Thread(target=self._run, name="vox_gateway-errand", daemon=True)
         self._work = work
         self._ends_at = ends_at
         self._results: list[Result] = []
         self._error: BaseException | None = None
-        self._callbacks: list[Callable[[], None]] = []
-        self._lock = threading.Lock()  # guards the list above against a callback that comes too late
-
-    def when_done(self, callback: Callable[[], None]) -> None:
-        with self._lock:
-            if not self.done.is_set():
-                self._callbacks.append(callback)
-                return
-        callback()
 
     def result(self) -> Result:
         if self._error is not None:
@@ -80,7 +72,4 @@ class _Errand(Generic[Result]):
                 self._results.append(self._work(lambda: self._ends_at, self.interrupt))
         except BaseException as error:  # the caller raises it
             self._error = error
-        with self._lock:
-            self.done.set()
-        for callback in self._callbacks:
-            callback()
+        self.done.ring()

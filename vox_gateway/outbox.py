@@ -32,28 +32,29 @@ class Outbox:
     def __init__(self) -> None:
         self._line: Line | None = None
         self._running = False
-        self._changed = threading.Condition()  # guards the two fields above
+        self._lock = threading.RLock()  # guards the two fields above
+        self._changed = threading.Condition(self._lock)
 
     def open(self) -> None:
         """The client runs: from now on commands wait."""
-        with self._changed:
+        with self._lock:
             self._running = True
 
     def live(self, line: Line) -> None:
         """READY or RESUMED came on `line`: commands go out."""
-        with self._changed:
+        with self._lock:
             self._line = line
             self._changed.notify_all()
 
     def down(self, line: Line) -> None:
         """`line` takes no more commands; they wait for the next."""
-        with self._changed:
+        with self._lock:
             if self._line is line:
                 self._line = None
 
     def close(self) -> None:
         """The client runs no more: whoever waits is told so."""
-        with self._changed:
+        with self._lock:
             self._running = False
             self._line = None
             self._changed.notify_all()
@@ -61,12 +62,12 @@ class Outbox:
     @property
     def is_live(self) -> bool:
         """Whether a command could go out now, but for the send window."""
-        with self._changed:
+        with self._lock:
             return self._line is not None
 
     def wait_until_live(self, timeout: float | None) -> bool:
         """Wait for READY or RESUMED; False when `timeout` seconds passed or the client stopped running meanwhile."""
-        with self._changed:
+        with self._lock:
             was_running = self._running
             self._changed.wait_for(lambda: self._line or (was_running and not self._running), timeout)
             return self._line is not None
@@ -97,7 +98,7 @@ class Outbox:
 
     def try_send(self, name: str, data: bytes) -> float | None:
         """Send now or not at all: 0.0 when sent, the seconds until there is room, or None while not live."""
-        with self._changed:
+        with self._lock:
             line = self._line
         if line is None:
             return None
@@ -111,7 +112,7 @@ class Outbox:
         return delay
 
     def _wait_for_line(self, name: str, deadline: float | None, timeout: float | None) -> Line:
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._line or not self._running, _left(deadline))
             if not self._running:
                 raise NotConnected(f"{name} was not sent: the client is not connected; call connect() first")
@@ -128,7 +129,7 @@ class Outbox:
                 f"{name} was not sent: the send limit of {line.window.limit} events in {line.window.period:g} seconds "
                 f"has no room for {delay:.1f} seconds, and timeout={timeout}"
             )
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._line is not line, delay)
 
 

@@ -60,7 +60,8 @@ class EventStream(Tap):
         self._events: deque[Event] = deque()
         self._over = False
         self._error: GatewayError | None = None
-        self._room = threading.Condition()  # guards the four fields above; whoever makes room notifies it
+        self._lock = threading.RLock()  # guards the four fields above
+        self._room = threading.Condition(self._lock)  # whoever makes room notifies it
         self._bell = Bell()  # rings when there is something to take, or will never be
         taps.add(self, names)
 
@@ -151,7 +152,7 @@ class EventStream(Tap):
     def close(self) -> None:
         """Collect no more, and forget what was not taken."""
         self._taps.remove(self)
-        with self._room:
+        with self._lock:
             self._events.clear()
         self.end(None)
 
@@ -161,7 +162,7 @@ class EventStream(Tap):
         """Collect an event."""
         if self.overflow == "block":
             self._wait_for_room()
-        with self._room:
+        with self._lock:
             if self._over:
                 return
             full = self._is_full()
@@ -179,7 +180,7 @@ class EventStream(Tap):
             )
 
     def _wait_for_room(self) -> None:
-        with self._room:
+        with self._lock:
             in_time = self._room.wait_for(self._has_room, STUCK_AFTER)
         if in_time:
             return
@@ -190,19 +191,19 @@ class EventStream(Tap):
             self.maxsize,
             STUCK_AFTER,
         )
-        with self._room:
+        with self._lock:
             self._room.wait_for(self._has_room)
 
     def end(self, error: GatewayError | None) -> None:
         """Nothing more comes."""
-        with self._room:
+        with self._lock:
             if not self._over:
                 self._over, self._error = True, error
             self._room.notify_all()
         self._bell.ring()
 
     def _take(self) -> Event | None:
-        with self._room:
+        with self._lock:
             if self._events:
                 event = self._events.popleft()
                 self._room.notify()

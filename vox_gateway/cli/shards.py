@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ..client import Client
 from ..errors import GatewayError
+from ..foreground import undisturbed
 from .inbox import MainInbox
 
 __all__ = ["Shards"]
@@ -42,7 +43,8 @@ class Shards:
                 client.connect(async_=True)
                 name = f"vox_gateway-watch-{len(watchers)}"
                 watchers.append(threading.Thread(target=self._watch, args=(client,), name=name, daemon=True))
-                watchers[-1].start()
+                with undisturbed():
+                    watchers[-1].start()
             error = self._wait(tick, every)
         except KeyboardInterrupt:
             pass
@@ -80,8 +82,9 @@ class Shards:
         """Close all, side by side: each may take 2 seconds."""
         first, *others = self._clients
         closers = [threading.Thread(target=client.close, name="vox_gateway-close") for client in others]
-        for closer in closers:
-            closer.start()
+        with undisturbed():
+            for closer in closers:
+                closer.start()
         first.close()
         for closer in closers:
             closer.join()

@@ -171,7 +171,7 @@ class Connection:
             self._record(code=None, reason="", by="gateway")
             self._linger()
         self.was_cut = True
-        self._reactor.lock.notify_all()
+        self._reactor.news.notify_all()
         if self._transport.is_closed:
             self.handler.on_gone()
 
@@ -202,7 +202,7 @@ class Connection:
                 self._transport.flush()
         self._transport.flush()
         if not self.has_unsent:
-            self._reactor.lock.notify_all()  # for who waits until all is sent
+            self._reactor.news.notify_all()  # for who waits until all is sent
 
     def _frame(self, payload: bytes) -> None:
         if self._protocol.state is not State.OPEN:

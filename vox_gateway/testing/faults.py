@@ -5,7 +5,7 @@ A fault is armed here and taken by the connection that it hits. Nothing is sent 
 
 from __future__ import annotations
 
-import threading
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -113,7 +113,7 @@ class Faults:
     `split_messages`) also work on living connections, from the next payload on.
     """
 
-    def __init__(self, lock: threading.Condition) -> None:
+    def __init__(self, lock: AbstractContextManager[bool]) -> None:
         self._lock = lock
         self._armed: list[_Armed] = []
         self.write_size: int | None = None

@@ -122,7 +122,7 @@ class LocalGateway:
         )
         self._hub = Hub(settings, world)
         self._listener = Listener(self._hub)
-        self._lock = self._hub.reactor.lock
+        self._lock, self._news = self._hub.reactor.lock, self._hub.reactor.news
         self._is_started = False
         self._is_closed = False
 
@@ -159,7 +159,7 @@ class LocalGateway:
             if self._is_closed:
                 return
             self._is_closed = True
-            self._lock.notify_all()
+            self._news.notify_all()
         self._hub.reactor.stop()
         self._listener.close()
         self._hub.abandon_connections()
@@ -316,7 +316,7 @@ class LocalGateway:
             return [session.view() for session in self._hub.sessions.values() if session.connection is not None]
 
         with self._lock:
-            if not self._lock.wait_for(lambda: len(connected()) >= count, timeout):
+            if not self._news.wait_for(lambda: len(connected()) >= count, timeout):
                 raise AssertionError(f"{len(connected())} of {count} sessions were connected within {timeout:g} s")
             return tuple(connected())
 
@@ -330,7 +330,7 @@ class LocalGateway:
             return not any(one.connection.has_unsent for one in self._hub.open_conversations(None))
 
         with self._lock:
-            self._lock.wait_for(lambda: self._is_closed or is_sent(), timeout)
+            self._news.wait_for(lambda: self._is_closed or is_sent(), timeout)
             return not self._is_closed and is_sent()
 
     def follow(self, inbox: Inbox) -> None:
@@ -485,7 +485,7 @@ class LocalGateway:
             targets = self._hub.open_conversations(shard)
             for one in targets:
                 self._hub.cut(one.connection, how, code, reason)
-            self._lock.wait_for(lambda: all(one.connection.was_cut for one in targets), CUT_TIMEOUT)
+            self._news.wait_for(lambda: all(one.connection.was_cut for one in targets), CUT_TIMEOUT)
             return len(targets)
 
     def silence(self, shard: int | None = None) -> int:
@@ -535,9 +535,9 @@ class LocalGateway:
                     done.append(None)
                 except OSError as error:
                     done.append(error)
-                self._lock.notify_all()
+                self._news.notify_all()
 
             self._hub.reactor.submit(run)
-            self._lock.wait_for(lambda: bool(done))
+            self._news.wait_for(lambda: bool(done))
             if done[0] is not None:
                 raise done[0]

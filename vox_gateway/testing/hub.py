@@ -32,7 +32,7 @@ class Hub:
         self.world = world
         self.reactor = Reactor("vox_gateway-local-gateway")
         self.faults = Faults(self.reactor.lock)
-        self.log = Log(self.reactor.lock)
+        self.log = Log(self.reactor.lock, self.reactor.news)
         self.starts = SessionStarts(
             settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
         )

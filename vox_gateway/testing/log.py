@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -18,8 +19,8 @@ Entry = TypeVar("Entry")
 class Ledger(Generic[Entry]):
     """Entries in order, each of which can be taken once, by any thread that waits for it."""
 
-    def __init__(self, condition: threading.Condition) -> None:
-        self._condition = condition
+    def __init__(self, lock: AbstractContextManager[bool], news: threading.Condition) -> None:
+        self._lock, self._news = lock, news
         self._taken: set[int] = set()
         self._first_open = 0
         self.entries: list[Entry] = []
@@ -27,7 +28,7 @@ class Ledger(Generic[Entry]):
     def add(self, entry: Entry) -> None:
         """Append an entry and wake the waiting threads; the caller holds the lock."""
         self.entries.append(entry)
-        self._condition.notify_all()
+        self._news.notify_all()
 
     def take(self, fits: Callable[[Entry], bool], timeout: float) -> Entry | None:
         """Take the first entry that fits and is not taken; `None` if there is none within the timeout."""
@@ -44,8 +45,8 @@ class Ledger(Generic[Entry]):
 
     def _open_entries(self, start: int, deadline: float) -> tuple[int, list[tuple[int, Entry]]]:
         """Wait for entries from this index on; gives the next index and those that are not taken."""
-        with self._condition:
-            self._condition.wait_for(lambda: len(self.entries) > start, max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            self._news.wait_for(lambda: len(self.entries) > start, max(0.0, deadline - time.monotonic()))
             fresh = [
                 (index, self.entries[index])
                 for index in range(max(start, self._first_open), len(self.entries))
@@ -54,7 +55,7 @@ class Ledger(Generic[Entry]):
             return len(self.entries), fresh
 
     def _claim(self, index: int) -> bool:
-        with self._condition:
+        with self._lock:
             if index < self._first_open or index in self._taken:
                 return False
             self._taken.add(index)
@@ -67,14 +68,14 @@ class Ledger(Generic[Entry]):
 class Log:
     """Everything clients did, in order.
 
-    Guarded by the gateway's one lock, which is handed in as a condition: every new entry wakes
+    Guarded by the gateway's one lock, which is handed in with its condition: every new entry wakes
     whoever waits for one. What a test expected once is not handed out again.
     """
 
-    def __init__(self, condition: threading.Condition) -> None:
-        self._condition = condition
-        self._received: Ledger[Received] = Ledger(condition)
-        self._closed: Ledger[Closed] = Ledger(condition)
+    def __init__(self, lock: AbstractContextManager[bool], news: threading.Condition) -> None:
+        self._lock, self._news = lock, news
+        self._received: Ledger[Received] = Ledger(lock, news)
+        self._closed: Ledger[Closed] = Ledger(lock, news)
         self._connections: list[ConnectionRecord] = []
         self._requests: list[HttpRequest] = []
         self._followers: list[Inbox] = []
@@ -83,11 +84,11 @@ class Log:
 
     def add_connection(self, record: ConnectionRecord) -> None:
         self._connections.append(record)
-        self._condition.notify_all()
+        self._news.notify_all()
 
     def set_status(self, number: int, status: int) -> None:
         self._connections[number - 1] = replace(self._connections[number - 1], status=status)
-        self._condition.notify_all()
+        self._news.notify_all()
         self._tell(self._connections[number - 1])
 
     def add_received(self, received: Received) -> None:
@@ -96,7 +97,7 @@ class Log:
 
     def add_session(self, session: SessionView) -> None:
         """A session was started or resumed."""
-        self._condition.notify_all()
+        self._news.notify_all()
         self._tell(session)
 
     def add_closed(self, closed: Closed) -> None:
@@ -106,7 +107,7 @@ class Log:
 
     def add_request(self, request: HttpRequest) -> None:
         self._requests.append(request)
-        self._condition.notify_all()
+        self._news.notify_all()
         self._tell(request)
 
     def _tell(self, record: ConnectionRecord | Received | SessionView | Closed | HttpRequest) -> None:
@@ -121,22 +122,22 @@ class Log:
 
     def follow(self, inbox: Inbox) -> None:
         """Put every record from now on into `inbox`."""
-        with self._condition:
+        with self._lock:
             self._followers.append(inbox)
 
     @property
     def received(self) -> tuple[Received, ...]:
-        with self._condition:
+        with self._lock:
             return tuple(self._received.entries)
 
     @property
     def connections(self) -> tuple[ConnectionRecord, ...]:
-        with self._condition:
+        with self._lock:
             return tuple(self._connections)
 
     @property
     def requests(self) -> tuple[HttpRequest, ...]:
-        with self._condition:
+        with self._lock:
             return tuple(self._requests)
 
     def expect(
@@ -184,21 +185,21 @@ class Log:
 
     def wait_connection(self, number: int, timeout: float) -> ConnectionRecord:
         """Wait for the n-th connection; raises `AssertionError` when late."""
-        with self._condition:
-            if not self._condition.wait_for(lambda: len(self._connections) >= number, timeout):
+        with self._lock:
+            if not self._news.wait_for(lambda: len(self._connections) >= number, timeout):
                 raise AssertionError(f"connection {number} did not come within {timeout:g} s; {self._summary()}")
             return self._connections[number - 1]
 
     def wait_request(self, number: int, timeout: float) -> HttpRequest:
         """Wait for the n-th plain HTTP request; raises `AssertionError` when late."""
-        with self._condition:
-            if not self._condition.wait_for(lambda: len(self._requests) >= number, timeout):
+        with self._lock:
+            if not self._news.wait_for(lambda: len(self._requests) >= number, timeout):
                 raise AssertionError(f"plain HTTP request {number} did not come within {timeout:g} s")
             return self._requests[number - 1]
 
     def _summary(self) -> str:
         """Tell what did happen, in one line."""
-        with self._condition:
+        with self._lock:
             counts = Counter(entry.name for entry in self._received.entries)
             closed = [
                 f"connection {entry.connection} ended by the {entry.by} (code {entry.code}, sent {entry.sent_code})"

@@ -27,14 +27,16 @@ class Reactor:
 
     Attributes:
         lock: guards all of the gateway's state: its sessions, world, log, faults, connections. The thread holds
-            it whenever it does anything but wait, and so does every public method of the gateway. Waiting on it
-            is waiting for news.
+            it whenever it does anything but wait, and so does every public method of the gateway. No condition, whose
+            own `with` Ctrl-C can break.
+        news: waiting on it is waiting for news.
         failures: exceptions that tasks raised. They are faults of the gateway itself, so closing it raises the
             first.
     """
 
     def __init__(self, name: str) -> None:
-        self.lock = threading.Condition()
+        self.lock = threading.RLock()
+        self.news = threading.Condition(self.lock)
         self.failures: list[Exception] = []
         self._is_woken = False  # a byte is on its way through the pair, so another one would be wasted
         self._inbox: deque[Task] = deque()
