@@ -7,6 +7,7 @@ Here every handler of an event runs, a failure is logged with its traceback and 
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -62,14 +63,22 @@ class Emitter(EventEmitter):
             self._snapshots.pop(event, None)
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
-        """Run every handler of `event` on this thread; whether there was one. Raises nothing that a handler raised."""
+        """Run every handler of `event` on this thread; whether there was one.
+
+        What a handler raises is logged and emitted as `error`, SystemExit and its like included. Only Ctrl-C comes out,
+        which interrupts the main thread wherever that is.
+        """
         handlers = self._snapshots.get(event)
         if handlers is None:
             return False
         for handler in handlers:
             try:
                 handler(*args, **kwargs)
-            except (Exception, SystemExit) as error:  # sys.exit() must not end the dispatcher in silence either
+            except KeyboardInterrupt as error:
+                if threading.current_thread() is threading.main_thread():
+                    raise
+                self._handler_failed(handler, event, error)
+            except BaseException as error:  # what ends a program must not end a thread of ours in silence
                 self._handler_failed(handler, event, error)
         return True
 
