@@ -12,6 +12,7 @@ main thread does holds `Lock` and `RLock` only, which are left in any case, and 
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import selectors
 import signal
@@ -50,15 +51,22 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = False
-        self._waiting: list[Callable[[], None]] = []
-        self._lock = threading.Lock()  # guards the list above
+        self._waiting: dict[object, Callable[[], None]] = {}
+        # Guards the table above. A signal handler may ring or wait while the code that it interrupted holds the lock,
+        # so it is reentrant, and each change of the table is a single step.
+        self._lock = threading.RLock()
+
+    @property
+    def rung(self) -> bool:
+        """Whether a wait would return at once."""
+        return self._rung
 
     def ring(self) -> None:
         """End the waits, those to come as well."""
         self._rung = True
         with self._lock:
-            waiting = list(self._waiting)
-        for tell in waiting:
+            waiting = self._waiting.copy()
+        for tell in waiting.values():
             tell()
 
     def silence(self) -> None:
@@ -80,38 +88,70 @@ class Bell:
     @contextlib.contextmanager
     def _telling(self, tell: Callable[[], None]) -> Iterator[None]:
         """Have `tell` called when it rings, or at once if it has."""
+        key = object()
         try:
             with self._lock:
-                self._waiting.append(tell)
+                self._waiting[key] = tell
             if self._rung:
                 tell()
             yield
         finally:
-            # Ctrl-C may have come before it was added.
             with self._lock:
-                self._waiting = [one for one in self._waiting if one is not tell]
+                self._waiting.pop(key, None)  # Ctrl-C may have come before it was added
 
     def _wait_in_the_foreground(self, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
-        with contextlib.closing(Interrupt()) as doorbell, Selector() as selector:
+        doorbell = _main_doorbell()
+        told: list[bool] = []
+
+        def tell() -> None:
+            told.append(True)
+            doorbell.nudge()
+
+        with self._telling(tell), Selector() as selector:
             selector.register(doorbell, selectors.EVENT_READ)
-            tell = doorbell.set
-            with self._telling(tell):
-                others = -1
-                try:
-                    others = signal.set_wakeup_fd(doorbell.write_end, warn_on_full_buffer=False)
-                    if others != -1:
-                        signal.set_wakeup_fd(others)
-                    while not self._rung and not doorbell:
-                        left = GLANCE if others != -1 else None
-                        if deadline is not None:
-                            until = deadline - time.monotonic()
-                            if until <= 0:
-                                break
-                            left = until if left is None else min(left, until)
-                        if selector.select(left):
-                            doorbell.drain()
-                finally:
-                    if others == -1:
-                        signal.set_wakeup_fd(-1)
-            return self._rung or bool(doorbell)
+            ours = True
+            try:
+                others = signal.set_wakeup_fd(doorbell.write_end, warn_on_full_buffer=False)
+                if others not in (-1, doorbell.write_end):  # ours is still set where Ctrl-C cut an earlier wait short
+                    ours = False
+                    signal.set_wakeup_fd(others)
+                while not self._rung and not told:
+                    left = None if ours else GLANCE
+                    if deadline is not None:
+                        until = deadline - time.monotonic()
+                        if until <= 0:
+                            break
+                        left = until if left is None else min(left, until)
+                    if selector.select(left):
+                        doorbell.drain()
+            finally:
+                if ours:
+                    signal.set_wakeup_fd(-1)
+                doorbell.nudge()  # a signal handler may wait inside another wait, and take what was meant for that
+        return self._rung or bool(told)
+
+
+_doorbell: Interrupt | None = None
+
+
+def _main_doorbell() -> Interrupt:
+    """What wakes the main thread. Kept for the life of the process: a signal may be written to it at any moment."""
+    global _doorbell  # noqa: PLW0603  # used by the main thread only
+    if _doorbell is None:
+        _doorbell = Interrupt()
+    return _doorbell
+
+
+def _forget_doorbell() -> None:
+    """In a forked child: the doorbell is the parent's, who would be woken by it."""
+    global _doorbell  # noqa: PLW0603
+    if _doorbell is not None:
+        with contextlib.suppress(ValueError, OSError):  # not on the main thread
+            if (others := signal.set_wakeup_fd(-1)) not in (-1, _doorbell.write_end):
+                signal.set_wakeup_fd(others)
+        _doorbell = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_doorbell)

@@ -30,10 +30,13 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
-        self._sender.setblocking(False)
+        for end in (self._receiver, self._sender):
+            end.setblocking(False)
         self._set = False
         self._open = True
-        self._lock = threading.Lock()  # guards the three fields above against a close in the middle of a set
+        # Guards the three fields above against a close in the middle of a set; reentrant, since a signal handler may
+        # set it while the code that it interrupted does.
+        self._lock = threading.RLock()
 
     def __bool__(self) -> bool:
         return self._set
@@ -65,7 +68,8 @@ class Interrupt:
 
     def drain(self) -> None:
         """Forget the nudges so far; for the waiting thread, once it is awake."""
-        self._receiver.recv(4096)
+        with contextlib.suppress(BlockingIOError):  # a signal handler may have done so
+            self._receiver.recv(4096)
 
     def check(self) -> None:
         """Raise Interrupted when the flag is set."""

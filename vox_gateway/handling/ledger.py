@@ -37,9 +37,10 @@ class Ledger:
         self._turns: deque[Turn] = deque()
         self._last_id: str | None = None
         self._done = Session()
-        self._waiting = self._dropped = 0
+        self._not_begun = 0
+        self._lock = threading.Lock()  # guards all of the above
+        # Set without the lock: a signal handler may drop while the code that it interrupted holds it.
         self._dropping = False
-        self._lock = threading.Lock()  # guards all of it
 
     def open(self, session: Session) -> None:
         """Set what is done already, from an earlier run."""
@@ -54,10 +55,7 @@ class Ledger:
                 self._last_id = payload["d"].get("session_id")
             turn = Turn(payload, self._last_id)
             self._turns.append(turn)
-            if self._dropping:
-                self._dropped += 1
-            else:
-                self._waiting += 1
+            self._not_begun += 1
             return turn
 
     def begin(self, turn: Turn) -> bool:
@@ -66,7 +64,7 @@ class Ledger:
             if self._dropping:
                 return False
             turn.begun = True
-            self._waiting -= 1
+            self._not_begun -= 1
         self._on_begun()
         return True
 
@@ -78,20 +76,18 @@ class Ledger:
                 self._done = _after(self._turns.popleft(), self._done)
 
     def drop(self) -> None:
-        """No turn begins any more."""
-        with self._lock:
-            self._dropping = True
-            self._dropped, self._waiting = self._dropped + self._waiting, 0
+        """No turn begins any more. Takes no lock."""
+        self._dropping = True
 
     @property
     def waiting(self) -> int:
-        """Turns that have not begun."""
-        return self._waiting
+        """Turns that have yet to begin."""
+        return 0 if self._dropping else self._not_begun
 
     @property
     def dropped(self) -> int:
         """Turns that will never begin."""
-        return self._dropped
+        return self._not_begun if self._dropping else 0
 
     @property
     def given(self) -> Session:

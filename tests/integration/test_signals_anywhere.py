@@ -1,0 +1,190 @@
+"""A signal that comes at any line of what the main thread does, and whose handler closes the client or raises.
+
+Each case runs in a process of its own, which traces the main thread and raises the signal at one line after the other:
+once for each, with a new client. A deadlock ends the process, which then says where each thread was.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vox_gateway.testing import LocalGateway
+
+SCRIPT = """
+import faulthandler, linecache, os, signal, sys, threading
+faulthandler.dump_traceback_later(60, exit=True)
+import vox_gateway
+from vox_gateway import Client, GatewayError, IdentifyGate, Intents, Status
+
+ROOT = os.path.dirname(vox_gateway.__file__)
+FILES = (os.path.join(ROOT, ""), threading.__file__)
+URL, STEP = sys.argv[1], int(sys.argv[2])
+
+
+class Lines:
+    '''Raises the signal at the n-th line that the main thread runs in the library or in `threading`.
+
+    But not at a ``with``, which is a line once more at its end: there Python hears no signal.
+    '''
+
+    def __init__(self, number, number_of_signal):
+        self.left, self.signal = number, number_of_signal
+
+    def __call__(self, frame, event, argument):
+        if not frame.f_code.co_filename.startswith(FILES):
+            return None
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        if event == "line" and not line.startswith("with"):
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                signal.raise_signal(self.signal)
+        return self if self.left > 0 else None
+
+
+def make(**options):
+    return Client(url=URL, token="a.b.c", intents=Intents.none(), identify_gate=IdentifyGate(interval=0), **options)
+
+
+def ready(**options):
+    client = make(**options)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    return client
+
+
+def attempt(make, act, number, number_of_signal):
+    '''Whether `act` has as many lines as `number`.'''
+    client = make()
+    closing = lambda *args: client.close()
+    signal.signal(signal.SIGTERM, closing)
+    lines = Lines(number, number_of_signal)
+    sys.settrace(lines)
+    try:
+        act(client)
+    except (KeyboardInterrupt, GatewayError):
+        pass
+    finally:
+        sys.settrace(None)
+    client.close()
+    assert client.wait_closed(10)
+    assert client.status is Status.CLOSED
+    return lines.left <= 0
+
+
+{case}
+
+number, count = 1, 0
+while attempt(made, act, number, number_of_signal):
+    number += STEP
+    count += 1
+assert count > 3, count
+left = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+assert not left, left
+print("done", count)
+"""
+
+CASES = {
+    "a handler that the caller runs": """
+number_of_signal = signal.SIGTERM
+def made():
+    client = make(handlers="caller")
+    client.on("READY", lambda data: None)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    return client
+def act(client):
+    client.dispatch_pending()
+""",
+    "a stream": """
+number_of_signal = signal.SIGTERM
+def made():
+    client = make()
+    global events
+    events = client.stream()
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    return client
+def act(client):
+    with events:
+        events.get(10)
+""",
+    "wait_for": """
+number_of_signal = signal.SIGTERM
+made = ready
+def act(client):
+    try:
+        client.wait_for("NEVER", timeout=0.01)
+    except TimeoutError:
+        pass
+""",
+    "a command": """
+number_of_signal = signal.SIGTERM
+made = ready
+def act(client):
+    client.presence_update(status="online")
+    client.voice_state_update("1", None)
+""",
+    "connect": """
+number_of_signal = signal.SIGTERM
+made = make
+def act(client):
+    client.connect(async_=True)
+    client.wait_until_ready(10)
+""",
+    "Ctrl-C in close": """
+number_of_signal = signal.SIGINT
+made = ready
+def act(client):
+    client.close()
+""",
+    "Ctrl-C in wait_closed": """
+number_of_signal = signal.SIGINT
+made = ready
+def act(client):
+    client.wait_closed(0.01)
+""",
+    "Ctrl-C in a stream": """
+number_of_signal = signal.SIGINT
+def made():
+    client = make()
+    global events
+    events = client.stream()
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    return client
+def act(client):
+    events.get(10)
+    try:
+        events.get(0.01)
+    except TimeoutError:
+        pass
+""",
+    "Ctrl-C in a handler that the caller runs": """
+number_of_signal = signal.SIGINT
+def made():
+    client = make(handlers="caller")
+    client.on("READY", lambda data: None)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
+    return client
+def act(client):
+    client.dispatch_pending()
+""",
+}
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("case", CASES)
+def test_a_signal_at_any_line(gateway: LocalGateway, case: str) -> None:
+    step = os.environ.get("SIGNAL_STEP", "7")
+    script = SCRIPT.replace("{case}", CASES[case])
+    done = subprocess.run(
+        [sys.executable, "-c", script, gateway.url, step], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.stdout.startswith("done"), done.stderr[-6000:]
+    assert done.returncode == 0
