@@ -11,7 +11,7 @@ _OF_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE", "CHANNEL_CREATE", 
 
 
 def order_key(name: str, data: Any) -> str | None:
-    """What a dispatch belongs to; None for what belongs to the bot as a whole.
+    """What a dispatch belongs to; None for what belongs to the bot as a whole. Accepts any data.
 
     Rests on the fields of the official Gateway Events documentation.
     """
@@ -22,4 +22,6 @@ def order_key(name: str, data: Any) -> str | None:
     itself = data.get("id") if name in _OF_ITSELF else None
     key = data.get("guild_id") or (itself if name.startswith("GUILD_") else None)
     key = key or data.get("channel_id") or itself or (user_id if name != "READY" else None)
-    return None if key is None else str(key)  # ETF has integers where JSON has strings
+    if isinstance(key, int):  # ETF has integers where JSON has strings; Python refuses to print huge ones in decimal
+        return str(key) if key.bit_length() <= 64 else f"{key:x}"
+    return key if isinstance(key, str) else None

@@ -31,17 +31,25 @@ class OnWorkers(Deferred):
         name: of the threads, before their number.
         count: how many.
         on_begun: called when one event waits less.
+        on_failure: called, on a worker, with an error that no handler raised; the worker goes on.
     """
 
-    def __init__(self, make_runner: MakeRunner, name: str, count: int, on_begun: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        make_runner: MakeRunner,
+        name: str,
+        count: int,
+        on_begun: Callable[[], None],
+        on_failure: Callable[[BaseException], object],
+    ) -> None:
         super().__init__(on_begun)
-        self._workers = [_Worker(make_runner, f"{name}-worker-{number}") for number in range(count)]
+        self._workers = [_Worker(make_runner, f"{name}-worker-{number}", on_failure) for number in range(count)]
 
     def dispatch(self, payload: Payload) -> None:
         """See `Handling`."""
         turn = self._ledger.add(payload)
         key = order_key(payload["t"], payload.get("d"))
-        number = 0 if key is None else zlib.crc32(key.encode()) % len(self._workers)
+        number = 0 if key is None else zlib.crc32(key.encode(errors="surrogatepass")) % len(self._workers)
         self._workers[number].inbox.put(functools.partial(self._handle, turn))
 
     def signal(self, event: str, *args: Any) -> None:
@@ -53,13 +61,17 @@ class OnWorkers(Deferred):
         for worker in self._workers:
             worker.inbox.put(None)
         for worker in self._workers:
-            worker.thread.join()
+            worker.join()
 
     def begin(self, session: Session) -> None:
         """See `Handling`."""
         super().begin(session)
-        for worker in self._workers:
-            worker.thread.start()
+        try:
+            for worker in self._workers:
+                worker.thread.start()
+        except RuntimeError:  # the system has no more threads to give
+            self.finish()
+            raise
 
     def is_current_thread(self) -> bool:
         """See `Handling`."""
@@ -73,9 +85,11 @@ class OnWorkers(Deferred):
 
     def backlog_is_stuck(self, limit: int) -> bool:
         """See `Handling`."""
-        runners = [worker.runner for worker in self._workers]
-        longest = min(runners, key=lambda runner: runner.work[1] if runner.work else math.inf)
-        return longest.backlog_is_stuck(limit)
+        def since(runner: Runner) -> float:
+            work = runner.work  # once: the handler may return at any moment
+            return math.inf if work is None else work[1]
+
+        return min((worker.runner for worker in self._workers), key=since).backlog_is_stuck(limit)
 
     def _handle(self, turn: Turn, runner: Runner) -> None:
         if self._ledger.begin(turn):
@@ -87,11 +101,20 @@ class _Worker:
     """A thread that does one task after the other; a daemon because a handler that never returns must not keep a
     script from ending. `OnWorkers` ends it."""
 
-    def __init__(self, make_runner: MakeRunner, name: str) -> None:
+    def __init__(self, make_runner: MakeRunner, name: str, on_failure: Callable[[BaseException], object]) -> None:
+        self._on_failure = on_failure
         self.inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.runner = make_runner(lambda: self.thread.ident)
 
+    def join(self) -> None:
+        """Wait until the thread has ended, if it was ever started."""
+        if self.thread.ident is not None:
+            self.thread.join()
+
     def _run(self) -> None:
         while (task := self.inbox.get()) is not None:
-            task(self.runner)
+            try:
+                task(self.runner)
+            except BaseException as error:
+                self._on_failure(error)
