@@ -8,7 +8,6 @@ from typing import Any
 from . import commands
 from .checks import check_op, check_timeout
 from .engine import Engine
-from .errors import CommandTimeout, NotConnected
 from .logs import ShardLog
 from .opcodes import OPCODES, Opcode
 from .options import Options
@@ -149,11 +148,6 @@ class ClientCommands:
 
     def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
         self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large
-        engine = self._engine
-        if engine is None or engine.disconnected.is_set():
-            raise NotConnected("PRESENCE_UPDATE was not sent: the client is not connected; call connect() first")
-        if not self._outbox.wait_until_live(timeout):
-            if engine.disconnected.is_set():
-                raise NotConnected("PRESENCE_UPDATE was not sent: the client was closed")
-            raise CommandTimeout(f"PRESENCE_UPDATE was not sent: the gateway was not ready within timeout={timeout}")
-        engine.presence.update(data)
+        self._outbox.wait_for_line("PRESENCE_UPDATE", timeout)
+        if (engine := self._engine) is not None:
+            engine.presence.update(data)

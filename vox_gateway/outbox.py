@@ -32,7 +32,8 @@ class Outbox:
     def __init__(self) -> None:
         self._line: Line | None = None
         self._running = False
-        self._lock = threading.RLock()  # guards the two fields above
+        self._runs_ended = 0
+        self._lock = threading.RLock()  # guards the three fields above
         self._changed = threading.Condition(self._lock)
 
     def open(self) -> None:
@@ -53,9 +54,10 @@ class Outbox:
                 self._line = None
 
     def close(self) -> None:
-        """The client runs no more: whoever waits is told so."""
+        """The client has stopped: every wait ends, even if the client is started again at once."""
         with self._lock:
             self._running = False
+            self._runs_ended += 1
             self._line = None
             self._changed.notify_all()
 
@@ -66,11 +68,26 @@ class Outbox:
             return self._line is not None
 
     def wait_until_live(self, timeout: float | None) -> bool:
-        """Wait for READY or RESUMED; False when `timeout` seconds passed or the client stopped running meanwhile."""
+        """Wait for READY or RESUMED.
+
+        Before the client is started for the first time, this waits for that too.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            False when `timeout` passed first, or the client has stopped.
+        """
         with self._lock:
-            was_running = self._running
-            self._changed.wait_for(lambda: self._line or (was_running and not self._running), timeout)
-            return self._line is not None
+            ended = self._runs_ended
+            if not self._running and ended:
+                return False
+            self._changed.wait_for(lambda: self._line or self._runs_ended != ended, timeout)
+            return self._line is not None and self._runs_ended == ended
+
+    def wait_for_line(self, name: str, timeout: float | None) -> None:
+        """Wait for READY or RESUMED, in order to send `name`; raises as `send`."""
+        self._wait_for_line(name, None if timeout is None else time.monotonic() + timeout, timeout, self._runs_ended)
 
     def send(self, name: str, data: bytes, timeout: float | None) -> None:
         """Send one encoded command.
@@ -84,8 +101,9 @@ class Outbox:
             CommandTimeout: `timeout` passed first.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        ended = self._runs_ended
         while True:
-            line = self._wait_for_line(name, deadline, timeout)
+            line = self._wait_for_line(name, deadline, timeout, ended)
             delay = line.window.take(time.monotonic())
             if not delay:
                 try:
@@ -111,10 +129,13 @@ class Outbox:
                 return None
         return delay
 
-    def _wait_for_line(self, name: str, deadline: float | None, timeout: float | None) -> Line:
+    def _wait_for_line(self, name: str, deadline: float | None, timeout: float | None, ended: int) -> Line:
+        def over() -> bool:
+            return not self._running or self._runs_ended != ended
+
         with self._lock:
-            self._changed.wait_for(lambda: self._line or not self._running, _left(deadline))
-            if not self._running:
+            self._changed.wait_for(lambda: self._line or over(), _left(deadline))
+            if over():
                 raise NotConnected(f"{name} was not sent: the client is not connected; call connect() first")
             if self._line is None:
                 raise CommandTimeout(f"{name} was not sent: the gateway was not ready within timeout={timeout} seconds")
