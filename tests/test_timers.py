@@ -14,7 +14,7 @@ from vox_gateway.timers import Timers
 
 @pytest.fixture
 def timers() -> Timers:
-    return Timers("test-timers", ShardLog((0, 1)))
+    return Timers("test-timers", ShardLog((0, 1)), pytest.fail)
 
 
 def test_things_are_done_in_time_and_in_order(timers: Timers) -> None:

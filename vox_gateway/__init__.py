@@ -25,6 +25,7 @@ from .errors import (
     RateLimited,
     ShardingRequired,
     StreamEnded,
+    ThreadFailed,
     TokenRefused,
     UpgradeRefused,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "Stats",
     "Status",
     "StreamEnded",
+    "ThreadFailed",
     "TokenRefused",
     "UpgradeRefused",
     "VoiceConnection",

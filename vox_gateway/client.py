@@ -206,6 +206,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
         Raises:
             AlreadyConnected: the client runs.
+            RuntimeError: a thread cannot be started; nothing was connected, and `connect` may be called again.
+            ThreadFailed: (not with `async_`, see below) a thread of the client ended unexpectedly.
             ConnectionClosed, ConnectFailed: (not with `async_`, where it is emitted as `error` and raised by
                 `wait_closed`) the gateway refused for good, with what to do about it.
         """
@@ -213,11 +215,10 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             return self._start().thread
         engine = None
         try:
-            engine = self._start()
+            engine = run = self._start()
             if self._pending is not None:
-                engine.when_finished(self._pending.wake)
-                self._pending.run_until(engine.finished.is_set)
-            engine.over.wait()
+                self._pending.run_until(lambda: run.finished.rung)
+            engine.finished.wait()
         except KeyboardInterrupt:
             self._leave()
         if engine is not None:
@@ -251,7 +252,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             code = KEEP_SESSION
         with self._engine_lock:
             engine = self._engine
-        if engine is None or engine.finished.is_set():
+        if engine is None or engine.finished.rung:
             return
         if reconnect:
             engine.restart(code, reason)
@@ -260,23 +261,27 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
         """Wait for READY or RESUMED; False when `timeout` seconds passed first, or the client closed meanwhile."""
-        engine = self._engine
-        if engine is not None and engine.disconnected.is_set():
-            return False
         return self._outbox.wait_until_live(check_timeout(timeout))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the client is closed; False when `timeout` seconds passed first.
 
         Raises:
-            ConnectionClosed, ConnectFailed: the error that ended the client.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
+            RuntimeError: called by a handler, for which the client would wait in turn; `timeout` 0 is allowed.
         """
+        timeout = check_timeout(timeout)
         engine = self._engine
         if engine is None:
             return True
-        if not engine.over.wait(check_timeout(timeout)):
+        if timeout != 0 and not engine.finished.rung and engine.waits_for_caller:
+            raise RuntimeError(
+                "a handler must not wait until the client is closed, since the client waits for the handler to return: "
+                "return from the handler, or wait on another thread"
+            )
+        if not engine.finished.wait(timeout):
             return False
-        engine.thread.join()  # it has set `finished`, and does nothing more
+        engine.thread.join()  # it has rung `finished`, and does nothing more
         if engine.error is not None:
             raise engine.error
         return True
@@ -428,7 +433,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     def _start(self) -> Engine:
         with self._engine_lock:
             last = self._engine
-            if last is not None and not last.disconnected.is_set():
+            if last is not None and not last.disconnected.rung:
                 raise AlreadyConnected("the client is connected already: call close() first")
             file = self._options.session_file
             if file is not None and not self._session.resumable and (kept := file.load()):
@@ -447,10 +452,14 @@ class Client(ClientCommands, ClientQuestions, Emitter):
                 self._log,
                 self._journal,
             )
-            self._engine = engine
             self._warn_of_missing_intents()
             with undisturbed():
-                engine.start()
+                self._engine = engine
+                try:
+                    engine.start()
+                except BaseException:
+                    self._engine = last
+                    raise
             return engine
 
     def _situation(self) -> Situation:
@@ -492,7 +501,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     def _check_running(self, what: str) -> None:
         engine = self._engine
-        if engine is None or engine.disconnected.is_set() or engine.status in (Status.CLOSING, Status.CLOSED):
+        if engine is None or engine.disconnected.rung or engine.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
 
     def _check_waiting(self, what: str) -> None:

@@ -121,6 +121,9 @@ class Observer:
     def ended(self, connection: Connection, report: Ended) -> None:
         """The connection is over, and all that it held is given back."""
 
+    def failed(self, error: BaseException) -> None:
+        """The calling thread ends because of an error of ours. Raises nothing."""
+
 
 class Connection:
     """One connection and its reader thread.
@@ -161,8 +164,12 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name=f"{blueprint.name}-reader", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect."""
-        self._thread.start()
+        """Begin to connect. Raises RuntimeError, and gives everything back, if the thread cannot be started."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._interrupt.close()
+            raise
 
     # -- for other threads -----------------------------------------------------------------------------------------
 
@@ -246,15 +253,32 @@ class Connection:
         """The machine slept, and the server gave us up meanwhile."""
         self.hang_up(KEEP_SESSION, Ending(Cause.SLEPT), patience=0)
 
+    def failed(self, error: BaseException) -> None:
+        """The heartbeat loop has ended because of an error of ours."""
+        self._observer.failed(error)
+
     # -- the reader ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ending = self._converse()
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-        if self._websocket is not None:
-            self._websocket.dispose()
-        self._interrupt.close()
+        ending = Ending(Cause.LOST, reason="the reader failed")
+        try:
+            ending = self._converse()
+        except BaseException as error:
+            self._observer.failed(error)
+        finally:
+            self._finish(ending)
+
+    def _finish(self, ending: Ending) -> None:
+        """Give back what the connection holds, and report how it ended."""
+        with contextlib.ExitStack() as stack:  # whatever becomes of one of these, the others are done: the last first
+            stack.callback(self._report, ending)
+            stack.callback(self._interrupt.close)
+            if self._websocket is not None:
+                stack.callback(self._websocket.dispose)
+            if self._heartbeat is not None:
+                stack.callback(self._heartbeat.stop)
+
+    def _report(self, ending: Ending) -> None:
         with self._lock:
             code = self._close_code
             self._ending = ending = self._ending or ending

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .backlog import Backlog, Signal
+from .backlog import Backlog, Signal, is_dispatch
 from .emitter import Emitter
 from .encoding import Payload, sealed
 from .encoding.sealed import Sealed
@@ -49,6 +49,8 @@ class Dispatcher:
         decode: decodes what is sealed.
         on_stuck: called, by the reader, when the backlog has been full for long.
         on_unreadable: called, on the thread, when decoding failed; the backlog then passes over what follows.
+        on_failure: called, on the thread, with any other error. The event counts as not delivered, those behind it are
+            passed over, and the connection's own events are delivered still.
         on_end: called at the very end, on the thread.
     """
 
@@ -62,6 +64,7 @@ class Dispatcher:
         decode: Callable[[bytes], Any],
         on_stuck: Callable[[], None],
         on_unreadable: Callable[[DecodeError], None],
+        on_failure: Callable[[BaseException], object],
         on_end: Callable[[], None],
     ) -> None:
         self.backlog = Backlog(backlog_limit, on_stuck, lambda: self.handling.waiting)
@@ -69,15 +72,23 @@ class Dispatcher:
         self._taps = taps
         self._decode = decode
         self._on_unreadable = on_unreadable
+        self._on_failure = on_failure
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.handling = make_handling(self._thread, self.backlog.made_room)
 
     def start(self, session: Session) -> None:
-        """Begin to run handlers; of `session` they have seen all."""
+        """Begin to run handlers; of `session` they have seen all.
+
+        Raises RuntimeError, and leaves no thread behind, if one cannot be started.
+        """
         self.backlog.begin(session)
         self.handling.begin(session)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.handling.finish()
+            raise
 
     def join(self, timeout: float | None) -> bool:
         """Wait until the loop has ended; False when `timeout` seconds passed first."""
@@ -109,17 +120,29 @@ class Dispatcher:
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            self._on_failure(error)
+        finally:
+            self._on_end()
+
+    def _loop(self) -> None:
         opened = self._open
         for item in self.backlog:
-            if type(item) is bytes:
-                opened(item)
-            elif isinstance(item, Signal):
-                self._taps.show_other(item.name, *item.args)
-                self.handling.signal(item.name, *item.args)
-            elif isinstance(item, dict):
-                self._take(item)
+            try:
+                if type(item) is bytes:
+                    opened(item)
+                elif isinstance(item, Signal):
+                    self._taps.show_other(item.name, *item.args)
+                    self.handling.signal(item.name, *item.args)
+                elif isinstance(item, dict):
+                    self._take(item)
+            except BaseException as error:
+                if not isinstance(item, Signal) and is_dispatch(item):
+                    self.backlog.take_back()
+                self._on_failure(error)
         self.handling.finish()
-        self._on_end()
 
     def _take(self, payload: Payload) -> None:
         if payload["op"] == Opcode.DISPATCH:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import random
 import threading
@@ -22,7 +23,7 @@ from .connection import Blueprint, Connection, Ended, Observer
 from .discovery import Discovery
 from .dispatcher import Dispatcher
 from .emitter import Emitter
-from .errors import GatewayError
+from .errors import GatewayError, ThreadFailed
 from .foreground import Bell
 from .handling import Handling, InPlace, OnCaller, OnWorkers, Pending
 from .handling.runner import Runner
@@ -35,7 +36,7 @@ from .options import Options
 from .outbox import Outbox
 from .presence import Presence
 from .protocol import KEEP_SESSION
-from .reconnect import ReconnectLoop, Reread, Restart, Stop
+from .reconnect import Fail, ReconnectLoop, Reread, Restart, Stop
 from .recovery import Attempt, Recovery
 from .session import Session
 from .session_keeper import SessionKeeper
@@ -62,8 +63,7 @@ class Engine(Observer):
         presence: the bot's presence; begins with what the run before left.
         error: the error that ended the run, or None.
         disconnected: no connection is left, and none will be made.
-        finished: no loop is left but the reconnect loop's thread, which sets this last.
-        over: the same, to wait for.
+        finished: no loop is left but the reconnect loop's thread, which rings this last.
     """
 
     def __init__(
@@ -79,25 +79,24 @@ class Engine(Observer):
         log: ShardLog,
         journal: Journal,
     ) -> None:
-        self.status = Status.CONNECTING
+        self._status = Status.CONNECTING
+        # Guards the field above and `_taps_ended`; a signal handler that closes may hold it twice.
+        self._lock = threading.RLock()
         self.error: GatewayError | None = None
-        self.disconnected = threading.Event()
-        self.finished = threading.Event()
-        self.over = Bell()
+        self.disconnected = Bell()
+        self.finished = Bell()
         self._options = options
         self._session = session
         self._counters = counters
         self._outbox = outbox
-        self._timers = Timers(f"{options.name}-timers", log)
+        self._timers = Timers(f"{options.name}-timers", log, self.failed)
         self.presence = Presence(presence, outbox, self._timers, options.encode)
         self._log = log
         self._journal = journal
         self._connection: Connection | None = None  # the one that is open
         self._paused = False  # whether the journal says that reading waits
         self._connections = 0
-        self._at_the_end: list[Callable[[], None]] = []
-        self._finish_lock = threading.Lock()  # guards the list above against a callback that comes too late
-        self._handlers_done = threading.Event()  # the dispatcher has ended, or is not to be waited for
+        self._handlers_done = Bell()  # the dispatcher has ended, or is not to be waited for
         self._taps = taps
         self._taps_ended = False
         self._emitter = emitter
@@ -111,6 +110,7 @@ class Engine(Observer):
             options.codec.decode,
             self._backlog_is_stuck,
             lambda error: self._loop.post(Reread(error)),
+            self.failed,
             self._handlers_end,
         )
         self._backlog = self._dispatcher.backlog
@@ -138,6 +138,7 @@ class Engine(Observer):
             options.network.connect_timeout,
             self._go_back,
             self._wait_begins,
+            self._note_failure,
             self._end,
             log,
             journal,
@@ -172,37 +173,54 @@ class Engine(Observer):
         """The event whose handler runs, and since when; of several, the one that has run for longest."""
         return self._dispatcher.handling.current
 
-    def when_finished(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when `finished` is set, or at once if it is set already."""
-        with self._finish_lock:
-            if not self.finished.is_set():
-                self._at_the_end.append(callback)
-                return
-        callback()
+    @property
+    def status(self) -> Status:
+        """What the client is doing."""
+        return self._status
 
     def start(self) -> None:
-        """Start the loops."""
+        """Start the loops, or none of them.
+
+        Raises:
+            RuntimeError: the system has no more threads to give. Nothing is left running.
+        """
         self._journal.begun()
         self._outbox.open()
+        if self._pending is not None:
+            self._pending.begin(lambda: self.finished.rung)
         # A script that ends without close() says goodbye all the same.
         atexit.register(self.stop, KEEP_SESSION if self._keeper else 1000, "")
-        if self._keeper is not None:
-            self._keeper.start()
         try:
-            self._dispatcher.start(self._session)
-        finally:  # Ctrl-C may come while a thread starts, and `stop` waits for both
-            self._loop.thread.start()
+            with contextlib.ExitStack() as undo:
+                undo.callback(self._finish)
+                undo.callback(self._outbox.close)
+                if self._keeper is not None:
+                    self._keeper.start()
+                    undo.callback(self._keeper.stop)
+                self._dispatcher.start(self._session)
+                undo.callback(self._dispatcher.join, HANDLER_GRACE)
+                undo.callback(self._backlog.finish)
+                undo.callback(self._keep_taps)
+                self._loop.thread.start()  # the last: it connects
+                undo.pop_all()
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"connect() cannot start a thread ({error}): the process or the system has too many; nothing was "
+                "connected"
+            ) from error
 
     def stop(self, code: int, reason: str) -> None:
         """Close the connection and end the loops; waits for that, `CLOSE_BOUND` seconds at the most.
 
         A handler that calls this is not waited for: it ends when it returns.
         """
-        if not self.disconnected.is_set():
-            self.status = Status.CLOSING
+        if not self.disconnected.rung:
+            self._set_status(Status.CLOSING)
         self._dispatcher.drop_events()
         self._end_taps(None)
         self._loop.post(Stop(code, reason))
+        if self.thread.ident is None:
+            return  # called by a signal handler in the middle of `start`, which has to go on for the run to end
         if self._dispatcher.handling.is_current_thread():
             self.disconnected.wait(CLOSE_BOUND)
             return
@@ -210,7 +228,7 @@ class Engine(Observer):
         if self.finished.wait(CLOSE_BOUND - HANDLER_GRACE - 0.1):
             self._loop.thread.join(HANDLER_GRACE)
             return
-        self._handlers_done.set()
+        self._handlers_done.ring()
         self.finished.wait(HANDLER_GRACE + 0.1)
 
     def restart(self, code: int, reason: str) -> None:
@@ -222,6 +240,11 @@ class Engine(Observer):
         """Whether the caller is on the thread that brings events."""
         return self._dispatcher.is_current_thread()
 
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether the caller is a handler, or on the dispatcher: what the end of the run waits for."""
+        return self.delivers_here or self._dispatcher.handling.is_current_thread()
+
     # -- handlers --------------------------------------------------------------------------------------------------
 
     def _make_handling(self, dispatcher: threading.Thread, made_room: Callable[[], None]) -> Handling:
@@ -231,24 +254,45 @@ class Engine(Observer):
         if self._pending is not None:
             return OnCaller(make_runner, self._pending, made_room, self._log)
         if options.workers:
-            return OnWorkers(make_runner, options.name, options.workers, made_room)
+            return OnWorkers(make_runner, options.name, options.workers, made_room, self.failed)
         return InPlace(*needs, dispatcher)
 
     def _backlog_is_stuck(self) -> None:
-        work = self.work
-        self._paused = True
-        self._journal.paused(time.monotonic(), self._options.backlog, work and work[0])
-        self._dispatcher.handling.backlog_is_stuck(self._options.backlog)
+        """Report it. Raises nothing: the reader has yet to hand over the events that it holds."""
+        try:
+            work = self.work
+            self._paused = True
+            self._journal.paused(time.monotonic(), self._options.backlog, work and work[0])
+            self._dispatcher.handling.backlog_is_stuck(self._options.backlog)
+        except BaseException as error:
+            self.failed(error)
 
     def _handlers_end(self) -> None:
         self._end_taps(self.error)
-        self._handlers_done.set()
+        self._handlers_done.ring()
+
+    def _keep_taps(self) -> None:
+        with self._lock:
+            self._taps_ended = True
 
     def _end_taps(self, error: GatewayError | None) -> None:
         """Tell those who wait for events; once, as others may begin to wait for the next run's."""
-        if not self._taps_ended:
-            self._taps_ended = True
+        with self._lock:
+            ended, self._taps_ended = self._taps_ended, True
+        if not ended:
             self._taps.end(error)
+
+    # -- for all loops ---------------------------------------------------------------------------------------------
+
+    def failed(self, error: BaseException) -> None:
+        """The calling thread cannot go on: log it, and end the run with an error. Raises nothing."""
+        self._loop.post(Fail(self._note_failure(error)))
+
+    def _note_failure(self, error: BaseException) -> ThreadFailed:
+        failure = ThreadFailed(threading.current_thread().name, error)
+        with contextlib.suppress(BaseException):  # it may be a log handler that failed
+            self._log.critical("%s", failure, exc_info=error)
+        return failure
 
     # -- for the connections, on their threads ---------------------------------------------------------------------
 
@@ -342,23 +386,46 @@ class Engine(Observer):
     # -- for itself ------------------------------------------------------------------------------------------------
 
     def _set_status(self, status: Status) -> None:
-        if self.status is not Status.CLOSING:
-            self.status = status
+        """Change the status. A run that is closing can only become closed, and then stays so."""
+        with self._lock:
+            if self._status is Status.CLOSED or (self._status is Status.CLOSING and status is not Status.CLOSED):
+                return
+            self._status = status
 
     def _end(self, error: GatewayError | None) -> None:
-        """No connection is left: settle everything else."""
+        """No connection is left: settle everything else. Raises nothing."""
         self.error = error
-        self._outbox.close()
-        if error is not None:
-            self._log.error("%s", error)
+        self._set_status(Status.CLOSING)  # before anybody is told, so that nobody begins to wait for what has ended
+        for step in (
+            self._outbox.close,
+            self._report_error,
+            self._backlog.finish,
+            self._settle_session,
+            self._write_journal,
+            self.disconnected.ring,
+            self._wait_for_handlers,
+            self._stop_keeper,
+            self._timers.stop,
+        ):
+            try:
+                step()
+            except BaseException as mistake:  # the other steps are done all the same
+                self.error = self.error or self._note_failure(mistake)
+        self._finish()
+
+    def _report_error(self) -> None:
+        if (error := self.error) is not None:
             self._backlog.signal("error", error, "close")
-        self._backlog.finish()
-        self._settle_session()
-        if error is not None:
-            self._journal.gave_up(time.monotonic(), error)
+            if not isinstance(error, ThreadFailed):  # which was logged with its traceback
+                self._log.error("%s", error)
+
+    def _write_journal(self) -> None:
+        if self.error is not None:
+            self._journal.gave_up(time.monotonic(), self.error)
         else:
             self._journal.closed(time.monotonic(), self._session if self._session.resumable else None)
-        self.disconnected.set()
+
+    def _wait_for_handlers(self) -> None:
         self._handlers_done.wait()
         if not self._dispatcher.join(HANDLER_GRACE):
             work = self._dispatcher.handling.current
@@ -368,17 +435,19 @@ class Engine(Observer):
             )
         if lost := self._dispatcher.not_given:
             self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
+
+    def _stop_keeper(self) -> None:
         if self._keeper is not None:
             self._keeper.stop()
-        self._timers.stop()
+
+    def _finish(self) -> None:
+        """Nothing is left of the run: say so."""
         atexit.unregister(self.stop)
-        self.status = Status.CLOSED
-        with self._finish_lock:
-            self.finished.set()
-            callbacks, self._at_the_end = self._at_the_end, []
-        self.over.ring()
-        for callback in callbacks:
-            callback()
+        self.disconnected.ring()
+        self._set_status(Status.CLOSED)
+        self.finished.ring()
+        if self._pending is not None:
+            self._pending.wake()
 
     # -- the session file ------------------------------------------------------------------------------------------
 

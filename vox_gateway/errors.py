@@ -10,6 +10,7 @@
     ├── RateLimited               a question asked too often to be answered in time   (TimeoutError)
     ├── PayloadTooLarge           a command over 4096 encoded bytes         (ValueError)
     ├── MissingExtra              an optional package is not installed      (ImportError)
+    ├── ThreadFailed              a thread of the client ended unexpectedly; the client was closed
     ├── ConnectFailed             no websocket could be opened; retried unless it cannot help
     │   ├── UpgradeRefused        the server answered the upgrade with an HTTP status
     │   ├── DiscoveryFailed       the API did not tell where the bot's gateway is
@@ -55,6 +56,7 @@ __all__ = [
     "RateLimited",
     "ShardingRequired",
     "StreamEnded",
+    "ThreadFailed",
     "TokenRefused",
     "UpgradeRefused",
 ]
@@ -114,6 +116,20 @@ class MissingExtra(GatewayError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f'{what} needs an optional package: pip install "vox-gateway[{extra}]"')
         self.extra = extra
+
+
+class ThreadFailed(GatewayError):
+    """A thread of the client ended unexpectedly, and the client was closed. The session is kept: `connect` resumes it.
+
+    Attributes:
+        thread: the thread's name.
+        error: the exception that ended it.
+    """
+
+    def __init__(self, thread: str, error: BaseException) -> None:
+        super().__init__(f"the thread {thread} failed with {error!r}: see the log for where; connect() resumes")
+        self.thread = thread
+        self.error = error
 
 
 class ConnectFailed(GatewayError):

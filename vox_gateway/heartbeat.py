@@ -85,6 +85,9 @@ class Heart(Protocol):
     def slept(self) -> None:
         """The machine slept: whatever we had is gone."""
 
+    def failed(self, error: BaseException) -> None:
+        """The loop has ended, because of an error of ours."""
+
 
 class Heartbeat:
     """The loop: beats when a beat is due, and takes acknowledgements.
@@ -120,6 +123,12 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            self._heart.failed(error)
+
+    def _loop(self) -> None:
         pulse = self._pulse
         offset = time.time() - time.monotonic()
         while True:

@@ -62,4 +62,5 @@ class Presence:
                 self._window.take(now)
                 self._sent, self._pending = self._pending, None
         if delay:  # None: not live; the next READY or RESUMED flushes
+            # Without a thread for it, the next update flushes, or the next READY or RESUMED.
             self._timers.call_at(now + delay, self.flush)

@@ -19,9 +19,10 @@ from .errors import DecodeError, GatewayError
 from .identify_gate import IdentifyGate
 from .journal import Journal
 from .logs import ShardLog
+from .protocol import KEEP_SESSION
 from .recovery import Attempt, Cause, Ending, GiveUp, Recovery, Stage
 
-__all__ = ["ReconnectLoop", "Reread", "Restart", "Stop"]
+__all__ = ["Fail", "ReconnectLoop", "Reread", "Restart", "Stop"]
 
 #: seconds that a reader has to end once its socket is cut off; only a name lookup takes longer, and is left behind
 ABANDON_AFTER = 0.3
@@ -35,6 +36,13 @@ class Stop:
 
     code: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Close, keep the session, and end with `error`."""
+
+    error: GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class ReconnectLoop:
         connect_timeout: seconds, as the connection has it.
         go_back: called before an attempt that follows a `Reread`, to set the session back.
         on_wait: called before each wait between attempts.
+        on_failure: called, on the loop's own thread, with what ended it unexpectedly; returns the error to end with.
         on_end: called at the very end, with the error that ended the loop or None, on the loop's own thread.
     """
 
@@ -82,6 +91,7 @@ class ReconnectLoop:
         connect_timeout: float,
         go_back: Callable[[], None],
         on_wait: Callable[[], None],
+        on_failure: Callable[[BaseException], GatewayError],
         on_end: Callable[[GatewayError | None], None],
         log: ShardLog,
         journal: Journal,
@@ -93,17 +103,20 @@ class ReconnectLoop:
         self._connect_timeout = connect_timeout
         self._go_back = go_back
         self._on_wait = on_wait
+        self._on_failure = on_failure
         self._on_end = on_end
         self._log = log
         self._journal = journal
         self.stop: Stop | None = None  # what ended the loop, once something has
+        self._failure: GatewayError | None = None
+        self._connection: Connection | None = None  # the newest
         self._generation = 0
         self._must_go_back = False
         # A SimpleQueue may be put to from a signal handler too.
-        self._inbox: queue.SimpleQueue[Ended | Stop | Restart | Reread | _TryAgain] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Ended | Stop | Fail | Restart | Reread | _TryAgain] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def post(self, message: Ended | Stop | Restart | Reread) -> None:
+    def post(self, message: Ended | Stop | Fail | Restart | Reread) -> None:
         """Tell the loop something; never blocks. Any thread."""
         self._inbox.put(message)
 
@@ -111,28 +124,27 @@ class ReconnectLoop:
         error: GatewayError | None = None
         try:
             error = self._loop()
-        except Exception as mistake:  # ours; it must not end the client in silence
-            self._log.exception("the reconnect loop failed")
-            error = GatewayError(f"the reconnect loop failed: {mistake!r}")
-        self._on_end(error)
+        except BaseException as mistake:
+            self.stop = self.stop or Stop(KEEP_SESSION, "")
+            error = self._on_failure(mistake)
+            self._leave_connection(self.stop)
+        finally:
+            self._gate.leave(self._shard_id, self)
+            self._on_end(error)
 
     def _loop(self) -> GatewayError | None:
         attempt = self._recovery.first()
         while True:
             self._on_wait()
-            self._wait(attempt.delay)
-            if self._must_go_back:
-                self._must_go_back = False
-                self._go_back()
-                attempt = self._recovery.first()
-            if self.stop is None and not attempt.resume:
-                self._wait_for_gate()
+            attempt = self._wait_for_turn(attempt)
             if self.stop is not None:
-                return None
-            report = self._live_through(attempt)
-            self._gate.leave(self._shard_id, self)
+                return self._failure
+            try:
+                report = self._live_through(attempt)
+            finally:  # other shards wait for it
+                self._gate.leave(self._shard_id, self)
             if self.stop is not None:
-                return None
+                return self._failure
             following = self._recovery.after(report.ending, attempt, report.stage, report.lived)
             if isinstance(following, GiveUp):
                 return following.error
@@ -149,6 +161,21 @@ class ReconnectLoop:
             "resuming" if following.resume else "connecting with a new session",
             following.delay,
         )
+
+    def _wait_for_turn(self, attempt: Attempt) -> Attempt:
+        """Wait until a connection may be made, or until told to stop; returns the attempt to make."""
+        self._wait(attempt.delay)
+        while self.stop is None:
+            if self._must_go_back:
+                self._must_go_back = False
+                self._go_back()
+                attempt = self._recovery.first()
+            if attempt.resume:
+                break
+            self._wait_for_gate()
+            if not self._must_go_back:
+                break
+        return attempt
 
     def _wait(self, seconds: float) -> None:
         """Wait; less when told to stop."""
@@ -192,6 +219,9 @@ class ReconnectLoop:
             return None
         if isinstance(message, Stop):
             self.stop = self.stop or message
+        elif isinstance(message, Fail):
+            self._failure = self._failure or message.error
+            self.stop = self.stop or Stop(KEEP_SESSION, "")
         elif isinstance(message, Reread):
             self._must_go_back = True
         return message if isinstance(message, (Ended, Restart, Reread)) else None
@@ -202,6 +232,7 @@ class ReconnectLoop:
         try:
             connection = self._connect(attempt, self._generation)
             connection.start()
+            self._connection = connection
         except (OSError, RuntimeError) as error:  # no descriptor or no thread to be had: that passes
             return Ended(self._generation, Ending(Cause.UNREACHABLE, reason=str(error)), Stage.CONNECTING, 0.0)
         stuck_at = time.monotonic() + self._connect_timeout + LOOKUP_GRACE
@@ -221,15 +252,17 @@ class ReconnectLoop:
                     return Ended(self._generation, Ending(Cause.UNREACHABLE, reason=reason), Stage.CONNECTING, 0.0)
                 case _:
                     pass
-        return self._end(connection, self.stop)
+        self._leave_connection(self.stop)
+        return Ended(self._generation, Ending(Cause.OWN_CLOSE, reason=self.stop.reason), connection.stage, 0.0)
 
-    def _end(self, connection: Connection, stop: Stop) -> Ended:
-        """Close `connection` within bounds, however dead the other side is."""
-        ending = Ending(Cause.OWN_CLOSE, reason=stop.reason)
-        connection.hang_up(stop.code, ending, stop.reason)
+    def _leave_connection(self, stop: Stop) -> None:
+        """Close the connection, if there is one, within bounds even if the server is unresponsive."""
+        connection = self._connection
+        if connection is None:
+            return
+        connection.hang_up(stop.code, Ending(Cause.OWN_CLOSE, reason=stop.reason), stop.reason)
         if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if connection.stage > Stage.CONNECTING else ABANDON_AFTER):
             connection.abort()
             connection.join(ABANDON_AFTER)
-        return Ended(self._generation, ending, connection.stage, 0.0)
 
 

@@ -47,7 +47,7 @@ class SlowHandlers:
         self._warned: Work = None  # used on the timers' thread only
         #: whether the check is to come
         self.armed = False
-        self._lock = threading.Lock()  # guards the field above
+        self._lock = threading.Lock()  # guards the step from disarmed to armed, and that back in `_check`
 
     def arm(self) -> None:
         """The thread is at work."""
@@ -57,7 +57,8 @@ class SlowHandlers:
             if self.armed:
                 return
             self.armed = True
-        self._timers.call_at(time.monotonic() + self._after, self._check)
+        if not self._timers.call_at(time.monotonic() + self._after, self._check):
+            self.armed = False  # the next event tries again
 
     def _check(self) -> None:
         with self._lock:

@@ -26,6 +26,11 @@ class Pending:
         self._tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
         self._bell = Bell()
         self._busy = threading.Lock()  # held by the thread whose turn it is, a handler's calls included
+        self._is_closed: Callable[[], bool] = lambda: False
+
+    def begin(self, is_closed: Callable[[], bool]) -> None:
+        """The client runs, until `is_closed` returns true; whoever closes it calls `wake` then."""
+        self._is_closed = is_closed
 
     def put(self, task: Callable[[], bool]) -> None:
         """Add a task, which says whether it did anything."""
@@ -33,15 +38,15 @@ class Pending:
         self._bell.ring()
 
     def wake(self) -> None:
-        """Make a `run_until` look again whether it is over."""
+        """Make a call that waits check again whether the client is closed. Any thread."""
         self._bell.ring()
 
-    def run_until(self, over: Callable[[], bool]) -> None:
-        """Do what waits and what comes until `over`, and then what is left; who makes it over calls `wake`."""
+    def run_until(self, is_closed: Callable[[], bool]) -> None:
+        """Run tasks until `is_closed`, then those that are left; whoever makes it true calls `wake`."""
         while True:
             self._bell.silence()
             self.run(None, 0)
-            if over():
+            if is_closed():
                 break
             self._bell.wait()
         self.run(None, 0)
@@ -51,7 +56,7 @@ class Pending:
 
         Args:
             limit: tasks to do at the most.
-            timeout: seconds to wait for the first; None for as long as it takes.
+            timeout: seconds to wait for the first; None for as long as the client runs.
 
         Returns:
             How many did anything. 0 when another call is under way, from another thread or further up in this one.
@@ -73,7 +78,8 @@ class Pending:
 
     def _wait(self, timeout: float | None) -> None:
         self._bell.silence()
-        if timeout != 0 and self._tasks.empty():
+        # After `silence`: if the client is closed from here on, `wake` rings again.
+        if timeout != 0 and self._tasks.empty() and not (timeout is None and self._is_closed()):
             self._bell.wait(timeout)
 
 
@@ -109,7 +115,6 @@ class OnCaller(Deferred):
         try:
             self._runner.dispatch(turn.payload)
         finally:  # Ctrl-C may come out of a handler here
-            self._runner.work = None
             self._ledger.finish(turn)
         return True
 

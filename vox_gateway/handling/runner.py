@@ -38,22 +38,26 @@ class Runner:
         if not whole and name not in emitter.heard:
             return
         self.work = (name, time.monotonic())
-        if not self._slow.armed:
-            self._slow.arm()
-        if whole:
-            emitter.emit("DISPATCH", payload)
-        if name in emitter.heard:  # asked again: a handler of DISPATCH may have added one
-            emitter.emit(name, payload.get("d"))
-        self.work = None
+        try:
+            if not self._slow.armed:
+                self._slow.arm()
+            if whole:
+                emitter.emit("DISPATCH", payload)
+            if name in emitter.heard:  # asked again: a handler of DISPATCH may have added one
+                emitter.emit(name, payload.get("d"))
+        finally:  # Ctrl-C may come out of a handler that runs on the main thread
+            self.work = None
 
     def signal(self, event: str, *args: Any) -> None:
         """Run the handlers of anything else, if it has any."""
         if event not in self._emitter.heard:
             return
         self.work = (event, time.monotonic())
-        self._slow.arm()
-        self._emitter.emit(event, *args)
-        self.work = None
+        try:
+            self._slow.arm()
+            self._emitter.emit(event, *args)
+        finally:
+            self.work = None
 
     def backlog_is_stuck(self, limit: int) -> bool:
         """Reading has paused, since `limit` events wait; warn, and say so, if it is for a handler that runs here."""

@@ -1,0 +1,297 @@
+"""What happens at the same moment: each test holds one thread where the other has to meet it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from vox_gateway import LOGGER, AuthenticationFailed, IdentifyGate, NotConnected, Status, ThreadFailed
+from vox_gateway.testing import LocalGateway
+
+TIMEOUT = 10.0
+
+
+class Outcome:
+    """What a call on another thread came to."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, args=(call,), daemon=True)
+        self._thread.start()
+
+    def _run(self, call: Callable[[], Any]) -> None:
+        try:
+            self._results.put(call())
+        except Exception as error:
+            self._results.put(error)
+
+    def get(self) -> Any:
+        """What it returned or raised; queue.Empty if it does neither in time."""
+        return self._results.get(timeout=TIMEOUT)
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Wait for what nobody signals; False if it does not come in time."""
+    end, pause = time.monotonic() + TIMEOUT, threading.Event()
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        pause.wait(0.005)
+    return True
+
+
+class Gate(logging.Handler):
+    """Holds the thread that logs a line with `words`, until it is released."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(logging.DEBUG)
+        self._words = words
+        self.entered, self.let_go = threading.Event(), threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._words in record.getMessage():
+            self.entered.set()
+            self.let_go.wait(TIMEOUT)
+
+
+@pytest.fixture
+def hold_at(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], Gate]]:
+    """Makes gates."""
+    caplog.set_level(logging.INFO, logger="vox_gateway")
+    gates: list[Gate] = []
+
+    def make(words: str) -> Gate:
+        gates.append(Gate(words))
+        LOGGER.addHandler(gates[-1])
+        return gates[-1]
+
+    yield make
+    for gate in gates:
+        gate.let_go.set()
+        LOGGER.removeHandler(gate)
+
+
+# -- waits that begin while the client ends ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda client: client.wait_until_ready(),
+        lambda client: client.presence_update(status="online"),
+        lambda client: client.voice_state_update("1", None),
+        lambda client: client.wait_for("MESSAGE_CREATE"),
+        lambda client: client.fetch_guild_members("1", user_ids=["2"], timeout=None),
+    ],
+    ids=["wait_until_ready", "presence_update", "command", "wait_for", "question"],
+)
+def test_a_wait_that_begins_while_the_client_ends_comes_to_an_end(
+    gateway: LocalGateway, make_client: Any, hold_at: Callable[[str], Gate], begin: Callable[[Any], Any]
+) -> None:
+    client = make_client(gateway)
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    gate = hold_at("4004")
+    gateway.drop("close", code=4004)
+    assert gate.entered.wait(TIMEOUT)
+    outcome = Outcome(lambda: begin(client))
+    # While the run is held at its end, or once it has ended: never later.
+    with pytest.raises(AuthenticationFailed):
+        try:
+            result = outcome.get()
+        finally:
+            gate.let_go.set()
+        client.wait_closed(TIMEOUT)
+    assert result is False or isinstance(result, (NotConnected, AuthenticationFailed))
+
+
+def test_a_wait_from_before_connect_ends_with_a_run_that_never_was_ready(make_client: Any) -> None:
+    with LocalGateway(token="another") as gateway:
+        client = make_client(gateway)
+        outcome = Outcome(client.wait_until_ready)
+        client.connect(async_=True)
+        assert outcome.get() is False
+        with pytest.raises(AuthenticationFailed):
+            client.wait_closed(TIMEOUT)
+
+
+def test_wait_closed_in_a_handler_is_refused_though_the_client_has_been_closed_for_it(
+    gateway: LocalGateway, make_client: Any
+) -> None:
+    client = make_client(gateway)
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    @client.on("READY")
+    def wait(data: Any) -> None:
+        gateway.drop("close", code=4004)
+        try:
+            results.put(client.wait_closed(0))
+            client.wait_closed()
+        except RuntimeError as error:
+            results.put(str(error))
+
+    client.connect(async_=True)
+    assert results.get(timeout=TIMEOUT) is False
+    assert "a handler must not wait until the client is closed" in results.get(timeout=TIMEOUT)
+    with pytest.raises(AuthenticationFailed):
+        client.wait_closed(TIMEOUT)
+
+
+def test_a_loop_of_dispatch_pending_without_a_timeout_ends_with_the_client(
+    gateway: LocalGateway, make_client: Any
+) -> None:
+    client = make_client(gateway, handlers="caller")
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+
+    def loop() -> str:
+        while client.status is not Status.CLOSED:
+            client.dispatch_pending(timeout=None)
+        return "ended"
+
+    outcome = Outcome(loop)
+    client.close()
+    assert outcome.get() == "ended"
+    assert client.dispatch_pending(timeout=None) == 0
+    # A new run is waited for again.
+    client.connect(async_=True)
+    handled: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.on("X", handled.put)
+    assert client.wait_until_ready(TIMEOUT)
+    outcome = Outcome(loop)
+    gateway.dispatch("X", {"n": 1})
+    assert handled.get(timeout=TIMEOUT) == {"n": 1}
+    client.close()
+    assert outcome.get() == "ended"
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+def test_events_that_the_reader_holds_when_its_warning_fails_are_not_lost(
+    gateway: LocalGateway, make_client: Any
+) -> None:
+    """The warning that the backlog is full is given by the reader, which has yet to hand over what it has read."""
+
+    class Fails(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "reading pauses" in record.getMessage():
+                failed.set()
+                raise SystemExit
+
+    failed, handler = threading.Event(), Fails()
+    client = make_client(gateway, workers=1, backlog=5)
+    seen: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    @client.on("NEWS")
+    def news(data: Any) -> None:
+        seen.put(data["n"])
+        assert failed.wait(TIMEOUT)
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    LOGGER.addHandler(handler)
+    try:
+        for n in range(40):
+            gateway.dispatch("NEWS", {"n": n})
+        with pytest.raises(ThreadFailed, match="-reader"):
+            client.wait_closed(TIMEOUT)
+    finally:
+        LOGGER.removeHandler(handler)
+    client.connect(async_=True)
+    assert [seen.get(timeout=TIMEOUT) for _ in range(40)] == list(range(40))
+
+
+def test_an_event_that_proves_unreadable_during_the_wait_to_identify_does_not_silence_the_next_session(
+    make_client: Any, hear: Any, hold_at: Callable[[str], Gate]
+) -> None:
+    poisoned = threading.Event()
+
+    def read(data: bytes) -> Any:
+        if b'"POISON"' in data:
+            poisoned.set()
+            raise ValueError("not readable")
+        return json.loads(data)
+
+    gate, other_shard = IdentifyGate(interval=0), object()
+    busy, release = threading.Event(), threading.Event()
+
+    def slow(data: Any) -> None:
+        busy.set()
+        release.wait(TIMEOUT)
+
+    with LocalGateway(max_concurrency=1000, identify_interval=0) as gateway:
+        client = make_client(gateway, identify_gate=gate, json=read)
+        client.on("SLOW", slow)
+        client.on("POISON", lambda data: None)
+        heard = hear(client, "NEWS")
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        gateway.dispatch("SLOW", {})
+        assert busy.wait(TIMEOUT)
+        gateway.dispatch("POISON", {})
+        assert until(lambda: client.stats.events_waiting == 1)
+        assert gate.enter(0, other_shard, lambda: None, time.monotonic()) == 0.0
+        waiting = hold_at("turn to IDENTIFY")
+        waiting.let_go.set()
+        gateway.invalidate()
+        assert waiting.entered.wait(TIMEOUT)
+        release.set()
+        assert poisoned.wait(TIMEOUT)
+        gate.leave(0, other_shard)
+        gateway.expect("IDENTIFY", TIMEOUT)
+        assert client.wait_until_ready(TIMEOUT)
+        for n in range(3):
+            gateway.dispatch("NEWS", {"n": n})
+        assert [heard.data(TIMEOUT)["n"] for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("key", ["guild_id", "channel_id", "user_id"])
+@pytest.mark.parametrize("value", ["\ud800", 10**5000, [10**5000], {}], ids=["surrogate", "huge", "list", "dict"])
+def test_workers_take_events_whatever_their_ids_are(make_client: Any, hear: Any, key: str, value: Any) -> None:
+    def read(data: bytes) -> Any:
+        payload = json.loads(data)
+        if payload["t"] == "ODD":
+            payload["d"] = {key: value}
+        return payload
+
+    with LocalGateway(identify_interval=0) as gateway:
+        client = make_client(gateway, workers=2, json=read)
+        heard = hear(client, "ODD", "NEWS")
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        gateway.dispatch("ODD", {})
+        gateway.dispatch("NEWS", {})
+        assert {heard.next(TIMEOUT)[0] for _ in range(2)} == {"ODD", "NEWS"}
+
+
+# -- the identify gate -------------------------------------------------------------------------------------------------
+
+
+def test_a_shard_that_fails_while_it_connects_gives_its_turn_to_the_next(
+    make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pair = socket.socketpair
+
+    def pair(*args: Any) -> Any:
+        if threading.current_thread().name.endswith("0/2-reconnect"):
+            raise MemoryError("no room")
+        return make_pair(*args)
+
+    monkeypatch.setattr(socket, "socketpair", pair)
+    gate = IdentifyGate(interval=0)
+    with LocalGateway(identify_interval=0) as gateway:
+        first, second = (make_client(gateway, identify_gate=gate, shard=(shard, 2)) for shard in range(2))
+        first.connect(async_=True)
+        with pytest.raises(ThreadFailed, match="MemoryError"):
+            first.wait_closed(TIMEOUT)
+        second.connect(async_=True)
+        assert second.wait_until_ready(TIMEOUT)

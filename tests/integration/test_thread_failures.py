@@ -1,0 +1,273 @@
+"""No thread of a client ends unseen: a handler cannot end one, and what does is reported and ends the client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from vox_gateway import LOGGER, Client, Status, ThreadFailed
+from vox_gateway.testing import LocalGateway
+
+TIMEOUT = 10.0
+
+
+# -- handlers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 2}], ids=["dispatcher", "workers"])
+@pytest.mark.parametrize(
+    "raised",
+    [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), pytest.fail.Exception("no")],
+    ids=lambda raised: type(raised).__name__,
+)
+def test_whatever_a_handler_raises_the_next_event_is_handled(
+    gateway: LocalGateway,
+    make_client: Any,
+    hear: Any,
+    send_messages: Any,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, Any],
+    raised: BaseException,
+) -> None:
+    client = make_client(gateway, **options)
+
+    @client.on("MESSAGE_CREATE")
+    def fails(message: Any) -> None:
+        raise raised
+
+    heard, errors = hear(client, "MESSAGE_CREATE"), hear(client, "error")
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    send_messages(gateway, range(2))
+    assert [heard.data(TIMEOUT)["nonce"] for _ in range(2)] == [0, 1]
+    assert errors.next(TIMEOUT)[1] == (raised, "MESSAGE_CREATE")
+    assert client.health()["ok"]
+    record = next(record for record in caplog.records if record.levelno == logging.ERROR)
+    assert record.exc_info is not None
+    assert record.exc_info[1] is raised
+
+
+def test_ctrl_c_comes_out_of_a_handler_on_the_main_thread(
+    gateway: LocalGateway, make_client: Any, send_messages: Any
+) -> None:
+    client = make_client(gateway, handlers="caller")
+
+    @client.on("MESSAGE_CREATE")
+    def is_interrupted(message: Any) -> None:
+        raise KeyboardInterrupt
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    send_messages(gateway, range(1))
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            client.dispatch_pending(timeout=TIMEOUT)
+
+
+# -- threads -----------------------------------------------------------------------------------------------------------
+
+
+class Poison(logging.Handler):
+    """A log handler that ends one thread: the first whose name ends so, and which logs while this is armed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.armed: str | None = None
+        self.fired = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.armed is not None and threading.current_thread().name.endswith(self.armed):
+            self.armed = None
+            self.fired.set()
+            raise SystemExit("poisoned")
+
+
+@pytest.fixture
+def poison() -> Iterator[Poison]:
+    handler, level = Poison(), LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.DEBUG)
+    yield handler
+    LOGGER.removeHandler(handler)
+    LOGGER.setLevel(level)
+
+
+def provoke(gateway: LocalGateway, client: Client, thread: str) -> None:
+    """Make the thread log something."""
+    match thread:
+        case "-reader":
+            gateway.dispatch("X", {})
+        case "-reconnect":
+            gateway.drop("reset")
+        case "-dispatcher" | "-worker-0":
+            gateway.dispatch("FAILS", {})
+        case "-timers":
+            gateway.dispatch("SLOW", {})
+
+
+@pytest.mark.parametrize("thread", ["-reader", "-heartbeat", "-reconnect", "-dispatcher", "-worker-0", "-timers"])
+def test_a_thread_that_ends_is_reported_and_ends_the_client(
+    make_client: Any, hear: Any, poison: Poison, caplog: pytest.LogCaptureFixture, thread: str
+) -> None:
+    with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
+        client = make_client(gateway, slow_handler_warning=0.05, workers=int(thread == "-worker-0"))
+        client.on("FAILS", lambda data: 1 // 0)
+        client.on("SLOW", lambda data: poison.fired.wait(TIMEOUT))
+        errors, closes = hear(client, "error"), hear(client, "close")
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        poison.armed = thread
+        provoke(gateway, client, thread)
+        error, event = None, ""
+        while event != "close":
+            _, (error, event) = errors.next(TIMEOUT)
+        assert isinstance(error, ThreadFailed)
+        assert closes.data(TIMEOUT)["code"] in (1006, 4000)
+        with pytest.raises(ThreadFailed, match=f"{thread} failed with SystemExit") as caught:
+            client.wait_closed(TIMEOUT)
+        assert caught.value is error
+        assert client.status is Status.CLOSED
+        assert not client.health()["ok"]
+        assert "SystemExit" in client.health()["last_error"]
+        (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], SystemExit)
+        # The session was kept.
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        assert client.stats.resumes == 1
+
+
+def test_a_blocking_connect_raises_what_ended_a_thread(make_client: Any, poison: Poison) -> None:
+    with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
+        client = make_client(gateway)
+
+        @client.on("READY")
+        def arm(data: Any) -> None:
+            poison.armed = "-heartbeat"
+
+        with pytest.raises(ThreadFailed, match="-heartbeat failed"):
+            client.connect()
+
+
+def test_an_event_that_the_dispatcher_could_not_deliver_comes_again(
+    gateway: LocalGateway, make_client: Any, hear: Any, poison: Poison, send_messages: Any
+) -> None:
+    # The dispatcher fails in a stream that is full and warns of it, before it comes to the handlers.
+    client = make_client(gateway)
+    heard = hear(client, "MESSAGE_CREATE")
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    with client.stream("MESSAGE_CREATE", maxsize=1):
+        send_messages(gateway, range(1))
+        assert heard.data(TIMEOUT)["nonce"] == 0
+        poison.armed = "-dispatcher"
+        send_messages(gateway, range(1, 4))
+        with pytest.raises(ThreadFailed):
+            client.wait_closed(TIMEOUT)
+    assert heard.silent
+    client.connect(async_=True)
+    assert [heard.data(TIMEOUT)["nonce"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_log_handler_that_raises_costs_its_line_only(
+    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Fails(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise LookupError(f"no place for {record.levelname}")
+
+    handler = Fails()
+    LOGGER.addHandler(handler)
+    try:
+        client = make_client(gateway)
+        client.on("MESSAGE_CREATE", lambda message: 1 // 0)
+        heard = hear(client, "MESSAGE_CREATE")
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        send_messages(gateway, range(1))
+        assert heard.data(TIMEOUT)["nonce"] == 0
+        gateway.drop("reset")
+        gateway.expect("RESUME", TIMEOUT)
+        send_messages(gateway, range(1, 2))
+        assert heard.data(TIMEOUT)["nonce"] == 1
+    finally:
+        LOGGER.removeHandler(handler)
+    assert "LookupError: no place for ERROR" in capfd.readouterr().err
+
+
+# -- threads that cannot be started ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes the start of the threads whose names end so fail, as the system does that has no more; returns an undo."""
+
+    def refuse(suffix: str) -> Any:
+        start = threading.Thread.start
+
+        def refusing(self: threading.Thread) -> None:
+            if self.name.endswith(suffix):
+                raise RuntimeError("can't start new thread")
+            start(self)
+
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+        return monkeypatch.undo
+
+    return refuse
+
+
+@pytest.mark.parametrize("handlers", [{}, {"workers": 2}, {"handlers": "caller"}], ids=["thread", "workers", "caller"])
+@pytest.mark.parametrize("thread", ["-session-file", "-worker-1", "-dispatcher", "-reconnect"])
+@pytest.mark.parametrize("async_", [True, False])
+def test_connect_starts_all_threads_or_none(
+    gateway: LocalGateway,
+    make_client: Any,
+    hear: Any,
+    refuse_thread: Any,
+    tmp_path: Any,
+    handlers: dict[str, Any],
+    thread: str,
+    async_: bool,
+) -> None:
+    if thread == "-worker-1" and "workers" not in handlers:
+        pytest.skip("a client without workers")
+    client = make_client(gateway, session_file=tmp_path / "session", **handlers)
+    before = set(threading.enumerate())
+    with client.stream("READY") as events:
+        allow = refuse_thread(thread)
+        with pytest.raises(RuntimeError, match=r"connect\(\) cannot start a thread .*nothing was connected"):
+            client.connect(async_)
+        for left in set(threading.enumerate()) - before:
+            left.join(TIMEOUT)
+            assert not left.is_alive(), left.name
+        assert client.status is Status.CLOSED
+        assert not gateway.connections
+        assert not client.wait_until_ready(0)
+        allow()
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        assert events.get(TIMEOUT).name == "READY", "a stream that was made before lives on"
+
+
+def test_without_a_thread_for_timers_events_are_handled_and_the_warning_is_given_once(
+    gateway: LocalGateway,
+    make_client: Any,
+    hear: Any,
+    refuse_thread: Any,
+    send_messages: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = make_client(gateway)
+    heard = hear(client, "MESSAGE_CREATE")
+    refuse_thread("-timers")
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    send_messages(gateway, range(3))
+    assert [heard.data(TIMEOUT)["nonce"] for _ in range(3)] == [0, 1, 2]
+    assert caplog.text.count("cannot start the thread") == 1
