@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import queue
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -171,6 +173,40 @@ def test_a_loop_of_dispatch_pending_without_a_timeout_ends_with_the_client(
     assert handled.get(timeout=TIMEOUT) == {"n": 1}
     client.close()
     assert outcome.get() == "ended"
+
+
+def test_a_closed_client_never_says_that_it_is_closing(gateway: LocalGateway, make_client: Any) -> None:
+    """The run ends by an error while `close` is held, at one line after the other."""
+    for number in range(1, 200):
+        client = make_client(gateway)
+        client.connect(async_=True)
+        assert client.wait_until_ready(TIMEOUT)
+        left = number
+
+        def at_line(frame: Any, event: str, argument: object, client: Any = client) -> Any:
+            nonlocal left
+            if not frame.f_code.co_filename.endswith(("client.py", "engine.py")):
+                return None
+            left -= event == "line"
+            if left == 0:
+                sys.settrace(None)
+                gateway.drop("close", code=4004)
+                with contextlib.suppress(AuthenticationFailed):
+                    client.wait_closed(0.5)  # not where `close` holds a lock that the end needs
+            return at_line
+
+        def close(trace: Any = at_line, client: Any = client) -> None:
+            sys.settrace(trace)
+            try:
+                client.close()
+            finally:
+                sys.settrace(None)
+
+        assert Outcome(close).get() is None
+        assert client.status is Status.CLOSED
+        if left > 0:
+            break
+    assert number > 5
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
