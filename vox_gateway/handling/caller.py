@@ -111,8 +111,8 @@ class OnCaller(Deferred):
     def _handle(self, turn: Turn) -> bool:
         if not self._ledger.begin(turn):
             return False
-        self._caller = threading.get_ident()
         try:
+            self._caller = threading.get_ident()
             self._runner.dispatch(turn.payload)
         finally:  # Ctrl-C may come out of a handler here
             self._ledger.finish(turn)

@@ -37,8 +37,8 @@ class Runner:
         whole = "DISPATCH" in emitter.heard
         if not whole and name not in emitter.heard:
             return
-        self.work = (name, time.monotonic())
         try:
+            self.work = (name, time.monotonic())
             if not self._slow.armed:
                 self._slow.arm()
             if whole:
@@ -52,8 +52,8 @@ class Runner:
         """Run the handlers of anything else, if it has any."""
         if event not in self._emitter.heard:
             return
-        self.work = (event, time.monotonic())
         try:
+            self.work = (event, time.monotonic())
             self._slow.arm()
             self._emitter.emit(event, *args)
         finally:
