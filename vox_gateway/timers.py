@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from .foreground import undisturbed
 from .logs import ShardLog
 
 __all__ = ["Timers"]
@@ -57,7 +58,8 @@ class Timers:
     def _start(self) -> RuntimeError | None:
         """Start the thread; returns the error if the system has no thread to give. The lock is held."""
         try:
-            self._thread.start()
+            with undisturbed():  # the main thread may run handlers, and arm their warning
+                self._thread.start()
         except RuntimeError as error:
             return error
         self._started = True

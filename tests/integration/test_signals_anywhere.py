@@ -25,9 +25,9 @@ URL, STEP = sys.argv[1], int(sys.argv[2])
 
 
 class Lines:
-    '''Raises the signal at the n-th line that the main thread runs in the library or in `threading`.
+    '''Raises the signal at the n-th line with a call that the main thread runs in the library or in `threading`.
 
-    But not at a ``with``, which is a line once more at its end: there Python hears no signal.
+    Python hears signals at calls. A ``with`` is left out: it is a line once more at its end, where none is heard.
     '''
 
     def __init__(self, number, number_of_signal):
@@ -37,7 +37,7 @@ class Lines:
         if not frame.f_code.co_filename.startswith(FILES):
             return None
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        if event == "line" and not line.startswith("with"):
+        if event == "line" and "(" in line and not line.startswith("with"):
             self.left -= 1
             if self.left == 0:
                 sys.settrace(None)
