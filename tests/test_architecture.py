@@ -24,6 +24,7 @@ PURE = [
     "session",
     "session_starts",
     "errors",
+    "sanitize",
     "urls",
     "frames",
 ]
