@@ -28,10 +28,13 @@
         ├── InvalidIntents        4013
         └── DisallowedIntents     4014
 
-Data is on attributes, words are in ``str()``. No message ever holds the token.
+Data is on attributes, as it came; ``str()`` is one printable line, made from it for people. ``args`` holds the
+arguments that the error was made with, so that it survives `copy` and `pickle`. No message ever holds the token.
 """
 
 from __future__ import annotations
+
+from .sanitize import sanitize_line
 
 __all__ = [
     "AlreadyConnected",
@@ -62,8 +65,23 @@ __all__ = [
 ]
 
 
+#: characters of an error's words; a server or a proxy may have a part in them
+MAX_WORDS = 1000
+
+
 class GatewayError(Exception):
     """The root of every error that this library raises on its own account."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__()  # OSError and ImportError would give their own meaning to arguments
+        self.args = args
+
+    def __str__(self) -> str:
+        return sanitize_line(self._words(), MAX_WORDS)
+
+    def _words(self) -> str:
+        """What `str` shows; by default the first argument. Text from others may be in it as it came."""
+        return str(self.args[0]) if self.args else ""
 
 
 class AlreadyConnected(GatewayError, RuntimeError):
@@ -86,36 +104,57 @@ class RateLimited(GatewayError, TimeoutError):
     """The gateway refused to answer, since it was asked the same too often; asking again later helps.
 
     Attributes:
+        what: what was asked for, in words.
         retry_after: seconds before which it will not answer.
     """
 
     def __init__(self, what: str, retry_after: float) -> None:
-        super().__init__(f"the gateway will not tell {what} for {retry_after:.1f} seconds: it was asked too often")
+        super().__init__(what, retry_after)
+        self.what = what
         self.retry_after = retry_after
+
+    def _words(self) -> str:
+        return f"the gateway will not tell {self.what} for {self.retry_after:.1f} seconds: it was asked too often"
 
 
 class PayloadTooLarge(GatewayError, ValueError):
     """A command is larger than the gateway takes; it was refused before the wire.
 
     Attributes:
+        command: the command's name.
         size: the command's encoded size, in bytes.
         limit: the largest size the gateway takes, in bytes.
     """
 
-    def __init__(self, name: str, size: int, limit: int) -> None:
-        super().__init__(
-            f"{name} is {size} bytes when encoded and the gateway takes at most {limit}: send less in one command"
-        )
+    def __init__(self, command: str, size: int, limit: int) -> None:
+        super().__init__(command, size, limit)
+        self.command = command
         self.size = size
         self.limit = limit
 
+    def _words(self) -> str:
+        return (
+            f"{self.command} is {self.size} bytes when encoded and the gateway takes at most {self.limit}: "
+            "send less in one command"
+        )
+
 
 class MissingExtra(GatewayError, ImportError):
-    """Something was asked for that needs an optional package."""
+    """Something was asked for that needs an optional package.
+
+    Attributes:
+        what: what was asked for, in words.
+        extra: the extra of this package that brings it.
+    """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} needs an optional package: pip install "vox-gateway[{extra}]"')
+        super().__init__(what, extra)
+        self.what = what
         self.extra = extra
+        self.msg = str(self)  # as every ImportError has it
+
+    def _words(self) -> str:
+        return f'{self.what} needs an optional package: pip install "vox-gateway[{self.extra}]"'
 
 
 class ThreadFailed(GatewayError):
@@ -143,7 +182,7 @@ class ConnectFailed(GatewayError):
     permanent = False
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, retry_after)
         self.retry_after = retry_after
 
 
@@ -156,6 +195,7 @@ class UpgradeRefused(ConnectFailed):
 
     def __init__(self, message: str, status: int | None, retry_after: float | None = None) -> None:
         super().__init__(message, retry_after)
+        self.args = message, status, retry_after
         self.status = status
 
     @property
@@ -173,6 +213,7 @@ class DiscoveryFailed(ConnectFailed):
 
     def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
         super().__init__(message, retry_after)
+        self.args = message, status, retry_after
         self.status = status
 
     @property
@@ -199,7 +240,7 @@ class ProtocolViolation(GatewayError):
     """
 
     def __init__(self, message: str, close_code: int = 1002) -> None:
-        super().__init__(message)
+        super().__init__(message, close_code)
         self.close_code = close_code
 
 
@@ -222,17 +263,20 @@ class ConnectionClosed(GatewayError):
 
     Attributes:
         code: the close code (Gateway Close Event Codes, "Opcodes and Status Codes").
-        reason: the server's own words, may be empty.
+        reason: the server's own words, as they came; may be empty.
     """
 
     #: what the user can do about it
     advice = "read the reason, mend it, and call connect() again"
 
     def __init__(self, code: int, reason: str = "") -> None:
-        said = f" ({reason})" if reason else ""
-        super().__init__(f"the gateway closed the connection with {code}{said}: {self.advice}")
+        super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+    def _words(self) -> str:
+        said = f" ({sanitize_line(self.reason)})" if self.reason else ""
+        return f"the gateway closed the connection with {self.code}{said}: {self.advice}"
 
 
 class AuthenticationFailed(ConnectionClosed):
@@ -245,13 +289,18 @@ class TokenRefused(AuthenticationFailed):
     """HTTP 401: the API refused the token, as the gateway would have with 4004.
 
     Attributes:
+        host: the host that refused it.
         status: 401.
     """
 
     def __init__(self, host: str) -> None:
         super().__init__(4004, "401: Unauthorized")
-        self.args = (f"{host} refused the token with HTTP 401: {self.advice}",)
+        self.args = (host,)
+        self.host = host
         self.status = 401
+
+    def _words(self) -> str:
+        return f"{self.host} refused the token with HTTP 401: {self.advice}"
 
 
 class InvalidShard(ConnectionClosed):
