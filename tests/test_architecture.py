@@ -32,6 +32,7 @@ PURE = [
 NO_CLOCK = ["journal", "situation", "identify_gate"]
 IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", "asyncio", "random"}
 PARTS_OF_THE_CLIENT = {"client_commands", "client_questions"}
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 FACE = {"client", "engine", *PARTS_OF_THE_CLIENT}
 #: what stands on the client, as the command does
 ABOVE_THE_FACE = {"prometheus"}
@@ -108,6 +109,18 @@ def test_imports_run_one_way(path: Path) -> None:
         assert not found & ABOVE_THE_FACE
     if path.stem not in ("__init__", "client", *PARTS_OF_THE_CLIENT, *ABOVE_THE_FACE):
         assert not found & FACE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_the_words_of_a_log_line_are_ours(path: Path) -> None:
+    """What others say comes as an argument, which is made printable."""
+    for node in ast.walk(tree(path)):
+        match node:
+            case ast.Call(func=ast.Attribute(value=logger, attr=level), args=[*args]) if ast.unparse(logger).endswith(
+                ("log", "logger", "LOGGER")
+            ):
+                words = args[1 if level == "log" else 0] if level in LEVELS else None
+                assert words is None or isinstance(words, ast.Constant), f"line {node.lineno}: {ast.unparse(node)}"
 
 
 def test_every_connection_is_opened_in_one_place() -> None:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 
 from . import emitter
-from .logs import ShardLog
+from .logs import Lines, ShardLog
 from .timers import Timers
 
 __all__ = ["SlowHandlers"]
@@ -97,4 +97,4 @@ class SlowHandlers:
         # From the handler on: the way to it is ours, and of no use to its author.
         ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]
         lines = traceback.format_list(stack[ours[-1] + 1 :] if ours else stack)
-        self._log.warning("%s. It is here:\n%s", words, "".join(lines).rstrip())
+        self._log.warning("%s. It is here:\n%s", words, Lines("".join(lines).rstrip()))
