@@ -53,8 +53,9 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     - a dispatch event's name (``"MESSAGE_CREATE"``): called with its data, the payload's ``d``;
     - an opcode's name (``"HELLO"``, ``"DISPATCH"``, ...): called with the whole payload;
-    - ``"open"``: called with nothing; ``"close"``: with ``{"code", "reason"}``; ``"error"``: with an exception and the
-      name of the event whose handler raised it, or ``"close"`` for the error that ended the client.
+    - ``"open"``: called with nothing; ``"close"``: with ``{"code", "reason"}``, the reason as the server wrote it;
+      ``"error"``: with an exception and the name of the event whose handler raised it, or ``"close"`` for the error
+      that ended the client.
 
     They run on a thread of their own, one after the other, and may block, raise, send and close. `stream` and
     `wait_for` give events to who asks for them instead.

@@ -77,7 +77,8 @@ def http_get(
             raise ConnectFailed(f"{api.host} did not answer GET {route}: {error}") from error
         except (HTTPException, ValueError, OSError) as error:
             words = str(error) or type(error).__name__
-            raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {words}") from error
+            # From None: a traceback would show the cause, whose text is the server's, as it came.
+            raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {words}") from None
 
 
 def _request(api: APIURL, route: str, headers: Mapping[str, str]) -> bytes:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .recovery import Attempt, Cause, Ending
+from .sanitize import LINE_LIMIT, sanitize_line
 from .session import Session
 
-__all__ = ["Journal", "Progress", "Wait", "in_words", "plain", "session_in_words"]
+__all__ = ["Journal", "Progress", "Wait", "in_words", "session_in_words"]
 
 #: transitions that are kept
 KEPT = 20
-#: characters of a line's words, at the most: some of them are a server's
-LONGEST = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class Journal:
             down_since = self._progress.down_since if self._progress.live_at is None else now
             self._over(now, None if expected else str(ending))
             # Only the reason is cut, which may be a server's, so that what follows is told all the same.
-            words = f"{plain(why, LONGEST - len(then) - 2)}; {then}"
+            words = f"{sanitize_line(why, LINE_LIMIT - len(then) - 2)}; {then}"
             self._note(now, words, down_since=down_since, wait=Wait(now + following.delay))
 
     def queueing(self, now: float, wait: float | None, turn: str) -> None:
@@ -169,11 +168,11 @@ class Journal:
                 self._note(beats.at, str(beats))
             self._progress = replace(self._progress, live_at=None, paused_at=None, wait=None)
             if error is not None:
-                self._progress = replace(self._progress, error=plain(error), error_at=now)
+                self._progress = replace(self._progress, error=sanitize_line(error), error_at=now)
 
     def _note(self, at: float, words: str, **changes: Any) -> None:
         with self._lock:
-            self._entries.append((at, plain(words)))
+            self._entries.append((at, sanitize_line(words)))
             self._progress = replace(self._progress, **changes)
 
     # -- telling ---------------------------------------------------------------------------------------------------
@@ -209,12 +208,6 @@ def in_words(seconds: float) -> str:
 def session_in_words(session: Session) -> str:
     """Which session it is, for who knows it; its id in full would let others resume it."""
     return f"session {_short(session.id)} at seq {session.seq}"
-
-
-def plain(words: str, longest: int = LONGEST) -> str:
-    """`words` as one printable line that is not too long."""
-    line = "".join(one if one.isprintable() else "?" for one in " ".join(words.split()))
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def _short(session_id: str | None) -> str:

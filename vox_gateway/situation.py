@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .journal import Progress, in_words, session_in_words
+from .sanitize import sanitize_line
 from .session import Session
 from .slow_handlers import Work
 from .stats import Stats, Status
@@ -73,7 +74,7 @@ class Situation:
             "events": self.stats.events,
             "events_waiting": self.stats.events_waiting,
             "backlog_full": progress.paused_at is not None,
-            "slow_handler": slow and slow[0],
+            "slow_handler": slow and sanitize_line(slow[0]),
             "slow_handler_seconds": slow and _figure(slow[1]),
             "reconnects": self.stats.reconnects,
             "resumes": self.stats.resumes,
@@ -85,7 +86,10 @@ class Situation:
     # -- for people ------------------------------------------------------------------------------------------------
 
     def in_words(self) -> str:
-        """What it does now, and what it waits for."""
+        """What it does now, and what it waits for, in one printable line."""
+        return sanitize_line(self._words())
+
+    def _words(self) -> str:
         match self.status:
             case Status.CLOSED:
                 if self.session.resumable:

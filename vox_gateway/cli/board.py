@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..journal import plain
+from ..sanitize import sanitize_line
 from .rates import Rate
 
 __all__ = ["Board", "ShardRow", "render"]
@@ -116,4 +116,4 @@ def _table(name: str, *headings: str) -> Table:
 
 def _line(words: str, style: str = "") -> Text:
     """Text from outside: one line, cut where it does not fit, and never markup."""
-    return Text(plain(words), style, no_wrap=True, overflow="ellipsis")
+    return Text(sanitize_line(words), style, no_wrap=True, overflow="ellipsis")

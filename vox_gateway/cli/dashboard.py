@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..client import Client
-from ..journal import plain
+from ..sanitize import sanitize_line
 from .board import Board, ShardRow, render
 from .rates import Rates, merged
 from .screen import printable
@@ -101,7 +101,7 @@ class Dashboard:
                 )
             )
         running = timedelta(seconds=int(now - self._began))
-        title = " · ".join(filter(None, ("vox-gateway tail", plain(self._bot, 32), str(running))))
+        title = " · ".join(filter(None, ("vox-gateway tail", sanitize_line(self._bot, 32), str(running))))
         return Board(title, shards, merged(looks))
 
 

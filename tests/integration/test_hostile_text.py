@@ -1,0 +1,203 @@
+"""Text from servers and proxies, on every way to people: printable, and never more than its own line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rude_server import RudeServer
+from support import read_head, running, serving
+
+from vox_gateway import AuthenticationFailed, Client, ConnectFailed, Event, get_gateway_bot
+from vox_gateway.logs import LOGGER
+
+pytestmark = pytest.mark.usefixtures("little_jitter")
+
+TIMEOUT = 10.0
+#: a close reason may be 123 bytes long
+NASTY = "x\r\n\x1b[31m\x9b2J\u202e\u200b\u2028y"
+WITH_SURROGATE = NASTY + "\ud800"
+CLEAN = "x ?[31m?2J?? y"
+
+
+@pytest.fixture
+def server(make_client: Any) -> Iterator[RudeServer]:
+    with RudeServer() as server:
+        yield server
+
+
+class Log(logging.Handler):
+    """All that a program's own handler gets to write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+        self._grown = threading.Condition()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self._grown:
+            self._lines.append(self.format(record))
+            self._grown.notify_all()
+
+    @property
+    def text(self) -> str:
+        with self._grown:
+            return "\n".join(self._lines)
+
+    def wait(self, *words: str) -> None:
+        """Wait until a line holds one of `words`."""
+        with self._grown:
+            assert self._grown.wait_for(lambda: any(one in line for one in words for line in self._lines), TIMEOUT)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    log, level = Log(), LOGGER.level
+    LOGGER.addHandler(log)
+    LOGGER.setLevel(logging.DEBUG)
+    yield log
+    LOGGER.removeHandler(log)
+    LOGGER.setLevel(level)
+
+
+def assert_clean(text: str) -> None:
+    """No control character but line breaks of our own."""
+    assert text.replace("\n", "").isprintable(), ascii(text)
+    assert "\ny" not in text
+
+
+def test_what_a_gateway_says_is_shown_clean_and_given_to_handlers_as_it_came(
+    server: RudeServer, make_client: Any, log: Log
+) -> None:
+    seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    held, go = threading.Event(), threading.Event()
+    client = make_client(server, slow_handler_warning=0.05)
+    client.on("close", seen.put)
+
+    @client.on("DISPATCH")
+    def fail(payload: Any) -> None:
+        if payload["t"] == WITH_SURROGATE:
+            held.set()
+            go.wait(TIMEOUT)
+            raise ValueError(payload["d"])
+
+    with client.stream() as events:
+        client.connect(async_=True)
+        peer = server.open().login(session_id=NASTY * 2, resume_gateway_url=server.url)
+        peer.event(WITH_SURROGATE, NASTY)
+        assert held.wait(TIMEOUT)
+        log.wait("has been running")
+        health = client.health()
+        assert health["slow_handler"] == CLEAN + "?"
+        assert "handler of " + CLEAN in client.explain()
+        go.set()
+        assert events.get(TIMEOUT).name == "READY"
+        assert events.get(TIMEOUT)[:2] == Event(WITH_SURROGATE, NASTY, 2, 0)[:2]
+        peer.send_close(4000, NASTY.encode())
+        assert seen.get(timeout=TIMEOUT) == {"code": 4000, "reason": NASTY}
+        server.open().hello().receive()
+        assert CLEAN in client.health()["last_error"]
+        client.close()
+    for shown in (client.explain(), repr(client), repr(client.session), repr(events), str(client.health()), log.text):
+        assert_clean(shown)
+    assert "\n" not in client.health()["last_error"]
+    assert CLEAN in log.text
+    assert CLEAN in client.explain()
+
+
+def test_a_fatal_close_has_a_clean_text_and_the_reason_as_it_came(
+    server: RudeServer, make_client: Any, log: Log
+) -> None:
+    client = make_client(server)
+    with running(lambda: server.open().hello().send_close(4004, NASTY.encode())):
+        with pytest.raises(AuthenticationFailed) as raised:
+            client.connect()
+    assert raised.value.reason == NASTY
+    assert f"4004 ({CLEAN}): " in str(raised.value)
+    assert_clean("".join(traceback.format_exception(raised.value)))
+    assert_clean(log.text)
+    assert CLEAN in client.explain()
+
+
+ANSWERS = [
+    b"HTTP/1.1 403 %s\r\n\r\n",
+    b"HTTP/1.1 %s\r\n\r\n",
+    b"%s\r\n\r\n",
+    b"HTTP/1.1 403 no\r\n%s: x\r\nRetry-After: %s\r\n\r\n%s",
+    b"HTTP/1.1 403 no\r\n%s\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
+    b"HTTP/1.1 101 OK\r\nUpgrade: %s\r\nConnection: %s\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+    b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
+    b"HTTP/1.1 302 no\r\nLocation: %s\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + json.dumps({"url": NASTY}).encode(),
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    + json.dumps(
+        {
+            "url": f"ws://{NASTY}",
+            "shards": 1,
+            "session_start_limit": {"total": 1, "remaining": 1, "reset_after": 1, "max_concurrency": 1},
+        }
+    ).encode(),
+]
+#: what a byte stream may hold within one line
+WIRE = "x\x1b[31m\x9b2J\u202e\u200by".encode()
+
+
+def answering(answer: bytes) -> Callable[[socket.socket], None]:
+    def answer_it(sock: socket.socket) -> None:
+        read_head(sock)
+        sock.sendall(answer.replace(b"%s", WIRE))
+
+    return answer_it
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_whatever_answers_the_upgrade_is_shown_clean(answer: bytes, log: Log) -> None:
+    with serving(answering(answer)) as port:
+        client = Client(token="t", url=f"ws://127.0.0.1:{port}")
+        client.connect(async_=True)
+        log.wait("no connection could be made", "refused the websocket upgrade")
+        client.close()
+    assert_clean(log.text)
+    assert_clean(client.explain())
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_whatever_answers_in_place_of_the_api_is_shown_clean(answer: bytes) -> None:
+    with serving(answering(answer)) as port, pytest.raises(ConnectFailed) as raised:
+        get_gateway_bot("t", api_url=f"http://127.0.0.1:{port}")
+    assert_clean(str(raised.value))
+    assert_clean("".join(traceback.format_exception(raised.value)))
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_whatever_a_proxy_answers_is_shown_clean(answer: bytes) -> None:
+    with serving(answering(answer)) as port, pytest.raises(ConnectFailed) as raised:
+        get_gateway_bot("t", proxy=f"http://127.0.0.1:{port}", api_url="http://discord.invalid")
+    assert_clean(str(raised.value))
+    assert_clean("".join(traceback.format_exception(raised.value)))
+
+
+def test_standard_error_takes_what_a_gateway_says(
+    server: RudeServer, make_client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    LOGGER.addHandler(handler)
+    try:
+        client = make_client(server)
+        client.connect(async_=True)
+        server.open().hello().send_close(4000, NASTY.encode())
+        server.open()
+        client.close()
+    finally:
+        LOGGER.removeHandler(handler)
+    assert CLEAN in capsys.readouterr().err
