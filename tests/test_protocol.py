@@ -93,7 +93,18 @@ def test_a_ready_without_a_session_id_begins_one_that_cannot_be_resumed() -> Non
     assert session == Session(None, 1, None)
 
 
-@pytest.mark.parametrize(("user", "known"), [({"id": "12"}, "12"), ({"id": 12}, "12"), ({}, None), (None, None)])
+@pytest.mark.parametrize(
+    ("user", "known"),
+    [
+        ({"id": "12"}, "12"),
+        ({"id": 12}, "12"),
+        ({}, None),
+        (None, None),
+        ({"id": None}, None),
+        ({"id": True}, None),
+        ({"id": 10**5000}, None),  # more digits than Python makes text of
+    ],
+)
 def test_ready_tells_who_the_bot_is(user: Any, known: str | None) -> None:
     session = Session()
     protocol(session).receive({**READY, "d": {"session_id": "abc", "user": user}})

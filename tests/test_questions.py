@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -204,13 +205,17 @@ BOT = "77"
 
 
 def is_own(state: dict[str, Any]) -> bool:
-    return str(state.get("user_id")) == BOT
+    return state.get("user_id") in (BOT, int(BOT))
 
 
 def join(known: Known | None = None) -> JoinVoice:
     question = JoinVoice({"guild_id": "1", "channel_id": "5"}, is_own, lambda: known)
     assert question.begin() == [{"guild_id": "1", "channel_id": "5"}]
     return question
+
+
+def leaving(*known: Known | None) -> list[LeaveVoice]:
+    return [LeaveVoice({"guild_id": "1", "channel_id": None}, is_own, lambda one=one: one) for one in known]
 
 
 def state(channel_id: Any = "5", user_id: Any = BOT, guild_id: Any = "1") -> tuple[str, dict[str, Any]]:
@@ -359,3 +364,146 @@ def test_the_memory_knows_what_it_was_shown() -> None:
     show(*state())
     memory.end(None)
     assert memory.known("1") is None
+
+
+# -- whatever else a server may say ------------------------------------------------------------------------------------
+
+NUMBERS = st.sampled_from([0, 1, 5, 77, -1, True, 1 << 64, 1 << 2000, 0.5, 1e308, math.inf, -math.inf, math.nan])
+SCALARS = st.none() | st.booleans() | NUMBERS | st.sampled_from(["1", "5", "77", "n0", "s", "status", "", "\ud800"])
+ODD = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "user", "status"]), inner),
+    max_leaves=4,
+)
+RIGHT: dict[str, Any] = {
+    "guild_id": "1",
+    "nonce": "n0",
+    "chunk_index": 0,
+    "chunk_count": 1,
+    "members": [{"user": {"id": "8"}}],
+    "not_found": ["9"],
+    "presences": [{"status": "idle"}],
+    "opcode": 8,
+    "retry_after": 1.5,
+    "meta": {"guild_id": "1", "nonce": "n0"},
+    "soundboard_sounds": [{"name": "quack"}],
+    "channels": [{"id": "5", "status": "x"}],
+    "channel_id": "5",
+    "user_id": "77",
+    "session_id": "s",
+    "token": "t",
+    "endpoint": "host:443",
+}
+#: an event that is right but for some of its fields
+EVENTS = st.tuples(
+    st.sampled_from([CHUNK, LIMITED, STATE, SERVER, "SOUNDBOARD_SOUNDS", "CHANNEL_INFO"]),
+    st.builds(
+        lambda wrong, gone: {name: value for name, value in {**RIGHT, **wrong}.items() if name not in gone},
+        st.dictionaries(st.sampled_from(sorted(RIGHT)), ODD, max_size=3),
+        st.sets(st.sampled_from(sorted(RIGHT)), max_size=2),
+    ),
+)
+
+
+def is_id(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def check_members(answer: Any) -> None:
+    assert all(isinstance(one, dict) for one in [*answer, *answer.presences])
+    assert all(map(is_id, answer.not_found))
+
+
+def check_objects(answer: Any) -> None:
+    assert all(isinstance(one, dict) for one in answer)
+
+
+def check_voice(connection: Any) -> None:
+    assert all(map(is_id, (connection.channel_id, connection.user_id, connection.session_id, connection.token)))
+    assert (connection.channel_id, connection.user_id) == ("5", BOT)
+
+
+@pytest.mark.parametrize(
+    ("make", "check"),
+    [
+        (members, check_members),
+        (lambda: SoundboardSounds({"guild_ids": ["1"]}), lambda answer: check_objects(answer["1"])),
+        (lambda: ChannelInfo({"guild_id": "1", "fields": ["status"]}), check_objects),
+        (lambda: JoinVoice({"guild_id": "1", "channel_id": "5"}, is_own, lambda: None), check_voice),
+        (lambda: LeaveVoice({"guild_id": "1", "channel_id": None}, is_own, lambda: None), lambda answer: None),
+    ],
+)
+@given(arrivals=st.lists(EVENTS, max_size=6))
+def test_whatever_comes_is_an_answer_or_none(make: Any, check: Any, arrivals: list[tuple[str, Any]]) -> None:
+    question = make()
+    question.begin()
+    now = 0.0
+    for name, data in arrivals:
+        if name in question.events:
+            question.take(name, data, now)
+        now += 0.5
+        error = question.in_vain(now, now + 10)
+        assert error is None or isinstance(error, RateLimited)
+        if question.wake_at is not None:
+            assert now - 1 <= question.wake_at < 1e10, "a time to wait for"
+            assert isinstance(question.wake(question.wake_at), list)
+        assert isinstance(question.missing(), str)
+        assert isinstance(question.resume(), list)
+        if question.is_answered:
+            check(question.answer())
+
+
+@pytest.mark.parametrize("name", sorted(RIGHT))
+def test_a_number_too_long_for_python_to_write_is_passed_over(name: str) -> None:
+    data = {**RIGHT, name: 10**5000}  # ETF has such numbers
+    memory = VoiceMemory(is_own)
+    for event in (STATE, SERVER):
+        memory.show(Event(event, data, 1, 0))
+    for question in (members(), SoundboardSounds({"guild_ids": ["1"]}), join(), *leaving(None)):
+        question.begin()
+        for event in question.events:
+            question.take(event, data, 0)
+
+
+@given(arrivals=st.lists(st.tuples(st.sampled_from([STATE, SERVER, "READY"]), ODD | EVENTS.map(lambda one: one[1]))))
+def test_the_memory_takes_whatever_comes(arrivals: list[tuple[str, Any]]) -> None:
+    memory = VoiceMemory(is_own)
+    for name, data in arrivals:
+        memory.show(Event(name, data, 1, 0))
+        known = memory.known("1")
+        assert known is None or known.channel_id is None or is_id(known.channel_id)
+        assert known is None or known.server is None or all(map(is_id, known.server))
+
+
+def test_what_is_malformed_beside_the_members_is_left_out() -> None:
+    question = members()
+    question.begin()
+    fields = {"members": [None, 5, {"user": {"id": "8"}}], "not_found": 5, "presences": 5}
+    question.take(CHUNK, chunk(0, 2, **fields), 0)
+    question.take(CHUNK, chunk(1, 2, members=[], not_found=[None, {}, 7, "8", True], presences=[[], {"a": 1}]), 0)
+    answer = question.answer()
+    assert (list(answer), answer.not_found, answer.presences) == ([{"user": {"id": "8"}}], ["7", "8"], [{"a": 1}])
+
+
+def test_what_is_malformed_among_sounds_and_channels_is_left_out() -> None:
+    sounds = SoundboardSounds({"guild_ids": ["1"]})
+    sounds.take("SOUNDBOARD_SOUNDS", {"guild_id": "1", "soundboard_sounds": [None, {"name": "quack"}, 5]}, 0)
+    assert sounds.answer() == {"1": [{"name": "quack"}]}
+    channels = ChannelInfo({"guild_id": "1", "fields": ["status"]})
+    channels.take("CHANNEL_INFO", {"guild_id": "1", "channels": [None, {"id": "5", "status": "x"}, "status"]}, 0)
+    assert channels.answer() == [{"id": "5", "status": "x"}]
+
+
+@pytest.mark.parametrize("session_id", [None, 5, ["s"]])
+def test_a_voice_state_without_a_session_is_no_answer(session_id: Any) -> None:
+    question = join()
+    question.take(STATE, {**state()[1], "session_id": session_id}, 0)
+    question.take(*server(), 0)
+    assert not question.is_answered
+
+
+def test_a_voice_state_without_a_channel_is_not_a_leave() -> None:
+    question = LeaveVoice({"guild_id": "1", "channel_id": None}, is_own, lambda: None)
+    question.begin()
+    question.take(STATE, {"guild_id": "1", "user_id": BOT, "session_id": "s"}, 0)
+    assert not question.is_answered

@@ -183,8 +183,9 @@ class Protocol:
         self._session.id = session_id if isinstance(session_id, str) else None
         self._session.resume_url = resume_url if isinstance(resume_url, str) else None
         user = data.get("user")
-        if type(user) is dict and "id" in user:
-            self._session.user_id = str(user["id"])  # ETF has integers where JSON has strings
+        user_id = user.get("id") if type(user) is dict else None
+        if type(user_id) is str or (type(user_id) is int and 0 <= user_id < 1 << 64):
+            self._session.user_id = str(user_id)  # ETF has integers where JSON has strings
         self.phase = Phase.LIVE
         return (GoLive(resumed=False),)
 

@@ -19,6 +19,7 @@ from ..outbox import Outbox
 from ..session import Session
 from ..taps import Taps
 from .details import ChannelInfo, SoundboardSounds
+from .fields import id_of
 from .inquiry import Inquiries
 from .members import GuildMembers, Members
 from .question import Question, Request
@@ -143,7 +144,7 @@ class Questions:
         session = self._session
         if session.user_id is None:  # READY told nothing of it; the voice session is the gateway's, too
             return session.id is not None and state.get("session_id") == session.id
-        return str(state.get("user_id")) == session.user_id
+        return id_of(state.get("user_id")) == session.user_id
 
     def _check_shard(self, name: str, guild_id: str) -> None:
         """Rests on "Sharding Formula" of the official Gateway documentation."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..commands import CHANNEL_FIELDS
 from ..opcodes import Opcode
+from .fields import id_of, objects_of
 from .question import Question, Request
 
 __all__ = ["ChannelInfo", "SoundboardSounds"]
@@ -42,11 +43,13 @@ class SoundboardSounds(Question):
 
     resume = begin
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Question`."""
-        guild_id, sounds = str(data.get("guild_id")), data.get("soundboard_sounds")
-        if guild_id in self._sounds and isinstance(sounds, list):
-            self._sounds[guild_id] = sounds
+        guild_id, sounds = id_of(data.get("guild_id")), data.get("soundboard_sounds")
+        if guild_id is None or guild_id not in self._sounds or not isinstance(sounds, list):
+            return False
+        self._sounds[guild_id] = objects_of(sounds)
+        return True
 
     @property
     def is_answered(self) -> bool:
@@ -86,13 +89,16 @@ class ChannelInfo(Question):
 
     resume = begin
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Question`."""
-        channels = data.get("channels")
-        if str(data.get("guild_id")) == self._request["guild_id"] and isinstance(channels, list):
-            told = {field for field in CHANNEL_FIELDS if any(field in channel for channel in channels)}
-            if not told or told & set(self._request["fields"]):  # else it was asked by others, for other fields
-                self._channels = channels
+        if id_of(data.get("guild_id")) != self._request["guild_id"] or not isinstance(data.get("channels"), list):
+            return False
+        channels = objects_of(data["channels"])
+        told = {field for field in CHANNEL_FIELDS if any(field in channel for channel in channels)}
+        if told and not told & set(self._request["fields"]):  # it was asked by others, for other fields
+            return False
+        self._channels = channels
+        return True
 
     @property
     def is_answered(self) -> bool:

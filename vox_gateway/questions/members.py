@@ -6,13 +6,16 @@ Rests on "Request Guild Members", "Guild Members Chunk" and "Rate Limited" of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import GatewayError, RateLimited
 from ..opcodes import Opcode
+from .fields import id_of, ids_of, objects_of, seconds_of
 from .question import Question, Request
 
 __all__ = ["Chunks", "GuildMembers", "Members"]
+
+_T = TypeVar("_T")
 
 
 class Members(list[dict[str, Any]]):
@@ -42,14 +45,16 @@ class Chunks:
         #: how many there will be; None before the first
         self.count: int | None = None
 
-    def add(self, chunk: dict[str, Any]) -> None:
-        """Keep a chunk; one that cannot be is passed over."""
+    def add(self, chunk: dict[str, Any]) -> bool:
+        """Keep a chunk; False for one that cannot be."""
         index, count = chunk.get("chunk_index"), chunk.get("chunk_count")
         if not isinstance(chunk.get("members"), list):
-            return
-        if type(index) is int and type(count) is int and 0 <= index < count:
-            self.count = count
-            self._chunks[index] = chunk
+            return False
+        if type(index) is not int or type(count) is not int or not 0 <= index < count:
+            return False
+        self.count = count
+        self._chunks[index] = chunk
+        return True
 
     @property
     def received(self) -> int:
@@ -61,9 +66,9 @@ class Chunks:
         """Whether all have come."""
         return self.received == self.count
 
-    def all(self, key: str) -> list[Any]:
-        """What the chunks hold under `key`, in their order."""
-        return [one for index in sorted(self._chunks) for one in self._chunks[index].get(key) or ()]
+    def all(self, key: str, read: Callable[[object], list[_T]]) -> list[_T]:
+        """What the chunks hold under `key`, in their order; `read` takes each chunk's apart."""
+        return [one for index in sorted(self._chunks) for one in read(self._chunks[index].get(key))]
 
 
 class _Part:
@@ -90,19 +95,21 @@ class _Part:
         self._sent.clear()
         return self.ask()
 
-    def add(self, nonce: object, chunk: dict[str, Any]) -> None:
-        if isinstance(nonce, str) and nonce in self._sent:
-            self._sent[nonce].add(chunk)
+    def add(self, nonce: object, chunk: dict[str, Any]) -> bool:
+        return isinstance(nonce, str) and nonce in self._sent and self._sent[nonce].add(chunk)
 
-    def limit(self, nonce: object, retry_after: float, now: float) -> None:
-        """A request of this nonce will not be answered."""
-        if not isinstance(nonce, str) or self._sent.pop(nonce, None) is None or self._sent:
-            return  # the answer to another one is on its way
-        if self._was_limited:
+    def limit(self, nonce: object, retry_after: float, now: float) -> bool:
+        """A request of this nonce will not be answered; False for one of others."""
+        if not isinstance(nonce, str) or self._sent.pop(nonce, None) is None:
+            return False
+        if self._sent:
+            pass  # the answer to another one is on its way
+        elif self._was_limited:
             self.refused_until = now + retry_after
         else:
             self._was_limited = True
             self.retry_at = now + retry_after
+        return True
 
     @property
     def best(self) -> Chunks:
@@ -137,17 +144,16 @@ class GuildMembers(Question):
         """See `Question`."""
         return [part.ask() for part in self._parts if part.has_no_sign]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Question`."""
         if name == "GUILD_MEMBERS_CHUNK":
-            if str(data.get("guild_id")) == self._guild_id:
-                for part in self._parts:
-                    part.add(data.get("nonce"), data)
-        elif data.get("opcode") == self.op:
-            meta, retry_after = data.get("meta"), data.get("retry_after")
-            if isinstance(meta, dict) and isinstance(retry_after, (int, float)):
-                for part in self._parts:
-                    part.limit(meta.get("nonce"), max(retry_after, 0.0), now)
+            if id_of(data.get("guild_id")) != self._guild_id:
+                return False
+            return any(part.add(data.get("nonce"), data) for part in self._parts)
+        meta, retry_after = data.get("meta"), seconds_of(data.get("retry_after"))
+        if data.get("opcode") != self.op or not isinstance(meta, dict) or retry_after is None:
+            return False
+        return any(part.limit(meta.get("nonce"), retry_after, now) for part in self._parts)
 
     @property
     def wake_at(self) -> float | None:  # type: ignore[override]
@@ -176,9 +182,9 @@ class GuildMembers(Question):
         """See `Question`."""
         answers = [part.best for part in self._parts]
         return Members(
-            (member for chunks in answers for member in chunks.all("members")),
-            (str(user_id) for chunks in answers for user_id in chunks.all("not_found")),
-            (presence for chunks in answers for presence in chunks.all("presences")),
+            (member for chunks in answers for member in chunks.all("members", objects_of)),
+            (user_id for chunks in answers for user_id in chunks.all("not_found", ids_of)),
+            (presence for chunks in answers for presence in chunks.all("presences", objects_of)),
         )
 
     def missing(self) -> str:

@@ -41,8 +41,12 @@ class Question(ABC):
         """
 
     @abstractmethod
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
-        """Look at an event, which need not be of the answer."""
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+        """Look at an event, which need not be part of the answer, nor be formed as documented.
+
+        Returns:
+            Whether it is part of the answer.
+        """
 
     def wake(self, now: float) -> list[Request]:
         """What to send now that it is `wake_at`."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..opcodes import Opcode
+from .fields import id_of
 from .question import Question, Request
 
 __all__ = ["JoinVoice", "Known", "LeaveVoice", "VoiceConnection", "VoiceMove", "server_of"]
@@ -19,6 +20,8 @@ GRACE = 2.0
 
 #: a voice server's token and endpoint
 Server = tuple[str, str]
+#: the bot's user id and voice session, from its voice state
+_State = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class JoinVoice(VoiceMove):
     def _forget(self, known: Known | None) -> None:
         self._known_channel_id = known and known.channel_id
         self._last_server = known.server if known and known.channel_id else None
-        self._state: dict[str, Any] | None = None
+        self._state: _State | None = None
         self._server: Server | None = None
         self._was_told = False  # of a server, which may be none as yet
         self._was_elsewhere = False
@@ -110,23 +113,30 @@ class JoinVoice(VoiceMove):
         """See `Question`."""
         return [] if self._state else [self._request]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Question`."""
-        if str(data.get("guild_id")) != self._request["guild_id"]:
-            return
+        if id_of(data.get("guild_id")) != self._request["guild_id"]:
+            return False
         if name == "VOICE_SERVER_UPDATE":
             self._last_server = server_of(data)
             # One that comes while the bot is elsewhere may be that channel's.
-            if self._state is not None or not self._was_elsewhere:
-                self._server, self._was_told, self.wake_at = self._last_server, True, None
-        elif self._is_own(data):
-            if str(data.get("channel_id")) == self._request["channel_id"]:
-                self._arrive(data, now)
-            else:
-                self._state = self._server = self.wake_at = None
-                self._was_told, self._was_elsewhere = False, True
+            if self._state is None and self._was_elsewhere:
+                return False
+            self._server, self._was_told, self.wake_at = self._last_server, True, None
+            return True
+        if not self._is_own(data) or "channel_id" not in data:
+            return False
+        if id_of(data["channel_id"]) != self._request["channel_id"]:
+            self._state = self._server = self.wake_at = None
+            self._was_told, self._was_elsewhere = False, True
+            return False
+        user_id, session_id = id_of(data.get("user_id")), data.get("session_id")
+        if user_id is None or not isinstance(session_id, str):
+            return False
+        self._arrive((user_id, session_id), now)
+        return True
 
-    def _arrive(self, state: dict[str, Any], now: float) -> None:
+    def _arrive(self, state: _State, now: float) -> None:
         self._state = state
         if self._was_told:
             return
@@ -150,12 +160,13 @@ class JoinVoice(VoiceMove):
         """See `Question`."""
         assert self._state is not None
         assert self._server is not None
+        user_id, session_id = self._state
         token, endpoint = self._server
         return VoiceConnection(
             guild_id=self._request["guild_id"],
             channel_id=self._request["channel_id"],
-            user_id=str(self._state.get("user_id")),
-            session_id=str(self._state.get("session_id")),
+            user_id=user_id,
+            session_id=session_id,
             token=token,
             endpoint=endpoint,
         )
@@ -195,10 +206,13 @@ class LeaveVoice(VoiceMove):
         """See `Question`."""
         return [self._request]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Question`."""
-        if str(data.get("guild_id")) == self._request["guild_id"] and self._is_own(data):
-            self._is_out = data.get("channel_id") is None
+        if id_of(data.get("guild_id")) != self._request["guild_id"] or not self._is_own(data):
+            return False
+        if "channel_id" in data:
+            self._is_out = data["channel_id"] is None
+        return self._is_out
 
     @property
     def is_answered(self) -> bool:
