@@ -40,9 +40,12 @@ class Echo(Question):
         self._resumed += 1
         return [] if self._heard else [{"word": self.what, "again": self._resumed}]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
-        if data["word"] == self.what:
+    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+        if data.get("word") != self.what:
+            return False
+        if data["said"] is not None:
             self._heard.append(data["said"])
+        return True
 
     @property
     def is_answered(self) -> bool:
@@ -87,7 +90,7 @@ class Office:
         self.wire = Wire()
         self._pool = pool
         self._joined: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._inquiries = Inquiries(self.taps, self.wire, lambda what: None, ShardLog((0, 1)))
+        self.inquiries = Inquiries(self.taps, self.wire, lambda what: None, ShardLog((0, 1)))
 
     def _see(self, record: logging.LogRecord) -> bool:
         if "being asked for already" in record.getMessage():
@@ -98,7 +101,7 @@ class Office:
         self, word: str, timeout: float | None = TIMEOUT, topic: str | None = None, commands: int = 1
     ) -> Future[Any]:
         make: Callable[[], Question] = lambda: Echo(word, commands)  # noqa: E731
-        return self._pool.submit(self._inquiries.ask, topic or word, word, make, timeout)
+        return self._pool.submit(self.inquiries.ask, topic or word, word, make, timeout)
 
     def join(self, *args: Any, **options: Any) -> Future[Any]:
         """Ask what is being asked already; returns when that has been noticed."""
@@ -108,6 +111,11 @@ class Office:
 
     def say(self, word: str, name: str = "ECHO", seq: int | None = 8, said: str | None = None) -> None:
         self.taps.show({"op": 0, "t": name, "s": seq, "d": {"word": word, "session_id": word, "said": said or word}})
+
+    def drop(self, code: int = 4001, reason: Any = "Unknown opcode") -> None:
+        """The connection ends, and the session is resumed."""
+        self.taps.show_other("close", {"code": code, "reason": reason})
+        self.taps.show({"op": 0, "t": "RESUMED", "s": 9, "d": None})
 
 
 @pytest.fixture
@@ -291,3 +299,137 @@ def test_without_a_timeout_it_takes_as_long_as_it_takes(office: Office) -> None:
     office.wire.next()
     office.say("a")
     assert asked.result(TIMEOUT) == ["a"]
+
+
+# -- a connection that ends whenever it is asked -----------------------------------------------------------------------
+
+
+def test_a_question_that_ends_each_connection_is_given_up(office: Office) -> None:
+    asked = office.ask("a", timeout=None)
+    office.wire.next()
+    others = [office.join("a"), office.join("a", timeout=None)]
+    for _ in range(2):
+        office.drop(4000)
+        office.wire.next()
+    office.drop(4001, "no\r\n\x1b[31m such op")
+    for one in (asked, *others):
+        with pytest.raises(TimeoutError) as raised:
+            one.result(TIMEOUT)
+        assert str(raised.value) == (
+            "a did not come: REQUEST_CHANNEL_INFO was sent 3 times, and each time the connection dropped before the "
+            "answer, last with close code 4001 (no ?[31m such op); check that this gateway supports the command"
+        )
+    assert office.wire.sent.empty()
+    again = office.ask("a")
+    assert office.wire.next() == {"word": "a", "number": 0}, "it can be asked anew"
+    office.say("a")
+    assert again.result(TIMEOUT) == ["a"]
+
+
+def test_a_session_that_is_lost_whenever_it_is_asked_is_given_up_too(office: Office) -> None:
+    asked = office.ask("a", timeout=None)
+    for session_id in ("b", "c", "d"):
+        office.wire.next()
+        office.wire.session = Session(session_id, 1)
+        office.taps.show_other("close", {"code": 4009, "reason": ""})
+        office.say(session_id, "READY", 1)
+    with pytest.raises(TimeoutError, match=r"last with close code 4009; check"):
+        asked.result(TIMEOUT)
+
+
+def test_a_part_of_the_answer_between_two_drops_is_hope(office: Office) -> None:
+    asked = office.ask("a")
+    office.wire.next()
+    for _ in range(6):
+        office.drop()
+        office.wire.next()
+        office.taps.show({"op": 0, "t": "ECHO", "s": 9, "d": {"word": "a", "said": None}})
+    office.say("a")
+    assert asked.result(TIMEOUT) == ["a"]
+
+
+def test_an_answer_that_comes_with_the_replay_counts(office: Office) -> None:
+    asked = office.ask("a")
+    office.wire.next()
+    for _ in range(2):
+        office.drop()
+        office.wire.next()
+    office.taps.show_other("close", {"code": 4000, "reason": ""})
+    office.say("a")
+    assert asked.result(TIMEOUT) == ["a"]
+
+
+def test_drops_while_nothing_was_asked_do_not_count(office: Office) -> None:
+    asked = office.ask("a")
+    office.wire.next()
+    for _ in range(5):
+        office.taps.show_other("close", {"code": 1006, "reason": "reset"})
+    office.taps.show({"op": 0, "t": "RESUMED", "s": 9, "d": None})
+    office.wire.next()
+    office.say("a")
+    assert asked.result(TIMEOUT) == ["a"]
+
+
+def test_one_that_is_late_after_a_drop_names_it(office: Office) -> None:
+    send = office.wire.send
+
+    def send_and_drop(op: Opcode, data: Request, timeout: float | None) -> None:
+        office.wire.send = send  # type: ignore[method-assign]
+        office.drop(1006, ["odd"])
+
+    office.wire.send = send_and_drop  # type: ignore[method-assign]
+    asked = office.ask("a", timeout=1)
+    with pytest.raises(TimeoutError, match=r"not a word; the connection dropped after 1 of its commands.* code 1006$"):
+        asked.result(TIMEOUT)
+
+
+# -- a signal handler that closes the client, at any step --------------------------------------------------------------
+
+
+STEPS = ["begin", "resume", "take", "is_answered", "answer", "missing", "wake_at", "in_vain"]
+
+
+class Interrupted(Echo):
+    """One of its methods is interrupted, on its own thread, as by a signal handler."""
+
+    def __init__(self, word: str, method: str, handler: Callable[[], None]) -> None:
+        super().__init__(word)
+        self._method = method
+        self._handler = handler
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in STEPS and name == self._method:
+            self._method = ""
+            self._handler()
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("method", STEPS)
+def test_the_end_may_come_from_a_signal_handler_at_any_step(caplog: pytest.LogCaptureFixture, method: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        office = Office(pool, caplog)
+    outcome: queue.SimpleQueue[object] = queue.SimpleQueue()
+    ended = threading.Event()
+
+    def end() -> None:
+        office.taps.end(None)
+        ended.set()
+
+    def send(op: Opcode, data: Request, timeout: float | None) -> None:
+        if method == "resume":
+            office.drop()
+        if method != "missing":
+            office.say("a")
+
+    office.wire.send = send  # type: ignore[method-assign]
+
+    def ask() -> None:
+        try:
+            outcome.put(office.inquiries.ask("a", "a", lambda: Interrupted("a", method, end), 1))
+        except Exception as error:
+            outcome.put(error)
+
+    threading.Thread(target=ask, name="test-asks", daemon=True).start()  # a deadlock must not hold up the test
+    came = outcome.get(timeout=TIMEOUT)
+    assert ended.is_set()
+    assert came == ["a"] or isinstance(came, (NotConnected, TimeoutError))

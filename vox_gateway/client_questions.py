@@ -45,7 +45,8 @@ class ClientQuestions:
                 never answered for.
 
         Raises:
-            TimeoutError: not all had come in time.
+            TimeoutError: not all had come in time; or the connection dropped 3 times in a row after this was asked,
+                before any answer: the message names the last close code.
             RateLimited: they were asked for too often, and will not come in time; a TimeoutError too.
             NotConnected: the client does not run, or was closed meanwhile.
             ConnectionClosed, ConnectFailed: the error that ended the client.

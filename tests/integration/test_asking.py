@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rude_server import Peer, RudeServer
 
 from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
 from vox_gateway.testing import LocalGateway, guild, member, user
@@ -408,3 +409,57 @@ def test_channel_info_is_told(gateway: LocalGateway, make_client: Any, ask: Ask)
     for fields, answer in asked:
         (channel,) = answer.result(TIMEOUT)
         assert set(channel) == {"id", *fields}
+
+
+# -- a gateway that closes whenever it is asked ------------------------------------------------------------------------
+
+
+def serve_and_close(server: RudeServer, op: int, code: int, reason: str, then: Callable[[Peer], None]) -> int:
+    """Log a client in, and close each connection on which it sends `op`, until it sends something else."""
+    first = server.open().login(session_id="s", user={"id": "77"})
+    asked = 0
+    peer = first
+    while True:
+        payload = peer.receive(TIMEOUT)
+        if payload["op"] == 1:
+            peer.send(11)
+        elif payload["op"] != op:
+            then(peer)
+            return asked
+        else:
+            asked += 1
+            peer.send_close(code, reason.encode())
+            peer = server.open()
+            peer.seq = asked
+            peer.resume()
+            peer.event("RESUMED")
+
+
+@pytest.mark.usefixtures("little_jitter")
+@pytest.mark.parametrize(
+    ("op", "call", "what"),
+    [
+        (8, lambda client: client.fetch_guild_members("1", timeout=None), "the members of guild 1"),
+        (31, lambda client: client.fetch_soundboard_sounds(["1"], timeout=None), "the soundboard sounds of 1 guild"),
+        (43, lambda client: client.fetch_channel_info("1", ["status"], timeout=None), "the channel info of guild 1"),
+        (4, lambda client: client.join_voice("1", "5", timeout=None), "the voice connection of channel 5"),
+        (4, lambda client: client.leave_voice("1", timeout=None), "the bot's leave from voice in guild 1"),
+    ],
+)
+def test_a_question_that_costs_every_connection_is_given_up(
+    make_client: Any, ask: Ask, op: int, call: Any, what: str
+) -> None:
+    with RudeServer() as server:
+        client = make_client(server)
+        served = ask(serve_and_close, server, op, 4001, "Unknown\r\n\x1b[31m opcode", Peer.close)
+        started(client)
+        with pytest.raises(TimeoutError) as raised:
+            call(client)
+        words = str(raised.value)
+        assert words.startswith(f"{what} did not come: ")
+        assert "was sent 3 times" in words
+        assert "last with close code 4001 (Unknown ?[31m opcode)" in words
+        assert client.wait_until_ready(TIMEOUT), "the client goes on"
+        client.presence_update(status="idle", timeout=TIMEOUT)
+        assert served.result(TIMEOUT) == 3
+        client.close()

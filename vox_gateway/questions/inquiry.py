@@ -17,11 +17,17 @@ from ..event import Event
 from ..foreground import Bell
 from ..logs import ShardLog
 from ..opcodes import Opcode
+from ..sanitize import sanitize_line
 from ..session import Session
 from ..taps import Tap, Taps
 from .question import Question, Request
 
 __all__ = ["Inquiries", "Inquiry", "Line", "Patience"]
+
+#: times that a command may be followed by the end of the connection instead of an answer
+MAX_DROPS = 3
+#: seconds of one wait, at most; the main thread cannot wait for a month at once
+LONGEST_WAIT = 86_400.0
 
 
 class Patience:
@@ -62,6 +68,9 @@ class Line(Protocol):
 class Inquiry(Tap):
     """A question, its callers and what has come.
 
+    `show` and `end` only post, and do not take the lock of the callers: `end` may be called by a signal handler, on a
+    thread that holds it.
+
     Attributes:
         request: what is asked, to be compared.
         what: the same in words.
@@ -76,31 +85,36 @@ class Inquiry(Tap):
         self.left = Bell()
         self._question = question
         self._line = line
+        # Posted to; each is read and replaced as a whole.
         self._arrived: deque[Event] = deque()
+        self._going_out = False  # the first command is on its way: what comes from now on may be of the answer
+        self._over: tuple[GatewayError | None] | None = None  # no more events come, with what ended the client
+        self._bells: tuple[Bell, ...] = ()  # of those who wait
+        # Guards the bells, so that who posts finds each that did not see what was posted. Any thread takes it, for a
+        # moment, and a signal handler may take it again.
+        self._bells_lock = threading.RLock()
+        # Guarded by the lock, the question included.
         self._to_send: deque[Request] = deque()
         self._begun_in: Session | None = None  # the session, and its seq then
         self._sending = False
-        self._going_out = False  # the first command is on its way: what comes from now on may be of the answer
         self._asked = False
-        self._ended = False
-        self._error: GatewayError | None = None
-        self._bells: list[Bell] = []  # of those who wait
-        self._lock = threading.Lock()  # guards all of the above, the question included
+        self._awaited = False  # a command was sent on the connection that there is, or was last
+        self._drops = 0  # connections that ended so, in a row
+        self._close = ""  # how the last of them ended, in words
+        self._given_up = False
+        self._lock = threading.Lock()  # taken by callers only
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
     def show(self, event: Event) -> None:
         """Keep an event for the callers to look at."""
-        with self._lock:
-            if not self._going_out and event.name in self._question.events:
-                return  # of an answer to somebody else
+        if self._going_out or event.name not in self._question.events:  # else of an answer to somebody else
             self._arrived.append(event)
-        self._ring()
+            self._ring()
 
     def end(self, error: GatewayError | None) -> None:
-        """No more events come."""
-        with self._lock:
-            self._ended, self._error = True, error
+        """No more events come. Any thread, and any signal handler."""
+        self._over = (error,)
         self._ring()
 
     # -- for the callers -------------------------------------------------------------------------------------------
@@ -109,7 +123,7 @@ class Inquiry(Tap):
     def is_over(self) -> bool:
         """Whether nothing changes any more."""
         with self._lock:
-            return self._ended or self._is_answered
+            return self._over is not None or self._given_up or self._is_answered
 
     def wait(self, patience: Patience) -> Any:
         """Wait for the answer, and do what is due meanwhile.
@@ -119,8 +133,9 @@ class Inquiry(Tap):
             GatewayError: it will not come.
         """
         bell = Bell()
+        with self._bells_lock:
+            self._bells = (*self._bells, bell)
         with self._lock:
-            self._bells.append(bell)
             begun = self._begun_in is not None
         try:
             if not begun:
@@ -140,10 +155,10 @@ class Inquiry(Tap):
                 if request is not None:
                     self._send(request, to_send, patience)
                 else:
-                    bell.wait(None if until == float("inf") else max(until - now, 0.0))
+                    bell.wait(min(max(until - now, 0.0), LONGEST_WAIT))
         finally:
-            with self._lock:
-                self._bells.remove(bell)
+            with self._bells_lock:
+                self._bells = tuple(one for one in self._bells if one is not bell)
             self._ring()  # what this one would have done is for the others
 
     @property
@@ -151,9 +166,15 @@ class Inquiry(Tap):
         return self._asked and self._question.is_answered
 
     def _begin(self) -> None:
-        self._begun_in = self._line.session
-        self._to_send = deque(self._question.begin())
+        session = self._line.session
+        self._to_send = self._unless_in_vain(self._question.begin())
         self._going_out = False
+        self._begun_in = session
+
+    def _unless_in_vain(self, requests: list[Request]) -> deque[Request]:
+        """What to send again, unless each connection ended when it was sent."""
+        self._given_up = bool(requests) and self._drops >= MAX_DROPS
+        return deque(() if self._given_up else requests)
 
     def _look(self, now: float) -> None:
         """Take in what has arrived."""
@@ -161,29 +182,39 @@ class Inquiry(Tap):
             self._begin()
         while self._arrived:
             event = self._arrived.popleft()
-            if self._is_answered:
+            if self._is_answered or self._given_up:
                 continue  # this is of the answer to the next question
-            if isinstance(event.data, dict):
-                self._take(event, now)
+            self._take(event, event.data if isinstance(event.data, dict) else {}, now)
         if self._question.wake_at is not None and self._question.wake_at <= now:
             self._to_send.extend(self._question.wake(now))
 
-    def _take(self, event: Event, now: float) -> None:
+    def _take(self, event: Event, data: dict[str, Any], now: float) -> None:
         assert self._begun_in is not None
-        if event.name == "READY":
+        if event.name == "close":
+            if self._awaited:
+                self._awaited = False
+                self._drops += 1
+                self._close = _in_words(data)
+        elif event.name == "READY":
             # Not the one that the commands waited for: they, or their answer, were lost with the session before.
-            if event.data.get("session_id") != self._begun_in.id:
+            if data.get("session_id") != self._begun_in.id:
                 self._begin()
         elif event.name == "RESUMED":
             # Not one of before, which comes late since handlers were slow.
             if event.seq is None or event.seq > (self._begun_in.seq or 0):
-                self._to_send = deque(self._question.resume())
-        else:
-            self._question.take(event.name, event.data, now)
+                self._to_send = self._unless_in_vain(self._question.resume())
+        elif self._question.take(event.name, data, now):
+            self._drops = 0
 
     def _raise_what_keeps_it(self, now: float, patience: Patience) -> None:
-        if self._ended:
-            raise self._ending(self._error)
+        if self._over is not None:
+            raise self._ending(self._over[0])
+        if self._given_up:
+            raise TimeoutError(
+                f"{self._question.what} did not come: {self._question.op.name} was sent {self._drops} times, and each "
+                f"time the connection dropped before the answer, last with {self._close}; check that this gateway "
+                "supports the command"
+            )
         if error := self._question.in_vain(now, patience.deadline):
             raise error
         if now >= patience.deadline:
@@ -199,9 +230,10 @@ class Inquiry(Tap):
                 f"{question.op.name} was not sent within timeout={patience.timeout:g} seconds: the gateway was not "
                 "ready, or the send limit left no room"
             )
-        return TimeoutError(
-            f"{question.what} did not come within timeout={patience.timeout:g} seconds: {question.missing()}"
-        )
+        words = f"{question.what} did not come within timeout={patience.timeout:g} seconds: {question.missing()}"
+        if self._drops:
+            words += f"; the connection dropped after {self._drops} of its commands, last with {self._close}"
+        return TimeoutError(words)
 
     def _send(self, request: Request, to_send: deque[Request], patience: Patience) -> None:
         """Send one command of those in `to_send`; when that fails it is left to another caller."""
@@ -214,7 +246,7 @@ class Inquiry(Tap):
             sent = True
         except NotConnected as error:
             with self._lock:
-                closed_meanwhile = self._asked or self._ended
+                closed_meanwhile = self._asked or self._over is not None
             raise line.error or (self._ending(None) if closed_meanwhile else error) from None
         except CommandTimeout:
             with self._lock:
@@ -223,15 +255,22 @@ class Inquiry(Tap):
             with self._lock:
                 self._sending = False
                 if sent:
-                    self._asked = True
+                    self._asked = self._awaited = True
                 else:  # of no use where all was begun anew meanwhile
                     to_send.appendleft(request)
 
     def _ring(self) -> None:
-        with self._lock:
-            bells = list(self._bells)
+        with self._bells_lock:
+            bells = self._bells
         for bell in bells:
             bell.ring()
+
+
+def _in_words(close: dict[str, Any]) -> str:
+    """How a connection ended, from what the ``close`` event holds."""
+    reason = close.get("reason")
+    said = f" ({sanitize_line(reason)})" if isinstance(reason, str) and reason else ""
+    return f"close code {close.get('code')}{said}"
 
 
 class Inquiries:
@@ -284,7 +323,7 @@ class Inquiries:
                 question = make_question()
                 inquiry = self._open[topic] = Inquiry(request, question, self._line)
                 # Before the first command is sent, so that no answer is missed.
-                self._taps.add(inquiry, (*question.events, "READY", "RESUMED"))
+                self._taps.add(inquiry, (*question.events, "READY", "RESUMED", "close"))
             is_same = inquiry.request == request
             inquiry.callers += int(is_same)
             return inquiry, is_same
