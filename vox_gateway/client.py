@@ -107,6 +107,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     OPCODES = OPCODES
     Session = session.Session
 
+    _engine: Engine | None = None  # here for a client whose constructor raised, which can still be looked at
+
     def __init__(
         self,
         *,
@@ -133,6 +135,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         session_file: str | os.PathLike[str] | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
+        # Guards the engine, so that two connects make one; a signal handler that closes may hold it twice.
+        self._engine_lock = threading.RLock()
         self._options = make_options(
             url=url,
             api_url=api_url,
@@ -165,7 +169,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         self._journal = Journal()
         self._taps = Taps(self._options.shard[0])
         self._pending = Pending() if self._options.handlers == CALLER else None
-        self._engine: Engine | None = None
+        self._warned_of: set[str] = set()  # events that a stream was made of though no intent brings them
         self._questions = Questions(
             self._options,
             self._taps,
@@ -175,10 +179,10 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             self._what_ended_it,
             self._log,
         )
-        # Guards the field above, so that two connects make one engine; a signal handler that closes may hold it twice.
-        self._engine_lock = threading.RLock()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_questions"):  # the last of the constructor's
+            return "<Client not initialized>"
         now, shard, url = self._situation(), self._options.shard, self._options.url
         state = f"{now.in_short()} seq={now.session.seq} events_waiting={now.stats.events_waiting}"
         return f"<Client shard={shard[0]}/{shard[1]} {state} url={url!r}>"
@@ -488,7 +492,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     def _stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
         for name in names:
             check_event(name)
-            if words := unreachable(name, self._options.intents):
+            if name not in self._warned_of and (words := unreachable(name, self._options.intents)):
+                self._warned_of.add(name)
                 self._log.warning("%s", words)
         return EventStream(names, maxsize, overflow, self._taps, self._check_delivery, self._log)
 

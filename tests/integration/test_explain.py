@@ -73,6 +73,39 @@ def test_before_the_first_connect_there_is_nothing_to_tell(gateway: LocalGateway
     assert repr(client) == f"<Client shard=0/1 closed seq=None events_waiting=0 url='{gateway.url}'>"
 
 
+def test_a_client_can_be_looked_at_while_it_is_made(gateway: LocalGateway) -> None:
+    class Watched(Client):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            seen.append(repr(self))
+            assert self.status == "closed"
+            if "_engine_lock" in vars(self):
+                self.close()  # as in a `__del__`
+                assert self.wait_closed(0)
+
+    seen: list[str] = []
+    client = Watched(token="t", url=gateway.url)
+    assert set(seen) == {"<Client not initialized>", repr(client)}
+    assert repr(client).startswith("<Client shard=0/1 closed")
+
+
+def test_a_client_that_could_not_be_made_can_be_looked_at() -> None:
+    kept: list[Client] = []
+
+    class Kept(Client):
+        def __init__(self, **options: Any) -> None:
+            kept.append(self)
+            assert repr(self) == "<Client not initialized>"
+            super().__init__(**options)
+
+    with pytest.raises(ValueError, match="token"):
+        Kept(token="")
+    (client,) = kept
+    assert repr(client) == "<Client not initialized>"
+    assert client.status == "closed"
+    client.close()
+
+
 def test_a_life_is_told_from_connect_to_close(make_client: Any, hear: Any) -> None:
     with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
         client = make_client(gateway)

@@ -237,6 +237,29 @@ def test_who_waits_for_what_no_intent_brings_is_warned(
         assert "GUILD_MESSAGE_TYPING" in caplog.text
 
 
+def test_who_waits_again_and_again_is_warned_once(
+    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warnings() -> int:
+        return sum("MESSAGE_CONTENT" in record.getMessage() for record in caplog.records)
+
+    client = make_client(gateway, intents=Intents.default())
+    client.connect(async_=True)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            client.wait_for("MESSAGE_CREATE", timeout=0)
+        client.stream("MESSAGE_CREATE").close()
+    assert warnings() == 1
+    client.stream("MESSAGE_UPDATE").close()
+    assert warnings() == 2, "of each event"
+    make_client(gateway, intents=Intents.default()).stream("MESSAGE_CREATE").close()
+    assert warnings() == 3, "by each client"
+    client.close()
+    client.on("MESSAGE_CREATE", print)
+    client.connect(async_=True)
+    assert warnings() == 4, "and for handlers at each connect"
+
+
 # -- handlers on the caller's thread -----------------------------------------------------------------------------------
 
 
