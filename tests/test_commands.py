@@ -26,7 +26,7 @@ def test_a_presence_has_all_four_keys() -> None:
 def test_a_game_is_an_activity() -> None:
     game = {"name": "chess", "type": 3}
     assert commands.presence_update(status="dnd", game=game)["activities"] == [game]
-    assert commands.presence_update(status="dnd", activities=({"name": "x"},))["activities"] == [
+    assert commands.presence_update(status="dnd", activities=({"name": "x", "type": 0},))["activities"] == [
         {"name": "x", "type": 0}
     ]
 
@@ -34,7 +34,7 @@ def test_a_game_is_an_activity() -> None:
 def test_a_presence_that_is_given_as_a_mapping_is_completed() -> None:
     assert commands.check_presence({"status": "idle"}) == commands.presence_update(status="idle")
     assert commands.check_presence({}) == commands.presence_update(status="online")
-    assert commands.check_presence({"game": {"name": "x"}})["activities"] == [{"name": "x", "type": 0}]
+    assert commands.check_presence({"game": {"name": "x", "type": 0}})["activities"] == [{"name": "x", "type": 0}]
 
 
 def test_leaving_a_voice_channel_is_sent_as_null() -> None:
@@ -149,7 +149,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.presence_update(status="idle", afk=1), TypeError, "afk"),  # type: ignore[arg-type]
     (lambda: commands.presence_update(status="idle", since="now"), TypeError, "since"),  # type: ignore[arg-type]
     (lambda: commands.presence_update(status="idle", since=-1), ValueError, "since"),
-    (lambda: commands.presence_update(status="idle", game={"name": "x"}, activities=[]), ValueError, "game"),
+    (lambda: commands.presence_update(status="idle", game={"name": "x", "type": 0}, activities=[]), ValueError, "game"),
     (lambda: commands.presence_update(status="idle", game={"type": 0}), TypeError, "^game "),
     (lambda: commands.presence_update(status="idle", activities="x"), TypeError, "activities"),  # type: ignore[arg-type]
     (lambda: commands.presence_update(status="idle", activities={"name": "x"}), TypeError, "activities"),  # type: ignore[dict-item]
@@ -157,6 +157,13 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: commands.presence_update(status="idle", activities=[{"name": "x", "type": "0"}]), TypeError, "type"),
     (lambda: commands.presence_update(status="idle", activities=[{"name": "x", "type": None}]), TypeError, "type"),
     (lambda: commands.presence_update(status="idle", game={"name": "x", "type": True}), TypeError, "^game .*type"),
+    (lambda: commands.presence_update(status="idle", game={"name": "x"}), TypeError, "^game .*type .*0 playing"),
+    (lambda: commands.presence_update(status="idle", activities=[{"name": "x"}]), TypeError, "^activities .*type"),
+    (lambda: commands.presence_update(status="idle", game={"name": "x", "type": -1}), ValueError, "^game .*-1"),
+    (lambda: commands.presence_update(status="idle", game={"name": "x", "type": 6}), ValueError, "^game .*0 to 5 .*6"),
+    (lambda: commands.check_presence({"activities": [{"name": "x"}]}), TypeError, "^presence: activities .*type"),
+    (lambda: commands.check_presence({"activities": [{"type": 0}]}), TypeError, "^presence: activities .*name"),
+    (lambda: commands.check_presence({"game": {"name": "x", "type": 9}}), ValueError, "^presence: game .*9"),
     (lambda: commands.presence_update(status="idle", game="chess"), TypeError, "^game .*'chess'"),  # type: ignore[arg-type]
     (lambda: commands.check_presence({"status": "away"}), ValueError, "^presence: status .*'away'"),
     (lambda: commands.check_presence({"afk": None}), TypeError, "^presence: afk .*None"),

@@ -41,7 +41,7 @@ def reckless() -> ssl.SSLContext:
         ("large_threshold", 10, ValueError),
         ("presence", {"status": "away"}, ValueError),
         ("presence", "online", TypeError),
-        ("presence", {"activities": [{"name": "x" * 5000}]}, ValueError),
+        ("presence", {"activities": [{"name": "x" * 5000, "type": 0}]}, ValueError),
         ("intents", "all", TypeError),
         ("proxy", 5, TypeError),
         ("proxy", "ftp://x", ValueError),

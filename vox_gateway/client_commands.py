@@ -65,7 +65,8 @@ class ClientCommands:
             afk: whether the user is away.
             game: one activity, as in the original; the same as ``activities=[game]``.
             since: since when idle, Unix time in milliseconds.
-            activities: what the bot is doing.
+            activities: what the bot is doing: mappings with a ``name`` and a ``type`` (0 playing, 1 streaming,
+                2 listening, 3 watching, 4 custom, 5 competing), and maybe ``state`` and ``url``.
             timeout: seconds to wait for READY; None for as long as it takes.
 
         Raises:

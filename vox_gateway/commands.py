@@ -31,6 +31,8 @@ __all__ = [
 
 STATUSES = ("online", "dnd", "idle", "invisible", "offline")
 PRESENCE_KEYS = ("since", "activities", "status", "afk")
+#: what the type of an activity stands for
+ACTIVITY_TYPES = ("playing", "streaming", "listening", "watching", "custom", "competing")
 PROPERTY_KEYS = ("os", "browser", "device")
 CHANNEL_FIELDS = ("status", "voice_start_time")
 MAX_MEMBERS = 100
@@ -83,7 +85,7 @@ def presence_update(
         afk: whether the user is away.
         game: one activity, the original's spelling of ``activities=[game]``.
         since: Unix time in milliseconds, or None.
-        activities: activity objects.
+        activities: activity objects, each with its ``name`` and ``type``.
 
     Raises:
         TypeError, ValueError: naming the argument.
@@ -326,12 +328,21 @@ def _several(values: object, name: str) -> Iterable[Any]:
 
 
 def _activity(activity: object, name: str) -> dict[str, Any]:
+    """One activity, checked here since a wrong one would go out with each IDENTIFY after, too.
+
+    Rests on "Activity Structure" and "Activity Types" of the official Gateway Events documentation.
+    """
     if not isinstance(activity, Mapping) or not isinstance(activity.get("name"), str):
         raise TypeError(f"{name} must hold mappings with a name, not {activity!r}")
-    complete = {"type": 0, **activity}
-    if not _is_int(complete["type"]):  # a wrong one would go out with each IDENTIFY after, too
-        raise TypeError(f"{name} must have a whole number as type, 0 for playing, not {complete['type']!r}")
-    return complete
+    kinds = ", ".join(f"{number} {words}" for number, words in enumerate(ACTIVITY_TYPES))
+    if "type" not in activity:
+        raise TypeError(f"{name} must hold mappings with a type ({kinds}), not {activity!r}")
+    kind = activity["type"]
+    if not _is_int(kind):
+        raise TypeError(f"{name} must have a whole number as type ({kinds}), not {kind!r}")
+    if not 0 <= kind < len(ACTIVITY_TYPES):
+        raise ValueError(f"{name} must have a type from 0 to {len(ACTIVITY_TYPES) - 1} ({kinds}), not {kind}")
+    return dict(activity)
 
 
 def _query(query: object) -> str:

@@ -27,7 +27,7 @@ GUILD = 1200000000004194304
         (
             "presence_update",
             (),
-            {"status": "idle", "since": 5, "afk": True, "game": {"name": "x"}},
+            {"status": "idle", "since": 5, "afk": True, "game": {"name": "x", "type": 0}},
             3,
             {"since": 5, "activities": [{"name": "x", "type": 0}], "status": "idle", "afk": True},
         ),
@@ -106,7 +106,7 @@ def test_a_command_that_is_too_large_is_refused_before_the_wire(gateway: LocalGa
         assert isinstance(raised.value, PayloadTooLarge)
         assert raised.value.size > raised.value.limit == 4096
         with pytest.raises(ValueError, match="PRESENCE_UPDATE"):
-            client.presence_update(status="online", activities=[{"name": "x" * 4096}])
+            client.presence_update(status="online", activities=[{"name": "x" * 4096, "type": 0}])
         largest = 4096 - len('{"op":77,"d":""}')
         client.send_packet(77, "x" * largest)
         assert gateway.expect(77, 2).data == "x" * largest
@@ -180,7 +180,7 @@ def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway
         assert client.wait_until_ready(5)
         began = time.monotonic()
         for number in range(20):
-            client.presence_update(status="online", activities=[{"name": str(number)}])
+            client.presence_update(status="online", activities=[{"name": str(number), "type": 0}])
         assert time.monotonic() - began < 2
         names = [gateway.expect("PRESENCE_UPDATE", 2).data["activities"][0]["name"] for _ in range(5)]
         assert names == ["0", "1", "2", "3", "4"]
@@ -198,7 +198,7 @@ def test_a_presence_that_waited_is_sent_when_it_may_be(
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)
         for number in range(7):
-            client.presence_update(status="online", activities=[{"name": str(number)}])
+            client.presence_update(status="online", activities=[{"name": str(number), "type": 0}])
         first = gateway.expect("PRESENCE_UPDATE", 2)
         for _ in range(4):
             gateway.expect("PRESENCE_UPDATE", 2)
