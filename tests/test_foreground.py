@@ -33,6 +33,15 @@ def test_it_ends_with_the_timeout() -> None:
     assert not bell.wait(0)
 
 
+@pytest.mark.parametrize("timeout", [1e7, threading.TIMEOUT_MAX])
+def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
+    bell = Bell()
+    timer = threading.Timer(0.05, bell.ring)
+    timer.start()
+    assert bell.wait(timeout)
+    timer.join()
+
+
 def test_another_thread_waits_too() -> None:
     bell, results = Bell(), []
     waiter = threading.Thread(target=lambda: results.extend(bell.wait(timeout) for timeout in (0.01, 10)))

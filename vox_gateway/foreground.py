@@ -27,6 +27,8 @@ __all__ = ["Bell", "undisturbed"]
 
 #: seconds between two looks where the process's wake-up descriptor belongs to somebody else (an asyncio loop, say)
 GLANCE = 0.5
+#: seconds that a selector waits at a time; poll() takes no more than 24 days
+LONGEST_WAIT = 86_400.0
 
 
 @contextlib.contextmanager
@@ -117,12 +119,12 @@ class Bell:
                     ours = False
                     signal.set_wakeup_fd(others)
                 while not self._rung and not told:
-                    left = None if ours else GLANCE
+                    left = LONGEST_WAIT if ours else GLANCE
                     if deadline is not None:
                         until = deadline - time.monotonic()
                         if until <= 0:
                             break
-                        left = until if left is None else min(left, until)
+                        left = min(left, until)
                     if selector.select(left):
                         doorbell.drain()
             finally:

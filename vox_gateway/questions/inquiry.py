@@ -26,8 +26,6 @@ __all__ = ["Inquiries", "Inquiry", "Line", "Patience"]
 
 #: times that a command may be followed by the end of the connection instead of an answer
 MAX_DROPS = 3
-#: seconds of one wait, at most; the main thread cannot wait for a month at once
-LONGEST_WAIT = 86_400.0
 
 
 class Patience:
@@ -155,7 +153,7 @@ class Inquiry(Tap):
                 if request is not None:
                     self._send(request, to_send, patience)
                 else:
-                    bell.wait(min(max(until - now, 0.0), LONGEST_WAIT))
+                    bell.wait(None if until == float("inf") else max(until - now, 0.0))
         finally:
             with self._bells_lock:
                 self._bells = tuple(one for one in self._bells if one is not bell)
