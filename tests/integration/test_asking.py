@@ -411,6 +411,33 @@ def test_channel_info_is_told(gateway: LocalGateway, make_client: Any, ask: Ask)
         assert set(channel) == {"id", *fields}
 
 
+# -- a gateway that says odd things ------------------------------------------------------------------------------------
+
+ODD: list[Any] = [None, 5, "x", [None], {"guild_id": [1]}, {"guild_id": GUILD, "channel_id": {}, "user_id": None}]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_events_keep_neither_a_question_nor_the_events_after_it_from_their_answer(
+    gateway: LocalGateway, make_client: Any, ask: Ask, odd: Any
+) -> None:
+    client = started(make_client(gateway))
+    client.join_voice(GUILD, VOICE)  # from now on voice states are remembered
+    names = "GUILD_MEMBERS_CHUNK", "RATE_LIMITED", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "CHANNEL_INFO"
+    for withheld in ("GUILD_MEMBERS_CHUNK", "CHANNEL_INFO"):
+        gateway.faults.withhold(withheld)
+    members = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
+    channels = ask(client.fetch_channel_info, GUILD, ["status"], timeout=TIMEOUT)
+    chunk = chunk_for(gateway)
+    gateway.expect("REQUEST_CHANNEL_INFO")
+    for name in names:
+        gateway.dispatch(name, odd, shard=0)
+    gateway.dispatch("CHANNEL_INFO", {"guild_id": GUILD, "channels": [odd, {"id": VOICE, "status": "x"}]})
+    gateway.dispatch("GUILD_MEMBERS_CHUNK", {**chunk, "not_found": odd, "presences": odd})
+    assert ids(members.result(TIMEOUT)) == ["0"]
+    assert {"id": VOICE, "status": "x"} in channels.result(TIMEOUT)
+    assert client.leave_voice(GUILD, timeout=TIMEOUT) is None
+
+
 # -- a gateway that closes whenever it is asked ------------------------------------------------------------------------
 
 
