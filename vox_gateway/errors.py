@@ -166,9 +166,12 @@ class ThreadFailed(GatewayError):
     """
 
     def __init__(self, thread: str, error: BaseException) -> None:
-        super().__init__(f"the thread {thread} failed with {error!r}: see the log for where; connect() resumes")
+        super().__init__(thread, error)
         self.thread = thread
         self.error = error
+
+    def _words(self) -> str:
+        return f"the thread {self.thread} failed with {self.error!r}: see the log for where; connect() resumes"
 
 
 class ConnectFailed(GatewayError):
