@@ -30,6 +30,7 @@ def living(chance: float = 0.0) -> tuple[Recovery, Session]:
 
 FIRST = Attempt(resume=False, at_resume_url=False, delay=0.0)
 RESUME = Attempt(resume=True, at_resume_url=True, delay=0.0)
+RESUME_AT_BASE = Attempt(resume=True, at_resume_url=False, delay=0.0)
 
 
 def test_the_first_attempt_is_made_at_once_and_identifies() -> None:
@@ -86,7 +87,7 @@ def test_what_we_ask_for_ourselves_is_not_waited_for(cause: Cause) -> None:
 def test_the_wait_grows_to_a_minute() -> None:
     for chance, part in ((0.0, 0.5), (0.5, 0.75), (1.0, 1.0)):
         recovery, _ = living(chance)
-        delays = [recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING) for _ in range(9)]
+        delays = [recovery.after(UNREACHABLE, RESUME_AT_BASE, Stage.CONNECTING) for _ in range(9)]
         expected = [chance] + [part * seconds for seconds in (1, 2, 4, 8, 16, 32, 60, 60)]
         assert [outcome.delay for outcome in delays if isinstance(outcome, Attempt)] == pytest.approx(expected)
 
@@ -94,8 +95,8 @@ def test_the_wait_grows_to_a_minute() -> None:
 def test_a_month_of_failures_is_no_overflow() -> None:
     recovery, _ = living(1.0)
     for _ in range(5000):
-        outcome = recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
-    assert outcome == Attempt(True, True, 60.0) or outcome == Attempt(True, False, 60.0)
+        outcome = recovery.after(UNREACHABLE, RESUME_AT_BASE, Stage.CONNECTING)
+    assert outcome == Attempt(True, True, 60.0)
 
 
 @pytest.mark.parametrize(("lived", "delay"), [(59.9, 2.0), (60.0, 1.0)])
@@ -108,14 +109,65 @@ def test_failures_are_forgotten_after_a_minute_of_life(lived: float, delay: floa
     assert outcome.delay == delay
 
 
-def test_a_resume_url_that_does_not_answer_is_followed_by_the_base_url() -> None:
+SICK_RESUME_URL = [
+    (UNREACHABLE, Stage.CONNECTING),
+    (Ending(Cause.UNREACHABLE, error=UpgradeRefused("no", 401)), Stage.CONNECTING),
+    (Ending(Cause.UNREACHABLE, error=UpgradeRefused("no", 403)), Stage.CONNECTING),
+    (Ending(Cause.UNREACHABLE, error=CertificateInvalid("no")), Stage.CONNECTING),
+    (LOST, Stage.CONNECTED),
+    (Ending(Cause.CLOSED, 1001), Stage.CONNECTED),
+    (Ending(Cause.RECONNECT), Stage.CONNECTED),
+    (LOST, Stage.GREETED),
+]
+
+
+def follow(recovery: Recovery, attempt: Attempt, *endings: tuple[Ending, Stage]) -> Attempt:
+    """The attempt that follows a row of endings, each of the attempt that followed the one before."""
+    for ending, stage in endings:
+        following = recovery.after(ending, attempt, stage)
+        assert isinstance(following, Attempt)
+        attempt = following
+    return attempt
+
+
+@pytest.mark.parametrize(("ending", "stage"), SICK_RESUME_URL)
+def test_after_a_failure_at_the_resume_url_the_session_resumes_at_the_base_url(ending: Ending, stage: Stage) -> None:
+    recovery, session = living()
+    following = follow(recovery, recovery.first(), (ending, stage))
+    assert (following.resume, following.at_resume_url) == (True, False)
+    again = follow(recovery, following, (UNREACHABLE, Stage.CONNECTING))
+    assert (again.resume, again.at_resume_url) == (True, False)
+    assert session.resumable
+
+
+def test_the_resume_url_is_tried_again_once_the_session_went_on_elsewhere() -> None:
     recovery, _ = living()
-    outcome = recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
-    assert isinstance(outcome, Attempt)
-    assert (outcome.resume, outcome.at_resume_url) == (True, False)
-    again = recovery.after(UNREACHABLE, outcome, Stage.CONNECTING)
-    assert isinstance(again, Attempt)
-    assert (again.resume, again.at_resume_url) == (True, True)
+    elsewhere = follow(recovery, recovery.first(), (LOST, Stage.CONNECTED))
+    assert follow(recovery, elsewhere, (LOST, Stage.LIVE)).at_resume_url
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending(Cause.INVALID_SESSION, resumable=True), Ending(Cause.ASKED), Ending(Cause.SLEPT)]
+)
+def test_an_ending_that_says_nothing_against_the_resume_url_is_followed_by_it(ending: Ending) -> None:
+    recovery, _ = living()
+    assert follow(recovery, recovery.first(), (ending, Stage.GREETED)).at_resume_url
+
+
+@pytest.mark.parametrize("first", SICK_RESUME_URL)
+@pytest.mark.parametrize("stage", [Stage.CONNECTED, Stage.GREETED])
+def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Ending, Stage], stage: Stage) -> None:
+    recovery, session = living()
+    attempt = follow(recovery, recovery.first(), first, *[(LOST, stage)] * 3)
+    assert session.resumable
+    assert not follow(recovery, attempt, (LOST, stage)).resume
+    assert session == Session()
+
+
+def test_what_we_end_ourselves_is_no_failed_resume() -> None:
+    recovery, session = living()
+    follow(recovery, recovery.first(), *[(Ending(Cause.ASKED), Stage.GREETED)] * 9)
+    assert session.resumable
 
 
 def test_a_session_without_a_resume_url_is_resumed_at_the_base_url() -> None:
@@ -144,12 +196,22 @@ def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
         assert outcome.resume
 
 
-def test_an_outage_does_not_cost_the_session() -> None:
+@pytest.mark.parametrize("error", [None, ConnectFailed("no"), UpgradeRefused("no", 503), CertificateInvalid("no")])
+def test_an_outage_does_not_cost_the_session(error: ConnectFailed | None) -> None:
     """A RESUME that was never written cannot have failed."""
     recovery, session = living()
-    for _ in range(100):
-        recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
+    recovery.connected()
+    follow(recovery, recovery.first(), *[(Ending(Cause.UNREACHABLE, error=error), Stage.CONNECTING)] * 100)
     assert session.resumable
+
+
+@pytest.mark.parametrize("error", [UpgradeRefused("no", 401), UpgradeRefused("no", 403), CertificateInvalid("no")])
+def test_a_refusal_at_the_resume_url_is_never_final_and_at_the_base_url_it_is(error: ConnectFailed) -> None:
+    """A session kept on disk may name a host that is gone by the next start."""
+    recovery, _ = living()
+    ending = Ending(Cause.UNREACHABLE, error=error)
+    at_the_base = follow(recovery, recovery.first(), (ending, Stage.CONNECTING))
+    assert recovery.after(ending, at_the_base, Stage.CONNECTING) == GiveUp(error)
 
 
 @pytest.mark.parametrize("stage", [Stage.CONNECTED, Stage.GREETED])

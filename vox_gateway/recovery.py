@@ -25,7 +25,7 @@ STABLE_AFTER = 60.0
 MAX_DELAY = 60.0
 #: seconds between two IDENTIFYs that brought no READY, at the most: 1000 in 24 hours reset the bot's token
 MAX_IDENTIFY_DELAY = 600.0
-#: RESUMEs in a row that were written and brought no RESUMED, after which the session is dropped
+#: failed resumes in a row after which the session is dropped
 MAX_FAILED_RESUMES = 5
 
 
@@ -43,12 +43,16 @@ class Cause(enum.Enum):
     SLEPT = "the machine slept"
 
 
+#: endings on our side: they say nothing against the server or the session
+_OURS = frozenset({Cause.ASKED, Cause.OWN_CLOSE, Cause.SLEPT})
+
+
 class Stage(enum.IntEnum):
     """How far a connection had come."""
 
     CONNECTING = 0  # no websocket yet
     CONNECTED = 1  # the websocket is open, HELLO has not come
-    GREETED = 2  # HELLO came; IDENTIFY or RESUME was written
+    GREETED = 2  # HELLO came; IDENTIFY or RESUME was written, or could not be
     LIVE = 3  # READY or RESUMED came
 
 
@@ -135,28 +139,42 @@ class Recovery:
             lived: seconds it lived after READY or RESUMED.
         """
         error = ending.error
-        if isinstance(error, ConnectFailed) and error.permanent and not self._ever_connected:
+        # The host of the resume URL may be gone by now, above all when the session was kept on disk.
+        never_reached = not self._ever_connected and not attempt.at_resume_url
+        if isinstance(error, ConnectFailed) and error.permanent and never_reached:
             return GiveUp(error)
         if isinstance(error, ConnectionClosed):  # as a close code would have said, had there been a connection
             return GiveUp(error)
         if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
             return GiveUp(fatal_error(ending.code, ending.reason))
 
-        self._count(attempt, stage, lived)
-        self._avoid_resume_url = stage is Stage.CONNECTING and attempt.at_resume_url
+        self._count(ending, attempt, stage, lived)
+        if stage is Stage.LIVE:
+            self._avoid_resume_url = False
+        elif attempt.at_resume_url and self._is_failure(ending):
+            self._avoid_resume_url = True
         if self._session_is_over(ending):
             self._session.clear()
         return self._attempt(self._delay(ending))
 
-    def _count(self, attempt: Attempt, stage: Stage, lived: float) -> None:
+    def _is_failure(self, ending: Ending) -> bool:
+        """Return whether `ending`, before READY or RESUMED, says that the URL is of no use to this session."""
+        if ending.cause is Cause.INVALID_SESSION and ending.resumable:
+            return False  # the server knows the session, and wants another RESUME
+        return ending.cause not in _OURS
+
+    def _count(self, ending: Ending, attempt: Attempt, stage: Stage, lived: float) -> None:
         if stage is Stage.LIVE:
             self._failed_identifies = self._failed_resumes = 0
             if lived >= STABLE_AFTER:
                 self._failures = 0
-        elif stage is Stage.GREETED and attempt.resume:
+        elif not attempt.resume:
+            if stage is not Stage.CONNECTING:
+                self._failed_identifies += 1
+        elif ending.cause not in _OURS and (stage is not Stage.CONNECTING or attempt.at_resume_url):
+            # A base URL that cannot be reached is an outage, and does not count: the session may outlive it. The resume
+            # URL counts once, since it is not tried again before READY or RESUMED.
             self._failed_resumes += 1
-        elif stage is not Stage.CONNECTING and not attempt.resume:
-            self._failed_identifies += 1
 
     def _session_is_over(self, ending: Ending) -> bool:
         if ending.cause is Cause.INVALID_SESSION and not ending.resumable:
@@ -172,7 +190,7 @@ class Recovery:
 
     def _delay(self, ending: Ending) -> float:
         failures, self._failures = self._failures, self._failures + 1
-        if ending.cause in (Cause.ASKED, Cause.SLEPT):
+        if ending.cause in _OURS:
             self._failures = failures
             return 0.0
         if failures == 0:

@@ -639,6 +639,84 @@ def test_an_unreachable_resume_url_is_followed_by_a_resume_on_the_base_url(
         assert elsewhere.open(NEXT).resume()["session_id"] == "s1"  # and the next resume goes there again
 
 
+def answer(peer: Peer, status: str) -> None:
+    """Answer the upgrade with an HTTP status, and end."""
+    peer.read_request()
+    peer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+    peer.close()
+
+
+SICK_BEFORE_HELLO = {
+    "closes": lambda peer: peer.upgrade().send_close(1001),
+    "drops": lambda peer: peer.upgrade().close(),
+    "resets": lambda peer: peer.upgrade().reset(),
+    "op 7": lambda peer: peer.upgrade().send(7),
+    "no HELLO": lambda peer: peer.upgrade(),
+    "bad HELLO": lambda peer: peer.upgrade().send(10),
+    "401": lambda peer: answer(peer, "401 Unauthorized"),
+    "403": lambda peer: answer(peer, "403 Forbidden"),
+    "503": lambda peer: answer(peer, "503 Busy"),
+}
+
+
+def test_a_resume_url_that_fails_before_hello_is_followed_by_a_resume_on_the_base_url(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.connection.HELLO_WITHIN", 1.0)
+    with contextlib.ExitStack() as stack:
+        elsewhere = {case: stack.enter_context(RudeServer()) for case in SICK_BEFORE_HELLO}
+        for case in SICK_BEFORE_HELLO:
+            client = many.client(case)
+            first = many.servers[case].open().login(resume_gateway_url=elsewhere[case].url)
+            assert client.wait_until_ready(5), case
+            first.reset()
+        for case, fail in SICK_BEFORE_HELLO.items():
+            fail(elsewhere[case].accept(NEXT))
+        for case, client in many.clients.items():
+            second = many.servers[case].open(NEXT)
+            assert second.resume()["session_id"] == "s1", case
+            second.event("RESUMED")
+            assert client.wait_until_ready(5), case
+            assert client.stats.identifies == 1, case
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_a_kept_session_whose_resume_url_refuses_is_resumed_at_the_base_url(
+    server: RudeServer, make_client: Any, hear: Any, status: str
+) -> None:
+    with RudeServer() as elsewhere:
+        client, first = connect(make_client, server)
+        ready = hear(client, "READY")
+        first.login(resume_gateway_url=elsewhere.url)
+        ready.next()  # or there would be no session to keep
+        client.close(resumable=True)
+        client.connect(async_=True)
+        answer(elsewhere.accept(NEXT), status)
+        second = server.open(NEXT)
+        second.resume()
+        second.event("RESUMED")
+        assert client.wait_until_ready(5)
+
+
+def test_a_session_that_fails_five_times_before_hello_is_dropped(
+    server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.recovery.MAX_DELAY", 0.01)
+    with RudeServer() as elsewhere:
+        client, first = connect(make_client, server)
+        first.login(resume_gateway_url=elsewhere.url)
+        assert client.wait_until_ready(5)
+        first.reset()
+        for one in (elsewhere, *[server] * 4):
+            peer = one.open(NEXT)
+            peer.send(7)
+            peer.expect_close()
+            peer.close()
+        server.open(NEXT).login(session_id="s2")
+        assert client.wait_until_ready(5)
+        assert client.session.id == "s2"
+
+
 # -- heartbeats and zombies ----------------------------------------------------------------------------------------
 
 

@@ -197,3 +197,22 @@ def test_the_token_never_goes_to_a_resume_url_without_tls(
         assert "without TLS" in caplog.text
         with pytest.raises(TimeoutError):
             plain.accept(0.01)
+
+
+def test_a_resume_url_whose_certificate_does_not_verify_is_followed_by_a_resume_on_the_base_url(
+    server: RudeServer, make_client: Any, options: Any, hear: Any
+) -> None:
+    client = make_client(server, **options)
+    ready = hear(client, "READY")
+    client.connect(async_=True)
+    with RudeServer("wss") as elsewhere:
+        accept(server, server_context()).login(resume_gateway_url=elsewhere.url)
+        ready.next()  # or there would be no session to keep
+        client.close(resumable=True)
+        client.connect(async_=True)
+        with pytest.raises(ssl.SSLError):
+            elsewhere.accept().start_tls(server_context(authority=trustme.CA()))
+        second = accept(server, server_context())
+        second.resume()
+        second.event("RESUMED")
+        assert client.wait_until_ready(5)
