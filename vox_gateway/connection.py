@@ -53,8 +53,9 @@ FindURL = Callable[[Deadline, Interrupt], GatewayURL]
 
 #: seconds from the open websocket to HELLO
 HELLO_WITHIN = 20.0
-#: seconds without a byte between HELLO and READY or RESUMED: a replay may be long, so its silence is bounded, not the
-#: whole
+#: seconds without progress before READY or RESUMED. After IDENTIFY any byte is progress: in an outage the session comes
+#: late, and heartbeats are acknowledged until then. After RESUME only events are, since a server that lost the RESUME
+#: acknowledges heartbeats forever; a replay may be long, so the time between two events is bounded and not the whole.
 SILENCE_WITHIN = 60.0
 #: seconds that the server has to answer our close frame, before the socket is shut down hard
 CLOSE_WITHIN = 1.0
@@ -153,6 +154,8 @@ class Connection:
         self._websocket: WebSocket | None = None
         self._heartbeat: Heartbeat | None = None
         self._opened_at = time.monotonic()
+        self._resuming = False  # RESUME was written rather than IDENTIFY
+        self._dispatched_at = 0.0  # when the last event came, or RESUME was written
         self._live_at: float | None = None
         self._counted_bytes = 0
         self._events_before = 0
@@ -347,6 +350,8 @@ class Connection:
         finally:
             self._count()
             self.heard_at = time.monotonic()
+            if any(is_dispatch(batch[0]) for batch in self._batches):
+                self._dispatched_at = self.heard_at
             for batch in self._batches:
                 self._hand_over(batch)
             self._observer.received(self)
@@ -434,9 +439,11 @@ class Connection:
                 self.hang_up(code, ending)
 
     def _introduce(self, op: Opcode, data: dict[str, Any]) -> None:
-        self.window.take_always(time.monotonic())
+        self._dispatched_at = time.monotonic()
+        self._resuming = op is Opcode.RESUME
+        self.stage = Stage.GREETED  # first: an introduction that cannot be written counts as a failed attempt
+        self.window.take_always(self._dispatched_at)
         self.write(op.name, self._blueprint.codec.encode({"op": int(op), "d": data}))
-        self.stage = Stage.GREETED
         self._events_before = self._blueprint.counters.events
         self._observer.introduced(self, op)
 
@@ -450,7 +457,7 @@ class Connection:
             case Stage.CONNECTED:
                 return self._opened_at + HELLO_WITHIN
             case Stage.GREETED:
-                return self.heard_at + SILENCE_WITHIN
+                return (self._dispatched_at if self._resuming else self.heard_at) + SILENCE_WITHIN
             case _:
                 return None
 
@@ -463,7 +470,9 @@ class Connection:
     def _what_was_late(self) -> str:
         if self.stage is Stage.CONNECTED:
             return f"HELLO did not come within {HELLO_WITHIN:g} seconds"
-        return f"nothing came for {SILENCE_WITHIN:g} seconds before READY or RESUMED"
+        if self._resuming:
+            return f"no event came for {SILENCE_WITHIN:g} seconds after RESUME"
+        return f"nothing came for {SILENCE_WITHIN:g} seconds after IDENTIFY"
 
 
 def _describe(payload: dict[str, Any]) -> str:

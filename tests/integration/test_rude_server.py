@@ -242,7 +242,7 @@ def test_silence_before_ready_is_bounded_and_a_long_replay_is_not(
     first.expect_end(3)  # no READY comes
     second = server.open(NEXT).login()
     assert client.wait_until_ready(5)
-    assert "nothing came for 0.4 seconds" in caplog.text
+    assert "nothing came for 0.4 seconds after IDENTIFY" in caplog.text
     second.reset()
     third = server.open(NEXT)
     third.resume(interval=0.1)
@@ -252,6 +252,52 @@ def test_silence_before_ready_is_bounded_and_a_long_replay_is_not(
     third.event("RESUMED")
     assert client.wait_until_ready(5)
     assert client.stats.resumes == 1
+
+
+def acknowledge(peer: Peer, seconds: float, timeout: float) -> None:
+    """Acknowledge heartbeats for a time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        peer.expect(1, timeout)
+        peer.send(11)
+
+
+def test_ready_may_come_late_while_heartbeats_are_acknowledged(
+    server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.connection.SILENCE_WITHIN", 1.0)
+    client, peer = connect(make_client, server)
+    peer.hello(interval=0.1).expect(2)
+    acknowledge(peer, 2.5, timeout=1.0)
+    peer.event("READY", {"session_id": "s1"})
+    assert client.wait_until_ready(5)
+    assert client.stats.identifies == 1
+
+
+def test_heartbeats_and_their_acknowledgements_are_no_progress_after_resume(
+    server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, first = connect(make_client, server)
+    first.login()
+    assert client.wait_until_ready(5)
+    monkeypatch.setattr("vox_gateway.connection.SILENCE_WITHIN", 1.5)
+    monkeypatch.setattr("vox_gateway.recovery.MAX_FAILED_RESUMES", 2)
+    first.reset()
+    second = server.open(NEXT)
+    second.resume(interval=0.1)
+    acknowledge(second, 0.5, timeout=1.0)
+    began = time.monotonic()
+    second.event("REPLAYED")  # renews the bound
+    with pytest.raises((EOFError, OSError)):
+        acknowledge(second, 10.0, timeout=5.0)
+    assert time.monotonic() - began >= 1.5
+    third = server.open(NEXT)
+    third.resume(interval=0.1)
+    with pytest.raises((EOFError, OSError)):
+        acknowledge(third, 10.0, timeout=5.0)
+    server.open(NEXT).login(session_id="s2")  # both counted as failed resumes
+    assert client.wait_until_ready(5)
+    assert caplog.text.count("no event came for 1.5 seconds after RESUME") == 2
 
 
 @pytest.mark.parametrize("url", [None, 5, "", "http://127.0.0.1/", "wss://", "ws://a b/", "ws://user:pw@127.0.0.1/"])
