@@ -443,7 +443,15 @@ class Connection:
         self._resuming = op is Opcode.RESUME
         self.stage = Stage.GREETED  # first: an introduction that cannot be written counts as a failed attempt
         self.window.take_always(self._dispatched_at)
-        self.write(op.name, self._blueprint.codec.encode({"op": int(op), "d": data}))
+        try:
+            encoded = self._blueprint.codec.encode({"op": int(op), "d": data})
+        except ValueError as error:
+            if not self._resuming:  # an IDENTIFY was encoded once when the client was made
+                raise
+            reason = f"it cannot be written as RESUME: {error}"
+            self.hang_up(KEEP_SESSION, Ending(Cause.INVALID_SESSION, reason=reason, resumable=False))
+            return
+        self.write(op.name, encoded)
         self._events_before = self._blueprint.counters.events
         self._observer.introduced(self, op)
 

@@ -300,6 +300,22 @@ def test_heartbeats_and_their_acknowledgements_are_no_progress_after_resume(
     assert caplog.text.count("no event came for 1.5 seconds after RESUME") == 2
 
 
+def test_a_session_that_cannot_be_written_as_resume_is_dropped(
+    server: RudeServer, make_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, first = connect(make_client, server)
+    first.login(session_id="half \ud800")
+    assert client.wait_until_ready(5)
+    first.reset()
+    second = server.open(NEXT).hello()
+    assert second.expect_close().code == 4000
+    second.close()
+    server.open(NEXT).login(session_id="s2")
+    assert client.wait_until_ready(5)
+    assert client.session.id == "s2"
+    assert "lone surrogate '\\ud800'" in caplog.text
+
+
 @pytest.mark.parametrize("url", [None, 5, "", "http://127.0.0.1/", "wss://", "ws://a b/", "ws://user:pw@127.0.0.1/"])
 def test_a_resume_url_that_is_none_is_not_needed(server: RudeServer, make_client: Any, url: Any) -> None:
     client, first = connect(make_client, server)
