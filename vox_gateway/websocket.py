@@ -9,6 +9,7 @@ Rests on RFC 6455; pings are answered, a close is answered with its own code.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import websocket
@@ -24,10 +25,13 @@ from .urls import GatewayURL
 
 __all__ = ["ClosedByServer", "WebSocket"]
 
-#: bytes of an upgrade's answer beyond which it is no answer
+#: bytes that the head of the upgrade's answer may have
 MAX_HANDSHAKE = 65_536
+SWITCHING_PROTOCOLS = 101
 #: seconds that a refusal may put off the next attempt: what it says may be meant for others
 MAX_RETRY_AFTER = 600.0
+
+_ADVICE = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
 
 
 class ClosedByServer(Exception):
@@ -139,40 +143,60 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
     try:
         handshake.connect(
             str(url),
-            socket=_Bounded(transport),
+            socket=_Answer(url.host, transport),
             header=[f"User-Agent: {USER_AGENT}"],
             redirect_limit=0,
             suppress_origin=True,
         )
-    except websocket.WebSocketBadStatusException as error:
-        advice = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
-        words = f"{url.host} refused the websocket upgrade with HTTP {error.status_code}"
-        words += advice.get(error.status_code, "")
-        retry_after = retry_after_of(error.resp_headers or {}, MAX_RETRY_AFTER)
-        if retry_after is not None:
-            words += f": it asks to come again in {retry_after:g} seconds"
-        raise UpgradeRefused(words, error.status_code, retry_after) from None
+    except UpgradeRefused:
+        raise
     except GatewayError as error:
         raise ConnectFailed(f"{url.host} did not finish the websocket upgrade: {error}") from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
         raise ConnectFailed(f"{url.host} did not answer as a websocket server: {error}") from error
+    if handshake.status != SWITCHING_PROTOCOLS:
+        raise ConnectFailed(f"{url.host} did not answer as a websocket server: HTTP {handshake.status}")
 
 
-class _Bounded:
-    """The transport, to websocket-client's handshake: no answer may go on for ever."""
+def _refusal(host: str, head: bytes) -> UpgradeRefused | None:
+    """Return what the head of an answer refuses the upgrade with; None if it accepts, or is not HTTP."""
+    status_line, *lines = head.splitlines()
+    found = re.match(rb"HTTP/\S+ +(\d{3})(?: |$)", status_line)
+    if found is None or (status := int(found[1])) == SWITCHING_PROTOCOLS:
+        return None
+    words = f"{host} refused the websocket upgrade with HTTP {status}{_ADVICE.get(status, '')}"
+    if 300 <= status < 400:
+        words += ": redirects are not followed, check url"
+    pairs = (line.decode("latin-1").partition(":") for line in lines)
+    retry_after = retry_after_of({name.lower(): value.strip() for name, _, value in pairs}, MAX_RETRY_AFTER)
+    if retry_after is not None:
+        words += f": it asks to come again in {retry_after:g} seconds"
+    return UpgradeRefused(words, status, retry_after)
 
-    def __init__(self, transport: Transport) -> None:
+
+class _Answer:
+    """The transport, as websocket-client's handshake sees it: the answer is bounded, and ends with its head.
+
+    A status other than 101 is raised here. What websocket-client does with one depends on its version: it waits for the
+    body, follows a redirect, or takes it for a success.
+    """
+
+    def __init__(self, host: str, transport: Transport) -> None:
+        self._host = host
         self._transport = transport
-        self._left = MAX_HANDSHAKE
+        self._head = bytearray()
         self.send = transport.send
         self.settimeout = transport.settimeout
         self.gettimeout = transport.gettimeout
 
     def recv(self, size: int) -> bytes:
-        self._left -= size
-        if self._left < 0:
+        if len(self._head) + size > MAX_HANDSHAKE:
             raise ConnectFailed(f"an answer of more than {MAX_HANDSHAKE} bytes")
-        return self._transport.recv(size)
+        data = self._transport.recv(size)
+        self._head += data
+        if self._head.endswith((b"\n\r\n", b"\n\n")) and (refusal := _refusal(self._host, bytes(self._head))):
+            raise refusal
+        return data
 
     def close(self) -> None:
         """Nothing: the transport's owner closes it."""

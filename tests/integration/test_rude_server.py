@@ -61,6 +61,13 @@ def connect(make_client: Any, server: RudeServer, **options: Any) -> tuple[Any, 
     return client, server.open()
 
 
+def answer(peer: Peer, status: str) -> None:
+    """Answer the upgrade with an HTTP status, and end."""
+    peer.read_request()
+    peer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+    peer.close()
+
+
 # -- the upgrade ---------------------------------------------------------------------------------------------------
 
 NO_UPGRADE = {
@@ -117,29 +124,52 @@ def test_an_upgrade_that_is_not_answered_in_time_is_given_up(
     assert "connect_timeout=0.3" in caplog.text
 
 
-def test_a_redirect_is_not_followed(server: RudeServer, make_client: Any) -> None:
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 204])
+@pytest.mark.parametrize("located", [True, False])
+def test_a_redirect_is_a_refusal_and_is_not_followed(
+    server: RudeServer, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture, status: int, located: bool
+) -> None:
     """The token goes to the gateway that the user named, and to no other."""
     with RudeServer() as other:
         client = make_client(server)
+        opens = hear(client, "open", "close")
         client.connect(async_=True)
         first = server.accept()
         first.read_request()
-        first.write(f"HTTP/1.1 302 Found\r\nLocation: {other.url}/\r\nContent-Length: 0\r\n\r\n".encode())
+        location = f"Location: {other.url}/\r\n" if located else ""
+        first.write(f"HTTP/1.1 {status} Elsewhere\r\n{location}Content-Length: 0\r\n\r\n".encode())
         server.open(NEXT).login()
         assert client.wait_until_ready(5)
+        assert opens.next() == ("open", ())
+        assert opens.silent
+        assert (client.stats.identifies, client.stats.reconnects) == (1, 0)
+        assert f"refused the websocket upgrade with HTTP {status}" in caplog.text
         with pytest.raises(TimeoutError):
             other.accept(0.01)
 
 
-def test_a_refusal_for_good_says_its_status(server: RudeServer, make_client: Any) -> None:
+@pytest.mark.parametrize("status", [401, 403, 302])
+def test_a_refusal_is_an_error_with_its_status(server: RudeServer, make_client: Any, hear: Any, status: int) -> None:
+    client = make_client(server)
+    client.connect(async_=True)
+    answer(server.accept(), f"{status} No")
+    if status == 302:
+        server.open(NEXT)  # it is tried again
+        assert "HTTP 302" in client.health()["last_error"]
+        return
+    with pytest.raises(UpgradeRefused, match=str(status)) as raised:
+        client.wait_closed(5)
+    assert raised.value.status == status
+
+
+def test_a_refusal_does_not_wait_for_its_body(server: RudeServer, make_client: Any) -> None:
     client = make_client(server)
     client.connect(async_=True)
     first = server.accept()
     first.read_request()
-    first.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-    with pytest.raises(UpgradeRefused, match="403") as raised:
+    first.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100000\r\n\r\n")
+    with pytest.raises(UpgradeRefused, match="403"):
         client.wait_closed(5)
-    assert raised.value.status == 403
 
 
 def test_the_upgrade_asks_for_no_extension_and_says_who_asks(server: RudeServer, make_client: Any) -> None:
@@ -699,13 +729,6 @@ def test_an_unreachable_resume_url_is_followed_by_a_resume_on_the_base_url(
         assert client.wait_until_ready(5)
         second.reset()
         assert elsewhere.open(NEXT).resume()["session_id"] == "s1"  # and the next resume goes there again
-
-
-def answer(peer: Peer, status: str) -> None:
-    """Answer the upgrade with an HTTP status, and end."""
-    peer.read_request()
-    peer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
-    peer.close()
 
 
 SICK_BEFORE_HELLO = {
