@@ -6,13 +6,14 @@ is the optional extra ``socks``.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from websocket import WebSocketException
 from websocket._http import _tunnel
-from websocket._url import get_proxy_info
+from websocket._url import _is_no_proxy_host
 
 from .errors import ConnectFailed, MissingExtra
 from .transport import Transport
@@ -60,13 +61,7 @@ def check_proxy(proxy: object) -> Proxy | None:
         raise ValueError("proxy needs a host name, as in 'http://localhost:8080'")
     if parts.scheme != "http":
         _python_socks()
-    return Proxy(
-        kind=parts.scheme,
-        host=parts.hostname,
-        port=port or _DEFAULT_PORTS[parts.scheme],
-        username=None if parts.username is None else unquote(parts.username),
-        password=None if parts.password is None else unquote(parts.password),
-    )
+    return Proxy(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], *_credentials(parts))
 
 
 def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
@@ -75,15 +70,25 @@ def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
     Raises:
         ConnectFailed: it is no URL.
     """
-    try:
-        name, port, auth = get_proxy_info(host, secure)
-    except ValueError:  # not shown, since it may quote a piece of a password
-        variable = "HTTPS_PROXY" if secure else "HTTP_PROXY"
-        raise ConnectFailed(f"the environment's {variable} is no URL such as http://localhost:8080") from None
-    if not name:
+    if _is_no_proxy_host(host, None):
         return None
-    username, password = auth or (None, None)
-    return Proxy("http", name, port or _DEFAULT_PORTS["http"], username, password)
+    variable = "https_proxy" if secure else "http_proxy"
+    try:
+        parts = urlsplit(os.environ.get(variable, os.environ.get(variable.upper(), "")).replace(" ", ""))
+        port = parts.port
+    except ValueError:  # not shown, since it may quote a piece of a password
+        raise ConnectFailed(
+            f"the environment's {variable.upper()} is no URL such as http://localhost:8080"
+        ) from None
+    if not parts.hostname:
+        return None
+    return Proxy("http", parts.hostname, port or _DEFAULT_PORTS["http"], *_credentials(parts))
+
+
+def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
+    """Return the user name and the password in a proxy's URL, decoded; None for each that is not there."""
+    username, password = parts.username, parts.password
+    return None if username is None else unquote(username), None if password is None else unquote(password)
 
 
 def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
@@ -94,7 +99,9 @@ def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
     """
     try:
         if proxy.kind == "http":
-            _tunnel(transport, f"[{host}]" if ":" in host else host, port, (proxy.username, proxy.password))
+            # As one string: without a password websocket-client leaves out the colon, which RFC 7617 requires.
+            credentials = None if proxy.username is None else f"{proxy.username}:{proxy.password or ''}"
+            _tunnel(transport, f"[{host}]" if ":" in host else host, port, (credentials, None))
         else:
             _ask_socks(proxy, transport, host, port)
     except (OSError, WebSocketException) as error:
