@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import json
+import zlib
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vox_gateway.compression import INFLATERS
 from vox_gateway.encoding import CODECS, Codec, ETFCodec, JSONCodec
 from vox_gateway.errors import DecodeError
-from vox_gateway.fast_packages import JSON_READERS
+from vox_gateway.fast_packages import JSON_READERS, zstd_package
 
 CODEC = JSONCodec()
 LIMIT = 1_000_000
@@ -102,13 +108,22 @@ def test_a_block_holds_the_same_as_its_payloads_one_by_one(codec: Codec, payload
         (b'{"op":11}{"op":11}{"op":11}', 2, 2, "2 messages hold more"),
         (b'{"t":"X","s":1,"op":0,"d":1}{"t":"X","s":2,"op":11', 2, 1, "not JSON"),
         (b'{"op":11,"d":"\xff"}{"op":11}', 2, 0, "UTF-8"),
+        (b'{"op":11}{"op":11,"d":"\xff"}', 2, 1, "UTF-8"),
+        (b'{"op":11}{"op":11}\xff', 2, 1, "UTF-8"),
+        (b'{"op":11}\xff{"op":11}', 2, 1, "not JSON"),
+        (b'{"op":11}{}nul', 3, 2, "not JSON"),
+        (b'{"op":11}{}', 3, 2, "3 messages hold 2 payloads"),
+        (b'{"op":11} {"op":11}\n', 1, 0, "not JSON"),
         (b'{"op":11}' + b"[" * 200_000, 2, 1, "deep"),
     ],
 )
-def test_what_came_before_a_broken_payload_is_not_lost(block: bytes, count: int, before: int, words: str) -> None:
+@pytest.mark.parametrize("reader", [*JSON_READERS, json.loads])
+def test_what_came_before_a_broken_payload_is_not_lost(
+    reader: Any, block: bytes, count: int, before: int, words: str
+) -> None:
     payloads: list[Any] = []
-    with pytest.raises(DecodeError, match=words):
-        payloads.extend(CODEC.decode_all(block, count))
+    with pytest.raises(DecodeError, match="UTF-8|utf-8" if words == "UTF-8" else words):
+        payloads.extend(JSONCodec(reader=reader).decode_all(block, count))
     assert len(payloads) == before
 
 
@@ -121,6 +136,15 @@ def test_the_etf_before_a_broken_term_is_not_lost() -> None:
     assert payloads == [{"op": 11}] * 3
 
 
+@pytest.mark.parametrize("reader", [*JSON_READERS, json.loads])
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n\t "])
+def test_space_around_payloads_means_nothing(reader: Any, space: bytes) -> None:
+    codec = JSONCodec(reader=reader)
+    for text in (b'{"op":11}', b"{}"):
+        block = (space + text + space) * 3
+        assert list(codec.decode_all(block, 3)) == [json.loads(text)] * 3
+
+
 @given(
     st.lists(st.binary(max_size=30) | st.just(b'{"t":"X","s":1,"op":0,"d":1}'), min_size=1, max_size=5),
     st.integers(1, 6),
@@ -131,8 +155,71 @@ def test_a_garbage_block_raises_nothing_but_a_decode_error(parts: list[bytes], c
             list(codec.decode_all(b"".join(parts), count))
 
 
+# -- readers of the user's own -------------------------------------------------------------------------------------
+
+
 def test_a_reader_of_ones_own_is_used() -> None:
     codec = JSONCodec(reader=json.loads)
     assert codec.decode(b"NaN") != codec.decode(b"NaN")  # only that one reads it
     with pytest.raises(DecodeError, match="not JSON"):
         codec.decode(b"{")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"t": "X", "s": 1, "op": 0, "d": 0.1},
+        {"op": 0, "t": "X", "s": 1, "d": {"}{": 0.1, '}{"t":': '"}{"', "": [{}, {}]}},
+        {"op": 11},
+        {"op": 11, "d": '}{"t'},
+        {"op": 11, "d": "\\"},
+        {"op": 11, "d": float("nan")},
+        {"": 1, "op": 1},
+        {",": 1, "op": 1},
+        {},
+    ],
+)
+def test_a_reader_of_ones_own_reads_every_payload_of_a_block(payload: Any) -> None:
+    seen = []
+
+    def reader(data: bytes) -> Any:
+        seen.append(data)
+        return json.loads(data, parse_float=Decimal, parse_constant=Decimal)
+
+    codec = JSONCodec(reader=reader)
+    texts = [json.dumps(payload).encode(), b'{"op":11,"d":1.5}', json.dumps(payload, separators=(",", ":")).encode()]
+    for chosen in itertools.product(texts, repeat=3):
+        seen.clear()
+        list(codec.decode_all(b"".join(chosen), 3))
+        assert seen == list(chosen)
+
+
+@given(payloads=PAYLOADS)
+def test_a_block_is_cut_where_its_payloads_end(payloads: list[Any]) -> None:
+    texts = [json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass") for payload in payloads]
+    if payloads:
+        assert list(JSONCodec(reader=bytes).decode_all(b"".join(texts), len(texts))) == texts
+
+
+@pytest.mark.parametrize("name", INFLATERS)
+def test_the_reader_is_the_same_however_a_run_is_cut(name: str | None) -> None:
+    messages = [b'{"op":0,"t":"X","s":%d,"d":0.1}' % number for number in range(4)]
+    zstd = zstd_package()
+    if name == "zstd-stream" and zstd is None:
+        pytest.skip("no zstd here")
+    pack: Callable[[bytes], bytes] = bytes
+    if name == "zlib-stream":
+        deflate = zlib.compressobj()
+        pack = lambda text: deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)  # noqa: E731
+    elif name == "zstd-stream":
+        compress = zstd.ZstdCompressor()
+        pack = lambda text: compress.compress(text, compress.FLUSH_BLOCK)  # noqa: E731
+    elif name == "payload":
+        pack = zlib.compress
+    packed = list(map(pack, messages))
+    codec = JSONCodec(reader=functools.partial(json.loads, parse_float=Decimal))
+    inflater, payloads = INFLATERS[name](LIMIT), []
+    for run in (packed[:1], packed[1:]):
+        for block, count in inflater.feed_all(run):
+            payloads.extend(codec.decode_all(block, count))
+    assert [payload["d"] for payload in payloads] == [Decimal("0.1")] * 4

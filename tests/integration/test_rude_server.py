@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import logging
 import math
 import socket
@@ -10,6 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -420,6 +423,41 @@ def test_a_payload_without_the_shape_of_one_costs_the_connection(
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(said) == len(NO_PAYLOAD)  # one line for each
     assert max(len(record.getMessage()) for record in said) < 300
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_payload_that_is_not_utf_8_does_not_cost_those_that_were_read_with_it(
+    server: RudeServer, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture, compress: bool
+) -> None:
+    caplog.set_level(logging.INFO, logger="vox_gateway")  # at DEBUG each payload is read by itself
+    client, first = connect(make_client, server, compress=compress)
+    news = hear(client, "NEWS")
+    first.hello().expect(2)
+    ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "s1"}}
+    payloads = [ready, {"op": 0, "t": "NEWS", "s": 2, "d": 1}, b'{"op":11,"d":"\xff"}']
+    first.write(b"".join(map(first.frame, payloads)))  # in one segment
+    assert first.expect_close().code == 1007
+    first.close()
+    assert server.open(NEXT).resume() == {"token": client._options.token, "session_id": "s1", "seq": 2}
+    assert news.data() == 1
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_the_chosen_reader_reads_every_payload_however_the_stream_is_cut(
+    server: RudeServer, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture, compress: bool
+) -> None:
+    caplog.set_level(logging.INFO, logger="vox_gateway")  # at DEBUG each payload is read by itself
+    reader = functools.partial(json.loads, parse_float=Decimal)
+    client, peer = connect(make_client, server, compress=compress, json=reader)
+    news = hear(client, "NEWS")
+    peer.send(10, {"heartbeat_interval": 60_000})
+    peer.expect(2)
+    peer.event("READY", {"session_id": "s1"})
+    sealed, plain = b'{"t":"NEWS","s":2,"op":0,"d":0.1}', b'{"op":0,"t":"NEWS","s":3,"d":0.1}'
+    for payloads in ([sealed], [plain], [sealed, sealed], [plain, sealed], [sealed, b'{"op":11}', sealed]):
+        peer.write(b"".join(map(peer.frame, payloads)))
+        for _ in [payload for payload in payloads if payload != b'{"op":11}']:
+            assert repr(news.data()) == "Decimal('0.1')"
 
 
 def test_what_a_lean_server_leaves_out_is_not_missed(server: RudeServer, make_client: Any, hear: Any) -> None:

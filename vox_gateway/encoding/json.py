@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,8 +19,8 @@ class JSONCodec:
 
     Args:
         max_size: bytes that one message may hold; a JSON message holds no more than what came, so this is unused.
-        reader: makes a value of a document, or raises ValueError; or the name of one in `JSON_READERS`; None for the
-            fastest that is there.
+        reader: makes a value of a document; whatever it raises becomes a DecodeError. Or the name of one in
+            `JSON_READERS`; None for the fastest that is there.
     """
 
     name = "json"
@@ -74,33 +75,55 @@ class JSONCodec:
             raise DecodeError(f"a payload is not JSON: {error}") from None
 
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
-        """The `count` payloads in `block`, each where the one before ends.
+        """The `count` payloads in `block`, each as `decode` reads it.
 
         Raises:
             DecodeError: it does not hold so many; what came before was yielded.
         """
-        if count == 1:
-            yield self.decode(block)
-            return
+        for piece in _cut(block, count) or _find(block, count):
+            yield self.decode(piece)
+
+
+#: Where one payload ends and the next begins. It cannot stand inside a payload: in a string the quote would end the
+#: string, and what follows would be no JSON.
+_BOUNDARIES = re.compile(rb'\}\s*\{\s*"(?![\s,:}\]])').finditer
+#: Finds the end of a document. The values do not matter, so it accepts what some readers do and simplejson does not.
+_ANYTHING = simplejson.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+
+
+def _cut(block: bytes, count: int) -> list[bytes] | None:
+    """Return the `count` payloads in `block`, or None where they cannot be told apart without reading them."""
+    if count == 1:
+        return [block]
+    ends = [match.start() + 1 for match in _BOUNDARIES(block)]
+    if len(ends) != count - 1:
+        return None
+    ends.append(len(block))
+    pieces, begin = [], 0
+    for end in ends:
+        pieces.append(block[begin:end])
+        begin = end
+    return pieces
+
+
+def _find(block: bytes, count: int) -> Iterator[bytes]:
+    """Yield the `count` payloads in `block`, each where the one before ends; raises DecodeError."""
+    text = block.decode("latin-1").rstrip(" \t\r\n")  # a character for each byte, so that positions are the same
+    position = found = 0
+    while position < len(text):
+        if found == count:
+            raise DecodeError(f"{count} messages hold more payloads")
         try:
-            text = block.decode()
-        except UnicodeDecodeError:
-            self.decode(block)  # says where
-            raise
-        position = found = 0
-        while position < len(text):
-            try:
-                payload, position = self._decoder.raw_decode(text, position)
-            except RecursionError:
-                raise DecodeError("a JSON payload is nested too deep") from None
-            except ValueError as error:
-                raise DecodeError(f"a payload is not JSON: {error}") from None
-            found += 1
-            if found > count:
-                break
-            yield payload
-        if found != count:
-            raise DecodeError(f"{count} messages hold {'more' if found > count else found} payloads")
+            _, end = _ANYTHING.raw_decode(text, position)
+        except RecursionError:
+            raise DecodeError("a JSON payload is nested too deep") from None
+        except ValueError as error:
+            raise DecodeError(f"a payload is not JSON: {error}") from None
+        yield block[position:end]
+        position = end
+        found += 1
+    if found != count:
+        raise DecodeError(f"{count} messages hold {found} payloads")
 
 
 def _careful(reader: Reader) -> Reader:
