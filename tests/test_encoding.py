@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import itertools
@@ -223,3 +224,35 @@ def test_the_reader_is_the_same_however_a_run_is_cut(name: str | None) -> None:
         for block, count in inflater.feed_all(run):
             payloads.extend(codec.decode_all(block, count))
     assert [payload["d"] for payload in payloads] == [Decimal("0.1")] * 4
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("why"), "a payload is not JSON: ValueError: why"),
+        (KeyError("why"), "json= raised KeyError: 'why'"),
+        (RuntimeError("why " * 999), r"json= raised RuntimeError: (why ){20,99}w?\.\.\."),
+        (MemoryError(), "json= raised MemoryError$"),
+        (Unprintable(), "json= raised Unprintable"),
+        (KeyboardInterrupt("why"), "json= raised KeyboardInterrupt: why"),
+        (SystemExit(5), "json= raised SystemExit: 5"),
+        (asyncio.CancelledError(), "json= raised CancelledError$"),
+        (GeneratorExit(), "json= raised GeneratorExit$"),
+        (StopIteration(), "json= raised StopIteration$"),
+    ],
+)
+def test_whatever_a_reader_raises_is_a_decode_error(error: BaseException, words: str) -> None:
+    def reader(data: bytes) -> Any:
+        raise error
+
+    codec = JSONCodec(reader=reader)
+    with pytest.raises(DecodeError, match=words) as raised:
+        codec.decode(b"{}")
+    assert raised.value.__cause__ is error
+    with pytest.raises(DecodeError, match=words):
+        list(codec.decode_all(b'{"op":1}{"op":1}', 2))

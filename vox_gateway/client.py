@@ -71,7 +71,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
             ``zstd``) or ``"payload"`` (with ``"json"`` only).
         json: what reads JSON: ``"simplejson"``, ``"msgspec"`` (extra ``speed``), ``"orjson"``, or a function that makes
-            a value of a document in bytes, or raises ValueError; None for the fastest that is there, see `speedups`.
+            a value of a document in bytes; None for the fastest that is there, see `speedups`. Any exception that the
+            function raises counts as an unreadable payload: the connection is closed and resumed.
         shard: ``(shard id, number of shards)``.
         properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
         large_threshold: 50 to 250 members, above which a guild's offline members are not sent.

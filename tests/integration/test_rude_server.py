@@ -460,6 +460,42 @@ def test_the_chosen_reader_reads_every_payload_however_the_stream_is_cut(
             assert repr(news.data()) == "Decimal('0.1')"
 
 
+BY_THE_DISPATCHER = b'{"t":"NEWS","s":2,"op":0,"d":"boom"}'
+BY_THE_READER = b'{"op":0,"t":"NEWS","s":2,"d":"boom"}'
+
+
+@pytest.mark.parametrize("payload", [BY_THE_DISPATCHER, BY_THE_READER], ids=["dispatcher", "reader"])
+@pytest.mark.parametrize("error", [KeyError("why"), SystemExit("why"), KeyboardInterrupt("why")])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_reader_that_raises_costs_the_connection_and_nothing_else(
+    server: RudeServer,
+    make_client: Any,
+    hear: Any,
+    caplog: pytest.LogCaptureFixture,
+    payload: bytes,
+    error: BaseException,
+    workers: int,
+) -> None:
+    errors = [error]
+
+    def reader(data: bytes) -> Any:
+        if b"boom" in data and errors:
+            raise errors.pop()
+        return json.loads(data)
+
+    client, first = connect(make_client, server, json=reader, workers=workers)
+    news = hear(client, "NEWS")
+    first.login()
+    first.write(first.frame(payload))
+    assert first.expect_close().code == 4000
+    first.close()
+    second = server.open(NEXT)
+    assert second.resume()["seq"] == 1
+    second.write(second.frame(payload))
+    assert news.data() == "boom"
+    assert f"json= raised {type(error).__name__}: " in caplog.text
+
+
 def test_what_a_lean_server_leaves_out_is_not_missed(server: RudeServer, make_client: Any, hear: Any) -> None:
     client, peer = connect(make_client, server)
     heard = hear(client, "NEWS", "HEARTBEAT_ACK")

@@ -133,6 +133,19 @@ def _careful(reader: Reader) -> Reader:
         try:
             return reader(data)
         except (ValueError, RecursionError) as error:
-            raise DecodeError(f"a payload is not JSON: {error}") from None
+            raise DecodeError(f"a payload is not JSON: {_described(error)}") from error
+        except BaseException as error:  # KeyboardInterrupt too: this is a thread of ours, and it must not end by it
+            raise DecodeError(f"json= raised {_described(error)}") from error
 
     return read
+
+
+def _described(error: BaseException) -> str:
+    """Return the class of `error` and its text, cut to a line's length."""
+    try:
+        text = str(error)
+    except Exception:  # the user's own class
+        text = ""
+    if len(text) > 200:
+        text = text[:197] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
