@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,21 @@ def test_a_message_of_endless_parts_is_refused() -> None:
     with pytest.raises(InflateError, match="max_message_size=1000"):
         for _ in range(11):
             assert inflater.feed(b"x" * 100) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_tiny_parts_cost_no_more_than_they_hold(size: int) -> None:
+    inflater = ZlibStream(1 << 20)
+    part = b"\x00\x00\xff\xfe"[:size]
+    inflater.feed(part)  # what every inflater needs is there by now
+    tracemalloc.start()
+    try:
+        for _ in range(10_000):
+            assert inflater.feed(bytes(bytearray(part))) is None  # each an object of its own
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 10_000 * size * 2  # a bytearray grows by an eighth at a time
 
 
 def test_a_stream_that_ends_is_refused() -> None:

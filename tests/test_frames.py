@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -111,6 +112,23 @@ def test_what_came_before_a_violation_is_not_lost() -> None:
         for run in FrameReader(LIMIT).feed(frame(TEXT, b"good") * 2 + frame(0x7, b"bad")):
             taken.append(run)
     assert taken == [(TEXT, [b"good", b"good"])]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_tiny_fragments_cost_no_more_than_their_payload(size: int) -> None:
+    piece = frame(0, b"x" * size, final=False) * 1000
+    reader = FrameReader(LIMIT)
+    list(reader.feed(frame(BINARY, b"", final=False)))
+    list(reader.feed(piece))  # what every reader needs is there by now
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            assert list(reader.feed(piece)) == []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 20_000 * size * 2  # a bytearray grows by an eighth at a time
+    assert list(reader.feed(frame(0, b""))) == [(BINARY, [b"x" * 21_000 * size])]
 
 
 def test_a_control_frame_fits_between_the_fragments_of_the_largest_message() -> None:

@@ -46,8 +46,7 @@ class FrameReader:
         self._max_size = max_size
         self._pending = bytearray()  # the beginning of a frame that is not complete
         self._needed = 0  # bytes of it to have before looking again
-        self._fragments: list[bytes] = []
-        self._fragments_size = 0
+        self._fragments = bytearray()  # one buffer: a fragment of two bytes must not cost an object
         self._fragmented_opcode: int | None = None
 
     def feed(self, data: bytes) -> Iterator[Run]:  # noqa: C901, PLR0912  # a call for each frame would double its cost
@@ -117,8 +116,7 @@ class FrameReader:
         if opcode >= CLOSE:
             if length > 125 or not first & 0x80:
                 raise ProtocolViolation("a control frame must be whole and of 125 bytes at the most", PROTOCOL_ERROR)
-        elif length + self._fragments_size > self._max_size:
-            size = length + self._fragments_size
+        elif (size := length + len(self._fragments)) > self._max_size:
             raise ProtocolViolation(f"a message of {size} bytes is over max_message_size={self._max_size}", TOO_BIG)
 
     def _frame(self, first: int, payload: bytes) -> Message | None:
@@ -135,15 +133,12 @@ class FrameReader:
             return opcode, payload
         else:
             self._fragmented_opcode = opcode
-        if payload:
-            self._fragments.append(payload)
-            self._fragments_size += len(payload)
+        self._fragments += payload
         if not final:
             return None
         opcode, self._fragmented_opcode = self._fragmented_opcode, None
-        whole = b"".join(self._fragments)
+        whole = bytes(self._fragments)
         self._fragments.clear()
-        self._fragments_size = 0
         return opcode, whole
 
 

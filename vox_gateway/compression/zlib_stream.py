@@ -29,8 +29,7 @@ class ZlibStream:
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
         self._context = zlib.decompressobj()
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._partial = bytearray()  # one buffer: a part of two bytes must not cost an object
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """The gateway messages that `run` completes, in one block where the limit allows.
@@ -38,7 +37,7 @@ class ZlibStream:
         Raises:
             InflateError: as `feed`; what came before was yielded.
         """
-        whole = not self._parts and sum([data.endswith(_SYNC_FLUSH) for data in run]) == len(run)
+        whole = not self._partial and sum([data.endswith(_SYNC_FLUSH) for data in run]) == len(run)
         joined = b"".join(run) if whole else b""
         if whole and len(joined) * _WORST_RATIO <= self._max_size:
             yield self._inflate(joined), len(run)
@@ -53,15 +52,14 @@ class ZlibStream:
         Raises:
             InflateError: `data` is not zlib, or the message is larger than `max_size`.
         """
-        if self._parts or not data.endswith(_SYNC_FLUSH):
-            if not self._add(data):
-                return None
-            data = b"".join(self._parts)
-            self._parts.clear()
-            self._size = 0
-        return self._inflate(data)
+        if not self._partial and data.endswith(_SYNC_FLUSH):
+            return self._inflate(data)
+        if not self._add(data):
+            return None
+        whole, self._partial = self._partial, bytearray()
+        return self._inflate(whole)
 
-    def _inflate(self, data: bytes) -> bytes:
+    def _inflate(self, data: bytes | bytearray) -> bytes:
         try:
             message: bytes = within(self._context.decompress(data, self._max_size + 1), self._max_size)
         except zlib.error as error:
@@ -72,11 +70,7 @@ class ZlibStream:
 
     def _add(self, data: bytes) -> bool:
         """Keep a part of a message; whether the message is whole now."""
-        self._size += len(data)
-        if self._size > self._max_size:
+        if len(self._partial) + len(data) > self._max_size:
             raise InflateError(f"a compressed message is over max_message_size={self._max_size} bytes")
-        if data:
-            self._parts.append(data)
-        # The marker itself may be cut in two, even in five.
-        tail = data if len(data) >= 4 else b"".join(self._parts[-4:])
-        return tail.endswith(_SYNC_FLUSH)
+        self._partial += data
+        return self._partial.endswith(_SYNC_FLUSH)  # the marker itself may be cut in two, even in five
