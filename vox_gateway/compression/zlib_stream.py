@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..errors import InflateError
 from ..fast_packages import zlib_package as zlib
-from .bounds import within
+from .bounds import groups, within
 
 __all__ = ["ZlibStream"]
 
@@ -32,19 +32,18 @@ class ZlibStream:
         self._partial = bytearray()  # one buffer: a part of two bytes must not cost an object
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
-        """The gateway messages that `run` completes, in one block where the limit allows.
+        """The gateway messages that `run` completes, in as few blocks as the limit allows.
 
         Raises:
             InflateError: as `feed`; what came before was yielded.
         """
-        whole = not self._partial and sum([data.endswith(_SYNC_FLUSH) for data in run]) == len(run)
-        joined = b"".join(run) if whole else b""
-        if whole and len(joined) * _WORST_RATIO <= self._max_size:
-            yield self._inflate(joined), len(run)
+        if self._partial or sum([data.endswith(_SYNC_FLUSH) for data in run]) < len(run):
+            for data in run:
+                if (message := self.feed(data)) is not None:
+                    yield message, 1
             return
-        for data in run:
-            if (message := self.feed(data)) is not None:
-                yield message, 1
+        for group in groups(run, self._max_size // _WORST_RATIO):
+            yield self._inflate(b"".join(group)), len(group)
 
     def feed(self, data: bytes) -> bytes | None:
         """The gateway message that `data` completes, or None while more must come.
