@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tracemalloc
 import zlib
@@ -17,6 +18,7 @@ from vox_gateway import Client
 from vox_gateway.compression import INFLATERS, NoCompression, ZlibPayloads, ZlibStream, ZstdStream
 from vox_gateway.errors import InflateError, MissingExtra
 from vox_gateway.fast_packages import zstd_package
+from vox_gateway.options import MAX_MESSAGE_SIZE
 
 LIMIT = 100_000
 zstd: Any = zstd_package()
@@ -251,6 +253,12 @@ def test_a_run_inflates_to_the_same_as_its_messages(name: str, messages: list[by
     assert sum(count for _, count in blocks) == len(messages)
     if limit == 1 << 28 and name in ("zlib-stream", "zstd-stream"):
         assert len(blocks) <= 2  # and so in one call
+
+
+def test_what_a_full_read_brings_is_inflated_in_two_calls_at_the_default_limit() -> None:
+    packed = deflated([os.urandom(500) for _ in range(128)])  # more than the limit allows at once
+    assert sum(map(len, packed)) * 1032 > MAX_MESSAGE_SIZE
+    assert len(list(ZlibStream(MAX_MESSAGE_SIZE).feed_all(packed))) == 2
 
 
 def test_a_message_that_ends_in_the_next_run_is_completed_there() -> None:

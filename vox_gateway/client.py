@@ -26,7 +26,7 @@ from .intents import unreachable
 from .journal import Journal
 from .logs import LOGGER, ShardLog
 from .opcodes import OPCODES
-from .options import CALLER, DEFAULT_PROPERTIES, check_count, make_options
+from .options import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, make_options
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
 from .questions import Questions
@@ -82,7 +82,9 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             the environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
         ssl_context: verifies the server; certificates and host names are always checked.
         connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together, and for what is asked with url=None.
-        max_message_size: bytes that one message may hold, compressed or not.
+        max_message_size: bytes that one message may hold, compressed or not; a larger one closes and resumes the
+            connection. Decoded, Discord's events take about 3 times their size in memory; the worst that a server can
+            write takes 30 times its size as JSON, and 75 times as ETF.
         slow_handler_warning: seconds after which a handler is warned of, with the stack of where it is.
         backlog: events that may wait for their handlers before reading pauses.
         handlers: ``"thread"`` runs them on a thread of the client's; ``"caller"`` on the one that calls
@@ -128,7 +130,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         connect_timeout: float = 10.0,
-        max_message_size: int = 256 * 1024 * 1024,
+        max_message_size: int = MAX_MESSAGE_SIZE,
         slow_handler_warning: float = 10.0,
         backlog: int = 10_000,
         handlers: str = "thread",

@@ -24,7 +24,7 @@ from .session_file import SessionFile, check_session_file
 from .urls import APIURL, DEFAULT_GATEWAY, check_port, gateway_url
 from .urls import api_url as check_api_url
 
-__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_PAYLOAD", "Options", "check_count", "make_options"]
+__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE", "MAX_PAYLOAD", "Options", "check_count", "make_options"]
 
 #: What IDENTIFY tells the gateway about this library.
 DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -34,6 +34,10 @@ DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
 PAYLOAD = "payload"
 #: where handlers run: on threads of the client's, or on the one that calls `Client.dispatch_pending`
 THREAD, CALLER = HANDLERS = "thread", "caller"
+#: Bytes that one message may hold by default. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
+#: members to a bot with the presences intent: about 850 bytes for each member who is online, 64 MB if all of them were.
+#: Of larger guilds it holds only the members in voice channels ("Guild Create", official Gateway Events documentation).
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 #: bytes that the gateway takes in one event ("Sending Events", official Gateway documentation)
 MAX_PAYLOAD = 4096
 

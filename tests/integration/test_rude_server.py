@@ -590,6 +590,22 @@ def test_a_message_beyond_the_limit_costs_the_connection(
     assert server.open(NEXT).resume()["seq"] == 1
 
 
+def test_the_limit_is_64_mib_unless_told_otherwise(server: RudeServer, make_client: Any) -> None:
+    client, first = connect(make_client, server)
+    first.login()
+    assert client.wait_until_ready(5)
+    most = 64 * 1024 * 1024
+    first.write(b"\x02\x7f" + (most - 2).to_bytes(8, "big"))  # a fragment's head; its payload would not be refused
+    with pytest.raises(TimeoutError):
+        first.receive(0.1)
+    first.reset()
+    second = server.open(NEXT)
+    second.resume()
+    second.write(b"\x82\x7f" + (most + 1).to_bytes(8, "big"))
+    closed = second.expect_close()
+    assert closed.code == 1009
+
+
 def test_each_connection_has_a_compression_of_its_own(server: RudeServer, make_client: Any, hear: Any) -> None:
     client, first = connect(make_client, server)
     heard = hear(client, "NEWS")
