@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import running
 
 from vox_gateway.cli import main
 from vox_gateway.cli.demo import gateway as gateway_module
@@ -26,6 +27,7 @@ from vox_gateway.cli.demo.occurrences import Answer, Died, Event, Occurrence
 from vox_gateway.cli.demo.stage import Stage
 from vox_gateway.cli.demo.summary import sum_up
 from vox_gateway.cli.exits import CommandError, Exit
+from vox_gateway.cli.inbox import MainInbox
 from vox_gateway.cli.screen import Screen
 from vox_gateway.testing import LocalGateway
 
@@ -102,6 +104,12 @@ def test_it_shows_all_and_loses_nothing(
         assert name in output
     assert "\x1b" not in output
     assert max(map(len, output.splitlines())) < 80
+    # It is told in the order in which it happened.
+    lines = [line for line in output.partition("Summary")[0].splitlines() if re.match(r" +\d+\.\d\d  ", line)]
+    times = [float(line.split()[0]) for line in lines]
+    assert times == sorted(times)
+    told = ["reading 1 of 12", "reading 2 of 12", "TCP reset", "close  ", "reading 3 of 12"]
+    assert [output.index(words) for words in told] == sorted(output.index(words) for words in told)
 
 
 @posix_only
@@ -132,10 +140,10 @@ def test_on_a_terminal_of_80_columns_it_is_coloured_and_no_line_is_too_wide() ->
 # -- when it is not ----------------------------------------------------------------------------------------------------
 
 
-class LeakyInbox(queue.SimpleQueue[Occurrence]):
+class LeakyInbox(MainInbox[Occurrence]):
     """Loses events between their handler and the one who counts."""
 
-    def put(self, item: Occurrence, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, item: Occurrence) -> None:
         if not (isinstance(item, Event) and item.data.get("content") in ("reading 4 of 12", "question 4 of 4")):
             super().put(item)
 
@@ -174,6 +182,18 @@ def test_ctrl_c_while_a_handler_blocks_does_not_wait_for_it() -> None:
         assert time.monotonic() - began < story.NAP - 0.5
 
 
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+@pytest.mark.parametrize("words", ["REQUEST_SOUNDBOARD_SOUNDS", "reading 12", "question 1"])
+def test_ctrl_c_ends_it_promptly_in_every_act(words: str) -> None:
+    with demo() as process:
+        read_until(process, words)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert end_of(process) == (130, "vox-gateway: interrupted\n")
+        assert time.monotonic() - began < 4  # with room for a slow machine
+
+
 @posix_only
 def test_it_ends_with_1_and_words_when_its_gateway_dies() -> None:
     with demo() as process:
@@ -210,10 +230,18 @@ def test_without_the_extra_it_ends_with_2_and_says_what_to_install(tmp_path: Pat
     (tmp_path / "websockets.py").write_text("raise ImportError('not here')")
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with demo(env={**os.environ, "PYTHONPATH": path}) as process:
-        code, said = end_of(process)
-        assert code == 2
+        output, said = process.communicate(timeout=LIMIT)
+        assert process.returncode == 2
+        assert output == ""  # no heading
         assert 'pip install "vox-gateway[testing]"' in said
         assert len(said.splitlines()) == 1
+
+
+def test_its_help_tells_the_exit_code_of_a_missing_extra(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    codes = dict(re.findall(r"^  (\d+) +(.*)", capsys.readouterr().out.partition("exit codes:")[2], re.MULTILINE))
+    assert [code for code, meaning in codes.items() if "extra" in meaning] == [str(Exit.UNUSABLE.value)]
 
 
 # -- the gateway's process ---------------------------------------------------------------------------------------------
@@ -233,7 +261,7 @@ def carried_out(*orders: dict[str, object]) -> list[dict[str, object]]:
 def test_orders_are_carried_out_and_answered_in_order() -> None:
     dispatched, cut, counted = carried_out(
         {"do": "dispatch", "events": [["READY", {}]]},
-        {"do": "cut", "before": [], "after": []},
+        {"do": "cut", "after": []},
         {"do": "count"},
     )
     assert dispatched == {"order": 1, "value": None}
@@ -241,10 +269,14 @@ def test_orders_are_carried_out_and_answered_in_order() -> None:
     assert counted == {"order": 3, "value": {"events": 0, "connections": 0, "beats": 0, "commands": 0}}
 
 
-def test_a_beat_that_does_not_come_is_said() -> None:
-    (answer,) = carried_out({"do": "next_beat", "timeout": 0.01})
-    assert answer["order"] == 1
-    assert "no HEARTBEAT came within 0.01 s" in str(answer["problem"])
+def test_it_ends_with_its_orders_though_a_heartbeat_is_still_waited_for() -> None:
+    reader, writer = os.pipe()
+    answers = io.StringIO()
+    with os.fdopen(reader) as orders, running(lambda: gateway_process.serve(orders, answers)) as process:
+        with os.fdopen(writer, "w") as pipe:
+            pipe.write(json.dumps({"order": 1, "do": "next_beat", "timeout": 600}) + "\n")
+        process.join(LIMIT)
+    assert len(answers.getvalue().splitlines()) == 1  # that it has started
 
 
 def test_a_missing_extra_is_the_first_answer(
@@ -284,7 +316,7 @@ def test_an_order_to_a_dead_process_is_harmless() -> None:
 
 def tell(*command: str, patience: float = LIMIT) -> str:
     """The story with this process for a gateway; returns why it could not be told."""
-    inbox: queue.SimpleQueue[Occurrence] = queue.SimpleQueue()
+    inbox = MainInbox[Occurrence]()
     with GatewayProcess(inbox.put, [sys.executable, "-c", *command]) as gateway:
         stage = Stage(Screen(io.StringIO(), 79, coloured=False), gateway, inbox, pace=0.0, patience=patience)
         with pytest.raises(CommandError) as failed:

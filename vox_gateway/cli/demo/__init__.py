@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import queue
 import sys
 from typing import Any
 
 from ..exits import Exit, exit_codes
+from ..inbox import MainInbox
 from ..log import SILENT
 from ..parsers import add_command
 from ..screen import Screen
@@ -32,8 +32,8 @@ an extra, which pip install "vox-gateway[testing]" brings."""
 _EPILOG = exit_codes(
     {
         Exit.OK: "nothing was lost",
-        Exit.FAILED: "something was lost, or the extra is missing",
-        Exit.UNUSABLE: "the command line is not usable",
+        Exit.FAILED: "something was lost, or the output could not be written",
+        Exit.UNUSABLE: "the command line is not usable, or the extra is missing",
     }
 )
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: it could not be told to its end.
         MissingExtra: the gateway is not installed.
     """
-    inbox: queue.SimpleQueue[Occurrence] = queue.SimpleQueue()
+    inbox = MainInbox[Occurrence]()
     with GatewayProcess(inbox.put) as gateway:
         stage = Stage(Screen.of(sys.stdout), gateway, inbox)
         return sum_up(stage.screen, stage.tally, tell(stage, inbox.put))

@@ -1,15 +1,17 @@
-"""The gateway's process: carries out, one after the other, the orders that come in on stdin.
+"""The gateway's process: carries out the orders that come in on stdin.
 
-Each line in is a JSON object with ``order``, its number, ``do``, and what that needs; each line out answers one. The
-process ends when its input does.
+Each line in is a JSON object with ``order``, its number, ``do``, and what that needs; each line out answers one. Orders
+and the gateway's records come to one inbox, which the main thread reads, so that no order keeps the process from ending
+when its input does.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
-import time
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -35,14 +37,30 @@ def serve(orders: TextIO, answers: TextIO) -> None:
     except ImportError as error:
         answer(0, problem=str(error))
         return
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(orders, inbox), name="vox_gateway-demo-orders", daemon=True)
     with LocalGateway(heartbeat_interval=BEAT, heartbeat_timeout=BEAT_TIMEOUT) as gateway:
         answer(0, value={"url": gateway.url, "pid": os.getpid(), "guild": gateway.guilds[0]})
-        for line in orders:
-            order = json.loads(line)
-            try:
-                answer(order["order"], value=_ORDERS[order["do"]](gateway, order))
-            except AssertionError as error:  # what was to be expected did not come
-                answer(order["order"], problem=str(error))
+        gateway.follow(inbox)
+        reader.start()
+        waiting: list[int] = []  # orders for the next heartbeat
+        while (item := inbox.get()) is not None:
+            if not isinstance(item, dict):
+                if getattr(item, "name", "") == "HEARTBEAT":
+                    while waiting:
+                        answer(waiting.pop(0))
+            elif item["do"] == "next_beat":
+                waiting.append(item["order"])
+            else:
+                answer(item["order"], value=_ORDERS[item["do"]](gateway, item))
+        reader.join()
+
+
+def _read(orders: TextIO, inbox: queue.SimpleQueue[Any]) -> None:
+    """Put each order into `inbox`, and None at the end; on a thread that ends with its input."""
+    for line in orders:
+        inbox.put(json.loads(line))
+    inbox.put(None)
 
 
 def _dispatch(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
@@ -51,16 +69,9 @@ def _dispatch(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
 
 
 def _cut(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
-    """Dispatch, cut the connection, and go on dispatching without a pause."""
-    _dispatch(gateway, {"events": order["before"]})
+    """Cut the connection, and go on dispatching without a pause."""
     gateway.drop("reset")
     _dispatch(gateway, {"events": order["after"]})
-
-
-def _next_beat(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
-    """Wait for a heartbeat that comes from now on."""
-    now = time.monotonic()
-    gateway.expect("HEARTBEAT", order["timeout"], where=lambda received: received.at >= now)
 
 
 def _count(gateway: LocalGateway, order: Mapping[str, Any]) -> dict[str, int]:
@@ -77,7 +88,6 @@ def _count(gateway: LocalGateway, order: Mapping[str, Any]) -> dict[str, int]:
 _ORDERS: Mapping[str, Callable[[LocalGateway, Mapping[str, Any]], Any]] = {
     "dispatch": _dispatch,
     "cut": _cut,
-    "next_beat": _next_beat,
     "count": _count,
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exits import CommandError, Exit
+from ..inbox import MainInbox
 from ..screen import Mark, Screen
 from .gateway import GatewayProcess
 from .happenings import NamedEvent
@@ -40,7 +41,7 @@ class Stage:
         self,
         screen: Screen,
         gateway: GatewayProcess,
-        inbox: queue.SimpleQueue[Occurrence],
+        inbox: MainInbox[Occurrence],
         pace: float = 1.0,
         patience: float = 8.0,
     ) -> None:
@@ -58,13 +59,25 @@ class Stage:
     # -- telling ---------------------------------------------------------------------------------------------------
 
     def act(self, title: str) -> None:
-        """Begin an act; what happened before is forgotten."""
+        """Begin an act; what happened before is told, and then forgotten."""
+        self._catch_up()
         self._scene.clear()
         self.screen.title(title)
 
-    def line(self, mark: Mark, name: str, words: str, at: float | None = None) -> None:
-        """Tell one thing that happened now, or at a monotonic time."""
-        self.screen.line((time.monotonic() if at is None else at) - self._began, mark, name, words)
+    def line(self, mark: Mark, name: str, words: str) -> None:
+        """Tell one thing that happens now, after everything that has happened so far."""
+        self._catch_up()
+        self._show(time.monotonic(), mark, name, words)
+
+    def _catch_up(self) -> None:
+        while True:
+            try:
+                self._tell(self._inbox.get(timeout=0.0))
+            except queue.Empty:
+                return
+
+    def _show(self, at: float, mark: Mark, name: str, words: str) -> None:
+        self.screen.line(at - self._began, mark, name, words)
 
     def _tell(self, occurrence: Occurrence) -> None:
         self._scene.append(occurrence)
@@ -75,7 +88,7 @@ class Stage:
                 if name == "RESUMED":
                     words = f"{words}; {self._replayed} were missed"
                 self._replayed += 1
-                self.line(Mark.IN, name, words, at)
+                self._show(at, Mark.IN, name, words)
             case Moment(at, name, data):
                 self._tell_moment(at, name, data)
             case Died(status):
@@ -88,22 +101,22 @@ class Stage:
         match name:
             case "open":
                 self._replayed = 0
-                self.line(Mark.NOTE, "open", "the websocket is open", at)
+                self._show(at, Mark.NOTE, "open", "the websocket is open")
             case "HELLO":
                 interval, last = data["heartbeat_interval"] / 1000, self.tally.highest
-                self.line(Mark.IN, "HELLO", f"a heartbeat every {interval:g} s, please", at)
+                self._show(at, Mark.IN, "HELLO", f"a heartbeat every {interval:g} s, please")
                 # The client answers by itself, before its handlers hear of it.
                 if last:
-                    self.line(Mark.OUT, "RESUME", f"the session, after event {last}", at)
+                    self._show(at, Mark.OUT, "RESUME", f"the session, after event {last}")
                 else:
-                    self.line(Mark.OUT, "IDENTIFY", "a new session, with all intents", at)
+                    self._show(at, Mark.OUT, "IDENTIFY", "a new session, with all intents")
             case "close":
                 mark = Mark.GOOD if data["code"] == 1000 else Mark.BAD
-                self.line(mark, "close", f"{data['code']}: {data['reason']}", at)
+                self._show(at, mark, "close", f"{data['code']}: {data['reason']}")
             case "blocks":
-                self.line(Mark.NOTE, "the handler blocks", "and nothing else does", at)
+                self._show(at, Mark.NOTE, "the handler blocks", "and nothing else does")
             case "wakes":
-                self.line(Mark.NOTE, "the handler returns", "and those that waited have their turn", at)
+                self._show(at, Mark.NOTE, "the handler returns", "and those that waited have their turn")
             case _:  # "error"
                 raise CommandError(f"the client has failed: {data}")
 
@@ -178,7 +191,7 @@ class Stage:
 
     def next_beat_comes_before(self, moment: str) -> bool:
         """Wait for the next heartbeat to reach the gateway, or for a moment of this name; whether it was the former."""
-        order = self._gateway.order("next_beat", timeout=self.patience)
+        order = self._gateway.order("next_beat")
 
         def either(it: Occurrence) -> bool:
             return (isinstance(it, Answer) and it.order == order) or (isinstance(it, Moment) and it.name == moment)

@@ -22,7 +22,7 @@ __all__ = ["NAP", "Outcome", "tell"]
 
 #: seconds that an eye needs
 GLANCE, LOOK = 0.15, 0.5
-#: readings before the cut, in the same breath after it, and one by one after that
+#: readings before the cut, right after it, and one by one after that
 BEFORE, AFTER, LATER = 2, 5, 5
 #: messages that come while a handler blocks, and seconds for which it does
 QUEUED = 4
@@ -63,10 +63,10 @@ def tell(stage: Stage, happened: Callable[[Occurrence], None]) -> Outcome:
     Raises:
         CommandError: something did not come, or the gateway's process died.
     """
+    about = stage.answer_to(GatewayProcess.START)  # before any heading: it may be that nothing follows
     stage.screen.text(f"vox-gateway demo {__version__}: a gateway and its client, on this machine alone")
     stage.screen.text("<- from the gateway   -> from the client   seconds since the start in front")
     stage.act("1  The client connects")
-    about = stage.answer_to(GatewayProcess.START)
     stage.line(Mark.NOTE, "gateway", f"{about['url']}, in process {about['pid']}")
     room = EngineRoom(about["guild"])
     client = Client(
@@ -174,9 +174,12 @@ def _cut(stage: Stage, room: EngineRoom) -> float:
     """Returns the seconds without a connection."""
     count = BEFORE + AFTER + LATER
     readings = [room.message(1, f"reading {number} of {count}") for number in range(1, count + 1)]
+    stage.do("dispatch", events=readings[:BEFORE])
+    # An order is told when it is given, so what comes before it must have arrived.
+    stage.hear_message(readings[BEFORE - 1])
     cut_at = time.monotonic()
     stage.line(Mark.BAD, "TCP reset", f"by the gateway, after reading {BEFORE}")
-    stage.do("cut", before=readings[:BEFORE], after=readings[BEFORE : BEFORE + AFTER])
+    stage.do("cut", after=readings[BEFORE : BEFORE + AFTER])
     for reading in readings[BEFORE + AFTER :]:
         stage.linger(GLANCE)
         stage.do("dispatch", events=[reading])
