@@ -69,7 +69,7 @@ def findings(output: str) -> dict[str, tuple[str, str]]:
     """Each check's verdict and words, made of its lines."""
     found: dict[str, tuple[str, str]] = {}
     for line in output.split("\n\n")[0].splitlines():
-        head = re.match(r"  (\S.{0,24}?)\s+(ok|warning|failed|skipped)   (.*)", line)
+        head = re.match(r"  (\S.{0,24}?)\s+(ok|warning|failed|skipped) +(.*)", line)
         if head:
             found[head[1]] = head[2], head[3]
         else:
@@ -93,6 +93,15 @@ def test_all_is_well(doctor: Doctor) -> None:
     assert "998 of 1000 session starts remain" in found["GET /gateway/bot"][1]
     assert "recommended shards: 3" in found["GET /gateway/bot"][1]
     assert output.endswith("Nothing is wrong.\n")
+
+
+def test_its_words_use_the_width_of_the_terminal(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with LocalGateway() as gateway:
+        _, _, output = doctor(gateway.url)
+    lines = output.split("\n\n")[0].splitlines()
+    assert max(map(len, lines)) < 80
+    assert {len(line) - len(line.lstrip()) for line in lines} == {2, 29}  # so that 50 columns are left
 
 
 def test_without_a_token_the_rest_is_looked_at(doctor: Doctor) -> None:

@@ -154,7 +154,7 @@ def closed(by: str, code: int | None, sent_code: int | None, reason: str = "") -
         (received("UNREADABLE", TOKEN), Mark.IN, "1: 77 bytes"),
         (received("OP 99", {"token": TOKEN}), Mark.IN, "1: 77 bytes"),
         (received("PRESENCE_UPDATE", {"a": "\x1b[2J" + "x" * 300}), Mark.IN, '{"a": "\\u001b[2Jxxx'),
-        (closed("client", 1000, None, "bye\x1b"), Mark.NOTE, "2: closed by the client, 1000 (bye\ufffd)"),
+        (closed("client", 1000, None, "bye\x1b"), Mark.NOTE, "2: closed by the client, 1000 (bye?)"),
         (closed("client", 1005, None), Mark.NOTE, "2: closed by the client, without a code"),
         (closed("client", None, None), Mark.BAD, "2: gone without a close frame"),
         (closed("gateway", None, 4004), Mark.BAD, "2: closed by the gateway, 4004 AUTHENTICATION_FAILED"),

@@ -244,7 +244,6 @@ def test_a_closed_pipe_for_stdout_ends_with_0(
     os.close(reader)
     with stdout_is(os.fdopen(writer, "w"), monkeypatch):
         assert main(["tail", "--url", gateway.url]) == 0
-    assert closed_by_client(gateway).code == 1000
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is full")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +16,9 @@ from ..errors import GatewayError, MissingExtra
 from . import demo, doctor, record, replay, serve, tail
 from .exits import CommandError, Exit, exit_codes
 from .log import log_on_stderr
+from .parsers import Parser
+from .stderr import say
+from .stdout import OutputFailed, abandon, flush
 
 __all__ = ["main"]
 
@@ -53,29 +55,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
 
     Raises:
-        SystemExit: after --help, --version, or arguments that are none.
+        SystemExit: after --help, --version, or arguments that are not valid.
     """
-    args = _parser().parse_args(argv)
-    with log_on_stderr(getattr(args, "log", args.usual_log)):
-        try:
-            code: int = args.run(args)
-            sys.stdout.flush()
-        except MissingExtra as error:
-            code = _say(error, Exit.UNUSABLE)
-        except GatewayError as error:
-            code = _say(error, Exit.FAILED)
-        except CommandError as error:
-            code = _say(error, error.code)
-        except BrokenPipeError:
-            code = Exit.FAILED
-            _forget_stdout()
-        except KeyboardInterrupt:
-            code = _say("interrupted", Exit.INTERRUPTED)
+    try:
+        code = _run(argv)
+    except MissingExtra as error:
+        code = _say(error, Exit.UNUSABLE)
+    except GatewayError as error:
+        code = _say(error, Exit.FAILED)
+    except OutputFailed as error:
+        abandon(sys.stdout)
+        code = _say(error, error.code)
+    except CommandError as error:
+        code = _say(error, error.code)
+    except BrokenPipeError:
+        abandon(sys.stdout)
+        code = Exit.FAILED
+    except KeyboardInterrupt:
+        code = _say("interrupted", Exit.INTERRUPTED)
     return int(code)
 
 
+def _run(argv: Sequence[str] | None) -> int:
+    if sys.stdout is None:
+        raise CommandError("stdout cannot be written to: it is closed")
+    args = _parser().parse_args(argv)
+    with log_on_stderr(getattr(args, "log", args.usual_log)):
+        code: int = args.run(args)
+        flush()
+    return code
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vox-gateway",
         description="Watch the Discord Gateway, find out what keeps a bot from it, or see the client at work on a "
         "gateway of its own.",
@@ -100,12 +112,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(words: object, code: Exit) -> Exit:
-    print(f"vox-gateway: {words}", file=sys.stderr)
+    say(words)
     return code
-
-
-def _forget_stdout() -> None:
-    """Whoever read our output has had enough; the interpreter would complain about that when it flushes at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

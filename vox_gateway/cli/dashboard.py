@@ -18,7 +18,6 @@ from ..client import Client
 from ..sanitize import sanitize_line
 from .board import Board, ShardRow, render
 from .rates import Rates, merged
-from .screen import printable
 from .stderr import taken_over
 
 __all__ = ["Dashboard"]
@@ -82,7 +81,7 @@ class Dashboard:
     def _print_lines(self) -> None:
         while not self._lines.empty():
             for line in self._lines.get().splitlines():
-                self._live.console.print(Text(printable(line)))
+                self._live.console.print(Text(line))
 
     def _board(self, now: float) -> Board:
         looks = [rates.look(now) for rates in self._rates]

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
-__all__ = ["add_command"]
+from .stdout import print_lines
+
+__all__ = ["Parser", "add_command"]
+
+
+class Parser(argparse.ArgumentParser):
+    """Prints its help as the commands print their output: argparse itself ignores that it cannot be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message and file is sys.stdout:
+            print_lines(message.removesuffix("\n"))
+        else:
+            super()._print_message(message, file)
 
 
 def add_command(

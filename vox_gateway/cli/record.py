@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GatewayError
+from ..sanitize import sanitize_line
 from . import arguments
 from .exits import CommandError, Exit, exit_codes
 from .login import add_login, make_client, notes
@@ -162,5 +163,5 @@ class _Recorder:
 
     def summary(self, most: int | None = None) -> str:
         """What was recorded, in words."""
-        names = ", ".join(f"{count:,} {name}" for name, count in self._names.most_common(most))
+        names = ", ".join(f"{count:,} {sanitize_line(name)}" for name, count in self._names.most_common(most))
         return f"{self._names.total():,} events, {self._bytes:,} bytes" + (f": {names}" if names else "")

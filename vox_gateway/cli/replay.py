@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..sanitize import sanitize_line
 from . import arguments
 from .exits import CommandError, Exit, exit_codes
 from .inbox import MainInbox
@@ -22,6 +23,7 @@ from .recording import Recorded
 from .recording.reading import beginning, in_order, merged
 from .screen import Screen
 from .stderr import Progress, say
+from .stdout import print_lines, watched
 from .visitors import Visitors
 
 if TYPE_CHECKING:
@@ -102,12 +104,13 @@ def run(args: argparse.Namespace) -> int:
         identify_interval=0.0,
         replay_limit=_KEPT,
     )
-    with contextlib.closing(gateway):
+    inbox = MainInbox["Record"]()
+    with contextlib.closing(gateway), watched(sys.stdout, lambda: inbox.fail(BrokenPipeError())):
         progress = Progress()
-        player = _player(gateway, args.speed, _size(recordings), progress)
+        player = _player(gateway, inbox, args.speed, _size(recordings), progress)
         clients = "a client" if args.shards == 1 else f"{args.shards} shards"
         waiting = f"waiting for {clients} to connect; Ctrl-C ends it"
-        print(*how_to_connect(gateway, None), waiting, "", sep="\n", flush=True)
+        print_lines(*how_to_connect(gateway, None), waiting, "")
         player.wait_for_clients(args.shards)
         began = time.monotonic()
         try:
@@ -121,7 +124,9 @@ def run(args: argparse.Namespace) -> int:
     return Exit.FAILED if player.broken or player.late else Exit.OK
 
 
-def _player(gateway: LocalGateway, speed: float, size: int, progress: Progress) -> Player:
+def _player(
+    gateway: LocalGateway, inbox: MainInbox[Record], speed: float, size: int, progress: Progress
+) -> Player:
     """The player, with what it says going where people look."""
     screen, visitors, began = Screen.of(sys.stdout), Visitors(), time.monotonic()
 
@@ -134,7 +139,6 @@ def _player(gateway: LocalGateway, speed: float, size: int, progress: Progress) 
     def look(words: str) -> None:
         progress.show(f"{player.size / max(size, 1):.0%} {words}")
 
-    inbox = MainInbox["Record"]()
     gateway.follow(inbox)
     player = Player(gateway, inbox, speed, tell=tell, complain=say, look=look)
     return player  # which `look` needs
@@ -180,12 +184,12 @@ def _unreadable(error: OSError, code: Exit) -> CommandError:
 
 
 def _sum_up(player: Player, seconds: float) -> None:
-    names = ", ".join(f"{count:,} {name}" for name, count in player.sent.most_common())
-    print(f"sent {player.sent.total():,} events in {seconds:.1f} s" + (f": {names}" if names else ""))
+    names = ", ".join(f"{count:,} {sanitize_line(name)}" for name, count in player.sent.most_common())
+    lines = [f"sent {player.sent.total():,} events in {seconds:.1f} s" + (f": {names}" if names else "")]
     if player.unwanted:
-        print(f"{player.unwanted:,} events went to nobody: the intents of no client ask for them")
+        lines.append(f"{player.unwanted:,} events went to nobody: the intents of no client ask for them")
     if player.broken:
-        print(f"{player.broken:,} lines were broken, and skipped")
+        lines.append(f"{player.broken:,} lines were broken, and skipped")
     if player.late:
-        print(f"{player.late:,} sessions began too late to get all")
-    sys.stdout.flush()
+        lines.append(f"{player.late:,} sessions began too late to get all")
+    print_lines(*lines)

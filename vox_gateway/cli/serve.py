@@ -16,6 +16,7 @@ from .local import add_port, check_host, how_to_connect, start_gateway
 from .log import SILENT
 from .parsers import add_command
 from .screen import Screen
+from .stdout import print_lines, watched
 from .visitors import Visitors
 
 __all__ = ["add_to", "run"]
@@ -87,14 +88,18 @@ def run(args: argparse.Namespace) -> int:
     gateway = start_gateway(
         host=args.host, port=args.port, token=args.token, heartbeat_interval=args.heartbeat_interval
     )
-    with contextlib.closing(gateway), contextlib.suppress(KeyboardInterrupt):
+    with (
+        contextlib.closing(gateway),
+        contextlib.suppress(KeyboardInterrupt),
+        watched(sys.stdout, lambda: inbox.fail(BrokenPipeError())),
+    ):
         began = time.monotonic()
         gateway.follow(inbox)
-        print(*how_to_connect(gateway, args.token), "Ctrl-C ends it", "", sep="\n", flush=True)
+        print_lines(*how_to_connect(gateway, args.token), "Ctrl-C ends it", "")
         screen = Screen.of(sys.stdout)
         while True:
             for line in visitors.lines(inbox.get()):
                 at = time.monotonic() if line.at is None else line.at
                 screen.line(at - began, line.mark, line.name, line.words)
-    print("closed", flush=True)
+    print_lines("closed")
     return Exit.OK

@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+from ..sanitize import sanitize_block, sanitize_line
+from .stdout import abandon
+
 __all__ = ["Progress", "print_line", "say", "taken_over"]
 
 #: seconds between two looks of the line that changes
@@ -21,19 +24,34 @@ _EVERY = 0.25
 _takers: list[Callable[[str], None]] = []
 
 
-def say(words: str) -> None:
-    """Print a line for the person at the terminal."""
-    print_line(f"vox-gateway: {words}")
+def say(words: object) -> None:
+    """Print one line for the person at the terminal, sanitised."""
+    text = str(words)
+    print_line(f"vox-gateway: {sanitize_line(text, len(text))}")
 
 
 def print_line(line: str) -> None:
-    """Print a line on stderr, where nothing shall be torn by it."""
+    """Print a line, or lines such as those of a traceback, on stderr, sanitised and where nothing is torn by it.
+
+    A stderr that cannot be written to is not an error: there is nowhere left to report it.
+    """
+    line = sanitize_block(line)
     takers = _takers[-1:]  # looked at once: another thread may end it meanwhile
     if takers:
         takers[0](line)
         return
     Progress.lift()
-    print(line, file=sys.stderr, flush=True)
+    _write(line + "\n")
+
+
+def _write(text: str) -> None:
+    if sys.stderr is None:  # it was closed when the process began
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
 
 
 @contextlib.contextmanager
@@ -55,7 +73,7 @@ class Progress:
     _current: ClassVar[Progress | None] = None
 
     def __init__(self) -> None:
-        self.is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.is_shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._next = 0.0
         self._is_on = False
         self._lock = threading.Lock()  # guards the two fields above, and the line
@@ -73,8 +91,7 @@ class Progress:
             self._is_on = True
             Progress._current = self
             # One column less: some terminals wrap a line that fills them.
-            sys.stderr.write("\r" + words[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
-            sys.stderr.flush()
+            _write("\r" + sanitize_line(words, shutil.get_terminal_size().columns - 1) + "\x1b[K")
 
     @staticmethod
     def lift() -> None:
@@ -87,5 +104,4 @@ class Progress:
         with self._lock:
             if self._is_on:
                 self._is_on = False
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
+                _write("\r\x1b[K")

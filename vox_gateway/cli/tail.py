@@ -14,12 +14,14 @@ import simplejson
 
 from ..client import Client
 from ..errors import GatewayError, MissingExtra
+from ..sanitize import sanitize_line
 from . import arguments
 from .exits import CommandError, Exit, exit_codes
 from .login import add_login, make_client, notes
 from .parsers import add_command
 from .shards import Shards
 from .stderr import say
+from .stdout import watched
 
 if TYPE_CHECKING:
     from .dashboard import Dashboard
@@ -101,7 +103,8 @@ def _print_lines(clients: Sequence[Client], args: argparse.Namespace) -> None:
     output = _Output(shards.end, sys.stdout.fileno())
     for number, client in enumerate(clients):
         _print_events(client, output, args.events, {} if args.shards is None else {"shard": number})
-    shards.run()
+    with watched(sys.stdout, shards.end):
+        shards.run()
     if output.error is not None and not isinstance(output.error, BrokenPipeError):
         raise CommandError(f"the events cannot be written to stdout: {output.error}")
 
@@ -114,7 +117,8 @@ def _print_events(client: Client, output: _Output, events: frozenset[str] | None
 
     @client.on("READY")
     def ready(data: dict[str, Any]) -> None:
-        who = f"connected as {data.get('user', {}).get('username')}, in {len(data.get('guilds', ()))} guilds"
+        name = sanitize_line(str(data.get("user", {}).get("username")))
+        who = f"connected as {name}, in {len(data.get('guilds', ()))} guilds"
         say(" ".join([f"shard {number}" for number in shard.values()] + [who]))
 
 
@@ -149,9 +153,7 @@ class _Output:
 
     def write(self, value: object) -> None:
         """Write one line."""
-        text = simplejson.dumps(value, ensure_ascii=False)
-        # A lone surrogate is legal in JSON and not in UTF-8; Python's escape for it is JSON's.
-        rest = text.encode(errors="backslashreplace") + b"\n"
+        rest = _json(value).encode() + b"\n"
         with self._lock:
             try:
                 while rest:
@@ -160,3 +162,12 @@ class _Output:
                 self.error = error
         if self.error is not None:
             self._end()
+
+
+def _json(value: object) -> str:
+    """`value` as JSON that steers no terminal: readable text stays as it is, what is not printable is escaped."""
+    text = simplejson.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    # It is inside of a string, where alone JSON has such characters; a lone surrogate is legal there.
+    return "".join(one if one.isprintable() else simplejson.dumps(one)[1:-1] for one in text)

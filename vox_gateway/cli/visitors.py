@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import simplejson
 
 from ..opcodes import CloseCode
+from ..sanitize import sanitize_line
 from .arguments import intent_names
-from .screen import Mark, printable
+from .screen import Mark
 
 if TYPE_CHECKING:
     from ..testing import Closed, ConnectionRecord, HttpRequest, Received, SessionView
@@ -62,7 +63,7 @@ class Visitors:
     def _connection(self, record: ConnectionRecord) -> Iterator[Line]:
         if record.status == 101:
             query = record.query
-            words = ", ".join(printable(query.get(name, none)) for name, none in _FORMATS.items())
+            words = ", ".join(sanitize_line(query.get(name, none)) for name, none in _FORMATS.items())
             yield Line(record.opened_at, Mark.IN, "connect", f"{_who(record.number)}: {words}")
         else:
             words = f"{_who(record.number)}: refused with HTTP {record.status}"
@@ -91,11 +92,11 @@ class Visitors:
             yield Line(closed.at, Mark.BAD, "close", f"{who}: gone without a close frame")
         else:
             code = "without a code" if closed.code == 1005 else str(closed.code)
-            reason = f" ({printable(closed.reason)})" if closed.reason else ""
+            reason = f" ({sanitize_line(closed.reason)})" if closed.reason else ""
             yield Line(closed.at, Mark.NOTE, "close", f"{who}: closed by the client, {code}{reason}")
 
     def _request(self, request: HttpRequest) -> Iterator[Line]:
-        yield Line(request.at, Mark.IN, "HTTP", f"GET {printable(request.path)}: {request.status or 'no answer'}")
+        yield Line(request.at, Mark.IN, "HTTP", f"GET {sanitize_line(request.path)}: {request.status or 'no answer'}")
 
 
 #: parameters of the URL, and what they are without being there

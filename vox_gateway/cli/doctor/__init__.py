@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     screen, found = Screen.of(sys.stdout), Counter[Verdict]()
     for finding in _findings(url, api, os.environ.get("DISCORD_TOKEN"), args.intents, args.timeout):
         found[finding.verdict] += 1
-        screen.row(finding.name, finding.verdict.value, finding.words, finding.verdict.mark)
+        screen.check(finding.name, finding.verdict.value, finding.words, finding.verdict.mark)
     screen.verdict(*_summary(found))
     return Exit.FAILED if found[Verdict.FAILED] else Exit.OK
 
