@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -28,7 +29,7 @@ from vox_gateway.cli.doctor.credentials import check_intents, check_token
 from vox_gateway.cli.doctor.finding import Verdict
 from vox_gateway.cli.doctor.machine import check_speedups
 from vox_gateway.cli.doctor.reach import certificate_finding, clock_finding
-from vox_gateway.testing import LocalGateway
+from vox_gateway.testing import LocalGateway, guild
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 CHECKS = [
@@ -123,12 +124,39 @@ def test_a_token_that_is_refused_is_told(doctor: Doctor) -> None:
     assert output.endswith("1 failed: begin with the first.\n")
 
 
-def test_what_is_no_token_is_not_sent_anywhere(doctor: Doctor) -> None:
+def test_what_is_no_token_is_not_sent_anywhere(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up = socket.getaddrinfo
+
+    def know_nothing_of_discord(host: str, *args: Any, **options: Any) -> Any:
+        if host.endswith("discord.gg"):
+            raise OSError("no network")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", know_nothing_of_discord)
     with LocalGateway() as gateway:
-        code, found, _ = doctor(gateway.url, token="A" * 32)
+        code, found, _ = doctor("wss://gateway.discord.gg", "--api-url", gateway.http_url, token="A" * 32)
         assert [request.path for request in gateway.requests] == ["/gateway"]
     assert code == 1
     assert "client secret" in found["token"][1]
+    assert found["GET /gateway/bot"][0] == "skipped"
+
+
+@pytest.mark.parametrize("token", ["any", "made-up", "A" * 32, "a.b"])
+def test_a_gateway_of_ones_own_may_take_any_token(doctor: Doctor, token: str) -> None:
+    with LocalGateway(token=token) as gateway:
+        code, found, _ = doctor(gateway.url, token=token)
+    assert code == 0
+    assert found["token"][0] == "ok"
+    assert "does not have the shape of Discord's tokens" in found["token"][1]
+    assert found["GET /gateway/bot"][0] == "ok"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "töken"])
+def test_a_token_that_no_client_could_send_has_failed_everywhere(doctor: Doctor, token: str) -> None:
+    with LocalGateway() as gateway:
+        code, found, _ = doctor(gateway.url, token=token)
+    assert code == 1
+    assert found["token"][0] == "failed"
     assert found["GET /gateway/bot"][0] == "skipped"
 
 
@@ -158,11 +186,59 @@ def test_a_clock_that_is_off_is_a_warning(doctor: Doctor, shift: float, words: s
     assert words in found["clock"][1]
 
 
-def test_privileged_intents_are_named(doctor: Doctor) -> None:
+def test_privileged_intents_are_named_where_nobody_says_which_are_enabled(doctor: Doctor) -> None:
     with LocalGateway() as gateway:
-        code, found, _ = doctor(gateway.url, "--intents", "default,MESSAGE_CONTENT")
+        code, found, _ = doctor(gateway.url, "--intents", "default,MESSAGE_CONTENT", token=None)
     assert (code, found["intents"][0]) == (0, "warning")
     assert "MESSAGE_CONTENT: privileged" in found["intents"][1]
+
+
+@pytest.mark.parametrize("count", [2, 100])  # Discord has other flags for bots in many guilds
+def test_privileged_intents_are_compared_with_those_that_are_enabled(doctor: Doctor, count: int) -> None:
+    wanted = "default,MESSAGE_CONTENT,GUILD_MEMBERS"
+    guilds = [guild(index << 22) for index in range(1, count + 1)]
+    with LocalGateway(allowed_intents=Intents.GUILD_MEMBERS | Intents.GUILD_PRESENCES, guilds=guilds) as gateway:
+        code, found, _ = doctor(gateway.url, "--intents", wanted)
+        assert (code, found["intents"][0]) == (1, "failed")
+        assert "MESSAGE_CONTENT: not enabled for this bot" in found["intents"][1]
+        assert "4014" in found["intents"][1]
+        code, found, _ = doctor(gateway.url, "--intents", "GUILD_MEMBERS")
+    assert (code, found["intents"][0]) == (0, "ok")
+    assert "privileged ones are enabled for this bot" in found["intents"][1]
+    assert "enabled and not asked for: GUILD_PRESENCES" in found["intents"][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "application", "words"),
+    [
+        (404, "{}", "answered GET /applications/@me with HTTP 404"),
+        (200, "{}", "without the flags of an application"),
+        (200, '{"flags": true}', "without the flags of an application"),
+        (200, "[" * 100_000, "without the flags of an application"),
+        (200, "hello", "without the flags of an application"),
+    ],
+)
+def test_an_api_that_does_not_say_what_is_enabled(doctor: Doctor, status: int, application: str, words: str) -> None:
+    with LocalGateway() as gateway:
+        starts = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
+        answers = {
+            "/gateway": (200, "{}"),
+            "/gateway/bot": (200, json.dumps({"url": gateway.url, "shards": 1, "session_start_limit": starts})),
+            "/applications/@me": (status, application),
+        }
+
+        def serve(connection: socket.socket) -> None:
+            if head := connection.recv(4096):  # nothing, where only the connection is tried
+                code, body = answers[head.decode().split()[1]]
+                connection.sendall(f"HTTP/1.1 {code} x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+        with serving(serve) as port:
+            ended, found, _ = doctor(
+                gateway.url, "--intents", "MESSAGE_CONTENT", "--api-url", f"http://127.0.0.1:{port}"
+            )
+    assert (ended, found["intents"][0]) == (0, "warning")
+    assert "MESSAGE_CONTENT: privileged" in found["intents"][1]
+    assert words in found["intents"][1]
 
 
 def test_nobody_there(doctor: Doctor) -> None:
@@ -231,7 +307,7 @@ def test_the_proxy_of_the_environment(
         authority = f"ada:secret@127.0.0.1:{server.port}"
         monkeypatch.setenv("HTTP_PROXY", f"{scheme}://{authority}" if scheme else f"127.0.0.1:{server.port}")
         code, found, output = doctor(f"ws://localhost:{gateway.port}")
-        assert server.asked == ([("localhost", gateway.port)] * 3 if scheme else [])
+        assert server.asked == ([("localhost", gateway.port)] * 4 if scheme else [])
     assert code == 0
     assert found["proxy"][0] == verdict
     assert words in found["proxy"][1]

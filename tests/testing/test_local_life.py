@@ -99,7 +99,7 @@ def test_an_http_request_can_be_left_unanswered(
         gateway.wait_request(2, timeout=0.05)
 
 
-@pytest.mark.parametrize("route", ["/gateway/bot", "/users/@me", "/oauth2/applications/@me"])
+@pytest.mark.parametrize("route", ["/gateway/bot", "/users/@me", "/oauth2/applications/@me", "/applications/@me"])
 @pytest.mark.parametrize(("token", "status"), [("secret", 200), ("wrong", 401), (None, 401)])
 def test_the_bots_own_routes_need_its_token(route: str, token: str | None, status: int) -> None:
     with LocalGateway(token="secret") as gateway:

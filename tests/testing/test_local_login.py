@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -24,7 +26,8 @@ def test_ready_tells_who_the_bot_is_and_where_to_resume(gateway: LocalGateway, o
     data = ready["d"]
     assert data["v"] == 10
     assert data["user"]["bot"] is True
-    assert data["application"] == {"id": data["user"]["id"], "flags": 0}
+    # GATEWAY_PRESENCE_LIMITED, GATEWAY_GUILD_MEMBERS_LIMITED, GATEWAY_MESSAGE_CONTENT_LIMITED
+    assert data["application"] == {"id": data["user"]["id"], "flags": 1 << 13 | 1 << 15 | 1 << 19}
     assert data["resume_gateway_url"] == gateway.url
     assert data["session_id"] == gateway.sessions[0].id
     assert data["shard"] == [0, 1]
@@ -349,3 +352,32 @@ def test_no_token_is_shown_by_a_record(gateway: LocalGateway, open_client: OpenC
     with pytest.raises(AssertionError) as failure:
         gateway.expect("RESUME", timeout=0.01)
     assert "very-secret" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "count", "flags"),
+    [
+        (None, 1, 1 << 13 | 1 << 15 | 1 << 19),
+        (None, 100, 1 << 12 | 1 << 14 | 1 << 18),
+        (0, 1, 0),
+        (1 << 1 | 1 << 0, 1, 1 << 15),
+        (1 << 8, 100, 1 << 12),
+        (1 << 15, 1, 1 << 19),
+    ],
+)
+def test_the_bots_application_tells_which_privileged_intents_are_enabled(
+    open_client: OpenClient, allowed: int | None, count: int, flags: int
+) -> None:
+    guilds = [guild(index << 22) for index in range(1, count + 1)]
+    with LocalGateway(allowed_intents=allowed, guilds=guilds) as gateway:
+        request = urllib.request.Request(
+            f"{gateway.http_url}/api/v10/applications/@me", headers={"Authorization": "Bot x"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert json.load(answer)["flags"] == flags
+        assert open_client(gateway).login(intents=0)["d"]["application"]["flags"] == flags
+
+
+def test_an_empty_token_is_refused() -> None:
+    with pytest.raises(ValueError, match="token: '' lets nobody in"):
+        LocalGateway(token="")

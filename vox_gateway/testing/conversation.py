@@ -243,7 +243,10 @@ class Conversation:
             "guilds": [{"id": guild["id"], "unavailable": True} for guild in guilds],
             "guild_join_requests": [],
             "geo_ordered_rtc_regions": [],
-            "application": {"id": hub.world.bot_id, "flags": 0},
+            "application": {
+                "id": hub.world.bot_id,
+                "flags": rest.application_flags(hub.settings, hub.world),
+            },
             **({"shard": list(identify.shard)} if identify.has_shard else {}),
             "_trace": ["local-gateway"],
         }

@@ -35,7 +35,8 @@ class LocalGateway:
             interval is so short that they alone would use up half of it.
         heartbeat_timeout: a client that has not beaten for so long is closed with 4000 and may resume; one and a
             half intervals and a second if `None`.
-        allowed_intents: privileged intents outside it are closed with 4014; `None` allows all.
+        allowed_intents: privileged intents outside it are closed with 4014, and are not among the flags of the bot's
+            application; `None` allows all.
         shards: the recommended number of shards.
         max_concurrency: how many IDENTIFYs there may be in each ``identify_interval``, one for each ``shard_id %
             max_concurrency``. One too many gets op 9 ``false``.

@@ -1,6 +1,6 @@
 """The few HTTP routes that clients call before they connect.
 
-Documentation: Gateway, "Get Gateway" and "Get Gateway Bot".
+Documentation: Gateway, "Get Gateway" and "Get Gateway Bot"; Application Resource, "Get Current Application".
 """
 
 from __future__ import annotations
@@ -12,9 +12,19 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from . import intents as intent_bits
 from .limits import SessionStarts
 from .settings import Settings
 from .world import World
+
+#: for each privileged intent the flag of bots in many guilds, and that of all others
+_INTENT_FLAGS = {
+    intent_bits.GUILD_PRESENCES: (1 << 12, 1 << 13),
+    intent_bits.GUILD_MEMBERS: (1 << 14, 1 << 15),
+    intent_bits.MESSAGE_CONTENT: (1 << 18, 1 << 19),
+}
+#: "Intent required for bots in 100 or more servers"
+_MANY_GUILDS = 100
 
 _PREFIX = re.compile(r"^/api(/v\d+)?(?=/)")
 
@@ -60,7 +70,7 @@ def answer(
         })
     if route == "/users/@me":
         return _ok(world.bot)
-    return _ok(_application(world))
+    return _ok(_application(settings, world))
 
 
 def refusal(status: int) -> tuple[int, bytes]:
@@ -74,7 +84,21 @@ def _is_authorized(authorization: str | None, token: str | None) -> bool:
     return token is None or authorization == f"Bot {token}"
 
 
-def _application(world: World) -> Mapping[str, Any]:
+def application_flags(settings: Settings, world: World) -> int:
+    """The bot's flags, which tell the privileged intents that are enabled for it: those of ``allowed_intents``.
+
+    Documentation: Application Resource, "Application Flags".
+    """
+    allowed = intent_bits.PRIVILEGED if settings.allowed_intents is None else settings.allowed_intents
+    is_large = len(world.guilds) >= _MANY_GUILDS
+    return sum(
+        in_many if is_large else otherwise
+        for intent, (in_many, otherwise) in _INTENT_FLAGS.items()
+        if intent & allowed
+    )
+
+
+def _application(settings: Settings, world: World) -> Mapping[str, Any]:
     """Documentation: Application Resource, "Application Object"."""
     return {
         "id": world.bot_id,
@@ -87,7 +111,7 @@ def _application(world: World) -> Mapping[str, Any]:
         "verify_key": "0" * 64,
         "owner": world.bot,
         "team": None,
-        "flags": 0,
+        "flags": application_flags(settings, world),
         "tags": [],
         "approximate_guild_count": len(world.guilds),
     }

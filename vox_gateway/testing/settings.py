@@ -47,6 +47,8 @@ class Settings:
         for name in ("session_starts", "session_starts_remaining"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is not a count of at least 0")
+        if self.token == "":
+            raise ValueError("token: '' lets nobody in; None lets every token in")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port: {self.port} is not a port number from 0 to 65535")
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from ...errors import GatewayError
 from ...intents import Intents
 from ...network import Network, check_ssl_context
 from ...urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
@@ -36,7 +37,8 @@ verdict and with what to do.
 Looked at are the versions and faster packages installed here, the proxy in the
 environment, the name lookup of the gateway and TLS with it, the API, the
 clock, the shape of the token in DISCORD_TOKEN, what Discord says to it (the
-recommended shards, and how many session starts remain), and the intents.
+recommended shards, and how many session starts remain), and the intents, with
+whether the privileged ones are enabled for the bot.
 
 No session start is used up, the bot does not go online, and no part of the
 token is shown but the bot's id. Without DISCORD_TOKEN all but the checks that
@@ -48,7 +50,10 @@ examples:
   vox-gateway doctor --intents default,MESSAGE_CONTENT
   vox-gateway doctor --url ws://127.0.0.1:8080    a gateway of your own
 
-{exit_codes({Exit.OK: "nothing failed", Exit.FAILED: "something failed"})}"""
+{exit_codes({
+    Exit.OK: "nothing failed",
+    Exit.FAILED: "something failed, or the output could not be written",
+})}"""
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -126,19 +131,32 @@ def _findings(
         yield answered
         yield clock
         api_answers = answered.verdict is Verdict.OK
+    enabled, why_unknown = None, ""
     if token is None:
         yield skipped("token", "set DISCORD_TOKEN to the bot's token to have it looked at")
         yield skipped("GET /gateway/bot", "it needs DISCORD_TOKEN")
     else:
-        shape = credentials.check_token(token)
+        shape = credentials.check_token(token, _is_discords(url.host) or _is_discords(api.host))
         yield shape
         if shape.verdict is Verdict.FAILED:
             yield skipped("GET /gateway/bot", "mend the token first: what is none is not sent")
         elif not api_answers:
             yield skipped("GET /gateway/bot", "mend the way to the API first")
         else:
-            yield reach.check_session_starts(api, token.split()[-1], network)
-    yield credentials.check_intents(intents)
+            bare = token.split()[-1]
+            starts = reach.check_session_starts(api, bare, network)
+            yield starts
+            if starts.verdict is not Verdict.FAILED:
+                try:
+                    enabled = reach.ask_enabled_intents(api, bare, network)
+                except GatewayError as error:
+                    why_unknown = str(error)
+    yield credentials.check_intents(intents, enabled, why_unknown)
+
+
+def _is_discords(host: str) -> bool:
+    """Whether a gateway or an API is Discord's own, not one for tests or in between."""
+    return f".{host}".endswith((".discord.gg", ".discord.com", ".discordapp.com"))
 
 
 def _summary(found: Counter[Verdict]) -> tuple[Mark, str]:

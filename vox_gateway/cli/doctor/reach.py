@@ -14,16 +14,21 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import simplejson
+
 from ...errand import run_errand
 from ...errors import CertificateInvalid, ConnectFailed, GatewayError
 from ...gateway_bot import GatewayBot, ask_gateway_bot
 from ...http_get import http_get
+from ...intents import Intents
 from ...interrupt import Interrupt
 from ...network import Deadline, Network
 from ...urls import APIURL, GatewayURL
+from .credentials import enabled_intents
 from .finding import Finding, failed, ok, skipped, warning
 
 __all__ = [
+    "ask_enabled_intents",
     "certificate_finding",
     "check_api",
     "check_connection",
@@ -183,3 +188,29 @@ def _session_starts_finding(bot: GatewayBot) -> Finding:
     if limit.remaining < limit.total * FEW_STARTS:
         return warning("GET /gateway/bot", f"{words}. Few are left. {restarts}")
     return ok("GET /gateway/bot", words)
+
+
+def ask_enabled_intents(api: APIURL, token: str, network: Network) -> Intents:
+    """GET /applications/@me: the privileged intents that are enabled for the bot.
+
+    Raises:
+        ConnectFailed: it was not answered, or not with an application and its flags.
+    """
+    route = "/applications/@me"
+    answer = run_errand(
+        lambda deadline, interrupt: http_get(
+            api, route, {"Authorization": f"Bot {token}"}, network, deadline, interrupt
+        ),
+        network.connect_timeout,
+        network.timeout_name,
+    )
+    if answer.status != 200:
+        raise ConnectFailed(f"{api.host} answered GET {route} with HTTP {answer.status}")
+    try:
+        application = simplejson.loads(answer.body)
+    except (ValueError, RecursionError):
+        application = None
+    flags = application.get("flags") if isinstance(application, dict) else None
+    if not isinstance(flags, int) or isinstance(flags, bool):
+        raise ConnectFailed(f"{api.host} answered GET {route} without the flags of an application")
+    return enabled_intents(flags)
