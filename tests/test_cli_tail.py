@@ -127,6 +127,16 @@ def test_a_wrong_token_ends_with_1_and_says_what_to_do_without_showing_it(gatewa
     assert "wrong.secret-token" not in said
 
 
+def test_an_identify_that_is_refused_is_not_called_an_invalid_session() -> None:
+    with LocalGateway(identify_interval=60) as gateway, tail(gateway):
+        gateway.wait_connected(timeout=PATIENCE)
+        with tail(gateway) as late:
+            assert late.stderr is not None
+            refused = next(line for line in late.stderr if b"IDENTIFY" in line).decode()
+    assert "the gateway refused IDENTIFY (usually because this bot sent another IDENTIFY less than 5 seconds" in refused
+    assert "session is not valid" not in refused
+
+
 @pytest.mark.usefixtures("unmeasured")
 @posix_only
 def test_the_debug_log_shows_payloads_and_never_the_token(gateway: LocalGateway) -> None:

@@ -157,6 +157,27 @@ def test_op_9_says_whether_the_session_can_be_resumed(data: Any, resumable: bool
     assert hang_up.ending.resumable is resumable
 
 
+def test_op_9_in_answer_to_identify_is_not_about_a_session() -> None:
+    machine = protocol()
+    machine.receive(HELLO)
+    (hang_up,) = machine.receive({"op": 9, "d": False})
+    assert isinstance(hang_up, HangUp)
+    assert (hang_up.code, hang_up.ending.cause) == (4000, Cause.IDENTIFY_REFUSED)
+    assert str(hang_up.ending).startswith("the gateway refused IDENTIFY (usually because this bot sent another")
+    assert "session" not in str(hang_up.ending)
+
+
+@pytest.mark.parametrize("payloads", [[HELLO], [HELLO, READY]])
+def test_op_9_in_answer_to_resume_and_in_the_middle_is_about_the_session(payloads: list[Any]) -> None:
+    is_resumed = len(payloads) == 1
+    machine = protocol(Session("abc", 7) if is_resumed else None, resume=is_resumed)
+    for payload in payloads:
+        machine.receive(payload)
+    (hang_up,) = machine.receive({"op": 9, "d": False})
+    assert isinstance(hang_up, HangUp)
+    assert hang_up.ending.cause is Cause.INVALID_SESSION
+
+
 @pytest.mark.parametrize("payload", [HELLO, READY, {"op": 1}, {"op": 7}])
 def test_nothing_is_heard_after_the_end(payload: Any) -> None:
     session = Session()

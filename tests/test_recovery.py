@@ -68,10 +68,11 @@ def test_everything_else_is_resumed(ending: Ending) -> None:
     assert session.resumable
 
 
+@pytest.mark.parametrize("cause", [Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED])
 @pytest.mark.parametrize(("chance", "delay"), [(0.0, 1.0), (0.5, 3.0), (0.999, 4.996)])
-def test_an_invalid_session_is_dropped_after_one_to_five_seconds(chance: float, delay: float) -> None:
+def test_an_invalid_session_is_dropped_after_one_to_five_seconds(chance: float, delay: float, cause: Cause) -> None:
     recovery, session = living(chance)
-    outcome = recovery.after(Ending(Cause.INVALID_SESSION, resumable=False), RESUME, Stage.GREETED)
+    outcome = recovery.after(Ending(cause, resumable=False), RESUME, Stage.GREETED)
     assert isinstance(outcome, Attempt)
     assert outcome == Attempt(False, False, pytest.approx(delay))
     assert session == Session()

@@ -42,6 +42,11 @@ __all__ = [
 #: the close code that keeps the session, for every connection that we end in order to resume
 KEEP_SESSION = int(CloseCode.UNKNOWN_ERROR)
 
+#: the usual reasons for op 9 in answer to IDENTIFY, which gives none itself. See "Max Concurrency" of the documentation
+WHY_REFUSED = (
+    "usually because this bot sent another IDENTIFY less than 5 seconds before, or more at once than max_concurrency"
+)
+
 
 class Phase(enum.Enum):
     """Where one connection stands."""
@@ -117,6 +122,7 @@ class Protocol:
         self._identify = identify
         self._token = token
         self._resume = resume
+        self._asked_to_begin = False  # whether IDENTIFY was sent, not RESUME
 
     def receive(self, payload: Any) -> tuple[Action, ...]:
         """Take one decoded payload and say what to do, in order.
@@ -208,6 +214,7 @@ class Protocol:
         if self._resume and session.id is not None and session.seq is not None:
             data = commands.resume(token=self._token, session_id=session.id, seq=session.seq)
             return Transmit(Opcode.RESUME, data)
+        self._asked_to_begin = True
         return Transmit(Opcode.IDENTIFY, self._identify())
 
     def _heartbeat(self, data: Any) -> tuple[Action, ...]:
@@ -220,6 +227,8 @@ class Protocol:
         return self._hang_up(Ending(Cause.RECONNECT, reason="op 7"))
 
     def _invalid_session(self, data: Any) -> tuple[Action, ...]:
+        if self._asked_to_begin and self.phase is Phase.AWAITING_READY:
+            return self._hang_up(Ending(Cause.IDENTIFY_REFUSED, reason=WHY_REFUSED, resumable=data is True))
         reason = "it can be resumed" if data is True else "it is over"
         return self._hang_up(Ending(Cause.INVALID_SESSION, reason=reason, resumable=data is True))
 

@@ -37,6 +37,7 @@ class Cause(enum.Enum):
     BROKEN = "the server broke a rule"
     RECONNECT = "the server asked for a reconnect"
     INVALID_SESSION = "the session is not valid"
+    IDENTIFY_REFUSED = "the gateway refused IDENTIFY"
     UNREACHABLE = "no connection could be made"
     ASKED = "close(reconnect=True) was called"
     OWN_CLOSE = "close() was called"
@@ -64,7 +65,7 @@ class Ending:
         cause: why.
         code: the close code of the server's close frame, or None when none came.
         reason: words for the log and for the `close` event.
-        resumable: with `Cause.INVALID_SESSION`, the ``d`` of the payload.
+        resumable: with op 9, the ``d`` of the payload.
         error: the exception behind it, where there is one.
     """
 
@@ -103,6 +104,10 @@ class GiveUp:
     """
 
     error: GatewayError
+
+
+#: what op 9 means, as an answer to IDENTIFY and otherwise
+_INVALID = (Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED)
 
 
 class Recovery:
@@ -177,7 +182,7 @@ class Recovery:
             self._failed_resumes += 1
 
     def _session_is_over(self, ending: Ending) -> bool:
-        if ending.cause is Cause.INVALID_SESSION and not ending.resumable:
+        if ending.cause in _INVALID and not ending.resumable:
             return True
         return remedy_for(ending.code) is Remedy.NEW_SESSION or self._failed_resumes >= MAX_FAILED_RESUMES
 
@@ -198,7 +203,7 @@ class Recovery:
         else:
             # The exponent is bounded: after a month of retries 2 ** n would no longer fit a float.
             delay = (0.5 + 0.5 * self._random()) * min(MAX_DELAY, 2.0 ** min(failures - 1, 16))
-        if ending.cause is Cause.INVALID_SESSION and not ending.resumable:
+        if ending.cause in _INVALID and not ending.resumable:
             delay = max(delay, 1.0 + 4.0 * self._random())
         if self._failed_identifies and not self._session.resumable:
             jitter = self._random() * min(MAX_IDENTIFY_DELAY, 2.0 ** min(self._failed_identifies, 16))
