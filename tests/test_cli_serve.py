@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 from served import PATIENCE, served
 
-from vox_gateway import AuthenticationFailed, Client, Intents
-from vox_gateway.cli import main
+from vox_gateway import AuthenticationFailed, Client, IdentifyGate, Intents
+from vox_gateway.cli import main, serve
 from vox_gateway.cli.screen import Mark
 from vox_gateway.cli.visitors import Visitors
-from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, Received, SessionView
+from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused, SessionView
 
 TOKEN = "a.very.secret-token"
 
@@ -77,6 +78,36 @@ def test_one_token_only_is_let_in_where_it_is_given() -> None:
         assert gateway.end()[0] == 0
 
 
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_a_bot_may_come_again_at_once_unless_the_interval_says_otherwise() -> None:
+    with served("serve") as gateway:
+        for _ in range(2):
+            with Client(token=TOKEN, url=gateway.url, identify_gate=IdentifyGate(interval=0)) as client:
+                assert client.wait_until_ready(PATIENCE)
+        code, output, _ = gateway.end()
+    assert code == 0
+    assert "INVALID_SESSION" not in output
+    with served("serve", "--identify-interval", "60") as gateway:
+        with Client(token=TOKEN, url=gateway.url, identify_gate=IdentifyGate(interval=0)) as client:
+            assert client.wait_until_ready(PATIENCE)
+        with Client(token=TOKEN, url=gateway.url, identify_gate=IdentifyGate(interval=0)):
+            assert "connection 2: IDENTIFY refused: the last was " in gateway.line("INVALID_SESSION")
+            assert "max_concurrency=1" in gateway.line("identify_interval=60")
+
+
+@pytest.mark.parametrize("token", [None, "made-up", "it's"])
+def test_the_doctor_is_content_with_the_token_that_is_recommended(token: str | None) -> None:
+    with served("serve", *([] if token is None else ["--token", token])) as gateway:
+        (recommended,) = [line for line in gateway.head if "DISCORD_TOKEN=" in line]
+        line = recommended.removeprefix("or with ").strip().replace(" tail ", " doctor ")
+        line = line.replace("vox-gateway", f"{shlex.quote(sys.executable)} -m vox_gateway")
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "failed" not in done.stdout
+    assert "the token is let in" in " ".join(done.stdout.split())
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What it says when it does not begin."""
     assert main(["serve", *arguments]) == 2
@@ -110,8 +141,13 @@ def test_a_port_that_is_taken_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "--port 0" in said
 
 
-@pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "65536"], ["--heartbeat-interval", "0"]])
-def test_arguments_that_cannot_be_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("arguments", [
+    ["--port", "x"], ["--port", "65536"], ["--heartbeat-interval", "0"],
+    ["--identify-interval", "-1"], ["--identify-interval", "nan"], ["--identify-interval", "soon"],
+    ["--token", ""], ["--token", " "], ["--token", "Bot"], ["--token", "two words"], ["--token", "tok\u00e9n"],
+])
+def test_arguments_that_cannot_be_are_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "run", lambda args: 0)  # it would not end
     with pytest.raises(SystemExit) as ended:
         main(["serve", *arguments])
     assert ended.value.code == 2
@@ -161,6 +197,8 @@ def closed(by: str, code: int | None, sent_code: int | None, reason: str = "") -
         (closed("gateway", None, 1009), Mark.BAD, "2: closed by the gateway, 1009"),
         (closed("gateway", None, None), Mark.BAD, "2: closed by the gateway"),
         (HttpRequest("/x", None, 0.0), Mark.IN, "GET /x: no answer"),
+        (SessionRefused(2, None, False, "too soon\x1b", 0.0), Mark.BAD, "connection 2: too soon?"),
+        (SessionRefused(2, 0, True, "too soon", 0.0), Mark.BAD, "connection 2: too soon; it may be resumed"),
     ],
 )
 def test_each_record_is_a_line_that_shows_no_token(record: object, mark: Mark, words: str) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 from foreign_client import OpenClient
 
-from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, LocalGateway, Received, SessionView
+from vox_gateway.testing import (
+    Closed,
+    ConnectionRecord,
+    HttpRequest,
+    LocalGateway,
+    Received,
+    SessionRefused,
+    SessionView,
+)
 
 TIMEOUT = 10.0
 
@@ -33,6 +41,38 @@ def test_who_follows_gets_a_record_of_everything_in_order(gateway: LocalGateway,
     assert [found[1].name, found[5].name] == ["IDENTIFY", "RESUME"]
     assert [found[2].id, found[6].id] == [session, session]
     assert [found[2].connection, found[6].connection] == [found[0].number, found[4].number] == [1, 2]
+
+
+def test_every_op_9_is_told_with_its_reason(open_client: OpenClient) -> None:
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    with LocalGateway(identify_interval=60, replay_limit=1) as gateway:
+        gateway.follow(inbox)
+        first = open_client(gateway)
+        first.login()
+        late = open_client(gateway)
+        late.identify()
+        assert late.recv()["op"] == 9
+        gateway.faults.invalid_session("IDENTIFY", resumable=True)
+        late.identify()
+        assert late.recv()["op"] == 9
+        gateway.drop("eof")
+        for _ in range(2):
+            again = open_client(gateway)
+            again.resume(first, seq=0)
+            assert again.recv()["op"] == 9
+        gateway.invalidate(resumable=True)
+        refused = []
+        while len(refused) < 6:
+            if isinstance(record := inbox.get(timeout=TIMEOUT), SessionRefused):
+                refused.append(record)
+    assert [(one.connection, one.resumable) for one in refused[:4]] == [(2, False), (2, True), (3, False), (4, False)]
+    assert refused[0].reason.startswith("IDENTIFY refused: the last was ")
+    assert [one.reason for one in refused[1:]] == [
+        "IDENTIFY refused by faults.invalid_session()",
+        "RESUME refused: too many events were missed (replay_limit=1)",
+        "RESUME refused: no such session, or it was disconnected for too long (session_timeout=180)",
+        *["the session was ended by invalidate()"] * 2,
+    ]
 
 
 def test_what_was_dispatched_is_sent_once_the_client_reads(gateway: LocalGateway, open_client: OpenClient) -> None:

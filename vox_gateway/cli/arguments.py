@@ -7,12 +7,14 @@ import difflib
 import math
 import re
 
+from ..commands import check_token
 from ..intents import Intents
 from ..network import check_seconds
 
 __all__ = [
     "at_least_one",
     "count",
+    "delay",
     "event_names",
     "intent_names",
     "intents",
@@ -21,6 +23,7 @@ __all__ = [
     "shard",
     "size",
     "speed",
+    "token",
 ]
 
 _GROUPS = {
@@ -93,6 +96,36 @@ def seconds(text: str) -> float:
         return check_seconds("it", float(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write a number of seconds above 0") from None
+
+
+def delay(text: str) -> float:
+    """A time of at least 0.
+
+    Raises:
+        ArgumentTypeError: it is not.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"invalid time {text!r}: expected a number of seconds of at least 0")
+    return number
+
+
+def token(text: str) -> str:
+    """A token that a client can send, without the ``Bot`` that some write before it.
+
+    Raises:
+        ArgumentTypeError: no client can send it.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the token is empty, so no client could be let in")
+    try:
+        return check_token(text)
+    except ValueError:
+        words = "no client sends a token that is empty or holds spaces, line breaks or characters outside ASCII"
+        raise argparse.ArgumentTypeError(words) from None
 
 
 def port(text: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
+import shlex
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +85,10 @@ def check_host(host: str, public: bool) -> None:
 def how_to_connect(gateway: LocalGateway, token: str | None) -> tuple[str, ...]:
     """The lines that tell where it is, whom it lets in, and what to write in a bot."""
     shown = "any" if token is None else token
+    quoted = shlex.quote(shown)
     return (
         f"listening on {gateway.url} (and, for HTTP, on {gateway.http_url})",
         "every token is let in" if token is None else f"the token {token} is let in, and no other",
-        f'connect with Client(token="{shown}", url="{gateway.url}")',
-        f"or with      DISCORD_TOKEN={shown} vox-gateway tail --url {gateway.url}",
+        f'connect with Client(token={json.dumps(shown)}, url="{gateway.url}")',
+        f"or with      DISCORD_TOKEN={quoted} vox-gateway tail --url {gateway.url}",
     )

@@ -15,9 +15,17 @@ from .recording import BrokenLine, Recorded
 from .recording.reading import Line
 
 if TYPE_CHECKING:
-    from ..testing import Closed, ConnectionRecord, HttpRequest, LocalGateway, Received, SessionView
+    from ..testing import (
+        Closed,
+        ConnectionRecord,
+        HttpRequest,
+        LocalGateway,
+        Received,
+        SessionRefused,
+        SessionView,
+    )
 
-    Record = ConnectionRecord | Received | SessionView | Closed | HttpRequest
+    Record = ConnectionRecord | Received | SessionView | SessionRefused | Closed | HttpRequest
 
 __all__ = ["Player"]
 

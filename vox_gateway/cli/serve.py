@@ -63,6 +63,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     parser.add_argument("--public", action="store_true", help="let --host be reached from outside of this machine")
     parser.add_argument(
         "--token",
+        type=arguments.token,
         help="the only token to let in, an invented one; others are closed with 4004 (default: every token is let in)",
     )
     parser.add_argument(
@@ -71,6 +72,13 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         default=41.25,
         metavar="SECONDS",
         help="between two heartbeats of a client (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--identify-interval",
+        type=arguments.delay,
+        default=0.0,
+        metavar="SECONDS",
+        help="refuse an IDENTIFY that comes sooner after the last; Discord's is 5 (default: %(default)g)",
     )
     parser.set_defaults(run=run, usual_log=SILENT)
 
@@ -86,7 +94,11 @@ def run(args: argparse.Namespace) -> int:
     visitors = Visitors(beats=getattr(args, "log", SILENT) <= logging.INFO)
     inbox = MainInbox[Any]()
     gateway = start_gateway(
-        host=args.host, port=args.port, token=args.token, heartbeat_interval=args.heartbeat_interval
+        host=args.host,
+        port=args.port,
+        token=args.token,
+        heartbeat_interval=args.heartbeat_interval,
+        identify_interval=args.identify_interval,
     )
     with (
         contextlib.closing(gateway),

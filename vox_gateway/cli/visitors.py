@@ -13,7 +13,7 @@ from .arguments import intent_names
 from .screen import Mark
 
 if TYPE_CHECKING:
-    from ..testing import Closed, ConnectionRecord, HttpRequest, Received, SessionView
+    from ..testing import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused, SessionView
 
 __all__ = ["Line", "Visitors"]
 
@@ -52,11 +52,14 @@ class Visitors:
             "ConnectionRecord": self._connection,
             "Received": self._received,
             "SessionView": self._session,
+            "SessionRefused": self._refused,
             "Closed": self._closed,
             "HttpRequest": self._request,
         }
 
-    def lines(self, record: ConnectionRecord | Received | SessionView | Closed | HttpRequest) -> Iterator[Line]:
+    def lines(
+        self, record: ConnectionRecord | Received | SessionView | SessionRefused | Closed | HttpRequest
+    ) -> Iterator[Line]:
         """The lines that a record is worth: one or none."""
         return self._tellers[type(record).__name__](record)
 
@@ -82,6 +85,11 @@ class Visitors:
         else:
             self._sessions.add(session.id)
             yield Line(None, Mark.GOOD, "READY", f"{shard}: a new session")
+
+    def _refused(self, refused: SessionRefused) -> Iterator[Line]:
+        resumable = "; it may be resumed" if refused.resumable else ""
+        words = f"{_who(refused.connection)}: {sanitize_line(refused.reason)}{resumable}"
+        yield Line(refused.at, Mark.BAD, "INVALID_SESSION", words)
 
     def _closed(self, closed: Closed) -> Iterator[Line]:
         who = _who(closed.connection)

@@ -20,7 +20,7 @@ except ImportError as error:
 
 from .faults import Faults
 from .gateway import LocalGateway
-from .records import Closed, ConnectionRecord, HttpRequest, Received, SessionView
+from .records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused, SessionView
 from .world import channel, guild, member, soundboard_sound, user
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "HttpRequest",
     "LocalGateway",
     "Received",
+    "SessionRefused",
     "SessionView",
     "channel",
     "guild",

@@ -31,7 +31,7 @@ from .faults import (
 from .hub import Hub
 from .limits import EventWindow
 from .opcodes import CLIENT_CODES_THAT_END_A_SESSION, CLIENT_OPS, Close, Op, opcode_name
-from .records import Closed, ConnectionRecord, HttpRequest, Received
+from .records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused
 from .sessions import Event, Session
 from .validation import API_VERSIONS, Identify, Refused, Resume
 from .wire import DecodeError, UnknownWire, wire_for
@@ -217,8 +217,16 @@ class Conversation:
         if not hub.starts.spend(now):  # Discord resets the token of a bot that identifies too often
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed: no session starts remain.")
         fault = hub.faults.take_invalid_session(Op.IDENTIFY)
-        if fault is not None or hub.identifies.wait(shard_id % settings.max_concurrency, now) > 0:
-            self.send(Op.INVALID_SESSION, fault is not None and fault.resumable)
+        if fault is not None:
+            self._refuse_session("IDENTIFY refused by faults.invalid_session()", fault.resumable)
+            return
+        wait = hub.identifies.wait(shard_id % settings.max_concurrency, now)
+        if wait > 0:
+            interval, concurrency = settings.identify_interval, settings.max_concurrency
+            self._refuse_session(
+                f"IDENTIFY refused: the last was {interval - wait:.1f} s ago "
+                f"(identify_interval={interval:g}, max_concurrency={concurrency})"
+            )
             return
         if self._is_cut_at("identify"):
             return
@@ -265,12 +273,15 @@ class Conversation:
         if fault is not None:
             if session is not None and not fault.resumable:
                 hub.end_session(session)
-            self.send(Op.INVALID_SESSION, fault.resumable)
+            self._refuse_session("RESUME refused by faults.invalid_session()", fault.resumable)
             return
         if hub.settings.token is not None and resume.token.removeprefix("Bot ") != hub.settings.token:
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
         if session is None:
-            self.send(Op.INVALID_SESSION, False)
+            timeout = hub.settings.session_timeout
+            self._refuse_session(
+                f"RESUME refused: no such session, or it was disconnected for too long (session_timeout={timeout:g})"
+            )
             return
         if resume.token != session.identify.token:
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
@@ -279,7 +290,8 @@ class Conversation:
             raise Refused(Close.INVALID_SEQ, "Invalid seq.")
         if not session.can_replay_after(resume.seq):
             hub.end_session(session)
-            self.send(Op.INVALID_SESSION, False)
+            limit = hub.settings.replay_limit
+            self._refuse_session(f"RESUME refused: too many events were missed (replay_limit={limit})")
             return
         if self._is_cut_at("resume"):
             return
@@ -346,7 +358,16 @@ class Conversation:
             self._hub.end_session(self._session)
             self._session = None
             self._has_logged_in = False
+        self._refuse_session("the session was ended by invalidate()", resumable)
+
+    def _refuse_session(self, reason: str, resumable: bool = False) -> None:
+        """Send op 9, and record why."""
+        connection = self.connection
+        assert connection.number is not None  # op 9 comes after the handshake only
         self.send(Op.INVALID_SESSION, resumable)
+        self._hub.log.add_refused(
+            SessionRefused(connection.number, connection.shard_id, resumable, reason, time.monotonic())
+        )
 
     # What goes out.
 

@@ -338,7 +338,8 @@ class LocalGateway:
         """Put a record of everything that happens from now on into ``inbox``, such as a `queue.SimpleQueue`.
 
         A `ConnectionRecord` when an upgrade was answered, `Received` for each payload, a `SessionView` when READY or
-        RESUMED is on its way to a session, `Closed` for each end, and an `HttpRequest` for each plain request.
+        RESUMED is on its way to a session, `SessionRefused` for each op 9, `Closed` for each end, and an `HttpRequest`
+        for each plain request.
 
         Args:
             inbox: its ``put`` is called on the gateway's thread, and must return at once.

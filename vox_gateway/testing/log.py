@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from .opcodes import opcode_name
-from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
+from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, Record, SessionRefused, SessionView
 
 Entry = TypeVar("Entry")
 
@@ -100,6 +100,9 @@ class Log:
         self._news.notify_all()
         self._tell(session)
 
+    def add_refused(self, refused: SessionRefused) -> None:
+        self._tell(refused)
+
     def add_closed(self, closed: Closed) -> None:
         self._connections[closed.connection - 1] = replace(self._connections[closed.connection - 1], closed=closed)
         self._closed.add(closed)
@@ -110,7 +113,7 @@ class Log:
         self._news.notify_all()
         self._tell(request)
 
-    def _tell(self, record: ConnectionRecord | Received | SessionView | Closed | HttpRequest) -> None:
+    def _tell(self, record: Record) -> None:
         for inbox in self._followers:
             inbox.put(record)
 

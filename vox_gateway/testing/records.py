@@ -106,6 +106,25 @@ class HttpRequest:
 
 
 @dataclass(frozen=True)
+class SessionRefused:
+    """Op 9 (INVALID_SESSION) was sent.
+
+    Attributes:
+        connection: the connection's number.
+        shard: shard id of its session, `None` if it had none.
+        resumable: the ``d`` of the payload.
+        reason: why, which Discord does not say.
+        at: monotonic time, in seconds.
+    """
+
+    connection: int
+    shard: int | None
+    resumable: bool
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True)
 class SessionView:
     """One session that can be used or resumed.
 
@@ -126,6 +145,10 @@ class SessionView:
     intents: int
     presence: Mapping[str, Any] | None
     connection: int | None = None
+
+
+#: What `LocalGateway.follow` puts into an inbox.
+Record = ConnectionRecord | Received | SessionView | SessionRefused | Closed | HttpRequest
 
 
 class Inbox(Protocol):
