@@ -68,10 +68,11 @@ def test_event_names_and_shards_are_read() -> None:
 
 
 def test_a_filter_that_brings_nothing_gets_a_note() -> None:
-    events = frozenset({"READY", "GUILD_CREATE", "MESAGE_CREATE", "QWERTY", "TYPING_START"})
+    events = frozenset({"READY", "GUILD_CREATE", "HELLO", "MESAGE_CREATE", "QWERTY", "TYPING_START"})
     assert list(notes(events, Intents.GUILDS)) == [
-        "MESAGE_CREATE is no event that is known: did you mean MESSAGE_CREATE?",
-        "QWERTY is no event that is known",
+        "HELLO is not a known event: it is an opcode, and only dispatch events are shown",
+        "MESAGE_CREATE is not a known event: did you mean MESSAGE_CREATE?",
+        "QWERTY is not a known event: use a name of Discord's documentation, such as MESSAGE_CREATE",
         "TYPING_START will not come with these intents: add GUILD_MESSAGE_TYPING or DIRECT_MESSAGE_TYPING to --intents",
     ]
 

@@ -12,6 +12,7 @@ from ..compression import INFLATERS
 from ..encoding import CODECS
 from ..errors import MissingExtra
 from ..intents import KNOWN_EVENTS, Intents, intents_for
+from ..opcodes import Opcode
 from ..urls import DEFAULT_GATEWAY
 from . import arguments
 from .exits import CommandError, Exit
@@ -80,11 +81,17 @@ def make_client(args: argparse.Namespace, shard: tuple[int, int] | None = None) 
 
 
 def notes(events: frozenset[str], intents: int) -> Iterator[str]:
-    """What is odd about a filter: events that do not exist, and such as no intent brings. Pure."""
+    """Describe what is odd about a filter: events that are not known, and events that no intent brings. Pure."""
     for event in sorted(events):
         if event not in KNOWN_EVENTS:
-            alike = difflib.get_close_matches(event, KNOWN_EVENTS, n=1)
-            yield f"{event} is no event that is known" + (f": did you mean {alike[0]}?" if alike else "")
+            yield f"{event} is not a known event: {_advice(event)}"
         elif (needed := intents_for(event)) and not needed & intents:
             names = " or ".join(str(intent.name) for intent in Intents if intent & needed)
             yield f"{event} will not come with these intents: add {names} to --intents"
+
+
+def _advice(name: str) -> str:
+    if name in Opcode.__members__:
+        return "it is an opcode, and only dispatch events are shown"
+    alike = difflib.get_close_matches(name, KNOWN_EVENTS, n=1)
+    return f"did you mean {alike[0]}?" if alike else "use a name of Discord's documentation, such as MESSAGE_CREATE"
