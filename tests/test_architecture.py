@@ -151,6 +151,14 @@ def test_what_pytest_loads_imports_nothing_but_pytest() -> None:
     assert [one for one in at_once if not one.startswith(allowed)] == []
 
 
+def test_the_console_script_imports_nothing_of_the_package_at_once() -> None:
+    script = tree(PACKAGE.parent / "_vox_gateway_command.py")
+    at_once = [ast.unparse(node) for node in script.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert at_once == [
+        "from __future__ import annotations", "import os", "import signal", "from types import FrameType"
+    ]
+
+
 def test_the_face_of_the_local_gateway_has_docstrings() -> None:
     testing = importlib.import_module("vox_gateway.testing")
     for offered in testing.__all__:

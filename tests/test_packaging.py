@@ -17,6 +17,7 @@ import vox_gateway
 
 ROOT = Path(__file__).parent.parent
 PYTEST_PLUGIN = "_vox_gateway_pytest_plugin.py"
+COMMAND = "_vox_gateway_command.py"
 SETUPTOOLS = (70, 1)  # the first that builds wheels without a package beside it
 
 
@@ -36,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
     work = tmp_path_factory.mktemp("wheel")
     source = work / "source"
     shutil.copytree(ROOT / "vox_gateway", source / "vox_gateway", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE", PYTEST_PLUGIN):
+    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE", PYTEST_PLUGIN, COMMAND):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--use-pep517"]
     built = subprocess.run([*pip, "-w", str(work), str(source)], capture_output=True, text=True, check=False)
@@ -83,7 +84,7 @@ def test_each_extra_brings_what_it_is_for(metadata: importlib.metadata.Distribut
 
 def test_the_command_is_the_one_of_the_module(metadata: importlib.metadata.Distribution) -> None:
     (command,) = metadata.entry_points.select(group="console_scripts")
-    assert (command.name, command.value) == ("vox-gateway", "vox_gateway.cli:main")
+    assert (command.name, f"{command.module}.py", command.attr) == ("vox-gateway", COMMAND, "main")
     told = subprocess.run(
         [sys.executable, "-m", "vox_gateway", "--version"], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -98,7 +99,7 @@ def test_pytest_finds_the_plugin(metadata: importlib.metadata.Distribution) -> N
 def test_the_wheel_holds_the_whole_package_its_types_and_nothing_else(wheel: zipfile.Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "vox_gateway").rglob("*.py")}
     shipped = {name for name in wheel.root.namelist() if ".dist-info/" not in name and not name.endswith("/")}
-    assert shipped == modules | {"vox_gateway/py.typed", PYTEST_PLUGIN}
+    assert shipped == modules | {"vox_gateway/py.typed", PYTEST_PLUGIN, COMMAND}
 
 
 def test_the_license_is_shipped(wheel: zipfile.Path) -> None:
