@@ -59,7 +59,8 @@ examples:
 
 {exit_codes({
     Exit.OK: "all was played, and has arrived",
-    Exit.FAILED: "lines were broken and skipped, or a bot left, or came again, without having got all",
+    Exit.FAILED: "lines were broken and skipped, a bot left or came again without having got all, or the output could "
+    "not be written",
     Exit.UNUSABLE: "the command line or a FILE is not usable, the port is taken, or the extra is missing",
 })}"""
 
