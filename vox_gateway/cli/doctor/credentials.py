@@ -125,7 +125,7 @@ def check_intents(intents: Intents, enabled: Intents | None = None, why_unknown:
         )
     words = "none"
     if intents:
-        about = "privileged ones are enabled for this bot" if privileged else "none of them is privileged"
+        about = "the privileged ones are enabled for this bot" if privileged else "none of them is privileged"
         words = f"{intent_names(intents)}: {about}"
     if unused := (enabled or Intents.none()) & ~intents:
         words += f"; enabled and not asked for: {intent_names(unused)}"
