@@ -130,6 +130,8 @@ def test_health_is_what_json_can_hold() -> None:
         "events": 9,
         "events_waiting": 4,
         "backlog_full": False,
+        "handler": "MESSAGE_CREATE",
+        "handler_seconds": 12.5,
         "slow_handler": "MESSAGE_CREATE",
         "slow_handler_seconds": 12.5,
         "reconnects": 1,
@@ -138,6 +140,11 @@ def test_health_is_what_json_can_hold() -> None:
         "last_error": "it broke",
         "since_error": 61.0,
     }
+
+
+def test_a_handler_is_named_before_it_is_slow() -> None:
+    health = situation(work=("READY", NOW - 0.25)).health()
+    assert (health["handler"], health["handler_seconds"], health["slow_handler"]) == ("READY", 0.25, None)
 
 
 def test_what_there_is_not_is_none_and_never_infinite() -> None:
@@ -151,6 +158,8 @@ def test_what_there_is_not_is_none_and_never_infinite() -> None:
         "downtime",
         "since_event",
         "since_heartbeat",
+        "handler",
+        "handler_seconds",
         "slow_handler",
         "slow_handler_seconds",
         "last_error",

@@ -371,6 +371,15 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     # -- what the client knows -------------------------------------------------------------------------------------
 
     @property
+    def handled(self) -> session.Session:
+        """The session as far as the handlers have got: they have returned from every event up to its `seq`. A copy.
+
+        It is behind `session` while events wait or a handler runs, and has no `resume_url`.
+        """
+        engine = self._engine
+        return self.session if engine is None else engine.handled
+
+    @property
     def session(self) -> session.Session:
         """The session now: `id`, `seq` and `resume_url`. A copy."""
         return replace(self._session)
@@ -422,6 +431,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             - ``events``: how many have come since the client was made.
             - ``events_waiting``: how many of them wait for their handlers.
             - ``backlog_full``: whether so many wait that reading has paused.
+            - ``handler``: the event whose handler runs now; of several, the one that has run for longest.
+            - ``handler_seconds``: for how long.
             - ``slow_handler``: the event whose handler has run for longer than `slow_handler_warning`; of several, the
               one that has run for longest.
             - ``slow_handler_seconds``: for how long.

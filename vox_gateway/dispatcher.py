@@ -108,7 +108,8 @@ class Dispatcher:
     @property
     def done(self) -> Session:
         """The session up to which the handlers of every dispatch have returned."""
-        return self.handling.done or self.backlog.done
+        passed = self.backlog.done  # read first: what has passed by now is with the handling, or has no handler
+        return self.handling.done or passed
 
     @property
     def not_given(self) -> int:

@@ -164,6 +164,11 @@ class Engine(Observer):
         return self._backlog.waiting
 
     @property
+    def handled(self) -> Session:
+        """The session up to which the handlers of every event have returned."""
+        return self._dispatcher.done
+
+    @property
     def connection(self) -> Connection | None:
         """The one that is open."""
         return self._connection

@@ -74,6 +74,8 @@ class Situation:
             "events": self.stats.events,
             "events_waiting": self.stats.events_waiting,
             "backlog_full": progress.paused_at is not None,
+            "handler": self.work and sanitize_line(self.work[0]),
+            "handler_seconds": self.work and _figure(max(self.now - self.work[1], 0.0)),
             "slow_handler": slow and sanitize_line(slow[0]),
             "slow_handler_seconds": slow and _figure(slow[1]),
             "reconnects": self.stats.reconnects,

@@ -45,6 +45,6 @@ class Deferred(Handling):
         return self._ledger.given
 
     @property
-    def done(self) -> Session:
+    def done(self) -> Session | None:
         """See `Handling`."""
-        return self._ledger.done
+        return None if self._ledger.is_settled else self._ledger.done

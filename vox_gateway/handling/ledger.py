@@ -90,6 +90,11 @@ class Ledger:
         return self._not_begun if self._dropping else 0
 
     @property
+    def is_settled(self) -> bool:
+        """Whether every turn that was added is done."""
+        return not self._turns
+
+    @property
     def given(self) -> Session:
         """Where the session was when the last turn before any that waits was added."""
         with self._lock:
