@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from .conversation import Conversation
 from .faults import Faults, check_style
@@ -19,6 +19,36 @@ from .settings import Settings
 from .world import World, default_bot, default_guilds
 
 CUT_TIMEOUT = 5.0
+#: seconds between two looks at a client's progress, which does not announce itself
+GLANCE = 0.01
+
+
+class Position(Protocol):
+    """How far something has got in a session."""
+
+    @property
+    def id(self) -> str | None:
+        """The session's id; `None` before READY."""
+
+    @property
+    def seq(self) -> int | None:
+        """A sequence number; `None` before the first event."""
+
+
+class HandlingClient(Protocol):
+    """What `LocalGateway.wait_handled` asks of a client; `vox_gateway.Client` has it."""
+
+    @property
+    def session(self) -> Position:
+        """How far events have arrived."""
+
+    @property
+    def handled(self) -> Position:
+        """How far their handlers have returned."""
+
+    @property
+    def status(self) -> str:
+        """``"closing"`` or ``"closed"``, or anything else while it runs."""
 
 
 class LocalGateway:
@@ -333,6 +363,38 @@ class LocalGateway:
         with self._lock:
             self._news.wait_for(lambda: self._is_closed or is_sent(), timeout)
             return not self._is_closed and is_sent()
+
+    def wait_handled(self, client: HandlingClient, timeout: float = 5.0) -> bool:
+        """Wait until the client's handlers have returned from every event that was dispatched to it so far.
+
+        A client that is connecting is waited for, and so is one that reconnects: what it missed is replayed, and
+        counts. With ``handlers="caller"`` another thread has to run the handlers meanwhile.
+
+        Args:
+            client: a `vox_gateway.Client` of this gateway.
+            timeout: seconds to wait.
+
+        Returns:
+            Whether that was so in time; False too when the client or the gateway is closed before.
+        """
+        deadline = time.monotonic() + timeout
+        sent: dict[str, int] = {}
+        while True:
+            # The client is asked without the lock: it may be at work on a call of this gateway's.
+            is_running = client.status not in ("closing", "closed")
+            session_id, handled = client.session.id, client.handled
+            with self._lock:
+                if not sent:
+                    sent = {one.id: one.seq for one in self._hub.sessions.values()}
+                session = self._hub.sessions.get(session_id or "")
+                if session is not None:
+                    goal = sent.setdefault(session.id, session.seq)  # it was begun since
+                    if handled.id == session.id and handled.seq is not None and handled.seq >= goal:
+                        return True
+                left = deadline - time.monotonic()
+                if self._is_closed or not is_running or left <= 0:
+                    return False
+                self._news.wait(min(left, GLANCE))
 
     def follow(self, inbox: Inbox) -> None:
         """Put a record of everything that happens from now on into ``inbox``, such as a `queue.SimpleQueue`.

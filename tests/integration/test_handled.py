@@ -1,0 +1,124 @@
+"""How far the handlers have got, as the client says it and as the gateway waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from vox_gateway import Client, Session
+from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("little_jitter")
+
+TIMEOUT = 10.0
+WAYS = [{}, {"workers": 3}, {"handlers": "caller"}]
+
+
+@pytest.fixture(params=WAYS, ids=str)
+def client(request: pytest.FixtureRequest, gateway: LocalGateway, make_client: Any) -> Client:
+    """A client whose handlers run, in each of the ways that there are; not ready yet."""
+    client: Client = make_client(gateway, **request.param)
+    return client
+
+
+def connect(client: Client) -> None:
+    """Connect on a thread of its own, which with ``handlers="caller"`` runs the handlers."""
+    threading.Thread(target=client.connect, name="test-connect").start()
+
+
+def test_everything_dispatched_so_far_is_handled(gateway: LocalGateway, client: Client, send_messages: Any) -> None:
+    seen: list[int] = []
+
+    @client.on("MESSAGE_CREATE")
+    def slow(message: Any) -> None:
+        threading.Event().wait(0.01)
+        seen.append(message["nonce"])
+
+    connect(client)
+    assert gateway.wait_handled(client, TIMEOUT), "a client that is connecting is waited for"
+    assert client.handled.seq == 3, "READY and two guilds"
+    for round_ in range(3):
+        send_messages(gateway, range(5 * round_, 5 * round_ + 5))
+        gateway.dispatch("TYPING_START", {"guild_id": gateway.guilds[0]["id"]})  # nobody listens to it
+        assert gateway.wait_handled(client, TIMEOUT)
+        assert seen == list(range(5 * round_ + 5))
+    (session,) = gateway.sessions
+    assert client.handled == Session(session.id, session.seq)
+
+
+def test_a_handler_that_does_not_return_keeps_it_from_being_handled(gateway: LocalGateway, client: Client) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    @client.on("GUILD_CREATE")
+    def stuck(guild: Any) -> None:
+        entered.set()
+        leave.wait(TIMEOUT)
+
+    connect(client)
+    assert entered.wait(TIMEOUT)
+    assert client.health()["handler"] == "GUILD_CREATE"
+    assert not gateway.wait_handled(client, 0.1)
+    assert client.handled.seq == 1, "READY"
+    leave.set()
+    assert gateway.wait_handled(client, TIMEOUT)
+    assert client.health()["handler"] is None
+
+
+def test_what_a_client_has_missed_is_waited_for(gateway: LocalGateway, client: Client, send_messages: Any) -> None:
+    seen: list[int] = []
+    client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
+    connect(client)
+    assert gateway.wait_handled(client, TIMEOUT)
+    gateway.drop("reset")
+    send_messages(gateway, range(50))
+    assert gateway.wait_handled(client, TIMEOUT)
+    assert seen == list(range(50))
+
+
+def test_a_session_that_follows_another_is_waited_for(gateway: LocalGateway, client: Client) -> None:
+    seen: list[str] = []
+    client.on("READY", lambda data: seen.append(data["session_id"]))
+    connect(client)
+    assert gateway.wait_handled(client, TIMEOUT)
+    gateway.expire_sessions()
+    assert gateway.wait_handled(client, TIMEOUT)
+    (session,) = gateway.sessions
+    assert len(seen) == 2
+    assert client.handled == Session(seen[-1], session.seq) == Session(session.id, 3)
+
+
+def test_what_is_closed_handles_nothing_more(gateway: LocalGateway, make_client: Any) -> None:
+    client = make_client(gateway)
+    assert client.handled == Session()
+    began = time.monotonic()
+    assert not gateway.wait_handled(client, TIMEOUT), "it was never connected"
+    client.connect(async_=True)
+    assert gateway.wait_handled(client, TIMEOUT)
+    client.close(resumable=True)
+    assert gateway.wait_handled(client, TIMEOUT), "it was closed when all was handled"
+    gateway.dispatch("NEWS", None)
+    assert not gateway.wait_handled(client, TIMEOUT)
+    gateway.close()
+    assert not gateway.wait_handled(client, TIMEOUT)
+    assert time.monotonic() - began < TIMEOUT
+
+
+def test_a_closed_gateway_ends_the_wait(gateway: LocalGateway, make_client: Any) -> None:
+    client, leave, entered = make_client(gateway), threading.Event(), threading.Event()
+
+    @client.on("READY")
+    def stuck(data: Any) -> None:
+        entered.set()
+        leave.wait(TIMEOUT)
+
+    client.connect(async_=True)
+    assert entered.wait(TIMEOUT)
+    closing = threading.Timer(0.05, gateway.close)
+    closing.start()
+    assert not gateway.wait_handled(client, TIMEOUT)
+    assert not leave.is_set()
+    leave.set()
+    closing.join(TIMEOUT)
