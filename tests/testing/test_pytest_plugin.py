@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -150,6 +151,151 @@ def test_all_that_handlers_raise_is_told(run: Run) -> None:
     result = run(FAIL.replace('say(local_gateway, "fail")', 'say(local_gateway, "fail"), say(local_gateway, "rude")'))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*AssertionError: *ValueError('told to fail'); *ValueError(*rude*"])
+
+
+DISPATCHED = """
+import threading
+
+FAILS = {"id": "1", "guild_id": "1200000000004194304", "author": {"id": "3"}, "content": "", "fails": True}
+
+@pytest.fixture(params=ENDS)
+def end(request):
+    return request.param
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("turn", range(TURNS))
+def test_it_fails(make_gateway_client, local_gateway, end, options, turn):
+    client = make_gateway_client(**options)
+
+    @client.on("MESSAGE_CREATE")
+    def obey(message):
+        threading.Event().wait(0.01)  # as a handler does that asks somebody
+        if message.get("fails"):
+            raise ValueError("told to fail")
+
+    def act():
+        local_gateway.wait_connected()
+        for number in range(5):
+            local_gateway.dispatch("MESSAGE_CREATE", {**FAILS, "fails": number == 4})
+
+    if end == "with":
+        with client:
+            act()
+        return
+    client.connect(async_=True)
+    act()
+    if end == "close":
+        client.close()
+    elif end == "drop":
+        local_gateway.drop("reset")
+"""
+
+
+@pytest.mark.parametrize("end", ["with", "close", "nothing", "drop"])
+@pytest.mark.parametrize("options", [{}, {"workers": 3}, {"handlers": "caller"}], ids=str)
+def test_events_that_wait_when_the_client_is_closed_are_handled_before_the_test_is_judged(
+    run: Run, end: str, options: dict[str, Any]
+) -> None:
+    turns = 3
+    code = DISPATCHED.replace("ENDS", repr([end])).replace("OPTIONS", repr([options])).replace("TURNS", str(turns))
+    result = run(code)
+    result.assert_outcomes(failed=turns)
+    result.stdout.fnmatch_lines(["*AssertionError: the handler of MESSAGE_CREATE raised ValueError('told to fail')"])
+
+
+def test_events_that_come_between_the_test_and_its_teardown_are_judged_too(run: Run) -> None:
+    result = run("""
+@pytest.fixture
+def late(gateway_client, local_gateway):
+    with gateway_client:
+        local_gateway.wait_connected()
+        yield
+        say(local_gateway, "fail")
+
+@pytest.mark.gateway_client(intents=0xFFFF)
+def test_it_fails_late(gateway_client, late):
+    bot.add_handlers(gateway_client)
+""")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*AssertionError: the handler of MESSAGE_CREATE raised ValueError('told to fail')"])
+
+
+STUCK = """
+import threading
+
+@pytest.mark.gateway_client(drain_timeout=0.2)
+def test_it_never_returns(gateway_client, local_gateway):
+    leave = threading.Event()
+    gateway_client.on("GUILD_CREATE", lambda guild: leave.wait(20))
+    with gateway_client:
+        local_gateway.wait_connected()
+    leave.set()
+"""
+
+
+def test_a_handler_that_does_not_return_fails_the_test_and_is_named(run: Run) -> None:
+    result = run(STUCK)
+    result.assert_outcomes(failed=1)
+    late = "AssertionError: what the gateway sent was not handled within drain_timeout=0.2 seconds"
+    result.stdout.fnmatch_lines([f"*{late}: the handler of GUILD_CREATE has been running for ?.? s, 1 event waits"])
+
+
+@pytest.mark.parametrize("marked", ["drain_timeout=0", "fail_on_handler_error=False"])
+def test_a_client_may_close_as_it_does_outside_of_tests(run: Run, marked: str) -> None:
+    run(STUCK.replace("drain_timeout=0.2", marked)).assert_outcomes(passed=1)
+
+
+def test_a_handler_that_closes_the_client_is_not_waited_for_by_itself(run: Run) -> None:
+    result = run("""
+import time
+
+@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"handlers": "caller"}], ids=str)
+def test_it_closes(make_gateway_client, local_gateway, options):
+    client = make_gateway_client(**options)
+
+    @client.on("READY")
+    def leave(data):
+        began = time.monotonic()
+        client.close()
+        assert time.monotonic() - began < 4
+
+    client.connect()
+    assert client.status == "closed"
+""")
+    result.assert_outcomes(passed=3)
+
+
+def test_what_has_not_arrived_is_no_handlers_failure(run: Run) -> None:
+    result = run("""
+pytestmark = pytest.mark.gateway_client(drain_timeout=0.3)
+
+def test_a_zombie(gateway_client, local_gateway):
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+    local_gateway.silence()
+    say(local_gateway, "fail")
+
+def test_a_gateway_that_says_nothing(gateway_client, local_gateway):
+    local_gateway.faults.no_hello()
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connection()
+
+def test_a_client_that_never_connects(gateway_client):
+    pass
+""")
+    result.assert_outcomes(passed=3)
+
+
+def test_a_full_stream_that_blocks_is_named(run: Run) -> None:
+    result = run("""
+@pytest.mark.gateway_client(drain_timeout=0.2)
+def test_it_is_full(gateway_client, local_gateway):
+    events = gateway_client.stream("GUILD_CREATE", maxsize=1, overflow="block")
+    with gateway_client:
+        local_gateway.wait_connected()
+""")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*and no handler runs: is a stream with overflow='block' full?"])
 
 
 def test_what_comes_while_the_client_is_closed_is_not_missed(run: Run) -> None:
