@@ -73,7 +73,12 @@ def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_clie
 def test_one_tls_connection_is_read_and_written_at_once(make_client: Any, version: ssl.TLSVersion) -> None:
     """OpenSSL forbids both at the same time; thousands of payloads each way would show it."""
     down, beats, commands = 10_000, 1_000, 40  # the window keeps half of its places for beats
-    with LocalGateway(identify_interval=0, ssl_context=server_context(version=version), rate_limit=10**6) as gateway:
+    with LocalGateway(
+        identify_interval=0,
+        heartbeat_interval=86_400,
+        ssl_context=server_context(version=version),
+        rate_limit=10**6,
+    ) as gateway:
         client = make_client(gateway, ssl_context=client_context())
         seen, last = [], threading.Event()
 
