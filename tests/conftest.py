@@ -1,4 +1,4 @@
-"""What every test is held to: it leaves no thread and no descriptor behind."""
+"""What every test is held to: it leaves no thread and no descriptor behind. And what a failure shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DESCRIPTORS = Path("/proc/self/fd")
+#: lines of the captured log that a failure shows; all of them with -vv
+LOG_LINES = 20
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shorten the captured logs of a failure: hundreds of lines at DEBUG hide the assertion."""
+    report = yield
+    if item.config.get_verbosity() < 2:
+        report.sections = [(title, _end(text) if " log " in title else text) for title, text in report.sections]
+    return report
+
+
+def _end(text: str) -> str:
+    lines = text.splitlines()
+    left_out = len(lines) - LOG_LINES
+    return text if left_out <= 0 else "\n".join([f"({left_out} lines before, see -vv)", *lines[-LOG_LINES:]])
 
 
 def open_descriptors() -> dict[str, str]:
