@@ -1,0 +1,225 @@
+"""Events between the reader and handlers: a reader that waits for room goes on, and each handler has its due."""
+
+from __future__ import annotations
+
+import queue
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from vox_gateway import Session
+from vox_gateway.testing import LocalGateway
+
+TIMEOUT = 20.0
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads that start now linger for a moment at the beginning and the end of some functions.
+
+    So they meet where a thread is hardly ever interrupted, and where only a wrong order lets them miss each other.
+    """
+    dice, never = random.Random(1), threading.Lock()
+    never.acquire()
+
+    def linger(frame: Any, event: str, argument: Any) -> None:
+        if event in ("call", "return") and dice.random() < 0.02:
+            never.acquire(timeout=dice.random() * 0.0005)
+
+    threading.setprofile(linger)
+    yield
+    threading.setprofile(None)
+
+
+# -- room --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("restless")
+@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"handlers": "caller"}], ids=str)
+@pytest.mark.parametrize("backlog", [1, 2, 5])
+def test_a_reader_that_waits_for_room_hears_of_it_each_time(
+    gateway: LocalGateway, make_client: Any, send_messages: Any, options: dict[str, Any], backlog: int
+) -> None:
+    """It waits and goes on again thousands of times; to miss one would be to wait forever."""
+    client, count = make_client(gateway, backlog=backlog, **options), 1000
+    seen: list[int] = []
+    last = threading.Event()
+
+    @client.on("MESSAGE_CREATE")
+    def take(message: Any) -> None:
+        seen.append(message["nonce"])
+        if message["nonce"] == count - 1:
+            last.set()
+
+    running = threading.Thread(target=client.connect, name="test-connect")  # runs handlers, with "caller"
+    running.start()
+    assert client.wait_until_ready(TIMEOUT)
+    send_messages(gateway, range(count))
+    assert last.wait(TIMEOUT)
+    assert seen == list(range(count))
+    client.close()
+    running.join(TIMEOUT)
+
+
+def test_reading_goes_on_when_half_of_the_backlog_is_free(
+    make_client: Any, send_messages: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for each place: reader and handlers would wake each other for every event."""
+    monkeypatch.setattr("vox_gateway.backlog.STUCK_AFTER", 0.05)
+    with LocalGateway(identify_interval=0, heartbeat_interval=0.1) as gateway:
+        client = make_client(gateway, handlers="caller", backlog=20)
+        stuck = threading.Event()
+        when_logged("so reading pauses", stuck.set)
+        seen: list[int] = []
+        client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
+        client.connect(async_=True)
+        while client.handled.seq != 3:  # READY and two guilds
+            assert client.dispatch_pending(timeout=TIMEOUT)
+        send_messages(gateway, range(200))
+        assert stuck.wait(TIMEOUT)
+        waiting = client.stats.events_waiting
+        for taken in range(1, 9):
+            while len(seen) < taken:  # what is no event has its turn too
+                assert client.dispatch_pending(limit=1)
+            gateway.expect("HEARTBEAT", TIMEOUT)  # time passes
+            assert client.stats.events_waiting == waiting - taken
+        while len(seen) < 200:
+            assert client.dispatch_pending(timeout=TIMEOUT)
+        assert seen == list(range(200))
+
+
+# -- what was not handled ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("little_jitter")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_session_whose_ready_no_handler_got_is_not_resumed(
+    gateway: LocalGateway, make_client: Any, hear: Any, workers: int
+) -> None:
+    """Its READY waits behind a handler of the session before: only a new one brings handlers a READY again."""
+    client, entered, leave = make_client(gateway, workers=workers), threading.Event(), threading.Event()
+    sessions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client.on("READY", lambda data: sessions.put(data["session_id"]))
+
+    def stuck(data: Any) -> None:
+        entered.set()
+        leave.wait(TIMEOUT)
+
+    client.connect(async_=True)
+    first = sessions.get(timeout=TIMEOUT)
+    assert gateway.wait_handled(client)
+    client.once("NEWS", stuck)
+    gateway.dispatch("NEWS", None)
+    assert entered.wait(TIMEOUT)
+    gateway.expire_sessions()
+    gateway.expect("IDENTIFY", TIMEOUT)
+    gateway.expect("IDENTIFY", TIMEOUT)
+    (second,) = gateway.wait_connected(timeout=TIMEOUT)
+    assert client.wait_until_ready(TIMEOUT)
+    assert client.session.id == second.id
+    assert client.handled.id == first
+    client.close(resumable=True)
+    assert client.session == Session(), "neither session can be resumed where handlers have got to"
+    leave.set()
+    client.connect(async_=True)
+    third = gateway.expect("IDENTIFY", TIMEOUT)
+    assert third.connection == 3
+    assert sessions.get(timeout=TIMEOUT) not in (first, second.id)
+    assert sessions.empty()
+
+
+# -- handlers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("restless")
+def test_once_is_once_though_workers_meet_in_it(gateway: LocalGateway, make_client: Any) -> None:
+    """Two workers have begun the event when the handler is still there for both."""
+    client, guilds, rounds = make_client(gateway, workers=4), range(1, 17), range(20)
+    first = {number: threading.Lock() for number in rounds}
+    both = {number: threading.Event() for number in rounds}
+    left = threading.Semaphore(0)
+    calls: list[int] = []
+
+    def call(data: Any) -> None:
+        calls.append(data["round"])
+        threading.Event().wait(0.01)
+
+    @client.on("NEWS")
+    def wait_for_another(data: Any) -> None:
+        if not first[data["round"]].acquire(blocking=False):
+            both[data["round"]].set()
+        both[data["round"]].wait(TIMEOUT)
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    for number in rounds:
+        client.once("NEWS", call)
+        client.on("NEWS", leave := lambda data: left.release())
+        for guild in guilds:
+            gateway.dispatch("NEWS", {"guild_id": str(guild), "round": number})
+        for _ in guilds:
+            assert left.acquire(timeout=TIMEOUT)
+        client.remove_listener("NEWS", leave)
+    assert all(both[number].is_set() for number in rounds)
+    assert calls == list(rounds)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_slow_handler_that_begins_as_the_check_goes_to_rest_is_warned_of(
+    gateway: LocalGateway, make_client: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """It is known to run before it is made sure that the check is to come. In between it asks the time."""
+    client = make_client(gateway, workers=workers, slow_handler_warning=0.05)
+    real, warned, begins, ended = time.monotonic, threading.Event(), threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+    when_logged("has been running", warned.set)
+
+    def late() -> float:
+        if begins.is_set() and threading.current_thread() is threads[0]:
+            begins.clear()
+            threading.Event().wait(0.3)  # the check comes, and finds nothing
+        return real()
+
+    @client.on("NEWS")
+    def handle(number: int) -> None:
+        if number == 0:
+            threads.append(threading.current_thread())
+            begins.set()
+            monkeypatch.setattr(time, "monotonic", late)
+        elif number == 1:
+            warned.wait(TIMEOUT)
+            ended.set()
+
+    client.connect(async_=True)
+    assert client.wait_until_ready(TIMEOUT)
+    for number in range(2):
+        gateway.dispatch("NEWS", number)
+    assert ended.wait(2 * TIMEOUT)
+    assert warned.is_set()
+    assert not begins.is_set(), "it did not ask the time: the check has not come in between"
+
+
+# -- the end of a program ----------------------------------------------------------------------------------------------
+
+
+def test_what_handlers_log_as_the_program_ends_is_logged(gateway: LocalGateway) -> None:
+    """The client is closed before logging is shut down; after that, a handler that keeps its records has lost them."""
+    script = f"""
+import logging, logging.handlers, sys
+keeper = logging.handlers.MemoryHandler(1000, flushLevel=100, target=logging.StreamHandler(sys.stdout))
+logging.basicConfig(level=logging.INFO, handlers=[keeper])
+from vox_gateway import Client
+client = Client(token="t", url={gateway.url!r})
+client.on("close", lambda how: logging.info("closed with %d", how["code"]))
+client.connect(async_=True)
+assert client.wait_until_ready(10)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert "closed with 1000" in ended.stdout.splitlines()
+    assert gateway.expect_close(TIMEOUT).code == 1000
