@@ -14,9 +14,10 @@ class Agenda:
     def __init__(self) -> None:
         self.calls: list[Callable[[], None]] = []
 
-    def call_at(self, when: float, function: Callable[[], None]) -> None:
+    def call_at(self, when: float, function: Callable[[], None]) -> bool:
         """Keep it."""
         self.calls.append(function)
+        return True
 
 
 def slow_handlers(agenda: Agenda, work: Callable[[], Work]) -> SlowHandlers:
