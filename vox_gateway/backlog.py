@@ -143,6 +143,12 @@ class Backlog:
         self._dropping = True
         self.nudge()
 
+    def abandon(self) -> None:
+        """What is in here is the parent's, in a child process that a handler forked: the iteration ends there."""
+        self._dropping, self._putter_waits = True, False  # so it is nobody's lock that is taken
+        self._batches = queue.SimpleQueue()
+        self._batches.put(None)
+
     def take_back(self) -> None:
         """The dispatch that was yielded last cannot be read: it was not given, and what follows is passed over.
 

@@ -20,6 +20,7 @@ from .engine import Engine
 from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
 from .fast_packages import Reader
 from .foreground import undisturbed
+from .fork import FORKED, ForkCheck, in_child
 from .handling import Pending
 from .identify_gate import IdentifyGate
 from .intents import unreachable
@@ -59,6 +60,9 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     They run on a thread of their own, one after the other, and may block, raise, send and close. `stream` and
     `wait_for` give events to who asks for them instead.
+
+    The connection belongs to the process that called `connect`. In a child made by `os.fork` the client is closed:
+    commands raise NotConnected with the words "forked after connect()", and `connect` begins a session of its own.
 
     Args:
         token: the bot's token. It appears in no log, repr or exception.
@@ -166,11 +170,17 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         )
         self._log = ShardLog(self._options.shard)
         super().__init__(self._log)
+        self._fork = ForkCheck(self._log)
+        self._journal = Journal()
+        self._taps = Taps(self._options.shard[0])
+        self._begin_anew()
+        in_child(self, Client._after_fork)
+
+    def _begin_anew(self) -> None:
+        """Make what belongs to one process: all but the arguments, the handlers, the taps and the journal."""
         self._session = session.Session()
         self._counters = Counters()
         self._outbox = Outbox()
-        self._journal = Journal()
-        self._taps = Taps(self._options.shard[0])
         self._pending = Pending() if self._options.handlers == CALLER else None
         self._warned_of: set[str] = set()  # events that a stream was made of though no intent brings them
         self._questions = Questions(
@@ -268,7 +278,12 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             engine.stop(code, reason)
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
-        """Wait for READY or RESUMED; False when `timeout` seconds passed first, or the client closed meanwhile."""
+        """Wait for READY or RESUMED; False when `timeout` seconds passed first, or the client closed meanwhile.
+
+        False at once in a child process that was forked after `connect`, until `connect` is called there.
+        """
+        if self._fork.noticed():
+            return False
         return self._outbox.wait_until_live(check_timeout(timeout))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
@@ -366,6 +381,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
         if limit is not None:
             check_count("limit", limit, 0)
+        self._fork.noticed()
         return self._pending.run(limit, check_timeout(timeout))
 
     # -- what the client knows -------------------------------------------------------------------------------------
@@ -445,6 +461,23 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _after_fork(self) -> None:
+        """In a child process: be as if made there, with the same handlers; a run that goes on is the parent's."""
+        engine = self._engine
+        runs = engine is not None and not engine.finished.rung
+        if engine is not None and runs:
+            engine.abandon()
+            self._fork.begin()
+        self._renew_handlers()
+        self._journal.after_fork(time.monotonic(), FORKED if runs else None)
+        for tap in self._taps.renew():
+            if isinstance(tap, EventStream):  # others are of those who wait, who are threads of the parent
+                if runs:
+                    tap.abandon(NotConnected(FORKED))
+                else:
+                    self._taps.add(tap, tap.names)
+        self._begin_anew()
+
     def _leave(self) -> None:
         """Close as a program ends: who keeps the session on disk wants it to go on in the next."""
         self.close(resumable=self._options.session_file is not None)
@@ -474,6 +507,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             self._warn_of_missing_intents()
             with undisturbed():
                 self._engine = engine
+                self._fork.end()
                 try:
                     engine.start()
                 except BaseException:
@@ -501,6 +535,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             next_beat=None if connection is None else connection.next_beat,
             event_at=event_at,
             work=work,
+            forked=self._fork.forked,
         )
 
     def _stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
@@ -509,7 +544,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             if name not in self._warned_of and (words := unreachable(name, self._options.intents)):
                 self._warned_of.add(name)
                 self._log.warning("%s", words)
-        return EventStream(names, maxsize, overflow, self._taps, self._check_delivery, self._log)
+        return EventStream(names, maxsize, overflow, self._taps, self._check_taking, self._log)
 
     def _check_delivery(self) -> None:
         engine = self._engine
@@ -519,7 +554,12 @@ class Client(ClientCommands, ClientQuestions, Emitter):
                 "make the client with workers=, whose handlers may"
             )
 
+    def _check_taking(self) -> None:
+        self._check_delivery()
+        self._fork.check("no event can come")
+
     def _check_running(self, what: str) -> None:
+        self._fork.check(f"{what} cannot come")
         engine = self._engine
         if engine is None or engine.disconnected.rung or engine.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")

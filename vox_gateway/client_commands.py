@@ -8,6 +8,7 @@ from typing import Any
 from . import commands
 from .checks import check_op, check_timeout
 from .engine import Engine
+from .fork import ForkCheck
 from .logs import ShardLog
 from .opcodes import OPCODES, Opcode
 from .options import Options
@@ -23,6 +24,7 @@ class ClientCommands:
     _outbox: Outbox
     _log: ShardLog
     _engine: Engine | None
+    _fork: ForkCheck
 
     def send_packet(self, op_code: int | str, data: Any, timeout: float | None = None) -> None:
         """Send any command. Waits for READY and for the send window (120 events in 60 seconds, heartbeats included).
@@ -43,7 +45,9 @@ class ClientCommands:
         if op == Opcode.PRESENCE_UPDATE:
             self._update_presence(commands.check_presence(data), timeout)
         else:
-            self._outbox.send(str(OPCODES.get(op, f"op {op}")), self._options.encode(op, data), timeout)
+            name, encoded = str(OPCODES.get(op, f"op {op}")), self._options.encode(op, data)
+            self._fork.check(f"{name} was not sent")
+            self._outbox.send(name, encoded, timeout)
 
     def presence_update(
         self,
@@ -149,6 +153,7 @@ class ClientCommands:
 
     def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
         self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large
+        self._fork.check("PRESENCE_UPDATE was not sent")
         self._outbox.wait_for_line("PRESENCE_UPDATE", timeout)
         if (engine := self._engine) is not None:
             engine.presence.update(data)

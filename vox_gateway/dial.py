@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from .errors import ConnectFailed
+from .fork import close_in_child
 from .interrupt import DeadlinePassed, Interrupt, Selector
 
 __all__ = ["dial"]
@@ -91,6 +92,7 @@ class _Dialer:
         except OSError as error:
             self._error = error
             return
+        close_in_child(sock)
         sock.setblocking(False)
         status = sock.connect_ex(where)  # type: ignore[arg-type]
         if status in _IN_PROGRESS:

@@ -100,6 +100,11 @@ class Dispatcher:
         self.backlog.drop_events()
         self.handling.drop()
 
+    def abandon(self) -> None:
+        """What has arrived is the parent's, in a child process: what is handled there now is the last."""
+        self.backlog.abandon()
+        self.handling.abandon()
+
     @property
     def given(self) -> Session:
         """The session up to which every dispatch was given to its handlers."""

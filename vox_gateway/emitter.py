@@ -68,7 +68,8 @@ class Emitter(EventEmitter):
         What a handler raises is logged and emitted as `error`, SystemExit and its like included. Only Ctrl-C comes out,
         which interrupts the main thread wherever that is.
         """
-        handlers = self._snapshots.get(event)
+        snapshots = self._snapshots
+        handlers = snapshots.get(event)
         if handlers is None:
             return False
         for handler in handlers:
@@ -80,7 +81,16 @@ class Emitter(EventEmitter):
                 self._handler_failed(handler, event, error)
             except BaseException as error:  # what ends a program must not end a thread of ours in silence
                 self._handler_failed(handler, event, error)
+            if self._snapshots is not snapshots:
+                break  # this is a child that the handler forked: the rest of the event is the parent's
         return True
+
+    def _renew_handlers(self) -> None:
+        """Keep the handlers in a child process, with a lock that no thread of the parent holds."""
+        self._lock = threading.Lock()
+        self.heard = self._snapshots = {}
+        for event in self._events:
+            self._snap(event)
 
     def heard_events(self) -> list[str]:
         """The events that have a handler, in order."""

@@ -23,8 +23,9 @@ from .connection import Blueprint, Connection, Ended, Observer
 from .discovery import Discovery
 from .dispatcher import Dispatcher
 from .emitter import Emitter
-from .errors import GatewayError, ThreadFailed
+from .errors import GatewayError, NotConnected, ThreadFailed
 from .foreground import Bell
+from .fork import FORKED
 from .handling import Handling, InPlace, OnCaller, OnWorkers, Pending
 from .handling.runner import Runner
 from .interrupt import Interrupt
@@ -235,6 +236,23 @@ class Engine(Observer):
             return
         self._handlers_done.ring()
         self.finished.wait(HANDLER_GRACE + 0.1)
+
+    def abandon(self) -> None:
+        """Leave this run to the parent, in a child process that was forked while it went on.
+
+        None of its threads is there, unless a handler has forked: that one ends when the handler returns.
+        """
+        atexit.unregister(self.stop)
+        self._lock = threading.RLock()
+        self._status = Status.CLOSED
+        self.error = NotConnected(FORKED)
+        self._connection = None
+        self._taps_ended = True
+        # Not set but replaced: a thread of the parent may have held their locks.
+        self.disconnected, self.finished, self._handlers_done = Bell(), Bell(), Bell()
+        for bell in (self.disconnected, self.finished, self._handlers_done):
+            bell.ring()
+        self._dispatcher.abandon()
 
     def restart(self, code: int, reason: str) -> None:
         """Close the connection and resume on a new one; does not wait."""

@@ -12,7 +12,6 @@ main thread does holds `Lock` and `RLock` only, which are left in any case, and 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import selectors
 import signal
@@ -118,7 +117,7 @@ class Bell:
                 if others not in (-1, doorbell.write_end):  # ours is still set where Ctrl-C cut an earlier wait short
                     ours = False
                     signal.set_wakeup_fd(others)
-                while not self._rung and not told:
+                while not self._rung and not told and not doorbell:
                     left = LONGEST_WAIT if ours else GLANCE
                     if deadline is not None:
                         until = deadline - time.monotonic()
@@ -131,7 +130,7 @@ class Bell:
                 if ours:
                     signal.set_wakeup_fd(-1)
                 doorbell.nudge()  # a signal handler may wait inside another wait, and take what was meant for that
-        return self._rung or bool(told)
+        return self._rung or bool(told) or bool(doorbell)
 
 
 _doorbell: Interrupt | None = None
@@ -140,20 +139,6 @@ _doorbell: Interrupt | None = None
 def _main_doorbell() -> Interrupt:
     """What wakes the main thread. Kept for the life of the process: a signal may be written to it at any moment."""
     global _doorbell  # noqa: PLW0603  # used by the main thread only
-    if _doorbell is None:
+    if _doorbell is None or _doorbell:  # set in a child process: it is the parent's
         _doorbell = Interrupt()
     return _doorbell
-
-
-def _forget_doorbell() -> None:
-    """In a forked child: the doorbell is the parent's, who would be woken by it."""
-    global _doorbell  # noqa: PLW0603
-    if _doorbell is not None:
-        with contextlib.suppress(ValueError, OSError):  # not on the main thread
-            if (others := signal.set_wakeup_fd(-1)) not in (-1, _doorbell.write_end):
-                signal.set_wakeup_fd(others)
-        _doorbell = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_doorbell)

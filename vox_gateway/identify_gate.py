@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .fork import in_child
 from .session_starts import SessionStartLimit
 
 __all__ = ["IdentifyGate", "gate_for"]
@@ -24,6 +25,9 @@ class IdentifyGate:
     """Says when a shard may IDENTIFY. Any thread may use it; one gate serves all shards of a bot.
 
     It counts by itself, until it is told what Discord counts (`learn`): from then on that is what holds.
+
+    A child made by `os.fork` has a copy, which knows the IDENTIFYs before the fork. After it, neither process knows
+    those of the other.
 
     Args:
         max_concurrency: of Get Gateway Bot.
@@ -42,6 +46,7 @@ class IdentifyGate:
         self._holders: dict[object, int] = {}  # with their shards, in the order in which they entered
         self._waiters: dict[object, Callable[[], None]] = {}
         self._lock = threading.Lock()  # guards all fields above
+        in_child(self, IdentifyGate._after_fork)
 
     def enter(self, shard_id: int, holder: object, wake: Callable[[], None], now: float) -> float | None:
         """Ask to IDENTIFY; 0.0 when `holder` may, until it calls `sent` or `leave`.
@@ -114,6 +119,11 @@ class IdentifyGate:
         for wake in waiters.values():
             wake()
 
+    def _after_fork(self) -> None:
+        # A child knows what was sent before the fork. Those who were about to send are threads of the parent.
+        self._lock = threading.Lock()
+        self._holders, self._waiters = {}, {}
+
 
 @dataclass
 class _Told:
@@ -125,11 +135,9 @@ class _Told:
 
 
 _gates: dict[bytes, IdentifyGate] = {}
-_gates_lock = threading.Lock()  # guards the table above
 
 
 def gate_for(token: str, url: str) -> IdentifyGate:
     """The gate that all clients of this process with this token at this gateway share."""
     key = hashlib.sha256(f"{url}\0{token}".encode()).digest()
-    with _gates_lock:
-        return _gates.setdefault(key, IdentifyGate())
+    return _gates.setdefault(key, IdentifyGate())  # one step, so there is no lock that a fork could leave locked

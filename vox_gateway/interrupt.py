@@ -11,6 +11,8 @@ import selectors
 import socket
 import threading
 
+from .fork import close_in_child, in_child
+
 __all__ = ["DeadlinePassed", "Interrupt", "Interrupted", "Selector"]
 
 
@@ -37,6 +39,9 @@ class Interrupt:
         # Guards the three fields above against a close in the middle of a set; reentrant, since a signal handler may
         # set it while the code that it interrupted does.
         self._lock = threading.RLock()
+        close_in_child(self._receiver)
+        close_in_child(self._sender)
+        in_child(self, Interrupt._after_fork)
 
     def __bool__(self) -> bool:
         return self._set
@@ -68,6 +73,8 @@ class Interrupt:
 
     def drain(self) -> None:
         """Forget the nudges so far; for the waiting thread, once it is awake."""
+        if not self._open:
+            return
         with contextlib.suppress(BlockingIOError):  # a signal handler may have done so
             self._receiver.recv(4096)
 
@@ -82,6 +89,11 @@ class Interrupt:
             self._open = False
             self._receiver.close()
             self._sender.close()
+
+    def _after_fork(self) -> None:
+        # The pair is closed; a wait of the thread that forked, if it was in one, is over.
+        self._lock = threading.RLock()
+        self._set, self._open = True, False
 
 
 #: poll() needs no descriptor of its own; epoll would cost one for each connection

@@ -160,6 +160,13 @@ class Journal:
         also = "" if kept is None else f"; {session_in_words(kept)} is kept"
         self._note(now, f"closed by close(){also}", down_since=None)
 
+    def after_fork(self, now: float, words: str | None) -> None:
+        """This is a child process; `words` say that it was forked during a run, which is the parent's."""
+        self._lock = threading.RLock()
+        if words is not None:
+            self._over(now, words)
+            self._note(now, words, down_since=None)
+
     def _over(self, now: float, error: str | None) -> None:
         """The connection that there was is gone."""
         with self._lock:

@@ -32,6 +32,7 @@ class Situation:
         next_beat: when the next heartbeat is due.
         event_at: when the last event arrived.
         work: the event whose handler runs, and since when; of several, the longest.
+        forked: whether this is a child process that was forked after `connect`.
     """
 
     now: float
@@ -46,6 +47,7 @@ class Situation:
     next_beat: float | None = None
     event_at: float | None = None
     work: Work = None
+    forked: bool = False
 
     # -- for a monitor ---------------------------------------------------------------------------------------------
 
@@ -93,6 +95,8 @@ class Situation:
 
     def _words(self) -> str:
         match self.status:
+            case Status.CLOSED if self.forked:
+                return "not connected: forked after connect(); connect() begins a session of this process"
             case Status.CLOSED:
                 if self.session.resumable:
                     return f"not connected; connect() resumes {session_in_words(self.session)}"
@@ -115,6 +119,8 @@ class Situation:
     def in_short(self) -> str:
         """The same in few words, for a repr."""
         words = [str(self.status)]
+        if self.forked:
+            words.append("(forked after connect())")
         wait = self.progress.wait
         if self.status is Status.WAITING and wait is not None and wait.until is not None:
             words.append(f"for={max(wait.until - self.now, 0.0):.1f}s")

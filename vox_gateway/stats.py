@@ -27,7 +27,7 @@ class Status(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A client's counts since it was made, at one moment.
+    """A client's counts since it was made, or since this process was forked, at one moment.
 
     Attributes:
         events: dispatch events received.

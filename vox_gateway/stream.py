@@ -13,6 +13,7 @@ from typing import Any
 from .errors import GatewayError, StreamEnded
 from .event import Event
 from .foreground import Bell
+from .fork import in_child
 from .logs import ShardLog
 from .taps import Tap, Taps
 
@@ -60,10 +61,14 @@ class EventStream(Tap):
         self._events: deque[Event] = deque()
         self._over = False
         self._error: GatewayError | None = None
-        self._lock = threading.RLock()  # guards the four fields above
+        self._make_locks()
+        taps.add(self, names)
+        in_child(self, EventStream._make_locks)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()  # guards the events, what was dropped, and the end
         self._room = threading.Condition(self._lock)  # whoever makes room notifies it
         self._bell = Bell()  # rings when there is something to take, or will never be
-        taps.add(self, names)
 
     def __repr__(self) -> str:
         return f"<EventStream of {', '.join(self.names)}: {len(self)} waiting, {self.dropped} dropped>"
@@ -105,6 +110,7 @@ class EventStream(Tap):
             TimeoutError: none came in time.
             StreamEnded: none is left, and none will come.
             ConnectionClosed, ConnectFailed: the same, for the error that ended the client.
+            NotConnected: the same, in a child process that was forked after `Client.connect`.
             RuntimeError: the caller is a handler on the thread that would bring the event.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -142,7 +148,7 @@ class EventStream(Tap):
 
         Raises:
             queue.Empty: it is not.
-            StreamEnded, ConnectionClosed, ConnectFailed: as `get`.
+            StreamEnded, ConnectionClosed, ConnectFailed, NotConnected: as `get`.
         """
         event = self._take()
         if event is None:
@@ -201,6 +207,11 @@ class EventStream(Tap):
                 self._over, self._error = True, error
             self._room.notify_all()
         self._bell.ring()
+
+    def abandon(self, error: GatewayError) -> None:
+        """What has been collected, and will be, is the parent's: this is a child process."""
+        self._events.clear()
+        self._over, self._error = True, error
 
     def _take(self) -> Event | None:
         with self._lock:

@@ -63,6 +63,13 @@ class Taps:
         for tap in self._table.get(name, ()):
             tap.show(Event(name, args[0] if args else None, None, self._shard))
 
+    def renew(self) -> list[Tap]:
+        """Begin with an empty table in a child process; returns who was in it."""
+        self._lock = threading.Lock()
+        taps = [tap for taps in self._table.values() for tap in taps]
+        self.heard = self._table = {}
+        return list(dict.fromkeys(taps))
+
     def end(self, error: GatewayError | None) -> None:
         """Tell all that nothing more comes."""
         for tap in {tap for taps in self._table.values() for tap in taps}:

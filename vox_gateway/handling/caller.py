@@ -41,6 +41,10 @@ class Pending:
         """Make a call that waits check again whether the client is closed. Any thread."""
         self._bell.ring()
 
+    def abandon(self) -> None:
+        """In a child process: what waits is the parent's."""
+        self._tasks = queue.SimpleQueue()
+
     def run_until(self, is_closed: Callable[[], bool]) -> None:
         """Run tasks until `is_closed`, then those that are left; whoever makes it true calls `wake`."""
         while True:
@@ -121,6 +125,12 @@ class OnCaller(Deferred):
     def finish(self) -> None:
         """See `Handling`."""
         self._pending.wake()
+
+    def abandon(self) -> None:
+        """See `Handling`."""
+        super().abandon()
+        self._runner.abandon()
+        self._pending.abandon()
 
     def is_current_thread(self) -> bool:
         """See `Handling`."""

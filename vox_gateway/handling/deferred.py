@@ -29,6 +29,10 @@ class Deferred(Handling):
         """See `Handling`."""
         self._ledger.drop()
 
+    def abandon(self) -> None:
+        """See `Handling`."""
+        self._ledger.abandon()
+
     @property
     def waiting(self) -> int:
         """See `Handling`."""

@@ -43,6 +43,9 @@ class Handling(ABC):
     def drop(self) -> None:  # noqa: B027  # where all begin at once there is nothing to do
         """Forget the dispatches that have not begun."""
 
+    def abandon(self) -> None:  # noqa: B027
+        """What waits is the parent's, in a child process that may have been forked by a handler: none begins there."""
+
     @property
     def waiting(self) -> int:
         """Dispatches that have not begun."""

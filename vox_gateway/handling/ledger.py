@@ -79,6 +79,11 @@ class Ledger:
         """No turn begins any more. Takes no lock."""
         self._dropping = True
 
+    def abandon(self) -> None:
+        """In a child process: what waits is the parent's."""
+        self._lock = threading.Lock()
+        self._dropping = True
+
     @property
     def waiting(self) -> int:
         """Turns that have yet to begin."""

@@ -29,6 +29,7 @@ class Runner:
     ) -> None:
         self.work: Work = None
         self._emitter = emitter
+        self._abandoned = False
         self._slow = SlowHandlers(slow_after, timers, lambda: self.work, thread_id, log)
 
     def dispatch(self, payload: Payload) -> None:
@@ -43,7 +44,7 @@ class Runner:
                 self._slow.arm()
             if whole:
                 emitter.emit("DISPATCH", payload)
-            if name in emitter.heard:  # asked again: a handler of DISPATCH may have added one
+            if name in emitter.heard and not self._abandoned:  # asked again: a handler of DISPATCH may have added one
                 emitter.emit(name, payload.get("d"))
         finally:  # Ctrl-C may come out of a handler that runs on the main thread
             self.work = None
@@ -58,6 +59,10 @@ class Runner:
             self._emitter.emit(event, *args)
         finally:
             self.work = None
+
+    def abandon(self) -> None:
+        """In a child process: the rest of the event is the parent's, if it was forked by a handler."""
+        self._abandoned = True
 
     def backlog_is_stuck(self, limit: int) -> bool:
         """Reading has paused, since `limit` events wait; warn, and say so, if it is for a handler that runs here."""

@@ -63,6 +63,14 @@ class OnWorkers(Deferred):
         for worker in self._workers:
             worker.join()
 
+    def abandon(self) -> None:
+        """See `Handling`."""
+        super().abandon()
+        for worker in self._workers:
+            worker.runner.abandon()
+            worker.inbox = queue.SimpleQueue()
+            worker.inbox.put(None)
+
     def begin(self, session: Session) -> None:
         """See `Handling`."""
         super().begin(session)
