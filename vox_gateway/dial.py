@@ -7,6 +7,7 @@ and ends by itself when the lookup does; it opens nothing any more.
 from __future__ import annotations
 
 import contextlib
+import encodings.idna  # noqa: F401 - see below
 import errno
 import os
 import selectors
@@ -20,6 +21,9 @@ from .fork import close_in_child
 from .interrupt import DeadlinePassed, Interrupt, Selector
 
 __all__ = ["dial"]
+
+# `socket.getaddrinfo` would import encodings.idna on the reader's thread. A child that is forked meanwhile would wait
+# forever for that import, of any codec: the lock of a module that is being imported stays locked in it.
 
 #: seconds before the next address is tried beside the one that does not answer (RFC 8305, "Happy Eyeballs")
 HEAD_START = 0.25

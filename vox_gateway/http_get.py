@@ -6,6 +6,7 @@ The standard library parses the answer (`http.client`); what it reads from is ou
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import socket
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from .network import USER_AGENT, Deadline, Network
 from .transport import Transport
 from .urls import APIURL
 
-__all__ = ["Answer", "http_get", "retry_after_of"]
+__all__ = ["Answer", "http_get", "import_http_client", "retry_after_of"]
 
 #: bytes of an answer, head and body, beyond which it is none: those of interest have a few hundred
 MAX_ANSWER = 262_144
@@ -49,6 +50,11 @@ def retry_after_of(headers: Mapping[str, str], most: float) -> float | None:
     except (KeyError, ValueError):
         return None
     return min(seconds, most) if seconds >= 0 else None
+
+
+def import_http_client() -> None:
+    """Import what `http_get` needs, before a thread does: a child that is forked meanwhile could not import it."""
+    importlib.import_module("http.client")
 
 
 def http_get(

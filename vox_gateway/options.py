@@ -15,6 +15,7 @@ from .compression import INFLATERS
 from .encoding import CODECS, Codec, JSONCodec
 from .errors import PayloadTooLarge
 from .fast_packages import JSON_READERS, Reader
+from .http_get import import_http_client
 from .identify_gate import IdentifyGate, gate_for
 from .intents import Intents, check_intents
 from .network import Network, check_seconds, check_ssl_context
@@ -142,6 +143,8 @@ def make_options(
     compression = _compression(compress, codec, max_message_size)
     api = check_api_url(api_url)
     gateway_url(DEFAULT_GATEWAY if url is None else url, encoding=codec.name, compress=None, port=check_port(port))
+    if url is None:
+        import_http_client()
     if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
         raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
     options = Options(

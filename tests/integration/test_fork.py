@@ -1134,3 +1134,22 @@ def test_no_lock_keeps_a_child_waiting_that_returns_from_a_handler(
         assert locks.next() == {"children": True}
         locks.wait()
     assert commands(gateway) == []
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["given", "asked for"])
+def test_no_thread_imports_anything_that_a_child_could_wait_for(gateway: LocalGateway, asks: bool) -> None:
+    """The lock of a module that is being imported is held by a thread too."""
+    body = """
+client = make(**json.loads(rest[0]))
+before = set(sys.modules)
+client.connect(async_=True)
+assert client.wait_until_ready(15)
+client.fetch_channel_info(rest[1], ["status"])
+client.close(reconnect=True)
+client.wait_for("RESUMED", timeout=15)
+client.close()
+say(imported=sorted(set(sys.modules) - before))
+"""
+    options = {"url": None, "api_url": gateway.http_url} if asks else {}
+    with program(body, gateway.url, "", json.dumps(options), gateway.guilds[0]["id"]) as importing:
+        assert importing.next() == {"imported": []}
