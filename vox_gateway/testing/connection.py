@@ -155,6 +155,10 @@ class Connection:
         """Start or stop reading from the socket."""
         self._reactor.submit(partial(self._transport.read, enabled))
 
+    def forget_descriptor(self) -> None:
+        """Close the socket, and nothing else, in a child process."""
+        self._transport.forget_descriptor()
+
     def abandon(self) -> None:
         """Give the socket back without a word."""
         self._transport.close()

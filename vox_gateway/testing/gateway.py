@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .conversation import Conversation
 from .faults import Faults, check_style
+from .fork import in_child
 from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
 from .hub import Hub
 from .listener import Listener
@@ -56,6 +57,9 @@ class LocalGateway:
 
     A context manager; it listens on entry, and leaves no thread and no socket behind on exit. Every method may
     be called from any thread. Times are in seconds.
+
+    It belongs to the process that started it. In a child that is forked while it runs it is closed, and only says where
+    it is: clients of the child may connect to the parent's by its `url`.
 
     Args:
         host: address to listen on.
@@ -177,6 +181,7 @@ class LocalGateway:
                 self._hub.reactor.release()
                 raise
             self._hub.url = self.url
+            in_child(self, LocalGateway._after_fork)
             self._hub.reactor.start()
         return self
 
@@ -197,6 +202,18 @@ class LocalGateway:
         self._hub.reactor.release()
         if self._hub.reactor.failures:
             raise self._hub.reactor.failures[0]
+
+    def _after_fork(self) -> None:
+        """Be closed in a child process, and leave all that is shared with the parent as it is."""
+        self._is_closed = True
+        self._hub.forget_descriptors()
+        self._listener.forget_descriptor()
+        # A new one of all that is behind a lock, which the thread of the parent may have held.
+        hub, port = self._hub, self._listener.port
+        self._hub = Hub(hub.settings, hub.world)
+        self._listener = Listener(self._hub)
+        self._listener.port = port
+        self._lock, self._news = self._hub.reactor.lock, self._hub.reactor.news
 
     def __enter__(self) -> LocalGateway:
         return self.start()

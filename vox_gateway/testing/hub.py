@@ -148,6 +148,14 @@ class Hub:
             sock.close()
         self.ignored.clear()
 
+    def forget_descriptors(self) -> None:
+        """Close all descriptors, without a word, in a child process; they stay open in the parent."""
+        self.reactor.forget_descriptors()
+        for conversation in self.conversations:
+            conversation.connection.forget_descriptor()
+        for sock in self.ignored:
+            sock.close()
+
     def open_conversations(self, shard: int | None) -> list[Conversation]:
         """Conversations over an open websocket, on one shard or on all."""
         return [

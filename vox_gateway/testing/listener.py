@@ -35,6 +35,11 @@ class Listener:
             self._socket.close()
             self._socket = None
 
+    def forget_descriptor(self) -> None:
+        """Close the socket, and nothing else, in a child process."""
+        if self._socket is not None:
+            self._socket.close()
+
     def _on_ready(self, _mask: int) -> None:
         while self._socket is not None:
             try:

@@ -75,6 +75,11 @@ class Reactor:
             self._wake_receiver.close()
             self._wake_sender.close()
 
+    def forget_descriptors(self) -> None:
+        """Close the reactor's own descriptors, and nothing else, in a child process."""
+        self._is_stopping = True  # should it be the reactor's thread that has forked
+        self.release()
+
     def submit(self, task: Task) -> None:
         """Have a task run soon. From any thread that holds the lock."""
         self._inbox.append(task)

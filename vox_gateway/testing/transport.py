@@ -104,6 +104,11 @@ class Transport:
             self.is_closed = True
             self._socket.close()
 
+    def forget_descriptor(self) -> None:
+        """Close the socket, and nothing else, in a child process."""
+        self.is_closed = True
+        self._socket.close()
+
     def read(self, enabled: bool) -> None:
         """Start or stop reading: the peer's data then fills the kernel's buffers, and its end goes unseen."""
         self._is_reading = enabled
