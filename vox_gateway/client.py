@@ -178,6 +178,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     def _begin_anew(self) -> None:
         """Make what belongs to one process: all but the arguments, the handlers, the taps and the journal."""
+        self._engine = None
+        self._engine_lock = threading.RLock()  # another thread of the parent may hold the old one
         self._session = session.Session()
         self._counters = Counters()
         self._outbox = Outbox()
