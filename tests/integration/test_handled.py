@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import Client, Session
+from vox_gateway import Client, Session, Status
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
@@ -27,6 +27,9 @@ def client(request: pytest.FixtureRequest, gateway: LocalGateway, make_client: A
 def connect(client: Client) -> None:
     """Connect on a thread of its own, which with ``handlers="caller"`` runs the handlers."""
     threading.Thread(target=client.connect, name="test-connect").start()
+    pause, end = threading.Event(), time.monotonic() + TIMEOUT
+    while client.status is Status.CLOSED and time.monotonic() < end:  # `wait_handled` does not wait for a closed client
+        pause.wait(0.001)
 
 
 def test_everything_dispatched_so_far_is_handled(gateway: LocalGateway, client: Client, send_messages: Any) -> None:
