@@ -490,7 +490,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             if last is not None and not last.disconnected.rung:
                 raise AlreadyConnected("the client is connected already: call close() first")
             file = self._options.session_file
-            if file is not None and not self._session.resumable and (kept := file.load()):
+            if file is not None and not self._session.resumable and (kept := file.load(self._log)):
                 self._session.id, self._session.seq, self._session.resume_url = kept.id, kept.seq, kept.resume_url
                 self._session.user_id = kept.user_id
             presence = self._options.presence if last is None else last.presence.for_identify()

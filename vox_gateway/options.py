@@ -169,7 +169,7 @@ def make_options(
         backlog=check_count("backlog", backlog, 1),
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
-        session_file=_session_file(session_file, token, shard, check_intents(intents)),
+        session_file=_session_file(session_file, token, shard, check_intents(intents), codec.name, compression),
         identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
     )
     try:
@@ -220,12 +220,14 @@ def _handlers(handlers: object, workers: object) -> str:
     return str(handlers)
 
 
-def _session_file(path: object, token: str, shard: tuple[int, int], intents: Intents) -> SessionFile | None:
+def _session_file(
+    path: object, token: str, shard: tuple[int, int], intents: Intents, encoding: str, compress: str | None
+) -> SessionFile | None:
     checked = check_session_file(path)
     if checked is None:
         return None
-    file = SessionFile.of(checked, token, commands.check_shard(shard), int(intents))
-    file.load()  # says now, and not at connect, when it is another bot's
+    file = SessionFile.of(checked, token, commands.check_shard(shard), int(intents), encoding, compress)
+    file.check()  # says now, and not at connect, when it is another bot's
     return file
 
 

@@ -1,25 +1,40 @@
 """A session kept on disk, so that the next process resumes where the handlers of this one had got to.
 
-The file holds the session's id, how far its events were handled, and where it is resumed. It never holds the token,
-only a fingerprint, by which another bot's file is told and refused. It is replaced in one step, and readable by its
-owner only.
+The file never holds the token, only fingerprints, by which another bot's file is recognised and refused. It is replaced
+in one step, written through to the disk, and readable by its owner only. `options` checks it when a client is made;
+`session_keeper` reads and writes it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import json
 import os
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .logs import ShardLog
 from .session import Session
+from .session_format import DamagedSessionFile, SessionRecord, decode, encode
+from .urls import GATEWAY_VERSION
 
 __all__ = ["SessionFile", "check_session_file"]
 
-_FORMAT = "vox_gateway session 1"
+#: bytes; a session file has some hundred, and a larger file is not read whole to find that out
+_MAX_SIZE = 65536
+#: what fsync() of a folder answers where folders cannot be synced
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @dataclass(frozen=True)
@@ -28,76 +43,151 @@ class SessionFile:
 
     Attributes:
         path: of the file.
-        bot: the fingerprint of the bot's id.
+        bot: fingerprint of the bot's id.
         shard: shard id and number of shards.
-        identity: the fingerprint of all that a session is bound to: with another token or other intents, a resumed
-            session would go on as it was begun.
+        identity: fingerprint of the token and the intents: with others, a resumed session would go on as it was begun.
+        settings: encoding, compression and gateway version, which must be the same to resume.
     """
 
     path: Path
     bot: str
     shard: tuple[int, int]
     identity: str
+    settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, path: Path, token: str, shard: tuple[int, int], intents: int) -> SessionFile:
-        """The file at `path`, for that bot."""
+    def of(
+        cls, path: Path, token: str, shard: tuple[int, int], intents: int, encoding: str, compress: str | None
+    ) -> SessionFile:
+        """Return the file at `path` for the client with these arguments."""
         # The first part of a token is the bot's id, which stays when the token is reset.
         bot_id = token.partition(".")[0]
-        return cls(path, _fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"))
+        settings = {"encoding": encoding, "compress": compress, "version": GATEWAY_VERSION}
+        return cls(path, _fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"), settings)
 
-    def load(self) -> Session | None:
-        """The session to resume; None when there is none, or it was begun with another token or other intents.
+    def check(self) -> None:
+        """Refuse a file that this client must not replace. Changes nothing.
 
         Raises:
-            ValueError: the file is another bot's or another shard's, or no session file at all.
+            ValueError: the file is another bot's or another shard's, not a session file, or not a regular file.
             OSError: it cannot be read.
         """
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
-        if not data:
-            return None
-        kept = _parse(data)
-        if kept is None:
-            raise ValueError(f"session_file={str(self.path)!r} is no session file: delete it, or choose another")
-        if kept["bot"] != self.bot:
-            raise ValueError(f"session_file={str(self.path)!r} is of another bot: each needs a file of its own")
-        if tuple(kept["shard"]) != self.shard:
-            shard = "/".join(map(str, kept["shard"]))
-            raise ValueError(f"session_file={str(self.path)!r} is of shard {shard}: each needs a file of its own")
-        if kept["identity"] != self.identity:
-            return None
-        return Session(kept["session_id"], kept["seq"], kept["resume_url"], kept.get("user_id"))
+        with contextlib.suppress(DamagedSessionFile):  # another process may be about to replace it
+            self._read()
 
-    def save(self, session: Session) -> None:
-        """Replace the file in one step.
+    def load(self, log: ShardLog) -> Session | None:
+        """Return the session to resume, or None. A damaged file is renamed. For the owner of the file only.
 
         Raises:
-            OSError: it cannot be written; it is as it was.
+            ValueError, OSError: as `check`.
         """
-        kept = {
-            "format": _FORMAT,
-            "bot": self.bot,
-            "shard": self.shard,
-            "identity": self.identity,
-            "session_id": session.id,
-            "seq": session.seq,
-            "resume_url": session.resume_url,
-            "user_id": session.user_id,
-        }
+        try:
+            record = self._read()
+        except DamagedSessionFile as damage:
+            self._set_aside(damage, log)
+            return None
+        if record is None:
+            return None
+        if difference := self._difference(record):
+            log.info("session_file=%r was not resumed, since %s: a new session begins", str(self.path), difference)
+            return None
+        return record.session
+
+    def save(self, session: Session) -> None:
+        """Replace the file in one step, and wait until the disk has it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        data = encode(SessionRecord(self.bot, self.shard, self.identity, self.settings, session))
         new = self.path.with_name(self.path.name + ".new")
         with contextlib.suppress(FileNotFoundError):
             new.unlink()  # of a process that was killed; O_EXCL, so that nobody's link is followed
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(kept, file)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_BINARY"), 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(new, self.path)
+        self._sync_folder()
 
     def clear(self) -> None:
         """Forget the session; raises OSError when that cannot be done."""
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return
+        self._sync_folder()
+
+    def _read(self) -> SessionRecord | None:
+        """The file's record; None when there is no file."""
+        where = f"session_file={str(self.path)!r}"
+        try:
+            self._check_kind(os.stat(self.path))  # first, since opening a device may already do something
+            # A pipe that took the file's place meanwhile must not block.
+            descriptor = os.open(self.path, os.O_RDONLY | _flag("O_NONBLOCK") | _flag("O_BINARY"))
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as file:
+            self._check_kind(os.fstat(descriptor))
+            data = file.read(_MAX_SIZE + 1)
+        try:
+            if len(data) > _MAX_SIZE:
+                raise ValueError("too long")
+            record = decode(data)
+        except ValueError:
+            raise ValueError(f"{where} is not a session file: delete it, or choose another") from None
+        if record.bot != self.bot:
+            raise ValueError(f"{where} is of another bot: each needs a file of its own")
+        if record.shard != self.shard:
+            shard = "/".join(map(str, record.shard))
+            raise ValueError(f"{where} is of shard {shard}: each needs a file of its own")
+        return record
+
+    def _check_kind(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "of another kind")
+            raise ValueError(f"session_file={str(self.path)!r} must be a regular file, and it is {kind}")
+
+    def _difference(self, record: SessionRecord) -> str | None:
+        """What keeps the session of `record` from being resumed by this client, in words."""
+        if record.identity != self.identity:
+            return "its session has another token or other intents"
+        for name, ours in self.settings.items():
+            # Format 1 does not say, and its sessions were resumed with any.
+            if record.settings is not None and (theirs := record.settings.get(name)) != ours:
+                return f"its session has {name}={theirs!r}, and this client {name}={ours!r}"
+        return None
+
+    def _set_aside(self, damage: DamagedSessionFile, log: ShardLog) -> None:
+        name = self.path.name + ".damaged"
+        try:
+            os.replace(self.path, self.path.with_name(name))
+        except OSError as error:
+            renamed = f"it could not be renamed to {name}: {error}"
+        else:
+            renamed = f"it was renamed to {name}"
+        log.warning(
+            "session_file=%r is damaged (%s); %s; a new session begins, so events since the last run are missed",
+            str(self.path),
+            damage,
+            renamed,
+        )
+
+    def _sync_folder(self) -> None:
+        """Make the disk remember what the folder holds now, where the platform can do that."""
+        if os.name == "nt":  # folders cannot be opened
+            return
+        try:
+            descriptor = os.open(self.path.parent, os.O_RDONLY)
+        except PermissionError:  # a folder may be open for writing only
+            return
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER_SYNC:
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def check_session_file(path: object) -> Path | None:
@@ -114,17 +204,9 @@ def check_session_file(path: object) -> Path | None:
     return absolute
 
 
-def _parse(data: bytes) -> dict[str, Any] | None:
-    try:
-        kept = json.loads(data)
-    except ValueError:
-        return None
-    if not isinstance(kept, dict) or kept.get("format") != _FORMAT:
-        return None
-    texts = all(isinstance(kept.get(name), str) for name in ("bot", "identity", "session_id"))
-    whole = texts and type(kept.get("seq")) is int and isinstance(kept.get("shard"), list)
-    optional = all(kept.get(name) is None or isinstance(kept[name], str) for name in ("resume_url", "user_id"))
-    return kept if whole and optional else None
+def _flag(name: str) -> int:
+    """A flag of `os.open` that not every platform has."""
+    return int(getattr(os, name, 0))
 
 
 def _fingerprint(secret: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from rude_server import Peer, RudeServer
 
 from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
+from vox_gateway.session_format import decode, encode
 from vox_gateway.testing import LocalGateway, guild, member, user
 
 TIMEOUT = 10.0
@@ -378,8 +379,8 @@ def test_a_session_of_another_process_knows_the_bot(
         events.get(TIMEOUT)  # READY was given to its handlers, and need not come again
     before.close(resumable=True)
     if not is_known:  # READY told no user
-        kept = json.loads(file.read_text())
-        file.write_text(json.dumps({**kept, "user_id": None}))
+        kept = decode(file.read_bytes())
+        file.write_bytes(encode(replace(kept, session=replace(kept.session, user_id=None))))
     client = started(make_client(gateway, session_file=file))
     assert client.stats.resumes == 1
     assert client.session.user_id == ("1100000000000000001" if is_known else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -14,7 +15,6 @@ from typing import Any
 import pytest
 
 from vox_gateway import Client, IdentifyGate, Intents
-from vox_gateway.session_file import SessionFile
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 15.0
@@ -178,15 +178,13 @@ def test_a_session_that_the_gateway_forgot_is_begun_anew(gateway: LocalGateway, 
     with Bound(gateway, path) as client:
         new = client.session.id
         assert new != old
-    kept = SessionFile.of(path, TOKEN, (0, 1), int(Intents.all())).load()
-    assert kept is not None
-    assert kept.id == new
+    assert json.loads(path.read_text())["session_id"] == new
 
 
 def test_a_file_that_became_another_bots_is_refused_at_connect(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     client = Bound(gateway, path).client
     path.write_text("{}")
-    with pytest.raises(ValueError, match="is no session file"):
+    with pytest.raises(ValueError, match="is not a session file"):
         client.connect()
     assert client.status == "closed"
