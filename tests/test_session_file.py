@@ -7,6 +7,8 @@ import logging
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +17,12 @@ from typing import Any
 import pytest
 from support import running
 
-from vox_gateway import Client
+from vox_gateway import AlreadyConnected, Client
 from vox_gateway.logs import ShardLog
 from vox_gateway.session import Session
 from vox_gateway.session_file import SessionFile, check_session_file
 from vox_gateway.session_keeper import SessionKeeper
+from vox_gateway.session_lock import SessionLock
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 SESSION = Session("abc", 7, "wss://resume.example", "1100000000000000001")
@@ -415,6 +418,90 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(
     assert "close() does not wait for it" in caplog.text
     goes_on.set()
     assert position.written.acquire(timeout=5)
+
+
+def is_free(path: Path) -> bool:
+    lock = SessionLock(path)
+    try:
+        lock.acquire()
+    except AlreadyConnected:
+        return False
+    lock.release()
+    return True
+
+
+# -- the lock ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_held_by_one_client_whatever_the_path_is_called(path: Path) -> None:
+    (path.parent / "link").symlink_to(path.parent)
+    lock, other = SessionLock(path), SessionLock(path.parent / "link" / path.name)
+    lock.acquire()
+    with pytest.raises(AlreadyConnected, match=r"is in use by another client \(in this process\): close that"):
+        other.acquire()
+    other.release()
+    assert not is_free(path)
+    lock.release()
+    lock.release()
+    other.acquire()
+    other.release()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="hard links")
+def test_a_lock_with_two_names_is_one(path: Path) -> None:
+    lock = SessionLock(path)
+    lock.acquire()
+    os.link(path.with_name("session.json.lock"), path.with_name("SESSION.json.lock"))
+    assert not is_free(path.with_name("SESSION.json"))
+    refused = subprocess.run([sys.executable, "-c", LOCKING, str(path)], stderr=subprocess.PIPE, text=True, check=False)
+    assert f"is in use by another client (process {os.getpid()})" in refused.stderr, "the refusal above kept the lock"
+    lock.release()
+
+
+LOCKING = """
+import sys
+from pathlib import Path
+from vox_gateway.session_lock import SessionLock
+
+SessionLock(Path(sys.argv[1])).acquire()
+"""
+FORKED = """
+import os, sys
+from pathlib import Path
+from vox_gateway import AlreadyConnected
+from vox_gateway.session_lock import SessionLock
+
+lock = SessionLock(Path(sys.argv[1]))
+lock.acquire()
+child = os.fork()
+if child == 0:
+    lock.release()
+    try:
+        lock.acquire()
+    except AlreadyConnected as error:
+        print(error, flush=True)
+else:
+    print(child, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork()")
+def test_a_forked_child_neither_has_the_lock_nor_ends_it(path: Path) -> None:
+    command = [sys.executable, "-c", FORKED, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as parent:
+        assert parent.stdout is not None
+        lines = sorted(parent.stdout.readline() for _ in range(2))
+        assert lines[0].strip().isdigit()
+        in_use = f"is in use by another client (process {parent.pid})"
+        assert in_use in lines[1]
+        with pytest.raises(AlreadyConnected) as refused:
+            SessionLock(path).acquire()
+        assert in_use in str(refused.value)
+        parent.kill()
+        parent.wait(5)
+        assert is_free(path), "though the child still runs"
 
 
 def test_options_of_a_client_are_what_the_file_is_bound_to(path: Path) -> None:
