@@ -21,7 +21,7 @@ from vox_gateway import AlreadyConnected, Client
 from vox_gateway.logs import ShardLog
 from vox_gateway.session import Session
 from vox_gateway.session_file import SessionFile, check_session_file
-from vox_gateway.session_keeper import SessionKeeper
+from vox_gateway.session_keeper import SessionKeeper, SessionLease
 from vox_gateway.session_lock import SessionLock
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
@@ -307,14 +307,16 @@ class Position:
 
     def __init__(self, path: Path) -> None:
         self.session: Session | None = None
-        self.arrived: int | None = None
         self.failing = False
         self.written = threading.Semaphore(0)
-        self.file = file(path)
+        self.may_write = threading.Event()
+        self.may_write.set()
         outer = self
 
         class Told(SessionFile):
             def save(self, session: Session) -> None:
+                if not outer.may_write.wait(5):
+                    pytest.fail("the test ended")
                 if outer.failing:
                     outer.written.release()
                     raise OSError("the disk is full")
@@ -325,99 +327,202 @@ class Position:
                 super().clear()
                 outer.written.release()
 
-        self.told = Told(self.file.path, self.file.bot, self.file.shard, self.file.identity, self.file.settings)
+        ours = file(path)
+        self.file = Told(ours.path, ours.bot, ours.shard, ours.identity, ours.settings)
+        self.keeper = SessionKeeper("keeper", self.file, LOG)
 
-    def keeper(self, saved: Session | None = None) -> SessionKeeper:
-        behind = lambda: self.session is not None and self.session.seq != self.arrived  # noqa: E731
-        return SessionKeeper("keeper", self.told, lambda: self.session, behind, saved, ShardLog((0, 1)))
+    def lease(self) -> SessionLease:
+        """A lease for the position."""
+        lease = self.keeper.acquire(Session())
+        lease.start(lambda: self.session, lambda: None)
+        return lease
+
+    def moves(self, lease: SessionLease, seq: int) -> None:
+        self.session = Session("abc", seq, None)
+        lease.progressed()
+
+    @property
+    def kept(self) -> Session | None:
+        return self.file.load(LOG)
+
+    def is_written(self) -> bool:
+        return self.written.acquire(timeout=5)
 
 
 @pytest.fixture
 def position(path: Path, monkeypatch: pytest.MonkeyPatch) -> Position:
-    monkeypatch.setattr("vox_gateway.session_keeper.SAVE_WITHIN", 0.01)
+    monkeypatch.setattr("vox_gateway.session_keeper.SAVE_EVERY", 600.0)
+    monkeypatch.setattr("vox_gateway.session_keeper.READY_WAITS", 5.0)
     return Position(path)
 
 
-def test_the_keeper_saves_what_has_moved_and_follows_until_nothing_is_behind(position: Position) -> None:
-    keeper = position.keeper()
-    keeper.start()
-    position.session, position.arrived = Session("abc", 1, None), 3
-    keeper.arm()
-    keeper.arm()
-    assert position.written.acquire(timeout=5)
-    position.session = Session("abc", 3, None)  # nobody arms it for that
-    assert position.written.acquire(timeout=5)
-    assert position.file.load(LOG) == position.session
+def test_the_first_progress_is_saved_at_once_and_what_follows_with_the_end(position: Position) -> None:
+    lease = position.lease()
+    lease.progressed()  # there is nothing to save yet, so that this is no save
+    position.moves(lease, 1)
+    assert position.is_written()
+    assert position.kept == Session("abc", 1, None)
+    position.moves(lease, 2)  # not for 600 seconds
+    lease.end()
+    assert position.kept == Session("abc", 2, None)
+
+
+def test_progress_is_followed(position: Position, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vox_gateway.session_keeper.SAVE_EVERY", 0.01)
+    lease = position.lease()
+    for seq in range(1, 5):
+        position.moves(lease, seq)
+        assert position.is_written()
+        assert position.kept == Session("abc", seq, None)
     position.session = None
-    keeper.stop()
-    assert position.file.load(LOG) is None
+    lease.progressed()
+    assert position.is_written()
+    assert position.kept is None
+    lease.end()
 
 
-def test_a_session_that_begins_is_saved_without_the_wait(
-    position: Position, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vox_gateway.session_keeper.SAVE_WITHIN", 600.0)
-    keeper = position.keeper()
-    keeper.start()
-    keeper.arm()
-    position.session, position.arrived = Session("abc", 1, None), 1
-    keeper.save_soon()
-    assert position.written.acquire(timeout=5)
-    keeper.arm()  # a wait of minutes, which the end does not wait for
-    position.session = Session("abc", 2, None)
-    keeper.stop()
-    assert position.file.load(LOG) == Session("abc", 2, None)
+def test_a_session_that_begins_is_saved_without_the_wait(position: Position) -> None:
+    lease = position.lease()
+    position.moves(lease, 1)
+    assert position.is_written()
+    position.session = Session("def", 1, None)
+    lease.save_soon()
+    assert position.is_written()
+    assert position.kept == position.session
+    position.session = Session("ghi", 1, None)
+    lease.wait_until_saved()
+    assert position.kept == position.session
+    lease.end()
 
 
-def test_what_the_file_says_already_is_not_written_again(position: Position) -> None:
-    position.session, position.arrived = SESSION, 7
-    keeper = position.keeper(saved=SESSION)
-    keeper.start()
-    keeper.save_soon()
-    keeper.stop()
-    assert position.file.load(LOG) is None
+def test_ready_does_not_put_off_the_first_progress(position: Position) -> None:
+    lease = position.lease()
+    position.session = Session("abc", 1, None)
+    lease.wait_until_saved()
+    assert position.is_written()
+    position.moves(lease, 2)
+    assert position.is_written()
+    lease.end()
+
+
+def test_what_the_file_says_already_is_not_written_again(position: Position, path: Path) -> None:
+    file(path).save(SESSION)
+    position.session = SESSION
+    lease = position.lease()
+    lease.wait_until_saved()
+    lease.end()
+    assert not position.written.acquire(blocking=False)
 
 
 def test_a_disk_that_fails_is_told_of_once_and_tried_again(
-    position: Position, caplog: pytest.LogCaptureFixture
+    position: Position, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("vox_gateway.session_keeper.SAVE_EVERY", 0.01)
     position.failing = True
-    position.session, position.arrived = Session("abc", 1, None), 2
-    keeper = position.keeper()
-    keeper.start()
-    keeper.arm()
-    for _ in range(3):
-        assert position.written.acquire(timeout=5)
+    lease = position.lease()
+    position.moves(lease, 1)
+    for _ in range(3):  # though there is no progress
+        assert position.is_written()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().endswith("session_file cannot be written: the disk is full")
     position.failing = False
-    keeper.stop()
-    assert json.loads(position.file.path.read_text())["seq"] == 1
+    lease.end()
+    assert position.kept == Session("abc", 1, None)
 
 
-def test_a_disk_that_hangs_does_not_hold_up_the_end(
+def test_a_disk_that_hangs_holds_up_neither_ready_nor_the_end(
     position: Position, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vox_gateway.session_keeper.DISK_GRACE", 0.05)
-    hangs, goes_on = threading.Event(), threading.Event()
-    save = SessionFile.save
+    monkeypatch.setattr("vox_gateway.session_keeper.READY_WAITS", 0.05)
+    position.may_write.clear()
+    lease = position.lease()
+    position.session = SESSION
+    lease.wait_until_saved()
+    lease.settle()
+    lease.end()
+    ready, end = caplog.messages
+    assert ready.endswith("takes long to be written: READY went to its handlers before the session was kept")
+    assert end.endswith("takes long to be written: close() does not wait for it")
+    position.may_write.set()
+    assert position.is_written()
 
-    def hang(file: SessionFile, session: Session) -> None:
-        hangs.set()
-        goes_on.wait(5)
-        save(file, session)
 
-    monkeypatch.setattr(SessionFile, "save", hang)
-    position.session, position.arrived = SESSION, 7
-    keeper = position.keeper()
-    keeper.start()
-    keeper.save_soon()
-    assert hangs.wait(5)
-    keeper.stop()
-    assert "close() does not wait for it" in caplog.text
-    goes_on.set()
-    assert position.written.acquire(timeout=5)
+def test_a_run_that_begins_while_the_disk_hangs_owns_the_file(
+    position: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.session_keeper.DISK_GRACE", 0.05)
+    position.may_write.clear()
+    first = position.lease()
+    position.moves(first, 1)
+    first.settle()
+    first.end()
+    memory = Session()
+    second = position.keeper.acquire(memory)
+    assert memory == Session(), "the file has not said yet what memory knows"
+    position.may_write.set()
+    second.start(lambda: SESSION, lambda: None)
+    second.wait_until_saved()
+    assert position.kept == SESSION
+    first.end()
+    assert not is_free(position.file.path)
+    second.end()
+    assert is_free(position.file.path)
+
+
+def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: Position) -> None:
+    unfinished: list[Session | None] = [Session("abc", 4, None)]
+    first = position.keeper.acquire(Session())
+    first.start(lambda: Session("abc", 4, None), lambda: unfinished[0])
+    first.settle()
+    assert position.is_written()
+    second = position.lease()
+    position.moves(second, 9)
+    second.settle()
+    first.end()
+    assert position.kept == Session("abc", 4, None)
+    second.end()
+    third = position.lease()
+    third.settle()
+    assert position.kept == Session("abc", 4, None)
+    unfinished[0] = None
+    first.progressed()
+    assert position.is_written()
+    assert position.kept == Session("abc", 9, None)
+    unfinished[0] = Session("abc", 4, None)
+    position.session = Session("def", 1, None)  # of which the earlier run knows nothing
+    third.end()
+    assert position.kept == Session("def", 1, None)
+
+
+def test_a_run_that_never_began_gives_the_file_back(position: Position) -> None:
+    position.keeper.acquire(Session()).end()
+    first = position.lease()
+    position.keeper.acquire(Session()).end()
+    position.moves(first, 1)
+    assert position.is_written()
+    first.end()
+    lock = SessionLock(position.file.path)
+    lock.acquire()
+    with pytest.raises(AlreadyConnected):
+        position.keeper.acquire(Session())
+    lock.release()
+
+
+def test_what_others_wrote_in_between_counts_more_than_memory(position: Position, path: Path) -> None:
+    lease = position.lease()
+    position.session = SESSION
+    lease.end()
+    memory = Session("abc", 8, None)  # given to handlers that had not returned
+    position.keeper.acquire(memory).end()
+    assert memory == Session("abc", 8, None)
+    file(path).save(Session("abc", 20, None))
+    position.keeper.acquire(memory).end()
+    assert memory == Session("abc", 20, None)
+    file(path).clear()
+    position.keeper.acquire(memory).end()
+    assert memory == Session()
 
 
 def is_free(path: Path) -> bool:
@@ -502,6 +607,17 @@ def test_a_forked_child_neither_has_the_lock_nor_ends_it(path: Path) -> None:
         parent.kill()
         parent.wait(5)
         assert is_free(path), "though the child still runs"
+
+
+def test_where_nothing_can_be_locked_the_client_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.with_name("session.json.lock").mkdir()
+    position = Position(path)
+    lease = position.lease()
+    position.session = SESSION
+    lease.end()
+    assert position.kept == SESSION
+    (words,) = caplog.messages
+    assert f"session_file={str(path)!r} cannot be locked: make sure that no other client uses it: " in words
 
 
 def test_options_of_a_client_are_what_the_file_is_bound_to(path: Path) -> None:

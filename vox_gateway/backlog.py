@@ -48,14 +48,20 @@ class Backlog:
         on_stuck: called, by the reader, when it has waited for room for `STUCK_AFTER` seconds; a shorter wait is but
             the ebb and flow of a busy bot.
         elsewhere: tells how many that were taken wait still, and so take up room.
+        on_done: called, by the dispatcher, when `done` has moved.
     """
 
     def __init__(
-        self, limit: int, on_stuck: Callable[[], None], elsewhere: Callable[[], int] = lambda: 0
+        self,
+        limit: int,
+        on_stuck: Callable[[], None],
+        elsewhere: Callable[[], int] = lambda: 0,
+        on_done: Callable[[], None] | None = None,
     ) -> None:
         self.limit = limit
         self._elsewhere = elsewhere
         self._on_stuck = on_stuck
+        self._on_done = on_done
         self._batches: queue.SimpleQueue[Batch | Signal | None] = queue.SimpleQueue()
         # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
         # `waiting` tells of the dispatches among them.
@@ -195,20 +201,25 @@ class Backlog:
             yield from self._dispatches(batch) if is_dispatch(batch[0]) else self._others(batch)
 
     def _dispatches(self, batch: Batch) -> Iterator[Item]:
+        on_done = self._on_done
         for item in batch:
             self._got += 1
             if self._putter_waits:
                 self.made_room()
             if self._dropping or self._passing_over:
                 self._passed_over += 1
-            elif isinstance(item, bytes):
+                continue
+            if isinstance(item, bytes):
                 self._given = item
                 yield item
                 self._done = self._given
             else:
                 self._given = self._noted(item)
                 yield item
-                self._done_id, self._done = self._given_id, self._given
+                self._done = self._given
+                self._done_id = self._given_id  # last: another thread must not see a new id with an old number
+            if on_done is not None:
+                on_done()
 
     def _others(self, batch: Batch) -> Iterator[Item]:
         for item in batch:

@@ -31,6 +31,7 @@ from .options import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, 
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
 from .questions import Questions
+from .session_keeper import SessionKeeper
 from .situation import Situation
 from .stats import Counters, Stats, Status
 from .stream import EventStream
@@ -95,9 +96,12 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             `dispatch_pending`, or a blocking `connect`.
         workers: with ``"thread"``, run handlers on that many threads. Events of one guild keep their order, outside of
             guilds those of one channel or user, and those that belong to none of these.
-        session_file: keeps the session for the next process, which resumes where the handlers had got to, so that no
-            event is missed over a restart; see `close`. Some may come twice: after a kill those of the last second.
-            The file is for this bot and shard only, and never holds the token.
+        session_file: path of a file that keeps the session for the next process, which resumes where the handlers had
+            got to, so that no event is missed over a restart; see `close`. After a kill the events of the last second
+            may come twice. The file is for this bot and shard only, for one client at a time, and never holds the
+            token. With another token, other intents, or another `encoding` or `compress`, a new session begins; so it
+            does after a damaged file, which is renamed to ``NAME.damaged``. ``NAME.lock`` beside it is locked while the
+            client runs.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:
@@ -185,6 +189,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         self._outbox = Outbox()
         self._pending = Pending() if self._options.handlers == CALLER else None
         self._warned_of: set[str] = set()  # events that a stream was made of though no intent brings them
+        file = self._options.session_file
+        self._keeper = None if file is None else SessionKeeper(f"{self._options.name}-session-file", file, self._log)
         self._questions = Questions(
             self._options,
             self._taps,
@@ -225,7 +231,9 @@ class Client(ClientCommands, ClientQuestions, Emitter):
                 the client was closed; Ctrl-C closes it in order, and with `session_file` keeps the session.
 
         Raises:
-            AlreadyConnected: the client runs.
+            AlreadyConnected: the client runs, or another client, in this process or another, uses its `session_file`.
+            ValueError: `session_file` has become the file of another bot or shard, or is not a session file.
+            OSError: `session_file` cannot be read.
             RuntimeError: a thread cannot be started; nothing was connected, and `connect` may be called again.
             ThreadFailed: (not with `async_`, see below) a thread of the client ended unexpectedly.
             ConnectionClosed, ConnectFailed: (not with `async_`, where it is emitted as `error` and raised by
@@ -489,10 +497,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             last = self._engine
             if last is not None and not last.disconnected.rung:
                 raise AlreadyConnected("the client is connected already: call close() first")
-            file = self._options.session_file
-            if file is not None and not self._session.resumable and (kept := file.load(self._log)):
-                self._session.id, self._session.seq, self._session.resume_url = kept.id, kept.seq, kept.resume_url
-                self._session.user_id = kept.user_id
+            lease = None if self._keeper is None else self._keeper.acquire(self._session)
             presence = self._options.presence if last is None else last.presence.for_identify()
             engine = Engine(
                 self._options,
@@ -505,16 +510,20 @@ class Client(ClientCommands, ClientQuestions, Emitter):
                 presence,
                 self._log,
                 self._journal,
+                lease,
             )
-            self._warn_of_missing_intents()
-            with undisturbed():
-                self._engine = engine
-                self._fork.end()
-                try:
+            try:
+                self._warn_of_missing_intents()
+                with undisturbed():
+                    self._engine = engine
+                    self._fork.end()
                     engine.start()
-                except BaseException:
+            except BaseException:
+                if engine.thread.ident is None:  # it was not started; Ctrl-C may have come just after it was
                     self._engine = last
-                    raise
+                    if lease is not None:
+                        lease.end()
+                raise
             return engine
 
     def _situation(self) -> Situation:

@@ -52,6 +52,8 @@ class Dispatcher:
         on_failure: called, on the thread, with any other error. The event counts as not delivered, those behind it are
             passed over, and the connection's own events are delivered still.
         on_end: called at the very end, on the thread.
+        before_ready: called, on the thread, before READY is handed on; what it waits for, READY waits for.
+        on_done: called, on the thread, when an event is done with.
     """
 
     def __init__(
@@ -66,14 +68,17 @@ class Dispatcher:
         on_unreadable: Callable[[DecodeError], None],
         on_failure: Callable[[BaseException], object],
         on_end: Callable[[], None],
+        before_ready: Callable[[], None] | None = None,
+        on_done: Callable[[], None] | None = None,
     ) -> None:
-        self.backlog = Backlog(backlog_limit, on_stuck, lambda: self.handling.waiting)
+        self.backlog = Backlog(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
         self._emitter = emitter
         self._taps = taps
         self._decode = decode
         self._on_unreadable = on_unreadable
         self._on_failure = on_failure
         self._on_end = on_end
+        self._before_ready = before_ready
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.handling = make_handling(self._thread, self.backlog.made_room)
 
@@ -117,6 +122,11 @@ class Dispatcher:
         return self.handling.done or passed
 
     @property
+    def is_idle(self) -> bool:
+        """Whether every handler that has begun has returned."""
+        return self.handling.is_idle and self.backlog.done == self.backlog.given
+
+    @property
     def not_given(self) -> int:
         """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
         return self.backlog.not_given + self.handling.waiting + self.handling.dropped
@@ -152,6 +162,8 @@ class Dispatcher:
 
     def _take(self, payload: Payload) -> None:
         if payload["op"] == Opcode.DISPATCH:
+            if self._before_ready is not None and payload["t"] == "READY":
+                self._before_ready()
             self._deliver(payload)
         elif name := _RECEIVED.get(payload["op"]):
             self._taps.show_other(name, payload)

@@ -40,7 +40,7 @@ from .protocol import KEEP_SESSION
 from .reconnect import Fail, ReconnectLoop, Reread, Restart, Stop
 from .recovery import Attempt, Recovery
 from .session import Session
-from .session_keeper import SessionKeeper
+from .session_keeper import SessionLease
 from .slow_handlers import Work
 from .stats import Counters, Status
 from .taps import Taps
@@ -79,6 +79,7 @@ class Engine(Observer):
         presence: dict[str, Any] | None,
         log: ShardLog,
         journal: Journal,
+        lease: SessionLease | None,
     ) -> None:
         self._status = Status.CONNECTING
         # Guards the field above and `_taps_ended`; a signal handler that closes may hold it twice.
@@ -102,6 +103,8 @@ class Engine(Observer):
         self._taps_ended = False
         self._emitter = emitter
         self._pending = pending
+        self._lease = lease  # of the session file
+        self._progressed = None if lease is None else lease.progressed
         self._dispatcher = Dispatcher(
             f"{options.name}-dispatcher",
             emitter,
@@ -113,10 +116,11 @@ class Engine(Observer):
             lambda error: self._loop.post(Reread(error)),
             self.failed,
             self._handlers_end,
+            before_ready=None if lease is None else lease.wait_until_saved,
+            on_done=None if options.workers or pending is not None else self._progressed,
         )
         self._backlog = self._dispatcher.backlog
         self._begun = replace(session)  # the session as it began: here, or with the last READY
-        self._keeper = self._make_keeper()
         self._blueprint = Blueprint(
             name=options.name,
             token=options.token,
@@ -195,14 +199,14 @@ class Engine(Observer):
         if self._pending is not None:
             self._pending.begin(lambda: self.finished.rung)
         # A script that ends without close() says goodbye all the same.
-        atexit.register(self.stop, KEEP_SESSION if self._keeper else 1000, "")
+        atexit.register(self.stop, KEEP_SESSION if self._lease else 1000, "")
         try:
             with contextlib.ExitStack() as undo:
                 undo.callback(self._finish)
                 undo.callback(self._outbox.close)
-                if self._keeper is not None:
-                    self._keeper.start()
-                    undo.callback(self._keeper.stop)
+                if self._lease is not None:
+                    undo.callback(self._lease.end)
+                    self._lease.start(self._position, self._unfinished, self.failed)
                 self._dispatcher.start(self._session)
                 undo.callback(self._dispatcher.join, HANDLER_GRACE)
                 undo.callback(self._backlog.finish)
@@ -275,9 +279,9 @@ class Engine(Observer):
         needs = self._emitter, options.slow_handler_warning, self._timers, self._log
         make_runner = functools.partial(Runner, *needs)
         if self._pending is not None:
-            return OnCaller(make_runner, self._pending, made_room, self._log)
+            return OnCaller(make_runner, self._pending, made_room, self._log, self._progressed)
         if options.workers:
-            return OnWorkers(make_runner, options.name, options.workers, made_room, self.failed)
+            return OnWorkers(make_runner, options.name, options.workers, made_room, self.failed, self._progressed)
         return InPlace(*needs, dispatcher)
 
     def _backlog_is_stuck(self) -> None:
@@ -345,8 +349,8 @@ class Engine(Observer):
         self._counters.count(resumes=int(resumed))
         if not resumed:
             self._begun = replace(self._session)
-            if self._keeper is not None:
-                self._keeper.save_soon()
+            if self._lease is not None:
+                self._lease.save_soon()
         self._set_status(Status.READY)
         self._outbox.live(connection)
         self.presence.flush()
@@ -361,8 +365,6 @@ class Engine(Observer):
             self._paused = False
             if self.status is not Status.CLOSING:
                 self._journal.reading_again(time.monotonic())
-        if self._keeper is not None:
-            self._keeper.arm()
 
     def ended(self, connection: Connection, report: Ended) -> None:
         """The connection is over."""
@@ -375,6 +377,8 @@ class Engine(Observer):
 
     def _wait_begins(self) -> None:
         self._set_status(Status.WAITING)
+        if self._lease is not None:
+            self._lease.progressed()  # the session may be over
 
     def _connect(self, attempt: Attempt, generation: int) -> Connection:
         self._set_status(Status.CONNECTING)
@@ -424,10 +428,11 @@ class Engine(Observer):
             self._report_error,
             self._backlog.finish,
             self._settle_session,
+            self._settle_lease,
             self._write_journal,
             self.disconnected.ring,
             self._wait_for_handlers,
-            self._stop_keeper,
+            self._end_lease,
             self._timers.stop,
         ):
             try:
@@ -441,6 +446,11 @@ class Engine(Observer):
             self._backlog.signal("error", error, "close")
             if not isinstance(error, ThreadFailed):  # which was logged with its traceback
                 self._log.error("%s", error)
+
+    def _settle_lease(self) -> None:
+        """Make the session file say where the session ended, before a later run may begin."""
+        if self._lease is not None:
+            self._lease.settle()
 
     def _write_journal(self) -> None:
         if self.error is not None:
@@ -459,9 +469,9 @@ class Engine(Observer):
         if lost := self._dispatcher.not_given:
             self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
 
-    def _stop_keeper(self) -> None:
-        if self._keeper is not None:
-            self._keeper.stop()
+    def _end_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.end()
 
     def _finish(self) -> None:
         """Nothing is left of the run: say so."""
@@ -474,14 +484,6 @@ class Engine(Observer):
 
     # -- the session file ------------------------------------------------------------------------------------------
 
-    def _make_keeper(self) -> SessionKeeper | None:
-        file = self._options.session_file
-        if file is None:
-            return None
-        saved = replace(self._session) if self._session.resumable else None
-        name = f"{self._options.name}-session-file"
-        return SessionKeeper(name, file, self._position, self._behind, saved, self._log)
-
     def _position(self) -> Session | None:
         """The session as far as its handlers have got; None when it is over."""
         begun, done = self._begun, self._dispatcher.done
@@ -489,9 +491,9 @@ class Engine(Observer):
             return None
         return replace(begun, seq=done.seq) if done.id == begun.id else begun
 
-    def _behind(self) -> bool:
-        position = self._position()
-        return position is not None and position.seq != self._session.seq
+    def _unfinished(self) -> Session | None:
+        """The session before the first event whose handlers have not returned; None when all have. For an ended run."""
+        return None if self._dispatcher.is_idle else self._dispatcher.done
 
     # -- the end, on the reconnect loop's thread -------------------------------------------------------------------
 

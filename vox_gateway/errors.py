@@ -85,7 +85,7 @@ class GatewayError(Exception):
 
 
 class AlreadyConnected(GatewayError, RuntimeError):
-    """`Client.connect` was called while the client already runs."""
+    """`Client.connect` was called while the client already runs, or while another client uses its session file."""
 
 
 class NotConnected(GatewayError):

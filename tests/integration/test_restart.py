@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,29 @@ def handle(message):
 
 for name in ("READY", "RESUMED"):
     client.on(name, lambda data, name=name: os.write(1, b"%s\\n" % name.encode()))
+"""
+CONNECT = "\nclient.connect()\n"
+DIE_WHEN_READY = """
+import signal, threading
 
-client.connect()
+def replace_slowly(*args, replace=os.replace):
+    threading.Event().wait(0.2)  # what a busy disk may take
+    replace(*args)
+
+os.replace = replace_slowly
+client.on("READY", lambda data: os.kill(os.getpid(), signal.SIGKILL))
 """
 
 
 class Bot:
-    """The process, and what it has printed."""
+    """The process, and what it has printed.
 
-    def __init__(self, gateway: LocalGateway, path: Path, workers: int = 0) -> None:
-        command = [sys.executable, "-c", BOT, gateway.url, TOKEN, str(path), str(workers)]
+    Args:
+        more: code that runs before `connect`.
+    """
+
+    def __init__(self, gateway: LocalGateway, path: Path, workers: int = 0, more: str = "") -> None:
+        command = [sys.executable, "-c", BOT + more + CONNECT, gateway.url, TOKEN, str(path), str(workers)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.lines: list[str] = []
         self._more = threading.Condition()
@@ -111,6 +125,44 @@ def test_nothing_is_lost_though_the_bot_is_killed_again_and_again(
     assert {int(line) for line in seen if line.isdigit()} == set(range(number))
     assert [line for line in seen if not line.isdigit()] == ["READY"] + ["RESUMED"] * kills
     assert TOKEN not in path.read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("workers", [0, 3])
+def test_a_bot_killed_by_its_first_handler_misses_nothing(
+    gateway: LocalGateway, tmp_path: Path, workers: int
+) -> None:
+    path = tmp_path / "session"
+    dying = Bot(gateway, path, workers, DIE_WHEN_READY)
+    dying.process.wait(TIMEOUT)
+    assert dying.end(signal.SIGKILL) == ["READY"]
+    for number in range(10):
+        say(gateway, number)
+    bot = Bot(gateway, path, workers)
+    bot.wait("RESUMED", *map(str, range(10)))
+    assert "READY" not in bot.end(signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_lives_of_less_than_a_second_make_progress(gateway: LocalGateway, tmp_path: Path) -> None:
+    path, pause = tmp_path / "session", threading.Event()
+
+    def kept() -> int | None:
+        return int(json.loads(path.read_text())["seq"]) if path.exists() else None
+
+    for turn in range(8):
+        before = kept()
+        bot = Bot(gateway, path)
+        bot.wait("RESUMED" if turn else "READY")
+        say(gateway, turn)
+        bot.wait(str(turn))
+        end_of_life = time.monotonic() + 0.6  # since its first events were handled; it has lived for some time before
+        while kept() == before and time.monotonic() < end_of_life:
+            pause.wait(0.01)
+        bot.end(signal.SIGKILL)
+    resumed_at = [received.data["seq"] for received in gateway.received if received.op == 6]
+    assert resumed_at == sorted(resumed_at)
+    assert resumed_at[-1] > resumed_at[0]
 
 
 @pytest.mark.usefixtures("unmeasured")

@@ -91,11 +91,16 @@ class OnCaller(Deferred):
     """Leaves each event to whoever runs `pending`."""
 
     def __init__(
-        self, make_runner: MakeRunner, pending: Pending, on_begun: Callable[[], None], log: ShardLog
+        self,
+        make_runner: MakeRunner,
+        pending: Pending,
+        on_begun: Callable[[], None],
+        log: ShardLog,
+        on_done: Callable[[], None] | None = None,
     ) -> None:
         self._pending = pending
         self._log = log
-        super().__init__(on_begun)
+        super().__init__(on_begun, on_done)
         self._caller: int | None = None
         self._runner = make_runner(lambda: self._caller)
 

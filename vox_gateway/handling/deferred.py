@@ -16,10 +16,11 @@ class Deferred(Handling):
 
     Args:
         on_begun: called when one event waits less.
+        on_done: called when `done` has moved.
     """
 
-    def __init__(self, on_begun: Callable[[], None]) -> None:
-        self._ledger = Ledger(on_begun)
+    def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None) -> None:
+        self._ledger = Ledger(on_begun, on_done)
 
     def begin(self, session: Session) -> None:
         """See `Handling`."""
@@ -32,6 +33,11 @@ class Deferred(Handling):
     def abandon(self) -> None:
         """See `Handling`."""
         self._ledger.abandon()
+
+    @property
+    def is_idle(self) -> bool:
+        """See `Handling`."""
+        return self._ledger.is_idle
 
     @property
     def waiting(self) -> int:

@@ -47,6 +47,11 @@ class Handling(ABC):
         """What waits is the parent's, in a child process that may have been forked by a handler: none begins there."""
 
     @property
+    def is_idle(self) -> bool:
+        """Whether all handlers that have begun elsewhere than on the dispatcher's thread have returned."""
+        return True
+
+    @property
     def waiting(self) -> int:
         """Dispatches that have not begun."""
         return 0

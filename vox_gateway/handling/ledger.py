@@ -30,10 +30,12 @@ class Ledger:
 
     Args:
         on_begun: called, with no lock held, when one waits less.
+        on_done: called, with no lock held, when `done` has moved.
     """
 
-    def __init__(self, on_begun: Callable[[], None]) -> None:
+    def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None = None) -> None:
         self._on_begun = on_begun
+        self._on_done = on_done
         self._turns: deque[Turn] = deque()
         self._last_id: str | None = None
         self._done = Session()
@@ -72,8 +74,11 @@ class Ledger:
         """Its handlers have returned."""
         with self._lock:
             turn.done = True
+            moved = bool(self._turns) and self._turns[0].done
             while self._turns and self._turns[0].done:
                 self._done = _after(self._turns.popleft(), self._done)
+        if moved and self._on_done is not None:
+            self._on_done()
 
     def drop(self) -> None:
         """No turn begins any more. Takes no lock."""
@@ -98,6 +103,12 @@ class Ledger:
     def is_settled(self) -> bool:
         """Whether every turn that was added is done."""
         return not self._turns
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every turn that has begun is done."""
+        with self._lock:
+            return all(turn.done or not turn.begun for turn in self._turns)
 
     @property
     def given(self) -> Session:

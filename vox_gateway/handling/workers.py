@@ -32,6 +32,7 @@ class OnWorkers(Deferred):
         count: how many.
         on_begun: called when one event waits less.
         on_failure: called, on a worker, with an error that no handler raised; the worker goes on.
+        on_done: called when `done` has moved.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class OnWorkers(Deferred):
         count: int,
         on_begun: Callable[[], None],
         on_failure: Callable[[BaseException], object],
+        on_done: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(on_begun)
+        super().__init__(on_begun, on_done)
         self._workers = [_Worker(make_runner, f"{name}-worker-{number}", on_failure) for number in range(count)]
 
     def dispatch(self, payload: Payload) -> None:
