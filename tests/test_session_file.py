@@ -334,7 +334,7 @@ class Position:
     def lease(self) -> SessionLease:
         """A lease for the position."""
         lease = self.keeper.acquire(Session())
-        lease.start(lambda: self.session, lambda: None)
+        lease.start(lambda: self.session, lambda: None, pytest.fail)
         return lease
 
     def moves(self, lease: SessionLease, seq: int) -> None:
@@ -462,7 +462,7 @@ def test_a_run_that_begins_while_the_disk_hangs_owns_the_file(
     second = position.keeper.acquire(memory)
     assert memory == Session(), "the file has not said yet what memory knows"
     position.may_write.set()
-    second.start(lambda: SESSION, lambda: None)
+    second.start(lambda: SESSION, lambda: None, pytest.fail)
     second.wait_until_saved()
     assert position.kept == SESSION
     first.end()
@@ -474,7 +474,7 @@ def test_a_run_that_begins_while_the_disk_hangs_owns_the_file(
 def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: Position) -> None:
     unfinished: list[Session | None] = [Session("abc", 4, None)]
     first = position.keeper.acquire(Session())
-    first.start(lambda: Session("abc", 4, None), lambda: unfinished[0])
+    first.start(lambda: Session("abc", 4, None), lambda: unfinished[0], pytest.fail)
     first.settle()
     assert position.is_written()
     second = position.lease()

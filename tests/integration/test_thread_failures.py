@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,7 +99,10 @@ def poison() -> Iterator[Poison]:
     LOGGER.setLevel(level)
 
 
-def provoke(gateway: LocalGateway, client: Client, thread: str) -> None:
+THREADS = ["-reader", "-heartbeat", "-reconnect", "-dispatcher", "-worker-0", "-timers", "-session-file"]
+
+
+def provoke(gateway: LocalGateway, client: Client, thread: str, session_file: Path) -> None:
     """Make the thread log something."""
     match thread:
         case "-reader":
@@ -108,21 +113,28 @@ def provoke(gateway: LocalGateway, client: Client, thread: str) -> None:
             gateway.dispatch("FAILS", {})
         case "-timers":
             gateway.dispatch("SLOW", {})
+        case "-session-file":  # it cannot be written any more
+            in_the_way = session_file.with_name(session_file.name + ".new")
+            while not in_the_way.is_dir():
+                with contextlib.suppress(FileExistsError):  # a save is under way
+                    in_the_way.mkdir()
+            gateway.dispatch("X", {})
 
 
-@pytest.mark.parametrize("thread", ["-reader", "-heartbeat", "-reconnect", "-dispatcher", "-worker-0", "-timers"])
+@pytest.mark.parametrize("thread", THREADS)
 def test_a_thread_that_ends_is_reported_and_ends_the_client(
-    make_client: Any, hear: Any, poison: Poison, caplog: pytest.LogCaptureFixture, thread: str
+    make_client: Any, hear: Any, poison: Poison, caplog: pytest.LogCaptureFixture, tmp_path: Path, thread: str
 ) -> None:
     with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
-        client = make_client(gateway, slow_handler_warning=0.05, workers=int(thread == "-worker-0"))
+        options = {"session_file": tmp_path / "session"} if thread == "-session-file" else {}
+        client = make_client(gateway, slow_handler_warning=0.05, workers=int(thread == "-worker-0"), **options)
         client.on("FAILS", lambda data: 1 // 0)
         client.on("SLOW", lambda data: poison.fired.wait(TIMEOUT))
         errors, closes = hear(client, "error"), hear(client, "close")
         client.connect(async_=True)
         assert client.wait_until_ready(TIMEOUT)
         poison.armed = thread
-        provoke(gateway, client, thread)
+        provoke(gateway, client, thread, tmp_path / "session")
         error, event = None, ""
         while event != "close":
             _, (error, event) = errors.next(TIMEOUT)
