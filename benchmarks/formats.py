@@ -14,7 +14,7 @@ from .wire import compressor, encoded, frame, zstd_module
 
 __all__ = ["formats", "table"]
 
-LIMIT = 256 * 1024 * 1024
+LIMIT = 64 * 1024 * 1024
 READ = 65_536
 Row = tuple[str, str, float, float]
 
