@@ -146,3 +146,8 @@ def test_a_line_can_be_written_in_any_encoding_of_unicode(log: ShardLog, tmp_pat
         LOGGER.removeHandler(handler)
         handler.close()
     assert (tmp_path / "log").read_text(encoding="utf-8") == f"[shard 0/2] {CLEAN}\n"
+
+
+def test_a_mapping_that_is_the_only_argument_is_made_printable_too(log: ShardLog, written: io.StringIO) -> None:
+    log.warning("said %(words)s", {"words": NASTY})
+    assert written.getvalue().endswith(f"said {CLEAN}\n")

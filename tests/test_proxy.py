@@ -207,7 +207,7 @@ def test_a_proxy_in_the_environment_that_is_none_is_told_without_its_password(mo
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.setenv(variable, "http://ada:sec/ret@proxy:3128")
-        with pytest.raises(ConnectFailed, match=f"{variable.upper()} is no URL") as raised:
+        with pytest.raises(ConnectFailed, match=f"{variable.upper()} is not a valid URL") as raised:
             proxy_from_environment("gateway.example", secure)
         assert "sec" not in str(raised.value)
 

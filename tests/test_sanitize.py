@@ -40,7 +40,11 @@ def test_a_line_is_cut_where_it_is_too_long() -> None:
     assert sanitize_line("abcdef", 4) == "abc…"
     assert sanitize_line("abcd", 4) == "abcd"
     assert sanitize_line("a\n\n\nb", 3) == "a b"
-    assert sanitize_line(" " * 1_000_000 + "a", 10).endswith("…")
+    assert sanitize_line("a" + " " * 1_000_000 + "b", 10).endswith("…")
+
+
+def test_white_space_before_a_text_does_not_hide_it() -> None:
+    assert sanitize_line(" " * 1_000_000 + "a", 10) == "a"
 
 
 @given(ANY_TEXT, st.integers(1, 300))

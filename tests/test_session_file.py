@@ -140,11 +140,11 @@ def test_a_folder_that_cannot_be_synced_is_left_so_but_a_broken_disk_is_not(
 
 def test_another_bots_file_is_refused_and_another_shards(path: Path) -> None:
     file(path).save(SESSION)
-    with pytest.raises(ValueError, match=r"session_file=.* is of another bot"):
+    with pytest.raises(ValueError, match=r"session_file=.* belongs to another bot"):
         loaded(path, token="MTIz.Gabcde.not-a-real-token")
-    with pytest.raises(ValueError, match=r"session_file=.* is of shard 0/1"):
+    with pytest.raises(ValueError, match=r"session_file=.* belongs to shard 0/1"):
         loaded(path, shard=(1, 2))
-    with pytest.raises(ValueError, match="is of another bot"):
+    with pytest.raises(ValueError, match="belongs to another bot"):
         Client(token="another", session_file=path)
 
 
@@ -186,7 +186,7 @@ def test_a_file_of_the_first_format_is_resumed(path: Path, options: dict[str, An
     Client(token=TOKEN, session_file=path)
     assert ours.load(LOG) == SESSION
     assert loaded(path, intents=6) is None
-    with pytest.raises(ValueError, match="is of another bot"):
+    with pytest.raises(ValueError, match="belongs to another bot"):
         loaded(path, token="MTIz.Gabcde.not-a-real-token")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
 
@@ -50,3 +51,18 @@ def test_a_stop_before_the_start_is_not_lost(timers: Timers) -> None:
     timers.stop()
     timers.call_at(0, pytest.fail)
     assert not [thread for thread in threading.enumerate() if thread.name == "test-timers"]
+
+
+def test_ctrl_c_while_the_thread_starts_loses_nothing(timers: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, done = threading.Thread.start, threading.Event()
+
+    def interrupted(self: threading.Thread) -> None:
+        start(self)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Thread, "start", interrupted)
+        timers.call_at(0, done.set)
+    assert done.wait(5)
+    assert timers.call_at(0, done.set)
+    timers.stop()

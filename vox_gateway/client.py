@@ -31,7 +31,7 @@ from .options import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, 
 from .outbox import Outbox
 from .protocol import KEEP_SESSION
 from .questions import Questions
-from .session_keeper import SessionKeeper
+from .session_keeper import SessionKeeper, SessionLease
 from .situation import Situation
 from .stats import Counters, Stats, Status
 from .stream import EventStream
@@ -146,7 +146,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         session_file: str | os.PathLike[str] | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
-        # Guards the engine, so that two connects make one; a signal handler that closes may hold it twice.
+        # Guards `_engine`, so that two connects make one; reentrant for `close` in a signal handler. Made first, so
+        # that a client whose constructor raised can be closed; and anew in a forked child.
         self._engine_lock = threading.RLock()
         self._options = make_options(
             url=url,
@@ -183,7 +184,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     def _begin_anew(self) -> None:
         """Make what belongs to one process: all but the arguments, the handlers, the taps and the journal."""
         self._engine = None
-        self._engine_lock = threading.RLock()  # another thread of the parent may hold the old one
+        self._engine_lock = threading.RLock()
         self._session = session.Session()
         self._counters = Counters()
         self._outbox = Outbox()
@@ -288,7 +289,13 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             engine.stop(code, reason)
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
-        """Wait for READY or RESUMED; False when `timeout` seconds passed first, or the client closed meanwhile.
+        """Wait for READY or RESUMED. Before the first `connect` this waits for that too.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            Whether the client is ready; False after `timeout`, or when the client closes or has been closed.
 
         False at once in a child process that was forked after `connect`, until `connect` is called there.
         """
@@ -423,7 +430,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
     @property
     def stats(self) -> Stats:
-        """Counts since the client was made."""
+        """Counts since the client was made, or since this process was forked."""
         engine = self._engine
         return self._counters.snapshot(0 if engine is None else engine.events_waiting)
 
@@ -497,34 +504,36 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             last = self._engine
             if last is not None and not last.disconnected.rung:
                 raise AlreadyConnected("the client is connected already: call close() first")
-            lease = None if self._keeper is None else self._keeper.acquire(self._session)
-            presence = self._options.presence if last is None else last.presence.for_identify()
-            engine = Engine(
-                self._options,
-                self,
-                self._taps,
-                self._pending,
-                self._session,
-                self._counters,
-                self._outbox,
-                presence,
-                self._log,
-                self._journal,
-                lease,
-            )
-            try:
-                self._warn_of_missing_intents()
-                with undisturbed():
+            self._warn_of_missing_intents()
+            with undisturbed():
+                lease = None if self._keeper is None else self._keeper.acquire(self._session)
+                try:
+                    engine = self._make_engine(last, lease)
                     self._engine = engine
                     self._fork.end()
                     engine.start()
-            except BaseException:
-                if engine.thread.ident is None:  # it was not started; Ctrl-C may have come just after it was
+                except BaseException:
                     self._engine = last
                     if lease is not None:
                         lease.end()
-                raise
+                    raise
             return engine
+
+    def _make_engine(self, last: Engine | None, lease: SessionLease | None) -> Engine:
+        presence = self._options.presence if last is None else last.presence.for_identify()
+        return Engine(
+            self._options,
+            self,
+            self._taps,
+            self._pending,
+            self._session,
+            self._counters,
+            self._outbox,
+            presence,
+            self._log,
+            self._journal,
+            lease,
+        )
 
     def _situation(self) -> Situation:
         engine, options = self._engine, self._options

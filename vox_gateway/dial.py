@@ -22,8 +22,8 @@ from .interrupt import DeadlinePassed, Interrupt, Selector
 
 __all__ = ["dial"]
 
-# `socket.getaddrinfo` would import encodings.idna on the reader's thread. A child that is forked meanwhile would wait
-# forever for that import, of any codec: the lock of a module that is being imported stays locked in it.
+# encodings.idna is imported here, since `socket.getaddrinfo` would import it on the reader's thread. In a child that is
+# forked during that import its lock would stay locked, and every lookup of a codec would wait forever.
 
 #: seconds before the next address is tried beside the one that does not answer (RFC 8305, "Happy Eyeballs")
 HEAD_START = 0.25

@@ -1,7 +1,8 @@
 """pyee's emitter, made safe for handlers that fail.
 
 Plain pyee lets a handler's exception escape and skips the handlers after it, and raises when nobody listens to `error`.
-Here every handler of an event runs, a failure is logged with its traceback and emitted as `error`, and nothing escapes.
+Here every handler of an event runs, and a failure is logged with its traceback and emitted as `error`. Only
+KeyboardInterrupt on the main thread is raised to the caller.
 """
 
 from __future__ import annotations

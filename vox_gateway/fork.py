@@ -14,6 +14,7 @@ import contextlib
 import os
 import signal
 import socket
+import traceback
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -58,7 +59,10 @@ def _after_fork() -> None:
         with contextlib.suppress(OSError):
             sock.close()
     for thing, action in list(_actions.items()):
-        action(thing)
+        try:
+            action(thing)
+        except Exception:  # the others still need their locks
+            traceback.print_exc()
 
 
 def _forget_wakeup_descriptor(ours: set[int]) -> None:

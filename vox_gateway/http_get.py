@@ -83,7 +83,7 @@ def http_get(
             raise ConnectFailed(f"{api.host} did not answer GET {route}: {error}") from error
         except (HTTPException, ValueError, OSError) as error:
             words = str(error) or type(error).__name__
-            # From None: a traceback would show the cause, whose text is the server's, as it came.
+            # `from None`: the cause holds unsanitised text from the server, which a traceback would print.
             raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {words}") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from .sanitize import sanitize_block, sanitize_line
@@ -66,6 +66,8 @@ class _Sanitizer(logging.Filter):
         if hasattr(record, "shard"):
             if isinstance(record.args, tuple):
                 record.args = tuple(map(_printable, record.args))
+            elif isinstance(record.args, Mapping):  # which logging makes of a single one
+                record.args = {key: _printable(value) for key, value in record.args.items()}
             if record.exc_info:
                 text = logging.Formatter().formatException(record.exc_info)
                 # Left to the program's formatter where it is clean: that may show tracebacks in another way.

@@ -68,7 +68,7 @@ def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
     """What ``HTTPS_PROXY`` (``HTTP_PROXY`` for ws), less ``NO_PROXY``, says about `host`.
 
     Raises:
-        ConnectFailed: it is no URL.
+        ConnectFailed: it is not a valid URL.
     """
     if _is_no_proxy_host(host, None):
         return None
@@ -78,7 +78,7 @@ def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
         port = parts.port
     except ValueError:  # not shown, since it may quote a piece of a password
         raise ConnectFailed(
-            f"the environment's {variable.upper()} is no URL such as http://localhost:8080"
+            f"the environment variable {variable.upper()} is not a valid URL: expected one such as http://localhost:8080"
         ) from None
     if not parts.hostname:
         return None

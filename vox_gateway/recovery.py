@@ -106,7 +106,7 @@ class GiveUp:
     error: GatewayError
 
 
-#: what op 9 means, as an answer to IDENTIFY and otherwise
+#: the causes of an op 9: after READY or RESUME, and in answer to IDENTIFY
 _INVALID = (Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED)
 
 

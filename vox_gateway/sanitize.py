@@ -19,6 +19,7 @@ def sanitize_line(text: str, limit: int = LINE_LIMIT) -> str:
     is not printable becomes ``?``: control characters (C0 and C1), bidirectional controls, zero-width characters, lone
     surrogates, and what Unicode has not assigned. A longer text ends in ``…``.
     """
+    text = text.strip()
     head = text[: 8 * limit]  # enough for a line; a text may be a whole message of the server's
     line = " ".join(head.split())
     if not line.isprintable():

@@ -137,10 +137,10 @@ class SessionFile:
         except ValueError:
             raise ValueError(f"{where} is not a session file: delete it, or choose another") from None
         if record.bot != self.bot:
-            raise ValueError(f"{where} is of another bot: each needs a file of its own")
+            raise ValueError(f"{where} belongs to another bot: use a separate session_file for each bot")
         if record.shard != self.shard:
             shard = "/".join(map(str, record.shard))
-            raise ValueError(f"{where} is of shard {shard}: each needs a file of its own")
+            raise ValueError(f"{where} belongs to shard {shard}: use a separate session_file for each shard")
         return record
 
     def _check_kind(self, status: os.stat_result) -> None:

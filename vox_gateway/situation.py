@@ -96,7 +96,7 @@ class Situation:
     def _words(self) -> str:
         match self.status:
             case Status.CLOSED if self.forked:
-                return "not connected: forked after connect(); connect() begins a session of this process"
+                return "not connected: forked after connect(); call connect() to begin a new session in this process"
             case Status.CLOSED:
                 if self.session.resumable:
                     return f"not connected; connect() resumes {session_in_words(self.session)}"

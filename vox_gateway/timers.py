@@ -41,9 +41,11 @@ class Timers:
         """Call `function` at `when` on the monotonic clock; never, once stopped.
 
         Returns:
-            False when it will not be called, because the thread could not be started. The next call tries again.
+            False if the thread could not be started; the next call tries again. True otherwise, also after `stop`, when
+            `function` is never called.
         """
-        with self._lock:
+        # Ctrl-C is put off, since the main thread may run handlers, and arm their warning.
+        with undisturbed(), self._lock:
             if self._stopped:
                 return True
             error = None if self._started else self._start()
@@ -58,8 +60,7 @@ class Timers:
     def _start(self) -> RuntimeError | None:
         """Start the thread; returns the error if the system has no thread to give. The lock is held."""
         try:
-            with undisturbed():  # the main thread may run handlers, and arm their warning
-                self._thread.start()
+            self._thread.start()
         except RuntimeError as error:
             return error
         self._started = True

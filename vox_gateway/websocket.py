@@ -170,7 +170,7 @@ def _refusal(host: str, head: bytes) -> UpgradeRefused | None:
     pairs = (line.decode("latin-1").partition(":") for line in lines)
     retry_after = retry_after_of({name.lower(): value.strip() for name, _, value in pairs}, MAX_RETRY_AFTER)
     if retry_after is not None:
-        words += f": it asks to come again in {retry_after:g} seconds"
+        words += f"; retry after {retry_after:g} seconds"
     return UpgradeRefused(words, status, retry_after)
 
 

@@ -185,7 +185,7 @@ def test_a_busy_server_that_says_when_is_tried_again_then(
     assert client.wait_until_ready(10)
     first, second = gateway.connections
     assert second.opened_at - first.opened_at >= 1.4
-    assert "HTTP 503: it asks to come again in 1.5 seconds" in caplog.text
+    assert "HTTP 503; retry after 1.5 seconds" in caplog.text
 
 
 def test_a_server_that_comes_up_late_is_found(make_client: Any) -> None:

@@ -29,7 +29,7 @@ class Pending:
         self._is_closed: Callable[[], bool] = lambda: False
 
     def begin(self, is_closed: Callable[[], bool]) -> None:
-        """The client runs, until `is_closed` returns true; whoever closes it calls `wake` then."""
+        """The client runs, until `is_closed` returns true; the thread that closes it then calls `wake`."""
         self._is_closed = is_closed
 
     def put(self, task: Callable[[], bool]) -> None:

@@ -230,7 +230,8 @@ class Inquiry(Tap):
             )
         words = f"{question.what} did not come within timeout={patience.timeout:g} seconds: {question.missing()}"
         if self._drops:
-            words += f"; the connection dropped after {self._drops} of its commands, last with {self._close}"
+            times = "once" if self._drops == 1 else f"{self._drops} times"
+            words += f"; the connection dropped {times} after the command was sent, most recently with {self._close}"
         return TimeoutError(words)
 
     def _send(self, request: Request, to_send: deque[Request], patience: Patience) -> None:

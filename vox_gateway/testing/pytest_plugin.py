@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from .. import Client, ConnectFailed, ConnectionClosed, IdentifyGate, Status
+from .. import Client, ConnectFailed, ConnectionClosed, IdentifyGate, Status, ThreadFailed
 from . import LocalGateway
 
 __all__ = ["GatewayClients", "marked", "open_clients", "open_gateway"]
@@ -131,12 +131,13 @@ class GatewayClients:
     def _note(self, error: BaseException, event: str) -> None:
         # What ends the client is emitted as `error` too. It is no handler's failure; `wait_closed` raises it.
         if not (event == "close" and isinstance(error, (ConnectionClosed, ConnectFailed))):
-            self._failures.put((f"the handler of {event} raised {error!r}", error))
+            is_ours = event == "close" and isinstance(error, ThreadFailed)
+            self._failures.put((str(error) if is_ours else f"the handler of {event} raised {error!r}", error))
 
     def _drain(self, *clients: _WatchedClient) -> None:
         """Let the handlers of `clients` return from what the gateway has sent; note what they do not return from."""
-        began = time.monotonic()
         for client in clients:
+            began = time.monotonic()
             while self._expects_more(client) and not client.is_stuck:
                 left = began + client.drain_timeout - time.monotonic()
                 if left <= 0:

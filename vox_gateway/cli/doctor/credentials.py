@@ -120,8 +120,8 @@ def check_intents(intents: Intents, enabled: Intents | None = None, why_unknown:
         reason = f" The API did not say what is enabled: {why_unknown}" if why_unknown else ""
         return warning(
             "intents",
-            f"{intent_names(privileged)}: privileged. Enable what is not enabled on the Bot page of the developer "
-            f"portal (Privileged Gateway Intents), or Discord closes with 4014.{reason}",
+            f"{intent_names(privileged)}: privileged: check on the Bot page of the developer portal (Privileged "
+            f"Gateway Intents) that they are enabled, or Discord closes with 4014.{reason}",
         )
     words = "none"
     if intents:
