@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -234,8 +235,14 @@ def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> Any:
     return refuse
 
 
-@pytest.mark.parametrize("handlers", [{}, {"workers": 2}, {"handlers": "caller"}], ids=["thread", "workers", "caller"])
-@pytest.mark.parametrize("thread", ["-session-file", "-worker-1", "-dispatcher", "-reconnect"])
+@pytest.mark.parametrize(
+    ("thread", "handlers"),
+    [
+        *itertools.product(["-session-file", "-dispatcher", "-reconnect"], [{}, {"workers": 2}, {"handlers": "caller"}]),
+        ("-worker-1", {"workers": 2}),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("async_", [True, False])
 def test_connect_starts_all_threads_or_none(
     gateway: LocalGateway,
@@ -247,8 +254,6 @@ def test_connect_starts_all_threads_or_none(
     thread: str,
     async_: bool,
 ) -> None:
-    if thread == "-worker-1" and "workers" not in handlers:
-        pytest.skip("a client without workers")
     client = make_client(gateway, session_file=tmp_path / "session", **handlers)
     before = set(threading.enumerate())
     with client.stream("READY") as events:
