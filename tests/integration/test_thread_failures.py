@@ -238,7 +238,9 @@ def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("thread", "handlers"),
     [
-        *itertools.product(["-session-file", "-dispatcher", "-reconnect"], [{}, {"workers": 2}, {"handlers": "caller"}]),
+        *itertools.product(
+            ["-session-file", "-dispatcher", "-reconnect"], [{}, {"workers": 2}, {"handlers": "caller"}]
+        ),
         ("-worker-1", {"workers": 2}),
     ],
     ids=str,
