@@ -188,7 +188,9 @@ MANY_LINES = ("wait_for", "a command", "connect")
 
 
 @pytest.mark.usefixtures("unmeasured")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case in MANY_LINES else []) for case in CASES]
+)
 def test_a_signal_at_any_line(gateway: LocalGateway, case: str) -> None:
     step = "7" if case in MANY_LINES else "1"
     script = SCRIPT.replace("{case}", CASES[case])
