@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 import trustme
+from support import never, running, tcp_pair
 
 from vox_gateway.dial import dial
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost, UpgradeRefused
@@ -93,6 +95,20 @@ def test_an_abort_is_not_lost_whether_it_comes_before_the_wait_or_during_it(pair
     with pytest.raises(ConnectionLost):
         pair.transport.send(b"x")
     pair.transport.abort()  # harmless
+
+
+def test_an_abort_is_never_taken_for_the_end_of_the_stream() -> None:
+    """The abort's own shutdown ends the stream, and wakes the reader before the abort has returned."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(50):
+            with tcp_pair() as (ours, _theirs), contextlib.closing(Interrupt()) as interrupt:
+                transport = Transport(ours, interrupt, never)
+                with contextlib.closing(transport), running(transport.abort), pytest.raises(Interrupted):
+                    transport.read()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_write_never_blocks_and_arrives_whole_when_the_other_side_reads(pair: Pair) -> None:

@@ -188,6 +188,8 @@ class Transport:
             except BlockingIOError:
                 self._wait()
             else:
+                if not data:
+                    self._interrupt.check()
                 self.bytes_in += len(data)
                 return data
 
@@ -261,12 +263,12 @@ class Transport:
 
     def abort(self) -> None:
         """Cut the connection off now; the reader wakes and ends."""
+        self._interrupt.set()  # first: the end of the stream that follows is ours, and not the server's
         with self._lock:
             if not self._closed:
                 self._closed = True
                 with contextlib.suppress(OSError):  # gone already
                     self._sock.shutdown(socket.SHUT_RDWR)
-        self._interrupt.set()
 
     def close(self) -> None:
         """Give back the socket; for the owner's thread, when it reads no more."""
