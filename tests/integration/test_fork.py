@@ -332,8 +332,11 @@ def test_the_session_file_is_left_to_the_parent(gateway: LocalGateway, tmp_path:
     path = tmp_path / "session"
     body = """
 client = connected(session_file=rest[0])
-while not os.path.exists(rest[0]):
+import json
+saved = None
+while saved != client.session.seq:  # until nothing is left to be saved: an acknowledgement comes after the guilds
     client.wait_for("HEARTBEAT_ACK", timeout=10)
+    saved = json.load(open(rest[0]))["seq"] if os.path.exists(rest[0]) else None
 before = open(rest[0]).read()
 
 def child():
