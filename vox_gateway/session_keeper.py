@@ -61,9 +61,6 @@ class SessionKeeper:
         self._name = name
         self._file = file
         self.log = log
-        self._begin()
-
-    def _begin(self) -> None:
         self._pid = os.getpid()
         self._file_lock = SessionLock(self._file.path)
         self._saved: Session | None = None  # what the file says
@@ -86,8 +83,6 @@ class SessionKeeper:
             ValueError: it is another bot's or another shard's, not a session file, or not a regular file.
             OSError: it cannot be read.
         """
-        if self._pid != os.getpid():
-            self._begin()  # a forked child: thread, lock and leases are the parent's
         lease = SessionLease(self, lambda: self._saved)
         with self._lock:
             # While a handler of an earlier run is at work the file is still ours, and memory is newer than the disk.
