@@ -87,9 +87,7 @@ assert not left, left
 print("done", count)
 """
 
-CASES = {
-    "a handler that the caller runs": """
-number_of_signal = signal.SIGTERM
+ON_CALLER = """
 handled = []
 def made():
     client = make(handlers="caller")
@@ -101,7 +99,10 @@ def made():
 def act(client):
     while not handled and client.status is Status.READY:
         client.dispatch_pending(timeout=10)
-""",
+"""
+
+CASES = {
+    "a handler that the caller runs": "number_of_signal = signal.SIGTERM" + ON_CALLER,
     "a stream": """
 number_of_signal = signal.SIGTERM
 def made():
@@ -166,20 +167,7 @@ def act(client):
     except TimeoutError:
         pass
 """,
-    "Ctrl-C in a handler that the caller runs": """
-number_of_signal = signal.SIGINT
-handled = []
-def made():
-    client = make(handlers="caller")
-    handled.clear()
-    client.on("READY", handled.append)
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
-    return client
-def act(client):
-    while not handled and client.status is Status.READY:
-        client.dispatch_pending(timeout=10)
-""",
+    "Ctrl-C in a handler that the caller runs": "number_of_signal = signal.SIGINT" + ON_CALLER,
 }
 
 
