@@ -106,7 +106,6 @@ def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
     for one in (acknowledgement, event(1), acknowledgement):
         backlog.put([one], always(True))
     assert backlog.waiting == backlog.not_given == 1
-    assert not backlog.has_room_for(1)
     putter = threading.Thread(target=backlog.put, args=([acknowledgement], always(True)))
     putter.start()
     items = iter(backlog)
@@ -152,7 +151,6 @@ def test_an_event_is_done_when_the_next_is_asked_for() -> None:
 def test_what_waits_elsewhere_takes_up_room_until_it_is_told() -> None:
     elsewhere = [4]
     backlog = Backlog(4, on_stuck=lambda: None, elsewhere=lambda: elsewhere[0])
-    assert not backlog.has_room_for(1)
     assert backlog.waiting == 4
     putter = threading.Thread(target=backlog.put, args=([event(1)], always(True)))
     putter.start()

@@ -91,10 +91,6 @@ class Backlog:
     def _unhandled(self) -> int:
         return self._put - self._got + self._elsewhere()
 
-    def has_room_for(self, count: int) -> bool:
-        """Whether a `put` of so many payloads would not wait."""
-        return self._unhandled + count <= self.limit
-
     def put(self, batch: Batch, patient: Callable[[], bool]) -> None:
         """Add payloads, in order; waits for room for as long as `patient` says so, and adds them anyway after that.
 

@@ -143,8 +143,7 @@ class Connection:
         self.generation = generation
         self.window = SendWindow()
         self.stage = Stage.CONNECTING
-        self.heard_at = 0.0
-        self.reading_since: float | None = None
+        self._heard_at = 0.0
         self._blueprint = blueprint
         self._find_url = find_url
         self._observer = observer
@@ -233,6 +232,11 @@ class Connection:
         return None if heartbeat is None else heartbeat.due
 
     # -- for the heartbeat loop ------------------------------------------------------------------------------------
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the reader waits for the server, in monotonic time; None while it is busy or paused."""
+        return None if self._websocket is None else self._websocket.waiting_since
 
     def beat(self) -> None:
         """Send a heartbeat, whatever the send limit says."""
@@ -327,7 +331,7 @@ class Connection:
         websocket = WebSocket.open(url, network, self._deadline, self._interrupt)
         self._websocket = websocket
         self._interrupt.check()  # a hang-up that found no websocket yet
-        self._opened_at = self.heard_at = self.reading_since = time.monotonic()
+        self._opened_at = self._heard_at = time.monotonic()
         self.stage = Stage.CONNECTED
         self._blueprint.backlog.signal("open")
         self._observer.opened(self)
@@ -349,9 +353,9 @@ class Connection:
                         return
         finally:
             self._count()
-            self.heard_at = time.monotonic()
+            self._heard_at = time.monotonic()
             if any(is_dispatch(batch[0]) for batch in self._batches):
-                self._dispatched_at = self.heard_at
+                self._dispatched_at = self._heard_at
             for batch in self._batches:
                 self._hand_over(batch)
             self._observer.received(self)
@@ -406,13 +410,8 @@ class Connection:
         backlog = self._blueprint.backlog
         if is_dispatch(batch[0]):
             self._blueprint.counters.events += len(batch)
-            self._blueprint.counters.event_at = self.heard_at
-        if backlog.has_room_for(len(batch)):
-            backlog.put(batch, self._may_pause)
-        else:
-            self.reading_since = None
-            backlog.put(batch, self._may_pause)
-            self.reading_since = time.monotonic()
+            self._blueprint.counters.event_at = self._heard_at
+        backlog.put(batch, self._may_pause)
 
     def _may_pause(self) -> bool:
         # A replay is taken in whole: a handler that waits for RESUMED in order to send must not keep RESUMED out.
@@ -465,7 +464,7 @@ class Connection:
             case Stage.CONNECTED:
                 return self._opened_at + HELLO_WITHIN
             case Stage.GREETED:
-                return (self._dispatched_at if self._resuming else self.heard_at) + SILENCE_WITHIN
+                return (self._dispatched_at if self._resuming else self._heard_at) + SILENCE_WITHIN
             case _:
                 return None
 

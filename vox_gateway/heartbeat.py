@@ -55,23 +55,27 @@ class Pulse:
             self.latency = now - self._unanswered_since
             self._unanswered_since = None
 
-    def is_zombie(self, now: float, heard_at: float, reading_since: float | None) -> bool:
-        """Whether, now that a beat is due, the one before was met with silence for an interval of our reading.
+    def is_zombie(self, now: float, waiting_since: float | None) -> bool:
+        """Return whether the last beat was met with silence for a whole interval.
+
+        Only time in which the reader waits counts: while it is busy, or paused by a full backlog, the acknowledgement
+        may lie unread in the kernel.
 
         Args:
-            heard_at: when the last bytes arrived.
-            reading_since: since when the reader reads without a pause; None while it pauses.
+            now: when a beat is due.
+            waiting_since: since when the reader waits for the server; None while it does not.
         """
-        if self._unanswered_since is None or reading_since is None or heard_at > self._beaten_at:
+        if self._unanswered_since is None or waiting_since is None or waiting_since > self._beaten_at:
             return False
-        return now - max(self._beaten_at, reading_since) >= self.interval * FULL_INTERVAL
+        return now - self._beaten_at >= self.interval * FULL_INTERVAL
 
 
 class Heart(Protocol):
     """What the heartbeat loop needs of its connection."""
 
-    heard_at: float
-    reading_since: float | None
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the reader waits for the server."""
 
     def beat(self) -> None:
         """Send a beat."""
@@ -146,7 +150,7 @@ class Heartbeat:
             before, offset = offset, time.time() - time.monotonic()
             if abs(offset - before) > SLEPT:
                 self._heart.slept()
-            elif pulse.is_zombie(time.monotonic(), self._heart.heard_at, self._heart.reading_since):
+            elif pulse.is_zombie(time.monotonic(), self._heart.waiting_since):
                 self._heart.zombie()
             else:
                 now = time.monotonic()  # before the beat is on its way: its answer may be read at once

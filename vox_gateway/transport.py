@@ -51,10 +51,16 @@ class Transport:
         interrupt: ends every wait.
         deadline: says when the wait under way ends; monotonic clock, None for never. Asked anew at every wake, so
             `Interrupt.nudge` makes a changed answer count.
+
+    Attributes:
+        bytes_in: bytes read from the socket so far.
+        waiting_since: when the reader found nothing more to read, in monotonic time; None while it is busy with what it
+            has read.
     """
 
     def __init__(self, sock: socket.socket, interrupt: Interrupt, deadline: Callable[[], float | None]) -> None:
         self.bytes_in = 0
+        self.waiting_since: float | None = None
         self._deadline = deadline
         self._sock = sock
         self._interrupt = interrupt
@@ -186,8 +192,11 @@ class Transport:
             try:
                 data = self._sock.recv(READ_SIZE)
             except BlockingIOError:
+                if self.waiting_since is None:
+                    self.waiting_since = time.monotonic()
                 self._wait()
             else:
+                self.waiting_since = None
                 if not data:
                     self._interrupt.check()
                 self.bytes_in += len(data)

@@ -78,6 +78,11 @@ class WebSocket:
         """Bytes read from the socket so far, as they were on the wire."""
         return self._transport.bytes_in
 
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when `receive` waits, in monotonic time; None while it does not."""
+        return self._transport.waiting_since
+
     def receive(self) -> Iterator[Run]:
         """Wait for the next read, then yield the text and binary messages that it completes, in runs of one kind.
 

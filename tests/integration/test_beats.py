@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import math
 import threading
@@ -111,6 +112,27 @@ def test_a_handler_that_blocks_costs_nothing_but_its_own_time(
     warnings = [record for record in caplog.records if "has been running" in record.getMessage()]
     assert len(warnings) == 1
     assert "leave.wait(20)" in warnings[0].getMessage()  # the line where it is
+    assert client.stats.reconnects == 0
+
+
+def test_beats_go_on_while_the_reader_is_busy(gateway: LocalGateway, make_client: Any) -> None:
+    beaten, busy = threading.Event(), threading.Event()
+
+    def parse(text: str | bytes) -> Any:
+        payload = json.loads(text)
+        if payload["op"] == 11 and not busy.is_set():
+            busy.set()
+            beaten.wait(20)  # the acknowledgement has been read, and is not seen before this returns
+        return payload
+
+    client = make_client(gateway, json=parse)
+    client.connect(async_=True)
+    assert client.wait_until_ready(5)
+    assert busy.wait(5)
+    for _ in range(4):
+        gateway.expect("HEARTBEAT", 2)
+    beaten.set()
+    gateway.expect("HEARTBEAT", 2)
     assert client.stats.reconnects == 0
 
 
