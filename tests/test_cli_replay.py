@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 from growing_file import await_text
 from pty_support import terminal
 from served import PATIENCE, Served, served
@@ -255,10 +256,16 @@ def test_a_client_that_does_not_read_is_waited_for() -> None:
     def eat() -> None:
         assert hungry.wait(PATIENCE)
         while eaten[-1:] != ["the last"]:
-            event = json.loads(one.recv(PATIENCE))
+            event = json.loads(one.recv())
             eaten.append(event["t"] == "MESSAGE_CREATE" and event["d"]["id"])
 
-    with LocalGateway(guilds=()) as gateway, connect(gateway.url + "/?v=10&encoding=json", max_size=None) as one:
+    with contextlib.ExitStack() as stack:
+        gateway = stack.enter_context(LocalGateway(guilds=()))
+        # A client without a thread of its own: what nobody asks for stays in the kernel.
+        one = websocket.create_connection(
+            gateway.url + "/?v=10&encoding=json", timeout=PATIENCE, skip_utf8_validation=True
+        )
+        stack.callback(one.close)
         gateway.follow(inbox)
         one.send(IDENTIFY)
         player = Player(gateway, inbox, math.inf, tell=lambda _: None, complain=pytest.fail, look=look)
