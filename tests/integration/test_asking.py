@@ -141,6 +141,7 @@ def test_many_questions_at_a_time_do_not_mix(big: LocalGateway, make_client: Any
     assert [sorted(ids(one.result(TIMEOUT))) for one in answers] == [sorted(one) for one in wanted]
 
 
+@pytest.mark.slow
 def test_a_late_answer_is_told_as_far_as_it_came(big: LocalGateway, make_client: Any) -> None:
     client = started(make_client(big))
     with pytest.raises(

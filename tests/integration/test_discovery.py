@@ -39,6 +39,7 @@ def asked(gateway: LocalGateway) -> int:
     return len([request for request in gateway.requests if request.path == "/api/v10/gateway/bot"])
 
 
+@pytest.mark.slow
 def test_it_asks_for_each_identify_and_not_for_a_resume(gateway: LocalGateway, asking: Any) -> None:
     client = asking(gateway)
     client.connect(async_=True)
@@ -130,6 +131,7 @@ def test_an_api_that_comes_up_late_is_found(gateway: LocalGateway, asking: Any) 
     assert client.wait_until_ready(10)
 
 
+@pytest.mark.slow
 def test_without_session_starts_it_waits_until_they_return(
     asking: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

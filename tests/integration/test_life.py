@@ -435,6 +435,7 @@ def test_waiting_tells_what_happened(gateway: LocalGateway, make_client: Any) ->
         client.send_packet("HEARTBEAT", None)
 
 
+@pytest.mark.slow
 def test_two_shards_of_a_bot_take_turns_to_identify() -> None:
     """With the gate that every client of a process shares by default."""
     with LocalGateway(shards=2) as gateway:

@@ -143,6 +143,7 @@ def test_a_bot_killed_by_its_first_handler_misses_nothing(
     assert "READY" not in bot.end(signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_lives_of_less_than_a_second_make_progress(gateway: LocalGateway, tmp_path: Path) -> None:
     path, pause = tmp_path / "session", threading.Event()
@@ -222,6 +223,7 @@ def test_close_ends_the_session_and_with_it_the_file(gateway: LocalGateway, tmp_
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_a_session_that_the_gateway_forgot_is_begun_anew(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     with Bound(gateway, path) as client:

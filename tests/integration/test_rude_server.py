@@ -309,6 +309,7 @@ def test_ready_may_come_late_while_heartbeats_are_acknowledged(
     assert client.stats.identifies == 1
 
 
+@pytest.mark.slow
 def test_heartbeats_and_their_acknowledgements_are_no_progress_after_resume(
     server: RudeServer, make_client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -175,6 +175,7 @@ def test_the_send_window_keeps_room_for_heartbeats(gateway: LocalGateway, make_c
         assert client.stats.reconnects == 0
 
 
+@pytest.mark.slow
 def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway, make_client: Any) -> None:
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)

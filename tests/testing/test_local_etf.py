@@ -155,6 +155,7 @@ def test_what_is_cut_short_or_goes_on_is_refused(value: Any, data: st.DataObject
         etf.read(message + data.draw(st.binary(min_size=1)))
 
 
+@pytest.mark.slow
 @given(VALUES, st.binary(max_size=40), st.integers(0, 400))
 @settings(max_examples=500, deadline=None)
 def test_garbage_raises_nothing_but_a_bad_term(value: Any, garbage: bytes, at: int) -> None:
