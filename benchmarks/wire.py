@@ -26,7 +26,7 @@ def encoded(message: bytes, encoding: str) -> bytes:
     """A JSON payload in `encoding`."""
     if encoding == "json":
         return message
-    from vox_gateway.testing import etf
+    from vox_gateway.testing.protocol import etf
 
     return etf.VERSION + etf.write(json.loads(message))
 

@@ -57,7 +57,7 @@ def open_descriptors() -> dict[str, str]:
 @pytest.fixture(autouse=True, scope="session")
 def what_wakes_the_main_thread() -> None:
     """Made once for a process and kept: make it before any test counts descriptors."""
-    from vox_gateway.foreground import Bell  # not before coverage is measured
+    from vox_gateway.concurrency.signals import Bell  # not before coverage is measured
 
     Bell().wait(0.001)
 

@@ -14,52 +14,93 @@ import vox_gateway
 PACKAGE = Path(vox_gateway.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 # The local gateway's face is its package; what is behind it is nobody's interface.
-CORE = [path for path in SOURCES if path.parent != PACKAGE / "testing"]
-PURE = [
-    "protocol",
-    "recovery",
-    "commands",
-    "opcodes",
-    "intents",
-    "session",
-    "session_starts",
+CORE = [path for path in SOURCES if "testing" not in path.parts]
+
+#: from the bottom to the top; a module or folder imports from its own layer and from those before it
+LAYERS = (
+    ("_version", "errors", "event", "intents", "opcodes", "sanitize", "accelerators", "log"),
+    ("concurrency",),
+    ("network",),
+    ("encoding", "compression"),
+    ("session",),
+    ("protocol",),
+    ("discovery",),
+    ("dispatch",),
+    ("diagnostics",),
+    ("config",),
+    ("shard",),
+    ("requests",),
+    ("validation",),
+    ("client_commands", "client_questions"),
+    ("client",),
+    ("prometheus",),
+    ("cli",),
+    ("__main__",),
+)
+#: knows no socket, no thread and no clock
+PURE = (
     "errors",
+    "intents",
+    "opcodes",
     "sanitize",
-    "urls",
-    "frames",
-]
+    "network.frames",
+    "network.urls",
+    "protocol.machine",
+    "protocol.payloads",
+    "protocol.reconnect_policy",
+    "discovery.session_start_limit",
+    "requests.base",
+    "requests.fields",
+    "requests.guild_details",
+    "requests.members",
+    "requests.voice",
+    "session.state",
+)
 #: written and read by many threads, and so with a lock; but times are arguments
-NO_CLOCK = ["journal", "situation", "identify_gate"]
+NO_CLOCK = ("diagnostics.history", "diagnostics.snapshot", "discovery.identify_limiter", "protocol.rate_limit")
 IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", "asyncio", "random"}
-PARTS_OF_THE_CLIENT = {"client_commands", "client_questions"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
-FACE = {"client", "engine", *PARTS_OF_THE_CLIENT}
-#: what stands on the client, as the command does
-ABOVE_THE_FACE = {"prometheus"}
 
 
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> set[str]:
-    """What a module imports: top-level packages, and modules of ours with a dot before them."""
+def name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name(path): path for path in SOURCES}
+
+
+def foreign_imports(path: Path) -> set[str]:
+    """The top-level packages that a module imports."""
     found = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            dots = "." * node.level
-            if node.level and not node.module:
-                found |= {dots + alias.name for alias in node.names}
-            else:
-                found.add(dots + (node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").split(".")[0])
     return found
 
 
-def name(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def own_imports(path: Path) -> set[str]:
+    """The modules of ours that a module imports, without the package's name."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            package = path.relative_to(PACKAGE.parent).parts[: -node.level]
+            module = ".".join((*package, node.module) if node.module else package)
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                found.add((whole if whole in MODULES else module).partition(".")[2])
+    return found
+
+
+def layer(module: str) -> int:
+    """The number of the layer that a module, written without the package's name, belongs to."""
+    return next(number for number, members in enumerate(LAYERS) if module.split(".")[0] in members)
 
 
 def ids(paths: list[Path]) -> list[str]:
@@ -68,47 +109,44 @@ def ids(paths: list[Path]) -> list[str]:
 
 @pytest.mark.parametrize("module", PURE)
 def test_pure_modules_know_no_socket_no_thread_and_no_clock(module: str) -> None:
-    found = imports(PACKAGE / f"{module}.py")
-    assert not found & IMPURE
-    assert {one[1:] for one in found if one.startswith(".")} <= set(PURE)
+    path = MODULES[f"vox_gateway.{module}"]
+    assert not foreign_imports(path) & IMPURE
+    assert own_imports(path) <= set(PURE)
 
 
 @pytest.mark.parametrize("module", NO_CLOCK)
-def test_what_takes_times_as_arguments_knows_no_clock_and_no_socket(module: str) -> None:
-    assert not imports(PACKAGE / f"{module}.py") & (IMPURE - {"threading"})
+def test_modules_that_take_times_as_arguments_know_no_clock_and_no_socket(module: str) -> None:
+    assert not foreign_imports(MODULES[f"vox_gateway.{module}"]) & (IMPURE - {"threading"})
 
 
 def test_one_module_needs_the_official_client_of_prometheus() -> None:
-    assert [path.stem for path in CORE if "prometheus_client" in imports(path)] == ["prometheus"]
-
-
-@pytest.mark.parametrize("module", ["fields", "question", "members", "details", "voice"])
-def test_questions_are_pure(module: str) -> None:
-    found = imports(PACKAGE / "questions" / f"{module}.py")
-    assert not found & IMPURE
-    assert {one.lstrip(".") for one in found if one.startswith(".")} <= {*PURE, "fields", "question"}
-
-
-@pytest.mark.parametrize("path", sorted((PACKAGE / "questions").glob("*.py")), ids=name)
-def test_questions_do_not_know_who_asks_them(path: Path) -> None:
-    assert not {one.lstrip(".") for one in imports(path) if one.startswith("..")} & {*FACE, "cli", "testing"}
+    assert [path.stem for path in CORE if "prometheus_client" in foreign_imports(path)] == ["prometheus"]
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if "testing" in path.parts], ids=name)
 def test_the_local_gateway_shares_nothing_with_the_client(path: Path) -> None:
-    inside = {one for one in imports(path) if one.startswith("..") or one == "vox_gateway"}
-    if path.parent == PACKAGE / "testing" and path.stem != "pytest_plugin":  # whose task is to bring them together
-        assert not inside
+    if path.stem != "pytest_plugin":  # its task is to bring them together
+        assert all(module.split(".")[0] == "testing" for module in own_imports(path))
+        assert "vox_gateway" not in foreign_imports(path)
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.parent == PACKAGE], ids=name)
-def test_imports_run_one_way(path: Path) -> None:
-    found = {one[1:] for one in imports(path) if one.startswith(".")}
-    if path.stem != "__main__":
-        assert not found & {"cli", "testing"}
-        assert not found & ABOVE_THE_FACE
-    if path.stem not in ("__init__", "client", *PARTS_OF_THE_CLIENT, *ABOVE_THE_FACE):
-        assert not found & FACE
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "testing" not in path.parts and path != PACKAGE / "__init__.py"], ids=name
+)
+def test_imports_between_layers_run_one_way(path: Path) -> None:
+    mine = name(path).partition(".")[2]
+    for module in own_imports(path) - {"testing"}:
+        if module.split(".")[0] != mine.split(".")[0]:
+            assert layer(module) <= layer(mine), f"{mine} imports {module}"
+    if "testing" in own_imports(path):
+        assert mine.split(".")[0] == "cli"
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    left = {name(path).partition(".")[2]: own_imports(path) for path in SOURCES}
+    while free := {module for module, needs in left.items() if not (needs - {module}) & left.keys()}:
+        left = {module: needs for module, needs in left.items() if module not in free}
+    assert left == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
@@ -125,9 +163,9 @@ def test_the_words_of_a_log_line_are_ours(path: Path) -> None:
 
 def test_every_connection_is_opened_in_one_place() -> None:
     """So that all go through the proxy, verify the server, and can be interrupted."""
-    assert [path.stem for path in CORE if ".dial" in imports(path)] == ["network"]
-    assert {path.stem for path in CORE if ".network" in imports(path)} >= {"websocket", "http_get"}
-    assert not [path for path in CORE if {"urllib3", "requests"} & imports(path)]
+    assert [path.stem for path in CORE if "network.dial" in own_imports(path)] == ["connector"]
+    assert {path.stem for path in CORE if "network.connector" in own_imports(path)} >= {"websocket", "http"}
+    assert not [path for path in CORE if {"urllib3", "requests"} & foreign_imports(path)]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

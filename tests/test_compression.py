@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_gateway import Client
+from vox_gateway.accelerators import zstd_package
 from vox_gateway.compression import INFLATERS, NoCompression, ZlibPayloads, ZlibStream, ZstdStream
+from vox_gateway.config import MAX_MESSAGE_SIZE
 from vox_gateway.errors import InflateError, MissingExtra
-from vox_gateway.fast_packages import zstd_package
-from vox_gateway.options import MAX_MESSAGE_SIZE
 
 LIMIT = 100_000
 zstd: Any = zstd_package()

@@ -1,7 +1,14 @@
 """A blocking, thread-based client for the Discord Gateway."""
 
 from ._version import __version__
+from .accelerators import speedups
 from .client import Client
+from .config import DEFAULT_PROPERTIES
+from .diagnostics.stats import Stats, Status
+from .discovery.gateway_bot import GatewayBot, get_gateway_bot
+from .discovery.identify_limiter import IdentifyGate
+from .discovery.session_start_limit import SessionStartLimit
+from .dispatch.stream import EventStream
 from .errors import (
     AlreadyConnected,
     AuthenticationFailed,
@@ -30,19 +37,12 @@ from .errors import (
     UpgradeRefused,
 )
 from .event import Event
-from .fast_packages import speedups
-from .gateway_bot import GatewayBot, get_gateway_bot
-from .identify_gate import IdentifyGate
 from .intents import Intents
-from .logs import LOGGER
+from .log import LOGGER
+from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 from .opcodes import OPCODES, CloseCode, Opcode
-from .options import DEFAULT_PROPERTIES
-from .questions import Members, VoiceConnection
-from .session import Session
-from .session_starts import SessionStartLimit
-from .stats import Stats, Status
-from .stream import EventStream
-from .urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
+from .requests import Members, VoiceConnection
+from .session.state import Session
 
 __all__ = [
     "DEFAULT_API",

@@ -11,32 +11,32 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from . import session
-from .checks import check_code, check_event, check_overflow, check_reason, check_timeout
+from .accelerators import Reader
 from .client_commands import ClientCommands
 from .client_questions import ClientQuestions
-from .emitter import Emitter
-from .engine import Engine
+from .concurrency.fork import FORKED, ForkCheck, in_child
+from .concurrency.signals import undisturbed
+from .config import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, make_options
+from .diagnostics.history import Journal
+from .diagnostics.snapshot import Situation
+from .diagnostics.stats import Counters, Stats, Status
+from .discovery.identify_limiter import IdentifyGate
+from .dispatch.emitter import Emitter
+from .dispatch.executors import Pending
+from .dispatch.stream import EventStream
+from .dispatch.subscriptions import Taps
 from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
-from .fast_packages import Reader
-from .foreground import undisturbed
-from .fork import FORKED, ForkCheck, in_child
-from .handling import Pending
-from .identify_gate import IdentifyGate
 from .intents import unreachable
-from .journal import Journal
-from .logs import LOGGER, ShardLog
+from .log import LOGGER, ShardLog
+from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 from .opcodes import OPCODES
-from .options import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, make_options
-from .outbox import Outbox
-from .protocol import KEEP_SESSION
-from .questions import Questions
-from .session_keeper import SessionKeeper, SessionLease
-from .situation import Situation
-from .stats import Counters, Stats, Status
-from .stream import EventStream
-from .taps import Taps
-from .urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
+from .protocol.machine import KEEP_SESSION
+from .requests import Questions
+from .session import state
+from .session.writer import SessionKeeper, SessionLease
+from .shard.sender import Outbox
+from .shard.shard import Engine
+from .validation import check_code, check_event, check_overflow, check_reason, check_timeout
 
 __all__ = ["Client"]
 
@@ -116,7 +116,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     GATEWAY_VERSION = GATEWAY_VERSION
     LOGGER = LOGGER
     OPCODES = OPCODES
-    Session = session.Session
+    Session = state.Session
 
     _engine: Engine | None = None  # here for a client whose constructor raised, which can still be looked at
 
@@ -185,7 +185,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         """Make what belongs to one process: all but the arguments, the handlers, the taps and the journal."""
         self._engine = None
         self._engine_lock = threading.RLock()
-        self._session = session.Session()
+        self._session = state.Session()
         self._counters = Counters()
         self._outbox = Outbox()
         self._pending = Pending() if self._options.handlers == CALLER else None
@@ -404,7 +404,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     # -- what the client knows -------------------------------------------------------------------------------------
 
     @property
-    def handled(self) -> session.Session:
+    def handled(self) -> state.Session:
         """The session as far as the handlers have got: they have returned from every event up to its `seq`. A copy.
 
         It is behind `session` while events wait or a handler runs, and has no `resume_url`.
@@ -413,7 +413,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         return self.session if engine is None else engine.handled
 
     @property
-    def session(self) -> session.Session:
+    def session(self) -> state.Session:
         """The session now: `id`, `seq` and `resume_url`. A copy."""
         return replace(self._session)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import commands
-from .checks import check_op, check_timeout
-from .engine import Engine
-from .fork import ForkCheck
-from .logs import ShardLog
+from .concurrency.fork import ForkCheck
+from .config import Options
+from .log import ShardLog
 from .opcodes import OPCODES, Opcode
-from .options import Options
-from .outbox import Outbox
+from .protocol import payloads
+from .shard.sender import Outbox
+from .shard.shard import Engine
+from .validation import check_op, check_timeout
 
 __all__ = ["ClientCommands"]
 
@@ -43,7 +43,7 @@ class ClientCommands:
         op = check_op(op_code)
         timeout = check_timeout(timeout)
         if op == Opcode.PRESENCE_UPDATE:
-            self._update_presence(commands.check_presence(data), timeout)
+            self._update_presence(payloads.check_presence(data), timeout)
         else:
             name, encoded = str(OPCODES.get(op, f"op {op}")), self._options.encode(op, data)
             self._fork.check(f"{name} was not sent")
@@ -78,7 +78,7 @@ class ClientCommands:
 
         Rests on "Update Presence" of the official Gateway Events documentation.
         """
-        data = commands.presence_update(status=status, afk=afk, game=game, since=since, activities=activities)
+        data = payloads.presence_update(status=status, afk=afk, game=game, since=since, activities=activities)
         self._update_presence(data, check_timeout(timeout))
 
     def voice_state_update(
@@ -101,7 +101,7 @@ class ClientCommands:
 
         Rests on "Update Voice State" of the official Gateway Events documentation.
         """
-        data = commands.voice_state_update(guild_id, channel_id, self_mute, self_deaf)
+        data = payloads.voice_state_update(guild_id, channel_id, self_mute, self_deaf)
         self.send_packet(Opcode.VOICE_STATE_UPDATE, data, timeout)
 
     def request_guild_members(
@@ -128,9 +128,9 @@ class ClientCommands:
 
         Rests on "Request Guild Members" of the official Gateway Events documentation.
         """
-        data = commands.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
+        data = payloads.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
         intents = self._options.intents
-        for words in (commands.unanswered(data, intents), commands.answered_in_part(data, intents)):
+        for words in (payloads.unanswered(data, intents), payloads.answered_in_part(data, intents)):
             if words:
                 self._log.warning("%s", words)
         self.send_packet(Opcode.REQUEST_GUILD_MEMBERS, data, timeout)
@@ -140,7 +140,7 @@ class ClientCommands:
 
         Rests on "Request Soundboard Sounds" of the official Gateway Events documentation; raises as `send_packet`.
         """
-        self.send_packet(Opcode.REQUEST_SOUNDBOARD_SOUNDS, commands.request_soundboard_sounds(guild_ids), timeout)
+        self.send_packet(Opcode.REQUEST_SOUNDBOARD_SOUNDS, payloads.request_soundboard_sounds(guild_ids), timeout)
 
     def request_channel_info(
         self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = None
@@ -149,7 +149,7 @@ class ClientCommands:
 
         Rests on "Request Channel Info" of the official Gateway Events documentation; raises as `send_packet`.
         """
-        self.send_packet(Opcode.REQUEST_CHANNEL_INFO, commands.request_channel_info(guild_id, fields), timeout)
+        self.send_packet(Opcode.REQUEST_CHANNEL_INFO, payloads.request_channel_info(guild_id, fields), timeout)
 
     def _update_presence(self, data: dict[str, Any], timeout: float | None) -> None:
         self._options.encode(Opcode.PRESENCE_UPDATE, data)  # refused here and now, when it is too large

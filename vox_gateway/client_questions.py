@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .checks import check_timeout
-from .questions import Members, Questions, VoiceConnection
+from .requests import Members, Questions, VoiceConnection
+from .validation import check_timeout
 
 __all__ = ["ClientQuestions"]
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .client import Client
+from .diagnostics.stats import Stats, Status
 from .errors import MissingExtra
-from .stats import Stats, Status
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily

@@ -23,7 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-TIMEOUT = 5.0
+TIMEOUT = 10.0
 SYNC_FLUSH = b"\x00\x00\xff\xff"
 
 

@@ -15,7 +15,7 @@ import pytest
 from rude_server import Peer, RudeServer
 
 from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
-from vox_gateway.session_format import decode, encode
+from vox_gateway.session.format import decode, encode
 from vox_gateway.testing import LocalGateway, guild, member, user
 
 TIMEOUT = 10.0

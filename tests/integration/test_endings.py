@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import Intents, connection
+from vox_gateway import Intents
+from vox_gateway.shard import connection
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
@@ -186,7 +187,7 @@ def test_a_resume_url_with_a_server_behind_it_is_where_the_resume_goes(make_clie
 def test_a_resume_that_fails_five_times_is_given_up(
     gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.recovery.MAX_DELAY", 1.0)  # seconds, so that the test is short
+    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 1.0)  # seconds, so that the test is short
     client = make_client(gateway)
     client.connect(async_=True)
     assert client.wait_until_ready(5)

@@ -15,8 +15,8 @@ import pytest
 from rude_server import Peer, RudeServer, message
 from websockets.frames import Opcode
 
+from vox_gateway.accelerators import zstd_package
 from vox_gateway.encoding import ETFCodec
-from vox_gateway.fast_packages import zstd_package
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")

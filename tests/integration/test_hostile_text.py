@@ -17,7 +17,7 @@ from rude_server import RudeServer
 from support import read_head, running, serving
 
 from vox_gateway import AuthenticationFailed, Client, ConnectFailed, Event, get_gateway_bot
-from vox_gateway.logs import LOGGER
+from vox_gateway.log import LOGGER
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
 

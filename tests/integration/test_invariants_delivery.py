@@ -71,7 +71,7 @@ def test_reading_goes_on_when_half_of_the_backlog_is_free(
     make_client: Any, send_messages: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not for each place: reader and handlers would wake each other for every event."""
-    monkeypatch.setattr("vox_gateway.backlog.STUCK_AFTER", 0.05)
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     with LocalGateway(identify_interval=0, heartbeat_interval=0.1) as gateway:
         client = make_client(gateway, handlers="caller", backlog=20)
         stuck = threading.Event()

@@ -327,7 +327,7 @@ def test_ctrl_c_out_of_such_a_handler_closes(gateway: LocalGateway, make_client:
 def test_a_caller_that_does_not_come_pauses_the_reading(
     gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.backlog.STUCK_AFTER", 0.05)
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, handlers="caller", backlog=20)
     stuck = threading.Event()
     when_logged("so reading pauses: call dispatch_pending() more often", stuck.set)
@@ -478,7 +478,7 @@ def test_a_worker_may_close(gateway: LocalGateway, make_client: Any) -> None:
 def test_a_backlog_counts_what_waits_for_workers(
     gateway: LocalGateway, make_client: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.backlog.STUCK_AFTER", 0.05)
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, workers=2, backlog=10)
     stuck, leave = threading.Event(), threading.Event()
     when_logged("behind the handler of MESSAGE_CREATE, so reading pauses", stuck.set)

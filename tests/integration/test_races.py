@@ -185,7 +185,7 @@ def test_a_closed_client_never_says_that_it_is_closing(gateway: LocalGateway, ma
 
         def at_line(frame: Any, event: str, argument: object, client: Any = client) -> Any:
             nonlocal left
-            if not frame.f_code.co_filename.endswith(("client.py", "engine.py")):
+            if not frame.f_code.co_filename.endswith(("client.py", "shard.py")):
                 return None
             left -= event == "line"
             if left == 0:

@@ -195,7 +195,7 @@ def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway
 def test_a_presence_that_waited_is_sent_when_it_may_be(
     gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.presence.PERIOD", 2.0)  # seconds, and not 20, so that the test is short
+    monkeypatch.setattr("vox_gateway.shard.presence.PERIOD", 2.0)  # seconds, and not 20, so that the test is short
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)
         for number in range(7):

@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from vox_gateway.errors import DecodeError
-from vox_gateway.testing import LocalGateway, wire
+from vox_gateway.testing import LocalGateway
+from vox_gateway.testing.protocol import wire
 
 AWKWARD: dict[str, Any] = {
     "none": None,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vox_gateway.testing.reactor import READ, Reactor
+from vox_gateway.testing.server.event_loop import READ, Reactor
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from .._version import __version__
 from ..errors import GatewayError, MissingExtra
 from . import demo, doctor, record, replay, serve, tail
-from .exits import CommandError, Exit, exit_codes
-from .log import log_on_stderr
-from .parsers import Parser
-from .stderr import say
-from .stdout import OutputFailed, abandon, flush
+from .shared.exits import CommandError, Exit, exit_codes
+from .shared.log import log_on_stderr
+from .shared.parsers import Parser
+from .shared.stderr import say
+from .shared.stdout import OutputFailed, abandon, flush
 
 __all__ = ["main"]
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from ..errors import GatewayError
 from ..sanitize import sanitize_line
-from . import arguments
-from .exits import CommandError, Exit, exit_codes
-from .login import add_login, make_client, notes
-from .parsers import add_command
 from .recording import Recorded, line
 from .recording.redaction import RULE, Redactor
 from .recording.rotation import NoRecording, RotatingFile
-from .stderr import Progress, say
+from .shared import arguments
+from .shared.exits import CommandError, Exit, exit_codes
+from .shared.login import add_login, make_client, notes
+from .shared.parsers import add_command
+from .shared.stderr import Progress, say
 
 __all__ = ["add_to", "run"]
 

@@ -9,15 +9,15 @@ import sys
 import time
 from typing import Any
 
-from . import arguments
-from .exits import Exit, exit_codes
-from .inbox import MainInbox
-from .local import add_port, check_host, how_to_connect, start_gateway
-from .log import SILENT
-from .parsers import add_command
-from .screen import Screen
-from .stdout import print_lines, watched
-from .visitors import Visitors
+from .shared import arguments
+from .shared.activity import Visitors
+from .shared.exits import Exit, exit_codes
+from .shared.inbox import MainInbox
+from .shared.local_gateway import add_port, check_host, how_to_connect, start_gateway
+from .shared.log import SILENT
+from .shared.parsers import add_command
+from .shared.screen import Screen
+from .shared.stdout import print_lines, watched
 
 __all__ = ["add_to", "run"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..accelerators import zlib_package as zlib
 from ..errors import InflateError
-from ..fast_packages import zlib_package as zlib
 from .bounds import groups, within
 
 __all__ = ["ZlibStream"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..accelerators import zstd_package
 from ..errors import InflateError, MissingExtra
-from ..fast_packages import zstd_package
 from .bounds import groups, within
 
 __all__ = ["ZstdStream"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import simplejson
 
+from ..accelerators import JSON_READERS, Reader
 from ..errors import DecodeError
-from ..fast_packages import JSON_READERS, Reader
 
 __all__ = ["JSONCodec"]
 

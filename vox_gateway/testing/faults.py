@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .opcodes import Op, opcode_number
+from .protocol.opcodes import Op, opcode_number
 
 CUT_POINTS = ("upgraded", "hello", "identify", "ready", "resume", "replay", "event")
 CUT_STYLES = ("reset", "eof", "close", "silent")

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
-from .conversation import Conversation
 from .faults import Faults, check_style
 from .fork import in_child
-from .garbage import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
-from .hub import Hub
-from .listener import Listener
-from .opcodes import Close, Op, opcode_number
+from .protocol.malformed import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
+from .protocol.opcodes import Close, Op, opcode_number
 from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
+from .server.connection import Connection
+from .server.listener import Listener
+from .server.state import Hub
 from .settings import Settings
 from .world import World, default_bot, default_guilds
 
@@ -375,7 +375,7 @@ class LocalGateway:
             Whether that was so in time; False too when the gateway was closed meanwhile.
         """
         def is_sent() -> bool:
-            return not any(one.connection.has_unsent for one in self._hub.open_conversations(None))
+            return not any(one.has_unsent for one in self._hub.open_connections(None))
 
         with self._lock:
             self._news.wait_for(lambda: self._is_closed or is_sent(), timeout)
@@ -460,15 +460,15 @@ class LocalGateway:
         """
         number = opcode_number(op)
         with self._lock:
-            targets = self._hub.open_conversations(shard)
+            targets = self._hub.open_connections(shard)
             payloads = [one.encode(number, d, s, t) for one in targets]
             for one, payload in zip(targets, payloads, strict=True):
-                one.connection.send(payload)
+                one.send(payload)
             return len(targets)
 
     def send_raw(self, data: bytes, shard: int | None = None) -> int:
         """Send bytes past all framing; returns the number of connections."""
-        return self._for_each(shard, lambda one: one.connection.send_raw(data))
+        return self._for_each(shard, lambda one: one.send_raw(data))
 
     def send_garbage(self, kind: str, shard: int | None = None) -> int:
         """Send what no healthy gateway sends; returns the number of connections.
@@ -482,7 +482,7 @@ class LocalGateway:
         """
         if kind in BAD_PAYLOADS:
             forms = BAD_PAYLOADS[kind]
-            return self._for_each(shard, lambda one: one.connection.send(forms[one.connection.wire.encoding_name]))
+            return self._for_each(shard, lambda one: one.send(forms[one.wire.encoding_name]))
         if kind in BAD_FRAMES:
             return self.send_raw(BAD_FRAMES[kind], shard)
         raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
@@ -503,12 +503,12 @@ class LocalGateway:
         """
         check_bomb_size(size)
         with self._lock:
-            targets = self._hub.open_conversations(shard)
-            plain = [one.connection.number for one in targets if not one.connection.wire.is_compressed]
+            targets = self._hub.open_connections(shard)
+            plain = [one.number for one in targets if not one.wire.is_compressed]
             if plain:
                 raise ValueError(f"connection {plain[0]} does not compress: it cannot be sent a bomb")
             for one in targets:
-                one.connection.send_pieces(bomb(one.connection.wire.encoding_name, size))
+                one.send_pieces(bomb(one.wire.encoding_name, size))
             return len(targets)
 
     def request_heartbeat(self, shard: int | None = None) -> int:
@@ -524,7 +524,7 @@ class LocalGateway:
 
         Documentation: Gateway Events, "Invalid Session".
         """
-        return self._for_each(shard, lambda one: one.invalidate(resumable))
+        return self._for_each(shard, lambda one: one.handler.on_invalidate(resumable))
 
     def expire_sessions(self, shard: int | None = None) -> int:
         """Forget sessions: the connected ones are closed with 4009, the others find out when they resume.
@@ -563,10 +563,10 @@ class LocalGateway:
         """
         check_style(how)
         with self._lock:
-            targets = self._hub.open_conversations(shard)
+            targets = self._hub.open_connections(shard)
             for one in targets:
-                self._hub.cut(one.connection, how, code, reason)
-            self._news.wait_for(lambda: all(one.connection.was_cut for one in targets), CUT_TIMEOUT)
+                self._hub.cut(one, how, code, reason)
+            self._news.wait_for(lambda: all(one.was_cut for one in targets), CUT_TIMEOUT)
             return len(targets)
 
     def silence(self, shard: int | None = None) -> int:
@@ -575,18 +575,18 @@ class LocalGateway:
 
     def withhold_acks(self, shard: int | None = None) -> int:
         """Leave heartbeats of living connections unanswered, while all else goes on."""
-        def withhold(one: Conversation) -> None:
+        def withhold(one: Connection) -> None:
             one.acknowledges = False
 
         return self._for_each(shard, withhold)
 
     def stop_reading(self, shard: int | None = None) -> int:
         """Stop reading from the sockets, so that the clients' send buffers fill; see `resume_reading`."""
-        return self._for_each(shard, lambda one: one.connection.read(False))
+        return self._for_each(shard, lambda one: one.read(False))
 
     def resume_reading(self, shard: int | None = None) -> int:
         """Read again after `stop_reading`."""
-        return self._for_each(shard, lambda one: one.connection.read(True))
+        return self._for_each(shard, lambda one: one.read(True))
 
     def stop_accepting(self) -> None:
         """Close the listening socket: connections are refused until `accept_again`; living ones stay."""
@@ -596,9 +596,9 @@ class LocalGateway:
         """Listen again, on the same port."""
         self._on_reactor(self._listener.open)
 
-    def _for_each(self, shard: int | None, act: Callable[[Conversation], None]) -> int:
+    def _for_each(self, shard: int | None, act: Callable[[Connection], None]) -> int:
         with self._lock:
-            targets = self._hub.open_conversations(shard)
+            targets = self._hub.open_connections(shard)
             for one in targets:
                 act(one)
             return len(targets)

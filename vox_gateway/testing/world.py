@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import intents as intent_bits
+from .protocol import intents as intent_bits
 
 Json = dict[str, Any]
 

@@ -6,15 +6,15 @@ import argparse
 import sys
 from typing import Any
 
-from ..exits import Exit, exit_codes
-from ..inbox import MainInbox
-from ..log import SILENT
-from ..parsers import add_command
-from ..screen import Screen
+from ..shared.exits import Exit, exit_codes
+from ..shared.inbox import MainInbox
+from ..shared.log import SILENT
+from ..shared.parsers import add_command
+from ..shared.screen import Screen
 from .gateway import GatewayProcess
-from .occurrences import Occurrence
-from .stage import Stage
-from .story import tell
+from .messages import Occurrence
+from .runner import Stage
+from .scenario import tell
 from .summary import sum_up
 
 __all__ = ["add_to", "run"]

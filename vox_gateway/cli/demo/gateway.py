@@ -11,9 +11,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from ..exits import CommandError
+from ..shared.exits import CommandError
 from .gateway_process import main
-from .occurrences import Answer, Died
+from .messages import Answer, Died
 
 __all__ = ["GatewayProcess"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ..exits import Exit
-from ..screen import Mark, Screen
-from .story import Outcome
-from .tally import Tally, complaints
+from ..shared.exits import Exit
+from ..shared.screen import Mark, Screen
+from .scenario import Outcome
+from .sequence_check import Tally, complaints
 
 __all__ = ["sum_up"]
 

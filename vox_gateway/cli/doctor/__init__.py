@@ -11,13 +11,13 @@ from typing import Any
 
 from ...errors import GatewayError
 from ...intents import Intents
-from ...network import Network, check_ssl_context
-from ...urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
-from .. import arguments
-from ..exits import CommandError, Exit, exit_codes
-from ..log import SILENT
-from ..parsers import add_command
-from ..screen import Mark, Screen
+from ...network.connector import Network, check_ssl_context
+from ...network.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
+from ..shared import arguments
+from ..shared.exits import CommandError, Exit, exit_codes
+from ..shared.log import SILENT
+from ..shared.parsers import add_command
+from ..shared.screen import Mark, Screen
 from . import credentials, machine, reach
 from .finding import Finding, Verdict, skipped
 

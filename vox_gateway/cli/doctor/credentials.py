@@ -10,9 +10,9 @@ import base64
 import binascii
 import re
 
-from ...commands import check_token as check_usable
 from ...intents import Intents
-from ..arguments import intent_names
+from ...protocol.payloads import check_token as check_usable
+from ..shared.arguments import intent_names
 from .finding import Finding, failed, ok, warning
 
 __all__ = ["check_intents", "check_token", "enabled_intents"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ..screen import Mark
+from ..shared.screen import Mark
 
 __all__ = ["Finding", "Verdict", "failed", "ok", "skipped", "warning"]
 

@@ -7,7 +7,7 @@ import platform
 import ssl
 
 from ..._version import __version__
-from ...fast_packages import speedups
+from ...accelerators import speedups
 from .finding import Finding, ok
 
 __all__ = ["check_speedups", "check_versions"]

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import simplejson
 
-from ...errand import run_errand
+from ...concurrency.bounded_call import run_errand
+from ...concurrency.wakeup import Deadline, Interrupt
+from ...discovery.gateway_bot import GatewayBot, ask_gateway_bot
 from ...errors import CertificateInvalid, ConnectFailed, GatewayError
-from ...gateway_bot import GatewayBot, ask_gateway_bot
-from ...http_get import http_get
 from ...intents import Intents
-from ...interrupt import Interrupt
-from ...network import Deadline, Network
-from ...urls import APIURL, GatewayURL
+from ...network.connector import Network
+from ...network.http import http_get
+from ...network.urls import APIURL, GatewayURL
 from .credentials import enabled_intents
 from .finding import Finding, failed, ok, skipped, warning
 

@@ -1,0 +1,68 @@
+"""Things to do later."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+
+import pytest
+
+from vox_gateway.concurrency.scheduler import Timers
+from vox_gateway.log import ShardLog
+
+
+@pytest.fixture
+def timers() -> Timers:
+    return Timers("test-timers", ShardLog((0, 1)), pytest.fail)
+
+
+def test_things_are_done_in_time_and_in_order(timers: Timers) -> None:
+    done: queue.SimpleQueue[str] = queue.SimpleQueue()
+    now = time.monotonic()
+    timers.call_at(now + 0.1, lambda: done.put("later"))
+    timers.call_at(now + 0.05, lambda: done.put("sooner"))
+    timers.call_at(now + 0.05, lambda: done.put("sooner too"))
+    timers.call_at(now - 5, lambda: done.put("at once"))
+    assert [done.get(timeout=5) for _ in range(4)] == ["at once", "sooner", "sooner too", "later"]
+    assert time.monotonic() - now >= 0.1
+    timers.stop()
+
+
+def test_one_that_fails_is_logged_and_harms_no_other(timers: Timers, caplog: pytest.LogCaptureFixture) -> None:
+    done = threading.Event()
+    timers.call_at(0, lambda: 1 // 0 and None)
+    timers.call_at(0, done.set)
+    assert done.wait(5)
+    assert "ZeroDivisionError" in caplog.text
+    timers.stop()
+
+
+def test_a_stop_forgets_what_is_to_come(timers: Timers) -> None:
+    done = threading.Event()
+    timers.call_at(time.monotonic() + 0.2, done.set)
+    timers.stop()
+    timers.call_at(0, done.set)
+    assert not done.wait(0.3)
+
+
+def test_a_stop_before_the_start_is_not_lost(timers: Timers) -> None:
+    timers.stop()
+    timers.call_at(0, pytest.fail)
+    assert not [thread for thread in threading.enumerate() if thread.name == "test-timers"]
+
+
+def test_ctrl_c_while_the_thread_starts_loses_nothing(timers: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, done = threading.Thread.start, threading.Event()
+
+    def interrupted(self: threading.Thread) -> None:
+        start(self)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Thread, "start", interrupted)
+        timers.call_at(0, done.set)
+    assert done.wait(5)
+    assert timers.call_at(0, done.set)
+    timers.stop()

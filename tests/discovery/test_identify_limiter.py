@@ -1,0 +1,125 @@
+"""Turns to IDENTIFY, on a clock that stands still."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from vox_gateway import SessionStartLimit
+from vox_gateway.discovery.identify_limiter import DAY, IdentifyGate, gate_for
+
+
+def test_one_shard_at_a_time_and_five_seconds_between() -> None:
+    gate, woken = IdentifyGate(), []
+    assert gate.enter(0, "first", lambda: woken.append("first"), 100.0) == 0
+    assert gate.enter(0, "first", lambda: woken.append("first"), 101.0) == 0  # it may ask again
+    assert gate.enter(1, "second", lambda: woken.append("second"), 101.0) is None
+    gate.sent(0, "first", 102.0)
+    assert woken == ["second"]
+    assert gate.enter(1, "second", lambda: None, 102.0) == 5
+    assert gate.enter(1, "second", lambda: None, 107.0) == 0
+
+
+def test_a_shard_that_does_not_identify_after_all_makes_room_at_once() -> None:
+    gate, woken = IdentifyGate(), []
+    gate.enter(0, "first", lambda: None, 0.0)
+    gate.enter(1, "second", lambda: woken.append("second"), 0.0)
+    gate.leave(0, "first")
+    assert woken == ["second"]
+    assert gate.enter(1, "second", lambda: None, 0.0) == 0
+
+
+def test_a_shard_that_leaves_the_queue_is_not_woken() -> None:
+    gate, woken = IdentifyGate(), []
+    gate.enter(0, "first", lambda: None, 0.0)
+    gate.enter(1, "second", lambda: woken.append("second"), 0.0)
+    gate.leave(1, "second")
+    gate.leave(1, "stranger")
+    gate.leave(0, "first")
+    assert woken == []
+
+
+def test_shards_with_other_keys_do_not_wait() -> None:
+    gate = IdentifyGate(max_concurrency=16)
+    assert all(gate.enter(shard, shard, lambda: None, 0.0) == 0 for shard in range(16))
+    assert gate.enter(16, 16, lambda: None, 0.0) is None
+
+
+def test_the_token_is_kept_from_being_reset() -> None:
+    gate = IdentifyGate(interval=0, daily_limit=3)
+    for now in (0.0, 10.0, 20.0):
+        assert gate.enter(0, "shard", lambda: None, now) == 0
+        gate.sent(0, "shard", now)
+    assert gate.enter(0, "shard", lambda: None, 100.0) == DAY - 100
+    assert gate.enter(0, "shard", lambda: None, DAY) == 0
+
+
+@pytest.mark.parametrize("max_concurrency", [0, -1])
+def test_a_concurrency_that_is_none_is_refused(max_concurrency: int) -> None:
+    with pytest.raises(ValueError, match="max_concurrency"):
+        IdentifyGate(max_concurrency)
+
+
+def test_clients_of_one_bot_at_one_gateway_share_a_gate() -> None:
+    assert gate_for("token", "wss://a") is gate_for("token", "wss://a")
+    assert gate_for("token", "wss://a") is not gate_for("token", "wss://b")
+    assert gate_for("token", "wss://a") is not gate_for("other", "wss://a")
+
+
+def limit(remaining: int, max_concurrency: int = 1, reset_after: float = 600.0) -> SessionStartLimit:
+    return SessionStartLimit(1000, remaining, reset_after, datetime.now(timezone.utc), max_concurrency)
+
+
+def enter(gate: IdentifyGate, shard: int, now: float) -> float | None:
+    return gate.enter(shard, shard, lambda: None, now)
+
+
+def test_what_the_server_counts_is_what_holds() -> None:
+    gate = IdentifyGate(interval=0, daily_limit=1)
+    assert enter(gate, 0, 0.0) == 0
+    assert gate.learn(0, limit(2), asked_at=0.0, now=0.0) == 0
+    gate.sent(0, 0, 0.0)
+    assert enter(gate, 0, 1.0) == 0
+    gate.sent(0, 0, 1.0)
+    assert gate.starts_in(1.0) == 599
+    assert enter(gate, 0, 1.0) == 599
+    assert enter(gate, 0, 600.0) == 0  # all are there again
+    assert gate.starts_in(600.0) == 0
+
+
+def test_without_session_starts_nobody_may_go_until_they_return() -> None:
+    gate = IdentifyGate(interval=0)
+    assert gate.starts_in(0.0) == 0
+    enter(gate, 0, 0.0)
+    assert gate.learn(0, limit(0), asked_at=0.0, now=5.0) == 600
+    gate.leave(0, 0)
+    assert enter(gate, 1, 5.0) == 600
+    assert enter(gate, 1, 605.0) == 0
+
+
+def test_the_last_session_start_is_for_one_shard_only() -> None:
+    gate = IdentifyGate(max_concurrency=2, interval=0)
+    enter(gate, 0, 0.0)
+    enter(gate, 1, 0.0)
+    assert gate.learn(1, limit(1, 2), asked_at=0.0, now=0.0) == 600
+    assert gate.learn(0, limit(1, 2), asked_at=0.0, now=0.0) == 0
+    gate.sent(0, 0, 1.0)
+    assert gate.learn(1, limit(1, 2), asked_at=0.5, now=2.0) == 600  # the answer is older than that IDENTIFY
+
+
+def test_more_concurrency_lets_those_go_who_wait() -> None:
+    gate, woken = IdentifyGate(), []
+    assert enter(gate, 0, 0.0) == 0
+    assert gate.enter(1, 1, lambda: woken.append(1), 0.0) is None
+    assert gate.learn(0, limit(9, max_concurrency=16), asked_at=0.0, now=0.0) == 0
+    assert woken == [1]
+    assert enter(gate, 1, 0.0) == 0
+    gate.sent(0, 0, 0.0)
+    assert enter(gate, 16, 1.0) == 4  # the same key as shard 0
+
+
+def test_who_asked_without_entering_is_told_too() -> None:
+    gate = IdentifyGate()
+    assert gate.learn("stranger", limit(1), asked_at=0.0, now=0.0) == 0
+    gate.leave(3, "stranger")

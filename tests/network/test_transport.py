@@ -1,0 +1,386 @@
+"""Bytes over real sockets, with and without TLS; every wait ends when it should."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import trustme
+from support import never, running, tcp_pair
+
+from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupt, Interrupted
+from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost, UpgradeRefused
+from vox_gateway.network.connector import Network
+from vox_gateway.network.dial import dial
+from vox_gateway.network.transport import Transport
+from vox_gateway.network.urls import GatewayURL
+from vox_gateway.network.websocket import ClosedByServer, WebSocket
+
+AUTHORITY = trustme.CA()
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Interrupt]:
+    with contextlib.closing(Interrupt()) as interrupt:
+        yield interrupt
+
+
+class Pair:
+    """A transport and the plain socket at its other end."""
+
+    def __init__(self, interrupt: Interrupt) -> None:
+        self.deadline: float | None = time.monotonic() + 10
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours = dial("127.0.0.1", listener.getsockname()[1], lambda: self.deadline, interrupt)
+            self.other, _ = listener.accept()
+        self.other.settimeout(5)
+        self.transport = Transport(ours, interrupt, lambda: self.deadline)
+
+
+@pytest.fixture
+def pair(interrupt: Interrupt) -> Iterator[Pair]:
+    pair = Pair(interrupt)
+    with contextlib.closing(pair.transport), pair.other:
+        yield pair
+
+
+def test_bytes_come_and_go(pair: Pair) -> None:
+    pair.other.sendall(b"hello")
+    assert pair.transport.recv(2) == b"he"
+    assert pair.transport.read() == b"llo"
+    pair.transport.send(b"there")
+    assert pair.other.recv(10) == b"there"
+    pair.other.close()
+    assert pair.transport.read() == b""
+    assert pair.transport.bytes_in == 5
+
+
+def test_a_wait_ends_at_the_deadline(pair: Pair) -> None:
+    pair.deadline = time.monotonic() + 0.05
+    with pytest.raises(DeadlinePassed):
+        pair.transport.read()
+
+
+def test_a_deadline_that_moves_counts_at_once(pair: Pair, interrupt: Interrupt) -> None:
+    pair.deadline = None
+
+    def hurry() -> None:
+        pair.deadline = time.monotonic()
+        interrupt.nudge()
+
+    hurrier = threading.Timer(0.05, hurry)
+    hurrier.start()
+    with pytest.raises(DeadlinePassed):
+        pair.transport.read()
+    hurrier.join()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_abort_is_not_lost_whether_it_comes_before_the_wait_or_during_it(pair: Pair, before: bool) -> None:
+    aborter = threading.Timer(0.05, pair.transport.abort)
+    if before:
+        pair.transport.abort()
+    else:
+        aborter.start()
+    with pytest.raises(Interrupted):
+        pair.transport.read()
+    if not before:
+        aborter.join()
+    with pytest.raises(ConnectionLost):
+        pair.transport.send(b"x")
+    pair.transport.abort()  # harmless
+
+
+def test_an_abort_is_never_taken_for_the_end_of_the_stream() -> None:
+    """The abort's own shutdown ends the stream, and wakes the reader before the abort has returned."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(50):
+            with tcp_pair() as (ours, _theirs), contextlib.closing(Interrupt()) as interrupt:
+                transport = Transport(ours, interrupt, never)
+                with contextlib.closing(transport), running(transport.abort), pytest.raises(Interrupted):
+                    transport.read()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_a_write_never_blocks_and_arrives_whole_when_the_other_side_reads(pair: Pair) -> None:
+    data = bytes(range(256)) * 40_000  # ten megabytes: more than the kernel takes
+    began = time.monotonic()
+    pair.transport.send(data)
+    assert time.monotonic() - began < 2
+    got = bytearray()
+
+    def read_slowly() -> None:
+        while len(got) < len(data):
+            got.extend(pair.other.recv(65536))
+        pair.other.sendall(b"enough")
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    assert pair.transport.read() == b"enough"  # and while it waited, it wrote
+    reader.join(5)
+    assert bytes(got) == data
+
+
+def test_what_waits_for_a_side_that_reads_nothing_is_bounded(pair: Pair) -> None:
+    pong = bytes(1 << 20)
+    with pytest.raises(ConnectionLost, match="does not read"):
+        for _ in range(50):
+            pair.transport.send(pong)
+
+
+def test_a_reset_is_told_in_words(interrupt: Interrupt) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = dial("127.0.0.1", listener.getsockname()[1], lambda: time.monotonic() + 5, interrupt)
+        with contextlib.closing(Transport(sock, interrupt, lambda: time.monotonic() + 5)) as transport:
+            other, _ = listener.accept()
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            other.close()
+            with pytest.raises(ConnectionLost, match="reset"):
+                transport.read()
+
+
+# -- TLS -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def tls_server(host: str, behave: object) -> Iterator[int]:
+    """A server that shakes hands and then does `behave(connection)`, once."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(host).configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            plain, _ = listener.accept()
+            plain.settimeout(10)
+            with plain, contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as secure:
+                behave(secure)  # type: ignore[operator]
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield listener.getsockname()[1]
+        server.join(10)
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+@contextlib.contextmanager
+def tls_transport(port: int, interrupt: Interrupt, context: ssl.SSLContext, host: str) -> Iterator[Transport]:
+    deadline = time.monotonic() + 10
+    sock = dial("127.0.0.1", port, lambda: deadline, interrupt)
+    with contextlib.closing(Transport(sock, interrupt, lambda: deadline)) as transport:
+        transport.start_tls(context, host)
+        yield transport
+
+
+def test_tls_reads_and_writes_megabytes_at_once(interrupt: Interrupt) -> None:
+    count, size = 400, 10_000
+
+    def behave(server: ssl.SSLSocket) -> None:
+        # One thread on this side: it writes a piece for each piece that it reads.
+        for _ in range(count):
+            got = b""
+            while len(got) < size:
+                got += server.recv(size - len(got))
+            server.sendall(got)
+
+    with tls_server("localhost", behave) as port, tls_transport(port, interrupt, trusting(), "localhost") as transport:
+        pieces = [bytes([number % 256]) * size for number in range(count)]
+
+        def write(mine: list[bytes]) -> None:
+            for piece in mine:
+                transport.send(piece)
+
+        writers = [threading.Thread(target=write, args=(pieces[half::2],)) for half in (0, 1)]
+        for writer in writers:
+            writer.start()
+        got = b""
+        while len(got) < count * size:
+            got += transport.read()
+        for writer in writers:
+            writer.join(5)
+        back = [got[start : start + size] for start in range(0, len(got), size)]
+        assert sorted(back) == sorted(pieces)  # each whole, whichever came first
+
+
+def test_what_came_before_the_end_of_tls_is_read_first(interrupt: Interrupt) -> None:
+    def behave(server: ssl.SSLSocket) -> None:
+        server.sendall(b"last words")
+        server.unwrap()
+
+    with tls_server("localhost", behave) as port, tls_transport(port, interrupt, trusting(), "localhost") as transport:
+        assert transport.read() == b"last words"
+        assert transport.read() == b""
+        transport.abort()
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("example.org", True), ("localhost", False)])
+def test_a_certificate_that_does_not_verify_is_refused(interrupt: Interrupt, host: str, trusted: bool) -> None:
+    context = trusting() if trusted else ssl.create_default_context()
+    with tls_server(host, lambda server: server.recv(1)) as port:
+        with pytest.raises(CertificateInvalid, match="localhost"), tls_transport(port, interrupt, context, "localhost"):
+            pass
+
+
+def test_a_server_that_does_not_speak_tls_is_told_in_words(pair: Pair) -> None:
+    pair.other.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with pytest.raises(ConnectFailed, match="TLS with localhost failed"):
+        pair.transport.start_tls(trusting(), "localhost")
+
+
+def test_a_server_that_leaves_in_the_tls_handshake_is_told_in_words(pair: Pair) -> None:
+    pair.other.shutdown(socket.SHUT_WR)
+    with pytest.raises(ConnectFailed, match="TLS with localhost failed"):
+        pair.transport.start_tls(trusting(), "localhost")
+
+
+# -- names and addresses -------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_nobody_knows_is_told_in_words(interrupt: Interrupt) -> None:
+    with pytest.raises(ConnectFailed, match=r"nowhere\.invalid"):
+        dial("nowhere.invalid", 1, lambda: time.monotonic() + 5, interrupt)
+
+
+def test_a_refused_connection_is_told_in_words(interrupt: Interrupt) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectFailed, match="refused"):
+        dial("127.0.0.1", port, lambda: time.monotonic() + 5, interrupt)
+
+
+def address(host: str, port: int) -> tuple[object, ...]:
+    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port where a connection gets no answer: its queue is full."""
+    with socket.socket() as listener, contextlib.ExitStack() as others:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_an_address_that_is_deaf_does_not_hold_up_the_next(
+    interrupt: Interrupt, deaf_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        good = listener.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            refused = other.getsockname()[1]
+        found = [address("127.0.0.1", port) for port in (refused, deaf_port, good)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
+        began = time.monotonic()
+        dial("somewhere", 1, lambda: time.monotonic() + 5, interrupt).close()
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("way", ["deadline", "interrupt"])
+def test_a_connection_that_gets_no_answer_is_given_up(interrupt: Interrupt, deaf_port: int, way: str) -> None:
+    deadline = time.monotonic() + (0.1 if way == "deadline" else 10)
+    stopper = threading.Timer(0.1, interrupt.set)
+    if way == "interrupt":
+        stopper.start()
+    with pytest.raises(DeadlinePassed if way == "deadline" else Interrupted):
+        dial("127.0.0.1", deaf_port, lambda: deadline, interrupt)
+    if way == "interrupt":
+        stopper.join()
+
+
+# -- the upgrade ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def scripted(answer: bytes, stay: bool = False) -> Iterator[int]:
+    """A server that reads a request, gives `answer`, and leaves, or stays until the client leaves."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.settimeout(10)
+            with connection, contextlib.suppress(OSError):
+                while b"\r\n\r\n" not in connection.recv(65536):
+                    pass
+                connection.sendall(answer)
+                while stay and connection.recv(65536):
+                    pass
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield listener.getsockname()[1]
+        server.join(10)
+
+
+def open_websocket(port: int, interrupt: Interrupt, timeout: float = 5.0) -> WebSocket:
+    network = Network(None, ssl.create_default_context(), timeout, 1 << 20)
+    deadline = time.monotonic() + timeout
+    return WebSocket.open(GatewayURL("127.0.0.1", port, False, "/"), network, lambda: deadline, interrupt)
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 429, 500, 503])
+def test_a_refused_upgrade_carries_its_status(interrupt: Interrupt, status: int) -> None:
+    answer = f"HTTP/1.1 {status} No\r\nLocation: http://x\r\nContent-Length: 2\r\n\r\nno".encode()
+    with scripted(answer) as port:
+        error = ConnectFailed if status == 302 else UpgradeRefused
+        with pytest.raises(error) as raised:
+            open_websocket(port, interrupt)
+        if isinstance(raised.value, UpgradeRefused):
+            assert raised.value.status == status
+            assert raised.value.permanent is (status in (401, 403))
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"), [("2.5", 2.5), ("0", 0.0), ("86400", 600.0), ("-1", None), ("nan", None), ("tomorrow", None)]
+)
+def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Interrupt, said: str, heard: float | None) -> None:
+    with scripted(f"HTTP/1.1 503 No\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
+        with pytest.raises(UpgradeRefused) as raised:
+            open_websocket(port, interrupt)
+        assert raised.value.retry_after == heard
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1",
+        b"\xff\xfe\r\n\r\n",
+        b"HTTP/1.1 101 OK\r\n\r\n",
+        b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 100_000,
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
+        b"SSH-2.0-OpenSSH\r\n",
+    ],
+)
+def test_an_answer_that_is_none_is_told_in_words(interrupt: Interrupt, answer: bytes) -> None:
+    with scripted(answer) as port, pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
+        open_websocket(port, interrupt)
+
+
+def test_an_upgrade_that_takes_too_long_names_the_option(interrupt: Interrupt) -> None:
+    with scripted(b"HTTP/1.1 101", stay=True) as port:
+        with pytest.raises(ConnectFailed, match=r"upgrade.*connect_timeout=0\.2 seconds"):
+            open_websocket(port, interrupt, 0.2)
+
+
+def test_a_close_frame_is_told_apart() -> None:
+    closed = ClosedByServer(4000, "bye")
+    assert (closed.code, closed.reason) == (4000, "bye")

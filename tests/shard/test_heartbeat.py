@@ -1,0 +1,146 @@
+"""The rules of the heartbeat on a clock that stands still, and its loop."""
+
+from __future__ import annotations
+
+import queue
+import time
+
+import pytest
+
+from vox_gateway.shard import heartbeat
+from vox_gateway.shard.heartbeat import Heartbeat, Pulse
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.25, 0.999])
+def test_the_first_beat_comes_within_an_interval(jitter: float) -> None:
+    assert Pulse(40, 100, jitter).due == 100 + 40 * jitter
+
+
+def test_beats_do_not_drift() -> None:
+    pulse = Pulse(40, 0, 0.5)
+    for number in range(1, 50):
+        pulse.beaten(pulse.due + 0.01)  # always a little late
+        assert pulse.due == pytest.approx(20 + 40 * number)
+
+
+def test_beats_that_were_missed_are_not_made_up_for() -> None:
+    pulse = Pulse(40, 0, 0)
+    pulse.beaten(500)
+    assert pulse.due == 540
+
+
+def test_latency_is_from_beat_to_acknowledgement() -> None:
+    pulse = Pulse(40, 0, 0)
+    assert pulse.latency is None
+    pulse.acknowledged(1)
+    assert pulse.latency is None  # for a beat that the server had asked for
+    pulse.beaten(10)
+    pulse.acknowledged(10.25)
+    assert pulse.latency == 0.25
+    pulse.acknowledged(20)
+    assert pulse.latency == 0.25
+
+
+@pytest.mark.parametrize(
+    ("now", "waiting_since", "zombie"),
+    [
+        (40, -1, True),
+        (40, 0, True),
+        (36, 0, True),
+        (30, 0, False),
+        (40, 1, False),  # something arrived since the beat
+        (40, None, False),  # the reader is busy or paused
+        (60, 20, False),  # the reader was busy or paused when the beat went out
+    ],
+)
+def test_a_zombie_is_silent_for_an_interval_in_which_the_reader_waits(
+    now: float, waiting_since: float | None, zombie: bool
+) -> None:
+    pulse = Pulse(40, 0, 0)
+    pulse.beaten(0)
+    assert pulse.is_zombie(now, waiting_since) is zombie
+
+
+def test_a_beat_that_was_acknowledged_makes_no_zombie() -> None:
+    pulse = Pulse(40, 0, 0)
+    assert not pulse.is_zombie(1000, 0)
+    pulse.beaten(0)
+    pulse.acknowledged(1)
+    assert not pulse.is_zombie(1000, 0)
+
+
+@pytest.mark.parametrize(("waiting_since", "zombie"), [(10, True), (50, False)])
+def test_only_what_arrived_since_the_last_beat_is_a_sign_of_life(waiting_since: float, zombie: bool) -> None:
+    pulse = Pulse(40, 0, 0)
+    pulse.beaten(0)
+    assert not pulse.is_zombie(40, 10)
+    pulse.beaten(40)  # the first was never acknowledged
+    assert pulse.is_zombie(80, waiting_since) is zombie
+
+
+class Heart:
+    """Writes down what the loop does."""
+
+    def __init__(self, reading: bool = True) -> None:
+        self.waiting_since = 0.0 if reading else None
+        self.events: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def beat(self) -> None:
+        self.events.put("beat")
+
+    def measured(self, latency: float) -> None:
+        self.events.put("measured")
+
+    def zombie(self) -> None:
+        self.events.put("zombie")
+
+    def slept(self) -> None:
+        self.events.put("slept")
+
+
+def test_the_loop_beats_measures_and_stops() -> None:
+    heart = Heart()
+    loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
+    assert heart.events.get(timeout=5) == "beat"
+    loop.acknowledged(time.monotonic())
+    assert heart.events.get(timeout=5) == "measured"
+    assert heart.events.get(timeout=5) == "beat"
+    loop.stop()
+
+
+def test_the_loop_tells_of_a_zombie_once_and_waits_to_be_stopped() -> None:
+    heart = Heart()
+    loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
+    assert [heart.events.get(timeout=5) for _ in range(2)] == ["beat", "zombie"]
+    loop.acknowledged(time.monotonic())
+    loop.stop()
+    assert heart.events.empty()
+
+
+def test_the_loop_beats_on_while_nothing_is_read() -> None:
+    heart = Heart(reading=False)
+    loop = Heartbeat("test-heartbeat", 0.02, heart, lambda: 0.0)
+    assert [heart.events.get(timeout=5) for _ in range(5)] == ["beat"] * 5
+    loop.stop()
+
+
+def test_a_machine_that_slept_is_noticed_by_its_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        monotonic = staticmethod(time.monotonic)
+        ahead = 0.0
+
+        def time(self) -> float:
+            return time.time() + self.ahead
+
+    clock = Clock()
+    monkeypatch.setattr(heartbeat, "time", clock)
+    heart = Heart(reading=False)
+    loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
+    assert heart.events.get(timeout=5) == "beat"
+    clock.ahead = 29.0
+    assert heart.events.get(timeout=5) == "beat"
+    clock.ahead = 60.0
+    while (event := heart.events.get(timeout=5)) == "beat":
+        pass
+    assert event == "slept"
+    loop.stop()

@@ -1,0 +1,6 @@
+"""What several commands share: arguments, exit codes, and output to a terminal or a pipe.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,240 @@
+"""The client's arguments, checked at once and taken apart."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from .accelerators import JSON_READERS, Reader
+from .compression import INFLATERS
+from .discovery.identify_limiter import IdentifyGate, gate_for
+from .encoding import CODECS, Codec, JSONCodec
+from .errors import PayloadTooLarge
+from .intents import Intents, check_intents
+from .network.connector import Network, check_seconds, check_ssl_context
+from .network.http import import_http_client
+from .network.proxy import check_proxy
+from .network.urls import APIURL, DEFAULT_GATEWAY, check_port, gateway_url
+from .network.urls import api_url as check_api_url
+from .opcodes import OPCODES, Opcode
+from .protocol import payloads
+from .session.file import SessionFile, check_session_file
+
+__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE", "MAX_PAYLOAD", "Options", "check_count", "make_options"]
+
+#: What IDENTIFY tells the gateway about this library.
+DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
+    {"os": sys.platform, "browser": "vox_gateway", "device": "vox_gateway"}
+)
+#: the compression that IDENTIFY asks for, and not the URL
+PAYLOAD = "payload"
+#: where handlers run: on threads of the client's, or on the one that calls `Client.dispatch_pending`
+THREAD, CALLER = HANDLERS = "thread", "caller"
+#: Bytes that one message may hold by default. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
+#: members to a bot with the presences intent: about 850 bytes for each member who is online, 64 MB if all of them were.
+#: Of larger guilds it holds only the members in voice channels ("Guild Create", official Gateway Events documentation).
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+#: bytes that the gateway takes in one event ("Sending Events", official Gateway documentation)
+MAX_PAYLOAD = 4096
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a client was made with, once all of it is known to be usable."""
+
+    url: str | None
+    api: APIURL
+    token: str = field(repr=False)
+    port: int | None
+    codec: Codec
+    compress: str | None
+    shard: tuple[int, int]
+    properties: dict[str, str]
+    large_threshold: int | None
+    presence: dict[str, Any] | None
+    intents: Intents
+    network: Network
+    slow_handler_warning: float
+    backlog: int
+    handlers: str
+    workers: int
+    session_file: SessionFile | None
+    identify_gate: IdentifyGate
+
+    @property
+    def secure(self) -> bool:
+        """Whether the token must not go out without TLS."""
+        return self.api.secure if self.url is None else self.url.lower().startswith("wss:")
+
+    @property
+    def transport_compression(self) -> str | None:
+        """What the URL's ``compress`` says. Payload compression is asked for in IDENTIFY instead."""
+        return None if self.compress == PAYLOAD else self.compress
+
+    @property
+    def name(self) -> str:
+        """What the client's threads and log lines begin with."""
+        return f"vox_gateway-{self.shard[0]}/{self.shard[1]}"
+
+    def identify(self, presence: dict[str, Any] | None) -> dict[str, Any]:
+        """The data of an IDENTIFY that carries `presence`."""
+        return payloads.identify(
+            token=self.token,
+            intents=int(self.intents),
+            properties=self.properties,
+            shard=self.shard,
+            large_threshold=self.large_threshold,
+            presence=presence,
+            compress=self.compress == PAYLOAD,
+        )
+
+    def encode(self, op: int, data: Any) -> bytes:
+        """One command as it goes on the wire.
+
+        Raises:
+            PayloadTooLarge: it is more than the gateway takes.
+            TypeError, ValueError: it holds something that the encoding has no form for.
+        """
+        encoded = self.codec.encode({"op": int(op), "d": data})
+        if len(encoded) > MAX_PAYLOAD:
+            raise PayloadTooLarge(str(OPCODES.get(int(op), f"op {op}")), len(encoded), MAX_PAYLOAD)
+        return encoded
+
+
+def make_options(
+    *,
+    url: str | None,
+    api_url: str,
+    token: str,
+    port: int | None,
+    encoding: str,
+    compress: bool | str,
+    json: str | Reader | None,
+    shard: tuple[int, int],
+    properties: Mapping[str, str],
+    large_threshold: int | None,
+    presence: Mapping[str, Any] | None,
+    intents: int | None,
+    proxy: str | None,
+    ssl_context: ssl.SSLContext | None,
+    connect_timeout: float,
+    max_message_size: int,
+    slow_handler_warning: float,
+    backlog: int,
+    handlers: str,
+    workers: int,
+    session_file: str | os.PathLike[str] | None,
+    identify_gate: IdentifyGate | None,
+) -> Options:
+    """Check every argument; see `Client` for what they mean.
+
+    Raises:
+        TypeError, ValueError: naming the argument, its value (never the token) and what it should be.
+        MissingExtra: `compress` needs a package that is not installed.
+    """
+    token = payloads.check_token(token)
+    max_message_size = check_count("max_message_size", max_message_size, 4096)
+    codec = _codec(encoding, max_message_size, json)
+    compression = _compression(compress, codec, max_message_size)
+    api = check_api_url(api_url)
+    gateway_url(DEFAULT_GATEWAY if url is None else url, encoding=codec.name, compress=None, port=check_port(port))
+    if url is None:
+        import_http_client()
+    if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
+        raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
+    options = Options(
+        url=url,
+        api=api,
+        token=token,
+        port=port,
+        codec=codec,
+        compress=compression,
+        shard=payloads.check_shard(shard),
+        properties=payloads.check_properties(properties),
+        large_threshold=payloads.check_large_threshold(large_threshold),
+        presence=None if presence is None else payloads.check_presence(presence),
+        intents=check_intents(intents),
+        network=Network(
+            proxy=check_proxy(proxy),
+            ssl_context=check_ssl_context(ssl_context),
+            connect_timeout=check_seconds("connect_timeout", connect_timeout),
+            max_message_size=max_message_size,
+        ),
+        slow_handler_warning=check_seconds("slow_handler_warning", slow_handler_warning),
+        backlog=check_count("backlog", backlog, 1),
+        handlers=_handlers(handlers, workers),
+        workers=check_count("workers", workers, 0),
+        session_file=_session_file(session_file, token, shard, check_intents(intents), codec.name, compression),
+        identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
+    )
+    try:
+        options.encode(Opcode.IDENTIFY, options.identify(options.presence))
+    except PayloadTooLarge as error:
+        raise ValueError(f"presence and properties are too large: {error}") from None
+    return options
+
+
+def _codec(encoding: object, max_message_size: int, json: object) -> Codec:
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
+    if encoding not in CODECS:
+        raise ValueError(f"encoding must be one of {', '.join(CODECS)}, not {encoding!r}")
+    if json is None:
+        return CODECS[encoding](max_message_size)
+    if encoding != "json":
+        raise ValueError(f"json is for encoding='json' only, and encoding is {encoding!r}")
+    if isinstance(json, str) and json not in JSON_READERS:
+        hint = f": pip install {json}" if json in ("msgspec", "orjson") else ""
+        raise ValueError(f"json must be one of {', '.join(JSON_READERS)}, or a function, not {json!r}{hint}")
+    if not isinstance(json, str) and not callable(json):
+        raise TypeError(f"json must be a name or a function from bytes to a value, not {json!r}")
+    return JSONCodec(max_message_size, json)
+
+
+def _compression(compress: object, codec: Codec, max_message_size: int) -> str | None:
+    if compress is True:
+        return "zlib-stream"
+    if compress is False or compress is None:
+        return None
+    if not isinstance(compress, str):
+        raise TypeError(f"compress must be True, False or the name of a compression, not {compress!r}")
+    if compress not in INFLATERS:
+        known = ", ".join(repr(name) for name in INFLATERS if name)
+        raise ValueError(f"compress must be True, False or one of {known}, not {compress!r}")
+    if compress == PAYLOAD and not codec.text:
+        raise ValueError(f"compress={PAYLOAD!r} needs encoding='json', not {codec.name!r}; use True for a zlib-stream")
+    INFLATERS[compress](max_message_size)  # says now, and not at connect, when a package is missing
+    return compress
+
+
+def _handlers(handlers: object, workers: object) -> str:
+    if handlers not in HANDLERS:
+        raise ValueError(f"handlers must be one of {', '.join(map(repr, HANDLERS))}, not {handlers!r}")
+    if handlers == CALLER and workers:
+        raise ValueError(f"workers={workers!r} is for handlers={THREAD!r}, and handlers is {handlers!r}")
+    return str(handlers)
+
+
+def _session_file(
+    path: object, token: str, shard: tuple[int, int], intents: Intents, encoding: str, compress: str | None
+) -> SessionFile | None:
+    checked = check_session_file(path)
+    if checked is None:
+        return None
+    file = SessionFile.of(checked, token, payloads.check_shard(shard), int(intents), encoding, compress)
+    file.check()  # says now, and not at connect, when it is another bot's
+    return file
+
+
+def check_count(name: str, value: object, least: int) -> int:
+    """`value`, a whole number of `least` or more; raises TypeError or ValueError with the argument's name."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more, not {value}")
+    return value

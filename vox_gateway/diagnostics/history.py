@@ -1,0 +1,221 @@
+"""What a client has been through lately, in words: the last transitions, with how long ago each was.
+
+Pure but for the lock that lets any thread write and any read: all times are arguments, monotonic and in seconds. It is
+written once for each transition, never for an event; heartbeats are summed up in one line for each connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..protocol.reconnect_policy import Attempt, Cause, Ending
+from ..sanitize import LINE_LIMIT, sanitize_line
+from ..session.state import Session
+
+__all__ = ["Journal", "Progress", "Wait", "in_words", "session_in_words"]
+
+#: transitions that are kept
+KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What the next connection waits for.
+
+    Attributes:
+        until: when the wait is over; None when nobody knows.
+        turn: what it is for, in words; empty where it is but the pause between two attempts.
+    """
+
+    until: float | None
+    turn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beats:
+    """The acknowledged heartbeats of one connection."""
+
+    count: int = 0
+    first: float = 0.0  # the latency of the first
+    last: float = 0.0
+    at: float = 0.0
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"first heartbeat acknowledged in {self.last:.3f} s"
+        return f"{self.count} heartbeats acknowledged, the first in {self.first:.3f} s, the last in {self.last:.3f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run of the client has got to, `Client.connect` to `Client.close`.
+
+    Attributes:
+        live_at: when READY or RESUMED came on the connection that there is; None where there is none.
+        down_since: when the last connection that was live was lost, and none has been since; None otherwise.
+        acknowledged_at: when the last heartbeat was acknowledged, on any connection.
+        paused_at: since when the backlog is full.
+        wait: what the next connection waits for.
+        host: where the last connection was made to, or is being made.
+        error: what went wrong last, in words.
+        error_at: when.
+    """
+
+    live_at: float | None = None
+    down_since: float | None = None
+    acknowledged_at: float | None = None
+    paused_at: float | None = None
+    wait: Wait | None = None
+    host: str | None = None
+    error: str | None = None
+    error_at: float | None = None
+
+
+class Journal:
+    """Takes down the transitions of a client, over all its runs. Any thread may call any method."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[float, str]] = deque(maxlen=KEPT)
+        self._progress = Progress()
+        self._beats = _Beats()
+        # Guards all of it; a signal handler that closes the client, or asks it, may hold it twice.
+        self._lock = threading.RLock()
+
+    # -- what happens, in the order of a connection's life ---------------------------------------------------------
+
+    def begun(self) -> None:
+        """`connect` was called: what an earlier run had to say of itself is over."""
+        with self._lock:
+            self._progress = Progress()
+
+    def connecting(self, now: float, host: str, resume: bool) -> None:
+        """A connection is being made."""
+        self._note(now, f"connecting to {host}, to {'resume' if resume else 'begin a session'}", wait=None, host=host)
+
+    def connected(self, now: float) -> None:
+        """The websocket is open."""
+        self._note(now, "connected")
+
+    def introduced(self, now: float, session: Session | None) -> None:
+        """IDENTIFY was sent, or RESUME for `session`."""
+        what = "for a new session" if session is None else f"to resume {session_in_words(session)}"
+        self._note(now, f"asked {what}")
+
+    def live(self, now: float, session: Session, replayed: int | None) -> None:
+        """READY came, or RESUMED after so many events."""
+        words = f"ready: session {_short(session.id)} begun"
+        if replayed is not None:
+            words = f"resumed, with {replayed} event{'' if replayed == 1 else 's'} replayed"
+        self._note(now, words, live_at=now, down_since=None)
+
+    def acknowledged(self, now: float, latency: float) -> None:
+        """A heartbeat was acknowledged."""
+        with self._lock:
+            beats = self._beats
+            self._beats = _Beats(beats.count + 1, beats.first if beats.count else latency, latency, now)
+            self._progress = replace(self._progress, acknowledged_at=now)
+
+    def paused(self, now: float, limit: int, event: str | None) -> None:
+        """The backlog is full, and reading waits; behind the handler of `event`, if it is for one."""
+        behind = "" if event is None else f" behind the handler of {event}"
+        self._note(now, f"reading paused: the backlog is full, {limit} events wait{behind}", paused_at=now)
+
+    def reading_again(self, now: float) -> None:
+        """There is room in the backlog."""
+        with self._lock:
+            since = self._progress.paused_at
+            if since is not None:
+                self._note(now, f"reading again, after {in_words(now - since)}", paused_at=None)
+
+    def dropped(self, now: float, ending: Ending, following: Attempt) -> None:
+        """A connection has ended, or could not be made, and `following` is to be the next."""
+        why = str(ending) if ending.cause is Cause.UNREACHABLE else f"dropped because {ending}"
+        what = "resuming" if following.resume else "connecting with a new session"
+        then = f"waiting {in_words(following.delay)} before {what}" if following.delay else f"{what} at once"
+        expected = ending.cause in (Cause.RECONNECT, Cause.ASKED)
+        with self._lock:
+            down_since = self._progress.down_since if self._progress.live_at is None else now
+            self._over(now, None if expected else str(ending))
+            # Only the reason is cut, which may be a server's, so that what follows is told all the same.
+            words = f"{sanitize_line(why, LINE_LIMIT - len(then) - 2)}; {then}"
+            self._note(now, words, down_since=down_since, wait=Wait(now + following.delay))
+
+    def queueing(self, now: float, wait: float | None, turn: str) -> None:
+        """The next connection waits for its `turn`, so many seconds or until it is told."""
+        how_long = "" if wait is None else f", {in_words(wait)}"
+        until = None if wait is None else now + wait
+        self._note(now, f"waiting for {turn}{how_long}", wait=Wait(until, turn))
+
+    def gave_up(self, now: float, error: object) -> None:
+        """The run is over, since no reconnect can help."""
+        self._over(now, str(error))
+        self._note(now, f"given up: {error}", down_since=None)
+
+    def closed(self, now: float, kept: Session | None) -> None:
+        """The run is over, by `close`; with the session that was kept."""
+        self._over(now, None)
+        also = "" if kept is None else f"; {session_in_words(kept)} is kept"
+        self._note(now, f"closed by close(){also}", down_since=None)
+
+    def after_fork(self, now: float, words: str | None) -> None:
+        """This is a child process; `words` say that it was forked during a run, which is the parent's."""
+        self._lock = threading.RLock()
+        if words is not None:
+            self._over(now, words)
+            self._note(now, words, down_since=None)
+
+    def _over(self, now: float, error: str | None) -> None:
+        """The connection that there was is gone."""
+        with self._lock:
+            beats, self._beats = self._beats, _Beats()
+            if beats.count:
+                self._note(beats.at, str(beats))
+            self._progress = replace(self._progress, live_at=None, paused_at=None, wait=None)
+            if error is not None:
+                self._progress = replace(self._progress, error=sanitize_line(error), error_at=now)
+
+    def _note(self, at: float, words: str, **changes: Any) -> None:
+        with self._lock:
+            self._entries.append((at, sanitize_line(words)))
+            self._progress = replace(self._progress, **changes)
+
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run has got to."""
+        return self._progress
+
+    def tell(self, now: float) -> list[str]:
+        """The last transitions, one a line, each with how long ago it was."""
+        with self._lock:
+            entries, beats = list(self._entries), self._beats
+        if beats.count:
+            entries.append((beats.at, str(beats)))
+        entries.sort(key=lambda entry: entry[0])
+        told = [(f"{in_words(now - at)} ago", words) for at, words in entries[-KEPT:]]
+        width = max((len(ago) for ago, _ in told), default=0)
+        return [f"{ago:>{width}}  {words}" for ago, words in told]
+
+
+def in_words(seconds: float) -> str:
+    """A time, as exact as one wants to know it: ``2.3 s``, ``41 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 3 h``."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    for size, unit, smaller, name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {name}"
+    return f"{whole} s"
+
+
+def session_in_words(session: Session) -> str:
+    """Which session it is, for who knows it; its id in full would let others resume it."""
+    return f"session {_short(session.id)} at seq {session.seq}"
+
+
+def _short(session_id: str | None) -> str:
+    return "?" if session_id is None else f"{session_id[: min(6, len(session_id) // 2)]}…"

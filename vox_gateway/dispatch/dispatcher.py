@@ -1,0 +1,190 @@
+"""The dispatcher loop: takes events from the backlog, opens them, and has their handlers run.
+
+Handlers never run on the reader, so one that blocks costs nothing but its own time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..encoding import Payload, sealed
+from ..encoding.sealed import Sealed
+from ..errors import DecodeError
+from ..opcodes import Opcode
+from ..session.state import Session
+from .emitter import Emitter
+from .event_queue import Backlog, Signal, is_dispatch
+from .executors import Handling
+from .subscriptions import Taps
+
+__all__ = ["Dispatcher"]
+
+#: the opcodes that are emitted under their name; those that only go out would be mistaken for the events of that name
+_RECEIVED = {
+    int(op): op.name
+    for op in (
+        Opcode.HEARTBEAT,
+        Opcode.RECONNECT,
+        Opcode.INVALID_SESSION,
+        Opcode.HELLO,
+        Opcode.HEARTBEAT_ACK,
+    )
+}
+
+
+class Dispatcher:
+    """The thread that brings events to their handlers.
+
+    It is a daemon because a handler that never returns must not keep a script from ending. Its owner ends it with
+    `Backlog.finish`.
+
+    Args:
+        name: of the thread.
+        emitter: has the handlers.
+        taps: are shown events before that.
+        backlog_limit: events that may wait.
+        make_handling: makes what runs the handlers; it is given this dispatcher's thread and `Backlog.made_room`.
+        decode: decodes what is sealed.
+        on_stuck: called, by the reader, when the backlog has been full for long.
+        on_unreadable: called, on the thread, when decoding failed; the backlog then passes over what follows.
+        on_failure: called, on the thread, with any other error. The event counts as not delivered, those behind it are
+            passed over, and the connection's own events are delivered still.
+        on_end: called at the very end, on the thread.
+        before_ready: called, on the thread, before READY is handed on; what it waits for, READY waits for.
+        on_done: called, on the thread, when an event is done with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        emitter: Emitter,
+        taps: Taps,
+        backlog_limit: int,
+        make_handling: Callable[[threading.Thread, Callable[[], None]], Handling],
+        decode: Callable[[bytes], Any],
+        on_stuck: Callable[[], None],
+        on_unreadable: Callable[[DecodeError], None],
+        on_failure: Callable[[BaseException], object],
+        on_end: Callable[[], None],
+        before_ready: Callable[[], None] | None = None,
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        self.backlog = Backlog(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
+        self._emitter = emitter
+        self._taps = taps
+        self._decode = decode
+        self._on_unreadable = on_unreadable
+        self._on_failure = on_failure
+        self._on_end = on_end
+        self._before_ready = before_ready
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.handling = make_handling(self._thread, self.backlog.made_room)
+
+    def start(self, session: Session) -> None:
+        """Begin to run handlers; of `session` they have seen all.
+
+        Raises RuntimeError, and leaves no thread behind, if one cannot be started.
+        """
+        self.backlog.begin(session)
+        self.handling.begin(session)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.handling.finish()
+            raise
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait until the loop has ended; False when `timeout` seconds passed first."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def drop_events(self) -> None:
+        """From now on no dispatch is given to handlers any more; the connection's own events still are."""
+        self.backlog.drop_events()
+        self.handling.drop()
+
+    def abandon(self) -> None:
+        """What has arrived is the parent's, in a child process: what is handled there now is the last."""
+        self.backlog.abandon()
+        self.handling.abandon()
+
+    @property
+    def given(self) -> Session:
+        """The session up to which every dispatch was given to its handlers."""
+        return self.handling.given or self.backlog.given
+
+    @property
+    def done(self) -> Session:
+        """The session up to which the handlers of every dispatch have returned."""
+        passed = self.backlog.done  # read first: what has passed by now is with the handling, or has no handler
+        return self.handling.done or passed
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every handler that has begun has returned."""
+        return self.handling.is_idle and self.backlog.done == self.backlog.given
+
+    @property
+    def not_given(self) -> int:
+        """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
+        return self.backlog.not_given + self.handling.waiting + self.handling.dropped
+
+    def is_current_thread(self) -> bool:
+        """Whether the caller is on the thread that brings events; what waits for one here waits for ever."""
+        return threading.current_thread() is self._thread
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            self._on_failure(error)
+        finally:
+            self._on_end()
+
+    def _loop(self) -> None:
+        opened = self._open
+        for item in self.backlog:
+            try:
+                if type(item) is bytes:
+                    opened(item)
+                elif isinstance(item, Signal):
+                    self._taps.show_other(item.name, *item.args)
+                    self.handling.signal(item.name, *item.args)
+                elif isinstance(item, dict):
+                    self._take(item)
+            except BaseException as error:
+                if not isinstance(item, Signal) and is_dispatch(item):
+                    self.backlog.take_back()
+                self._on_failure(error)
+        self.handling.finish()
+
+    def _take(self, payload: Payload) -> None:
+        if payload["op"] == Opcode.DISPATCH:
+            if self._before_ready is not None and payload["t"] == "READY":
+                self._before_ready()
+            self._deliver(payload)
+        elif name := _RECEIVED.get(payload["op"]):
+            self._taps.show_other(name, payload)
+            self.handling.signal(name, payload)
+
+    def _open(self, piece: Sealed) -> None:
+        """Decode and deliver a dispatch, if it has handlers or taps by now."""
+        heard, tapped = self._emitter.heard, self._taps.heard
+        if "DISPATCH" not in heard and "DISPATCH" not in tapped:
+            name = sealed.name(piece)
+            if name is not None and name not in heard and name not in tapped:
+                return
+        try:
+            payload = sealed.opened(piece, self._decode)
+        except DecodeError as error:
+            self.backlog.take_back()
+            self._on_unreadable(error)
+            return
+        self._deliver(payload)
+
+    def _deliver(self, payload: Payload) -> None:
+        if self._taps.heard:
+            self._taps.show(payload)
+        self.handling.dispatch(payload)

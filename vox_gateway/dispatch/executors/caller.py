@@ -1,0 +1,155 @@
+"""Handlers on the thread that asks for them, such as the one that a window belongs to."""
+
+from __future__ import annotations
+
+import functools
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ...concurrency.signals import Bell
+from ...encoding import Payload
+from ...log import ShardLog
+from ..slow_handlers import Work
+from .completion import Turn
+from .deferred import Deferred
+from .runner import MakeRunner
+
+__all__ = ["OnCaller", "Pending"]
+
+
+class Pending:
+    """What waits for the caller: the inbox of whichever thread runs it. Outlives a run of the client."""
+
+    def __init__(self) -> None:
+        self._tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
+        self._bell = Bell()
+        self._busy = threading.Lock()  # held by the thread whose turn it is, a handler's calls included
+        self._is_closed: Callable[[], bool] = lambda: False
+
+    def begin(self, is_closed: Callable[[], bool]) -> None:
+        """The client runs, until `is_closed` returns true; the thread that closes it then calls `wake`."""
+        self._is_closed = is_closed
+
+    def put(self, task: Callable[[], bool]) -> None:
+        """Add a task, which says whether it did anything."""
+        self._tasks.put(task)
+        self._bell.ring()
+
+    def wake(self) -> None:
+        """Make a call that waits check again whether the client is closed. Any thread."""
+        self._bell.ring()
+
+    def abandon(self) -> None:
+        """In a child process: what waits is the parent's."""
+        self._tasks = queue.SimpleQueue()
+
+    def run_until(self, is_closed: Callable[[], bool]) -> None:
+        """Run tasks until `is_closed`, then those that are left; whoever makes it true calls `wake`."""
+        while True:
+            self._bell.silence()
+            self.run(None, 0)
+            if is_closed():
+                break
+            self._bell.wait()
+        self.run(None, 0)
+
+    def run(self, limit: int | None, timeout: float | None) -> int:
+        """Do what waits.
+
+        Args:
+            limit: tasks to do at the most.
+            timeout: seconds to wait for the first; None for as long as the client runs.
+
+        Returns:
+            How many did anything. 0 when another call is under way, from another thread or further up in this one.
+        """
+        if not self._busy.acquire(blocking=False):
+            return 0
+        try:
+            self._wait(timeout)
+            done = 0
+            while limit is None or done < limit:
+                try:
+                    task = self._tasks.get_nowait()
+                except queue.Empty:
+                    break
+                done += task()
+            return done
+        finally:
+            self._busy.release()
+
+    def _wait(self, timeout: float | None) -> None:
+        self._bell.silence()
+        # After `silence`: if the client is closed from here on, `wake` rings again.
+        if timeout != 0 and self._tasks.empty() and not (timeout is None and self._is_closed()):
+            self._bell.wait(timeout)
+
+
+class OnCaller(Deferred):
+    """Leaves each event to whoever runs `pending`."""
+
+    def __init__(
+        self,
+        make_runner: MakeRunner,
+        pending: Pending,
+        on_begun: Callable[[], None],
+        log: ShardLog,
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        self._pending = pending
+        self._log = log
+        super().__init__(on_begun, on_done)
+        self._caller: int | None = None
+        self._runner = make_runner(lambda: self._caller)
+
+    def dispatch(self, payload: Payload) -> None:
+        """See `Handling`."""
+        self._pending.put(functools.partial(self._handle, self._ledger.add(payload)))
+
+    def signal(self, event: str, *args: Any) -> None:
+        """See `Handling`."""
+        def handle() -> bool:
+            self._caller = threading.get_ident()
+            self._runner.signal(event, *args)
+            return True
+
+        self._pending.put(handle)
+
+    def _handle(self, turn: Turn) -> bool:
+        if not self._ledger.begin(turn):
+            return False
+        try:
+            self._caller = threading.get_ident()
+            self._runner.dispatch(turn.payload)
+        finally:  # Ctrl-C may come out of a handler here
+            self._ledger.finish(turn)
+        return True
+
+    def finish(self) -> None:
+        """See `Handling`."""
+        self._pending.wake()
+
+    def abandon(self) -> None:
+        """See `Handling`."""
+        super().abandon()
+        self._runner.abandon()
+        self._pending.abandon()
+
+    def is_current_thread(self) -> bool:
+        """See `Handling`."""
+        return self._runner.work is not None and threading.get_ident() == self._caller
+
+    @property
+    def current(self) -> Work:
+        """See `Handling`."""
+        return self._runner.work
+
+    def backlog_is_stuck(self, limit: int) -> bool:
+        """See `Handling`."""
+        if not self._runner.backlog_is_stuck(limit):
+            self._log.warning(
+                "%d events wait (backlog=%d), so reading pauses: call dispatch_pending() more often", limit, limit
+            )
+        return True

@@ -1,0 +1,60 @@
+"""Handlers that run later than the dispatcher hands their event over, on other threads than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...session.state import Session
+from .base import Handling
+from .completion import Ledger
+
+__all__ = ["Deferred"]
+
+
+class Deferred(Handling):
+    """Keeps a ledger of what has begun and what is done.
+
+    Args:
+        on_begun: called when one event waits less.
+        on_done: called when `done` has moved.
+    """
+
+    def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None) -> None:
+        self._ledger = Ledger(on_begun, on_done)
+
+    def begin(self, session: Session) -> None:
+        """See `Handling`."""
+        self._ledger.open(session)
+
+    def drop(self) -> None:
+        """See `Handling`."""
+        self._ledger.drop()
+
+    def abandon(self) -> None:
+        """See `Handling`."""
+        self._ledger.abandon()
+
+    @property
+    def is_idle(self) -> bool:
+        """See `Handling`."""
+        return self._ledger.is_idle
+
+    @property
+    def waiting(self) -> int:
+        """See `Handling`."""
+        return self._ledger.waiting
+
+    @property
+    def dropped(self) -> int:
+        """See `Handling`."""
+        return self._ledger.dropped
+
+    @property
+    def given(self) -> Session:
+        """See `Handling`."""
+        return self._ledger.given
+
+    @property
+    def done(self) -> Session | None:
+        """See `Handling`."""
+        return None if self._ledger.is_settled else self._ledger.done

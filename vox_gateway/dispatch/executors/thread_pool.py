@@ -1,0 +1,130 @@
+"""Handlers on several threads, where what belongs together keeps its order."""
+
+from __future__ import annotations
+
+import functools
+import math
+import queue
+import threading
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from ...encoding import Payload
+from ...session.state import Session
+from ..slow_handlers import Work
+from .completion import Turn
+from .deferred import Deferred
+from .partition import order_key
+from .runner import MakeRunner, Runner
+
+__all__ = ["OnWorkers"]
+
+#: what a worker is to do
+_Task = Callable[[Runner], None]
+
+
+class OnWorkers(Deferred):
+    """Gives each event to the worker that its guild, channel or user belongs to; what belongs to none, to the first.
+
+    Args:
+        name: of the threads, before their number.
+        count: how many.
+        on_begun: called when one event waits less.
+        on_failure: called, on a worker, with an error that no handler raised; the worker goes on.
+        on_done: called when `done` has moved.
+    """
+
+    def __init__(
+        self,
+        make_runner: MakeRunner,
+        name: str,
+        count: int,
+        on_begun: Callable[[], None],
+        on_failure: Callable[[BaseException], object],
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(on_begun, on_done)
+        self._workers = [_Worker(make_runner, f"{name}-worker-{number}", on_failure) for number in range(count)]
+
+    def dispatch(self, payload: Payload) -> None:
+        """See `Handling`."""
+        turn = self._ledger.add(payload)
+        key = order_key(payload["t"], payload.get("d"))
+        number = 0 if key is None else zlib.crc32(key.encode(errors="surrogatepass")) % len(self._workers)
+        self._workers[number].inbox.put(functools.partial(self._handle, turn))
+
+    def signal(self, event: str, *args: Any) -> None:
+        """See `Handling`."""
+        self._workers[0].inbox.put(lambda runner: runner.signal(event, *args))
+
+    def finish(self) -> None:
+        """See `Handling`."""
+        for worker in self._workers:
+            worker.inbox.put(None)
+        for worker in self._workers:
+            worker.join()
+
+    def abandon(self) -> None:
+        """See `Handling`."""
+        super().abandon()
+        for worker in self._workers:
+            worker.runner.abandon()
+            worker.inbox = queue.SimpleQueue()
+            worker.inbox.put(None)
+
+    def begin(self, session: Session) -> None:
+        """See `Handling`."""
+        super().begin(session)
+        try:
+            for worker in self._workers:
+                worker.thread.start()
+        except RuntimeError:  # the system has no more threads to give
+            self.finish()
+            raise
+
+    def is_current_thread(self) -> bool:
+        """See `Handling`."""
+        return any(worker.thread is threading.current_thread() for worker in self._workers)
+
+    @property
+    def current(self) -> Work:
+        """See `Handling`."""
+        works = [work for worker in self._workers if (work := worker.runner.work) is not None]
+        return min(works, key=lambda work: work[1], default=None)  # the longest
+
+    def backlog_is_stuck(self, limit: int) -> bool:
+        """See `Handling`."""
+        def since(runner: Runner) -> float:
+            work = runner.work  # once: the handler may return at any moment
+            return math.inf if work is None else work[1]
+
+        return min((worker.runner for worker in self._workers), key=since).backlog_is_stuck(limit)
+
+    def _handle(self, turn: Turn, runner: Runner) -> None:
+        if self._ledger.begin(turn):
+            runner.dispatch(turn.payload)
+            self._ledger.finish(turn)
+
+
+class _Worker:
+    """A thread that does one task after the other; a daemon because a handler that never returns must not keep a
+    script from ending. `OnWorkers` ends it."""
+
+    def __init__(self, make_runner: MakeRunner, name: str, on_failure: Callable[[BaseException], object]) -> None:
+        self._on_failure = on_failure
+        self.inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.runner = make_runner(lambda: self.thread.ident)
+
+    def join(self) -> None:
+        """Wait until the thread has ended, if it was ever started."""
+        if self.thread.ident is not None:
+            self.thread.join()
+
+    def _run(self) -> None:
+        while (task := self.inbox.get()) is not None:
+            try:
+                task(self.runner)
+            except BaseException as error:
+                self._on_failure(error)

@@ -1,0 +1,100 @@
+"""A warning, with the stack, for each handler that takes too long.
+
+Nothing ticks while nothing is handled: the check is armed when the dispatcher gets to work, looks again when a
+handler could have become late, and goes to rest when it finds the dispatcher idle.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from ..concurrency.scheduler import Timers
+from ..log import Lines, ShardLog
+from . import emitter
+
+__all__ = ["SlowHandlers"]
+
+#: the event being handled and since when (monotonic), or None
+Work = tuple[str, float] | None
+
+
+class SlowHandlers:
+    """Watches one thread that runs handlers.
+
+    Args:
+        after: seconds after which a handler is slow.
+        work: what it is at.
+        thread_id: tells which thread it is.
+    """
+
+    def __init__(
+        self,
+        after: float,
+        timers: Timers,
+        work: Callable[[], Work],
+        thread_id: Callable[[], int | None],
+        log: ShardLog,
+    ) -> None:
+        self._after = after
+        self._timers = timers
+        self._work = work
+        self._thread_id = thread_id
+        self._log = log
+        self._warned: Work = None  # used on the timers' thread only
+        #: whether the check is to come
+        self.armed = False
+        self._lock = threading.Lock()  # guards the step from disarmed to armed, and that back in `_check`
+
+    def arm(self) -> None:
+        """The thread is at work."""
+        if self.armed:
+            return
+        with self._lock:
+            if self.armed:
+                return
+            self.armed = True
+        if not self._timers.call_at(time.monotonic() + self._after, self._check):
+            self.armed = False  # the next event tries again
+
+    def _check(self) -> None:
+        with self._lock:
+            work = self._work()
+            if work is None:
+                # Under the lock, so that an `arm` right after it finds the check disarmed.
+                self.armed = False
+        # The dispatcher says what it is at before it arms: if it does so in between, one of the two sees the other.
+        if work is None:
+            if self._work() is not None:
+                self.arm()
+            return
+        name, since = work
+        now = time.monotonic()
+        if now - since >= self._after:
+            if work is not self._warned:
+                self._warned = work
+                seconds = f"{now - since:.1f} seconds"
+                self._warn(f"the handler of {name} has been running for {seconds}; events wait behind it")
+            since = now
+        self._timers.call_at(since + self._after, self._check)
+
+    def backlog_is_stuck(self, limit: int) -> bool:
+        """The reader has stopped reading, and waits for a handler to return; whether it is one of this thread's."""
+        work = self._work()
+        if work is not None:
+            self._warn(
+                f"{limit} events wait (backlog={limit}) behind the handler of {work[0]}, so reading pauses; "
+                "heartbeats go on"
+            )
+        return work is not None
+
+    def _warn(self, words: str) -> None:
+        frame = sys._current_frames().get(self._thread_id() or 0)
+        stack = traceback.extract_stack(frame) if frame else []
+        # From the handler on: the way to it is ours, and of no use to its author.
+        ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]
+        lines = traceback.format_list(stack[ours[-1] + 1 :] if ours else stack)
+        self._log.warning("%s. It is here:\n%s", words, Lines("".join(lines).rstrip()))

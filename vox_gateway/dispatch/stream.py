@@ -1,0 +1,234 @@
+"""Events to take one by one, instead of handlers that are called."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from ..concurrency.fork import in_child
+from ..concurrency.signals import Bell
+from ..errors import GatewayError, StreamEnded
+from ..event import Event
+from ..log import ShardLog
+from .subscriptions import Tap, Taps
+
+__all__ = ["OVERFLOWS", "EventStream"]
+
+#: what may happen when a stream is full
+OVERFLOWS = ("drop", "block")
+#: seconds that a full stream may hold up all events before somebody should know why
+STUCK_AFTER = 1.0
+
+
+class EventStream(Tap):
+    """Events in the order in which they came; made by `Client.stream`. ::
+
+        with client.stream("MESSAGE_CREATE") as events:
+            for event in events:
+                print(event.data["content"])
+
+    It collects from the moment it is made until `close`, or until the client is closed: what has been collected by then
+    can still be taken. Any thread may take events, each is given to one of them. A handler must not wait for one, where
+    it runs on the thread that would bring it: that is refused.
+
+    Attributes:
+        names: the events that it collects; ``"DISPATCH"`` stands for all that Discord sends.
+        maxsize: events that it holds at the most; 0 for any number.
+        overflow: what happens when it is full.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        maxsize: int,
+        overflow: str,
+        taps: Taps,
+        check_thread: Callable[[], None],
+        log: ShardLog,
+    ) -> None:
+        self.names = names
+        self.maxsize = maxsize
+        self.overflow = overflow
+        self._taps = taps
+        self._check_thread = check_thread
+        self._log = log
+        self._dropped = 0
+        self._events: deque[Event] = deque()
+        self._over = False
+        self._error: GatewayError | None = None
+        self._make_locks()
+        taps.add(self, names)
+        in_child(self, EventStream._make_locks)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()  # guards the events, what was dropped, and the end
+        self._room = threading.Condition(self._lock)  # whoever makes room notifies it
+        self._bell = Bell()  # rings when there is something to take, or will never be
+
+    def __repr__(self) -> str:
+        return f"<EventStream of {', '.join(self.names)}: {len(self)} waiting, {self.dropped} dropped>"
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Events that wait to be taken."""
+        return len(self._events)
+
+    def __iter__(self) -> EventStream:
+        return self
+
+    def __next__(self) -> Event:
+        """The next event; ends when the client or the stream is closed, and raises the error that ended the client."""
+        try:
+            return self.get()
+        except StreamEnded:
+            raise StopIteration from None
+
+    @property
+    def dropped(self) -> int:
+        """Events that were dropped since the stream was full."""
+        return self._dropped
+
+    def get(self, timeout: float | None = None) -> Event:
+        """Take the next event, and wait for it.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Raises:
+            TimeoutError: none came in time.
+            StreamEnded: none is left, and none will come.
+            ConnectionClosed, ConnectFailed: the same, for the error that ended the client.
+            NotConnected: the same, in a child process that was forked after `Client.connect`.
+            RuntimeError: the caller is a handler on the thread that would bring the event.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._bell.silence()
+            event = self._take()
+            if event is not None:
+                return event
+            self._check_thread()
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError(f"no {' or '.join(self.names)} came within timeout={timeout:g} seconds")
+            self._bell.wait(left)
+
+    def wait(self, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
+        """Take events until `check` is true for the data of one, which is returned. None takes the first.
+
+        Raises as `get`.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            try:
+                data = self.get(left).data
+            except TimeoutError:
+                passed = "" if check is None else " that check accepts"
+                raise TimeoutError(
+                    f"no {' or '.join(self.names)}{passed} came within timeout={timeout:g} seconds"
+                ) from None
+            if check is None or check(data):
+                return data
+
+    def get_nowait(self) -> Event:
+        """Take the next event if it is here.
+
+        Raises:
+            queue.Empty: it is not.
+            StreamEnded, ConnectionClosed, ConnectFailed, NotConnected: as `get`.
+        """
+        event = self._take()
+        if event is None:
+            raise queue.Empty
+        return event
+
+    def close(self) -> None:
+        """Collect no more, and forget what was not taken."""
+        self._taps.remove(self)
+        with self._lock:
+            self._events.clear()
+        self.end(None)
+
+    # -- for the dispatcher ----------------------------------------------------------------------------------------
+
+    def show(self, event: Event) -> None:
+        """Collect an event."""
+        if self.overflow == "block":
+            self._wait_for_room()
+        with self._lock:
+            if self._over:
+                return
+            full = self._is_full()
+            if full:
+                self._events.popleft()
+                self._dropped += 1
+            self._events.append(event)
+        self._bell.ring()
+        if full and self._dropped == 1:
+            self._log.warning(
+                "the stream of %s is full (maxsize=%d), and drops its oldest events: take them faster, or make it "
+                "with a larger maxsize or with overflow='block'",
+                ", ".join(self.names),
+                self.maxsize,
+            )
+
+    def _wait_for_room(self) -> None:
+        with self._lock:
+            in_time = self._room.wait_for(self._has_room, STUCK_AFTER)
+        if in_time:
+            return
+        self._log.warning(
+            "the stream of %s has been full (maxsize=%d) for %g seconds, so all events wait: take some, or make it "
+            "with a larger maxsize or with overflow='drop'",
+            ", ".join(self.names),
+            self.maxsize,
+            STUCK_AFTER,
+        )
+        with self._lock:
+            self._room.wait_for(self._has_room)
+
+    def end(self, error: GatewayError | None) -> None:
+        """Nothing more comes."""
+        with self._lock:
+            if not self._over:
+                self._over, self._error = True, error
+            self._room.notify_all()
+        self._bell.ring()
+
+    def abandon(self, error: GatewayError) -> None:
+        """What has been collected, and will be, is the parent's: this is a child process."""
+        self._events.clear()
+        self._over, self._error = True, error
+
+    def _take(self) -> Event | None:
+        with self._lock:
+            if self._events:
+                event = self._events.popleft()
+                self._room.notify()
+                if self._events or self._over:
+                    self._bell.ring()  # for others who wait
+                return event
+            if not self._over:
+                return None
+            error = self._error
+        self._bell.ring()
+        raise StreamEnded("the stream is over: it was closed, or the client was") if error is None else error
+
+    def _is_full(self) -> bool:
+        return 0 < self.maxsize <= len(self._events)
+
+    def _has_room(self) -> bool:
+        return self._over or not self._is_full()

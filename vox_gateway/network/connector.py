@@ -1,0 +1,117 @@
+"""From an address to a connected stream: name lookup, TCP, proxy, TLS.
+
+The first half of every connection, whatever is spoken on it then: the gateway's websocket, or one question to the API.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import ssl
+from dataclasses import dataclass
+
+from .._version import __version__
+from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupt
+from ..errors import ConnectFailed
+from .dial import dial
+from .proxy import Proxy, proxy_from_environment, tunnel
+from .transport import Transport
+
+__all__ = ["USER_AGENT", "Network", "check_seconds", "check_ssl_context"]
+
+#: how this library introduces itself to servers ("User Agent", official API reference)
+USER_AGENT = f"DiscordBot (vox_gateway, {__version__})"
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How connections are opened.
+
+    Attributes:
+        proxy: the proxy to use; None looks at the environment.
+        ssl_context: verifies the server; shared by all connections.
+        connect_timeout: seconds for DNS, TCP, proxy, TLS and what is asked first, together.
+        max_message_size: bytes that one message may hold.
+        timeout_name: what the user calls `connect_timeout`.
+    """
+
+    proxy: Proxy | None
+    ssl_context: ssl.SSLContext
+    connect_timeout: float
+    max_message_size: int
+    timeout_name: str = "connect_timeout"
+
+    def proxy_for(self, host: str, secure: bool) -> Proxy | None:
+        """The proxy on the way to `host`, or None."""
+        return self.proxy or proxy_from_environment(host, secure)
+
+    def connect(self, host: str, port: int, secure: bool, deadline: Deadline, interrupt: Interrupt) -> Transport:
+        """Connect to `host`; the caller closes what it gets.
+
+        Args:
+            secure: speak TLS.
+            deadline: of this, and for the stream's whole life; see `Transport`.
+            interrupt: ends every wait.
+
+        Raises:
+            ConnectFailed: with the reason in words.
+            Interrupted: `interrupt` was set.
+        """
+        step = f"connecting to {host} port {port}"
+        try:
+            proxy = self.proxy_for(host, secure)
+            first_hop = (proxy.host, proxy.port) if proxy else (host, port)
+            transport = Transport(dial(*first_hop, deadline, interrupt), interrupt, deadline)
+            try:
+                if proxy:
+                    step = f"the proxy {proxy.host} port {proxy.port}"
+                    tunnel(proxy, transport, host, port)
+                if secure:
+                    step = f"TLS with {host}"
+                    transport.start_tls(self.ssl_context, host)
+            except BaseException:
+                transport.close()
+                raise
+        except DeadlinePassed:
+            raise self.too_slow(step) from None
+        return transport
+
+    def too_slow(self, step: str) -> ConnectFailed:
+        """The error for a `step` that took too long."""
+        return ConnectFailed(f"{step} took longer than {self.timeout_name}={self.connect_timeout:g} seconds")
+
+
+@functools.cache
+def _default_ssl_context() -> ssl.SSLContext:
+    # One for the process: it holds all the trusted certificates, some hundred kilobytes.
+    return ssl.create_default_context()
+
+
+def check_ssl_context(context: object) -> ssl.SSLContext:
+    """The `ssl_context` argument; None stands for one that trusts what the system trusts.
+
+    Raises:
+        TypeError, ValueError: it is none, or does not verify.
+    """
+    if context is None:
+        return _default_ssl_context()
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")
+    if not context.check_hostname or context.verify_mode is not ssl.CERT_REQUIRED:
+        raise ValueError(
+            "ssl_context must verify certificates and host names (verify_mode=CERT_REQUIRED, check_hostname=True); to "
+            "trust a certificate of your own, make the context with ssl.create_default_context(cafile=...)"
+        )
+    return context
+
+
+def check_seconds(name: str, value: object) -> float:
+    """The argument `name`, which must be a time above 0.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
+    return float(value)

@@ -1,0 +1,161 @@
+"""The read side of the websocket: bytes in, whole messages out.
+
+Big reads are cut into frames from one buffer, and fragments are put together. Only what a client without extensions may
+meet is accepted (RFC 6455 section 5); anything else raises, with the close code to answer it with. Pure: no socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ..errors import ProtocolViolation
+
+__all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "FrameReader", "Run", "parse_close"]
+
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+_OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
+
+#: what no frame begins with
+NO_FRAME: Final = -1
+
+#: A websocket opcode (TEXT, BINARY, CLOSE, PING or PONG) and its payload.
+Message = tuple[int, bytes]
+#: Messages of one opcode that came one after the other.
+Run = tuple[int, list[bytes]]
+
+PROTOCOL_ERROR: Final = 1002
+INVALID_TEXT: Final = 1007
+TOO_BIG: Final = 1009
+
+
+class FrameReader:
+    """Cuts a byte stream into messages.
+
+    Args:
+        max_size: bytes that one message may hold, fragments together.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._pending = bytearray()  # the beginning of a frame that is not complete
+        self._needed = 0  # bytes of it to have before looking again
+        self._fragments = bytearray()  # one buffer: a fragment of two bytes must not cost an object
+        self._fragmented_opcode: int | None = None
+
+    def feed(self, data: bytes) -> Iterator[Run]:  # noqa: C901, PLR0912  # a call for each frame would double its cost
+        """Yield the messages that `data` completes, in order; those of one kind that follow each other come together.
+
+        Raises:
+            ProtocolViolation: the stream breaks RFC 6455; what came before the violation was yielded.
+        """
+        if self._pending:
+            self._pending += data
+            if len(self._pending) < self._needed:
+                return
+            data = bytes(self._pending)
+            self._pending.clear()
+        position, end = 0, len(data)
+        kind, whole, run = BINARY, 0x80 | BINARY, list[bytes]()
+        self._needed = 2
+        try:
+            while end - position >= 2:
+                first, length = data[position], data[position + 1]
+                start = position + 2
+                if length > 125:
+                    if length > 127:
+                        raise ProtocolViolation("a server's frame must not be masked", PROTOCOL_ERROR)
+                    start += 2 if length == 126 else 8
+                    if end < start:
+                        self._needed = start - position
+                        break
+                    if length == 126:
+                        length = data[position + 2] << 8 | data[position + 3]
+                    else:
+                        length = int.from_bytes(data[position + 2 : start], "big")
+                # The head is checked before its payload is waited for: a broken one may promise terabytes.
+                usual = first == whole and length <= self._max_size and self._fragmented_opcode is None
+                if not usual:
+                    self._check_head(first, length)
+                stop = start + length
+                if end < stop:
+                    self._needed = stop - position
+                    break
+                if usual:
+                    run.append(data[start:stop])
+                elif (message := self._frame(first, data[start:stop])) is not None:
+                    opcode, payload = message
+                    if opcode != kind:
+                        if run:
+                            yield kind, run
+                        kind, run = opcode, []
+                        whole = 0x80 | kind if kind in (TEXT, BINARY) else NO_FRAME
+                    run.append(payload)
+                position = stop
+        except ProtocolViolation:
+            if run:
+                yield kind, run
+            raise
+        if run:
+            yield kind, run
+        if position < end:
+            self._pending += memoryview(data)[position:]
+
+    def _check_head(self, first: int, length: int) -> None:
+        opcode = first & 0x0F
+        if first & 0x70:
+            raise ProtocolViolation("a frame has a reserved bit set, and no extension was agreed on", PROTOCOL_ERROR)
+        if opcode not in _OPCODES:
+            raise ProtocolViolation(f"a frame has the unknown websocket opcode {opcode:#x}", PROTOCOL_ERROR)
+        if opcode >= CLOSE:
+            if length > 125 or not first & 0x80:
+                raise ProtocolViolation("a control frame must be whole and of 125 bytes at the most", PROTOCOL_ERROR)
+        elif (size := length + len(self._fragments)) > self._max_size:
+            raise ProtocolViolation(f"a message of {size} bytes is over max_message_size={self._max_size}", TOO_BIG)
+
+    def _frame(self, first: int, payload: bytes) -> Message | None:
+        """The message that this frame is, or completes; None while more fragments must come."""
+        opcode, final = first & 0x0F, first & 0x80
+        if opcode >= CLOSE:
+            return opcode, payload
+        if opcode == CONTINUATION:
+            if self._fragmented_opcode is None:
+                raise ProtocolViolation("a continuation frame came with nothing to continue", PROTOCOL_ERROR)
+        elif self._fragmented_opcode is not None:
+            raise ProtocolViolation("a new message began inside a fragmented one", PROTOCOL_ERROR)
+        elif final:
+            return opcode, payload
+        else:
+            self._fragmented_opcode = opcode
+        self._fragments += payload
+        if not final:
+            return None
+        opcode, self._fragmented_opcode = self._fragmented_opcode, None
+        whole = bytes(self._fragments)
+        self._fragments.clear()
+        return opcode, whole
+
+
+def parse_close(payload: bytes) -> tuple[int | None, str]:
+    """The code and reason of a close frame; the code is None when the frame is empty.
+
+    Raises:
+        ProtocolViolation: the frame breaks RFC 6455 section 5.5.1 or 7.4.
+    """
+    if not payload:
+        return None, ""
+    if len(payload) == 1:
+        raise ProtocolViolation("a close frame with a payload of one byte", PROTOCOL_ERROR)
+    code = int.from_bytes(payload[:2], "big")
+    if not (3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))):
+        raise ProtocolViolation(f"a close frame with the code {code}, which must not be sent", PROTOCOL_ERROR)
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise ProtocolViolation("a close frame whose reason is not UTF-8", INVALID_TEXT) from None

@@ -1,0 +1,146 @@
+"""Through a proxy to the gateway: which one, and how to ask it.
+
+HTTP proxies are asked by websocket-client; SOCKS proxies by python-socks, which websocket-client uses too, and which
+is the optional extra ``socks``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from websocket import WebSocketException
+from websocket._http import _tunnel
+from websocket._url import _is_no_proxy_host
+
+from ..errors import ConnectFailed, MissingExtra
+from .transport import Transport
+
+__all__ = ["Proxy", "check_proxy", "proxy_from_environment", "tunnel"]
+
+_DEFAULT_PORTS = {"http": 80, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy taken apart.
+
+    Attributes:
+        kind: ``http``, ``socks4``, ``socks4a``, ``socks5`` or ``socks5h``; with a and h the proxy looks names up.
+    """
+
+    kind: str
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def check_proxy(proxy: object) -> Proxy | None:
+    """The `proxy` argument of the client, taken apart; None stays None.
+
+    Raises:
+        TypeError, ValueError: it is not the URL of a proxy; the message names it, without its password.
+        MissingExtra: a SOCKS proxy without python-socks.
+    """
+    if proxy is None:
+        return None
+    if not isinstance(proxy, str):
+        raise TypeError(f"proxy must be a URL such as 'http://localhost:8080', or None, not {type(proxy).__name__}")
+    try:
+        parts = urlsplit(proxy)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"proxy is not a URL: {error}") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        known = ", ".join(f"{kind}://" for kind in _DEFAULT_PORTS)
+        raise ValueError(f"proxy must begin with one of {known}, not {parts.scheme or 'nothing'!r}")
+    if not parts.hostname:
+        raise ValueError("proxy needs a host name, as in 'http://localhost:8080'")
+    if parts.scheme != "http":
+        _python_socks()
+    return Proxy(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], *_credentials(parts))
+
+
+def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
+    """What ``HTTPS_PROXY`` (``HTTP_PROXY`` for ws), less ``NO_PROXY``, says about `host`.
+
+    Raises:
+        ConnectFailed: it is not a valid URL.
+    """
+    if _is_no_proxy_host(host, None):
+        return None
+    variable = "https_proxy" if secure else "http_proxy"
+    try:
+        parts = urlsplit(os.environ.get(variable, os.environ.get(variable.upper(), "")).replace(" ", ""))
+        port = parts.port
+    except ValueError:  # not shown, since it may quote a piece of a password
+        raise ConnectFailed(
+            f"the environment variable {variable.upper()} is not a valid URL: expected one such as http://localhost:8080"
+        ) from None
+    if not parts.hostname:
+        return None
+    return Proxy("http", parts.hostname, port or _DEFAULT_PORTS["http"], *_credentials(parts))
+
+
+def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
+    """Return the user name and the password in a proxy's URL, decoded; None for each that is not there."""
+    username, password = parts.username, parts.password
+    return None if username is None else unquote(username), None if password is None else unquote(password)
+
+
+def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
+    """Ask `proxy`, to which `transport` is connected, for a tunnel to `host`.
+
+    Raises:
+        ConnectFailed: it refuses.
+    """
+    try:
+        if proxy.kind == "http":
+            # As one string: without a password websocket-client leaves out the colon, which RFC 7617 requires.
+            credentials = None if proxy.username is None else f"{proxy.username}:{proxy.password or ''}"
+            _tunnel(transport, f"[{host}]" if ":" in host else host, port, (credentials, None))
+        else:
+            _ask_socks(proxy, transport, host, port)
+    except (OSError, WebSocketException) as error:
+        raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no tunnel to {host}:{port}: {error}") from error
+
+
+def _ask_socks(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
+    python_socks = _python_socks()
+    kind = python_socks.ProxyType.SOCKS4 if proxy.kind.startswith("socks4") else python_socks.ProxyType.SOCKS5
+    try:
+        python_socks.sync.Proxy(
+            proxy_type=kind,
+            host=proxy.host,
+            port=proxy.port,
+            username=proxy.username,
+            password=proxy.password,
+            rdns=proxy.kind in ("socks4a", "socks5h"),
+            forward=_Connected(transport),
+        ).connect(host, port)
+    except python_socks.ProxyError as error:
+        raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no tunnel to {host}:{port}: {error}") from error
+
+
+class _Connected:
+    """Stands where python-socks expects a proxy before the proxy, and hands it the connection that there is already.
+
+    So the connection stays one that can be interrupted, and python-socks opens none of its own.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def connect(self, **where: object) -> Transport:
+        return self._transport
+
+
+def _python_socks() -> Any:
+    try:
+        import python_socks.sync
+    except ImportError as error:
+        raise MissingExtra("a SOCKS proxy", "socks") from error
+    return python_socks

@@ -1,0 +1,252 @@
+"""The gateway protocol on one connection: payloads in, actions out.
+
+Theory of operation. A `Protocol` is made for each connection and thrown away with it. It holds no socket, no thread and
+no clock: the reader gives it every payload that arrives, in order, and carries out the actions it returns. Events are
+emitted by the reader afterwards, so that no listener, and no lack of one, can change what the protocol does. ::
+
+    AWAITING_HELLO ──HELLO──▶ AWAITING_READY ──READY, RESUMED──▶ LIVE
+          │                         │                              │
+          └────────────── RECONNECT, INVALID_SESSION ──────────────┴──▶ ENDED
+
+What follows an ending is decided in `recovery`; what a payload means is decided here.
+
+Rests on "Connections" of the official Gateway documentation.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DecodeError
+from ..opcodes import CloseCode, Opcode
+from ..session.state import Session
+from . import payloads
+from .reconnect_policy import Cause, Ending
+
+__all__ = [
+    "Acknowledged",
+    "Action",
+    "AnswerHeartbeat",
+    "GoLive",
+    "HangUp",
+    "Phase",
+    "Protocol",
+    "StartHeartbeat",
+    "Transmit",
+]
+
+#: the close code that keeps the session, for every connection that we end in order to resume
+KEEP_SESSION = int(CloseCode.UNKNOWN_ERROR)
+
+#: the usual reasons for op 9 in answer to IDENTIFY, which gives none itself. See "Max Concurrency" of the documentation
+WHY_REFUSED = (
+    "usually because this bot sent another IDENTIFY less than 5 seconds before, or more at once than max_concurrency"
+)
+
+
+class Phase(enum.Enum):
+    """Where one connection stands."""
+
+    AWAITING_HELLO = enum.auto()
+    AWAITING_READY = enum.auto()
+    LIVE = enum.auto()
+    ENDED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Write this payload now, before anything else. Holds the token, so its data has no repr."""
+
+    op: Opcode
+    data: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartHeartbeat:
+    """Begin to beat; `interval` in seconds."""
+
+    interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHeartbeat:
+    """The server asked for a beat: send one at once. It does not count as unanswered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The server acknowledged a beat."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoLive:
+    """READY or RESUMED came: commands may be sent."""
+
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the connection with `code`; `ending` says why."""
+
+    code: int
+    ending: Ending
+
+
+Action = Transmit | StartHeartbeat | AnswerHeartbeat | Acknowledged | GoLive | HangUp
+
+#: the dispatches that mean something to the protocol
+_MILESTONES = frozenset({"READY", "RESUMED"})
+_NOTHING: tuple[Action, ...] = ()
+_ANSWER: tuple[Action, ...] = (AnswerHeartbeat(),)
+_ACKNOWLEDGED: tuple[Action, ...] = (Acknowledged(),)
+
+
+class Protocol:
+    """What each payload of one connection calls for.
+
+    Args:
+        session: read for RESUME; its id, seq and resume URL are kept up to date here.
+        identify: builds the data of IDENTIFY; called once, when HELLO comes.
+        token: for RESUME.
+        resume: whether to RESUME rather than IDENTIFY.
+    """
+
+    def __init__(self, session: Session, identify: Callable[[], dict[str, Any]], token: str, resume: bool) -> None:
+        self.phase = Phase.AWAITING_HELLO
+        self._session = session
+        self._identify = identify
+        self._token = token
+        self._resume = resume
+        self._asked_to_begin = False  # whether IDENTIFY was sent, not RESUME
+
+    def receive(self, payload: Any) -> tuple[Action, ...]:
+        """Take one decoded payload and say what to do, in order.
+
+        Raises:
+            DecodeError: it has not the shape of a gateway payload.
+        """
+        if type(payload) is not dict or type(op := payload.get("op")) is not int:
+            raise DecodeError(f"a gateway payload is an object with a number op, not {_brief(payload)}")
+        if self.phase is Phase.ENDED:
+            return _NOTHING
+        if op == 0:
+            return self._dispatch(payload)
+        receive = _RECEIVERS.get(op)
+        return _NOTHING if receive is None else receive(self, payload.get("d"))
+
+    def receive_events(self, payloads: list[Any], start: int) -> int:
+        """Take the dispatches from `start` on that change nothing but the sequence number, as nearly all do.
+
+        Returns:
+            The position of the first payload that is something else, and is for `receive`; or that of the end.
+        """
+        if self.phase is Phase.ENDED:
+            return start
+        end = start
+        for payload in itertools.islice(payloads, start, None):
+            if (
+                type(payload) is not dict
+                or type(op := payload.get("op")) is not int
+                or op != 0
+                or type(name := payload.get("t")) is not str
+                or name in _MILESTONES
+                or type(payload.get("s")) is not int
+            ):
+                break
+            end += 1
+        if end > start:
+            self._session.seq = payloads[end - 1]["s"]
+        return end
+
+    def receive_sealed(self, seq: int) -> None:
+        """Take dispatches that nobody has opened, up to the sequence number `seq`; none of them is READY or RESUMED."""
+        if self.phase is not Phase.ENDED:
+            self._session.seq = seq
+
+    def _dispatch(self, payload: dict[str, Any]) -> tuple[Action, ...]:
+        name, seq = payload.get("t"), payload.get("s")
+        if type(name) is not str:
+            raise DecodeError(f"a dispatch needs a name in t, not {_brief(name)}")
+        actions = _NOTHING
+        if name == "READY":
+            actions = self._ready(payload.get("d"))
+        elif name == "RESUMED":
+            self.phase = Phase.LIVE
+            actions = (GoLive(resumed=True),)
+        if type(seq) is int:
+            self._session.seq = seq
+        return actions
+
+    def _ready(self, data: Any) -> tuple[Action, ...]:
+        if type(data) is not dict:
+            raise DecodeError(f"READY needs an object in d, not {_brief(data)}")
+        session_id, resume_url = data.get("session_id"), data.get("resume_gateway_url")
+        self._session.id = session_id if isinstance(session_id, str) else None
+        self._session.resume_url = resume_url if isinstance(resume_url, str) else None
+        user = data.get("user")
+        user_id = user.get("id") if type(user) is dict else None
+        if type(user_id) is str or (type(user_id) is int and 0 <= user_id < 1 << 64):
+            self._session.user_id = str(user_id)  # ETF has integers where JSON has strings
+        self.phase = Phase.LIVE
+        return (GoLive(resumed=False),)
+
+    def _hello(self, data: Any) -> tuple[Action, ...]:
+        if self.phase is not Phase.AWAITING_HELLO:
+            return _NOTHING
+        milliseconds = data.get("heartbeat_interval") if type(data) is dict else None
+        # Bounded on both sides: a threading wait takes no more than some decades, and no less than nothing.
+        if not (
+            isinstance(milliseconds, (int, float))
+            and not isinstance(milliseconds, bool)
+            and 1 <= milliseconds <= 86_400_000
+        ):
+            raise DecodeError(f"HELLO needs a heartbeat_interval of 1 to 86400000 ms, not {_brief(data)}")
+        self.phase = Phase.AWAITING_READY
+        return (self._introduction(), StartHeartbeat(milliseconds / 1000))
+
+    def _introduction(self) -> Transmit:
+        session = self._session
+        if self._resume and session.id is not None and session.seq is not None:
+            data = payloads.resume(token=self._token, session_id=session.id, seq=session.seq)
+            return Transmit(Opcode.RESUME, data)
+        self._asked_to_begin = True
+        return Transmit(Opcode.IDENTIFY, self._identify())
+
+    def _heartbeat(self, data: Any) -> tuple[Action, ...]:
+        return _ANSWER
+
+    def _heartbeat_ack(self, data: Any) -> tuple[Action, ...]:
+        return _ACKNOWLEDGED
+
+    def _reconnect(self, data: Any) -> tuple[Action, ...]:
+        return self._hang_up(Ending(Cause.RECONNECT, reason="op 7"))
+
+    def _invalid_session(self, data: Any) -> tuple[Action, ...]:
+        if self._asked_to_begin and self.phase is Phase.AWAITING_READY:
+            return self._hang_up(Ending(Cause.IDENTIFY_REFUSED, reason=WHY_REFUSED, resumable=data is True))
+        reason = "it can be resumed" if data is True else "it is over"
+        return self._hang_up(Ending(Cause.INVALID_SESSION, reason=reason, resumable=data is True))
+
+    def _hang_up(self, ending: Ending) -> tuple[Action, ...]:
+        self.phase = Phase.ENDED
+        return (HangUp(KEEP_SESSION, ending),)
+
+
+_RECEIVERS: dict[int, Callable[[Protocol, Any], tuple[Action, ...]]] = {
+    Opcode.HEARTBEAT: Protocol._heartbeat,
+    Opcode.RECONNECT: Protocol._reconnect,
+    Opcode.INVALID_SESSION: Protocol._invalid_session,
+    Opcode.HELLO: Protocol._hello,
+    Opcode.HEARTBEAT_ACK: Protocol._heartbeat_ack,
+}
+
+
+def _brief(value: Any) -> str:
+    """`value` for an error message: never more than a line."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,379 @@
+"""The payloads of the send events, checked before anything is sent. Pure.
+
+Rests on "Send Events" of the official Gateway Events documentation. Nulls that the gateway needs are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..intents import Intents
+
+__all__ = [
+    "answered_in_part",
+    "check_large_threshold",
+    "check_presence",
+    "check_properties",
+    "check_shard",
+    "check_token",
+    "guild_member_requests",
+    "identify",
+    "presence_update",
+    "request_channel_info",
+    "request_guild_members",
+    "request_soundboard_sounds",
+    "resume",
+    "snowflake",
+    "unanswered",
+    "voice_state_update",
+]
+
+STATUSES = ("online", "dnd", "idle", "invisible", "offline")
+PRESENCE_KEYS = ("since", "activities", "status", "afk")
+#: what the type of an activity stands for
+ACTIVITY_TYPES = ("playing", "streaming", "listening", "watching", "custom", "competing")
+PROPERTY_KEYS = ("os", "browser", "device")
+CHANNEL_FIELDS = ("status", "voice_start_time")
+MAX_MEMBERS = 100
+MAX_NONCE = 32
+
+
+def identify(
+    *,
+    token: str,
+    intents: int,
+    properties: Mapping[str, str],
+    shard: tuple[int, int],
+    large_threshold: int | None = None,
+    presence: Mapping[str, Any] | None = None,
+    compress: bool = False,
+) -> dict[str, Any]:
+    """The data of IDENTIFY; the arguments are checked already."""
+    data: dict[str, Any] = {
+        "token": token,
+        "intents": int(intents),
+        "properties": dict(properties),
+        "shard": list(shard),
+    }
+    if large_threshold is not None:
+        data["large_threshold"] = large_threshold
+    if presence is not None:
+        data["presence"] = dict(presence)
+    if compress:
+        data["compress"] = True
+    return data
+
+
+def resume(*, token: str, session_id: str, seq: int) -> dict[str, Any]:
+    """The data of RESUME."""
+    return {"token": token, "session_id": session_id, "seq": seq}
+
+
+def presence_update(
+    *,
+    status: str,
+    afk: bool = False,
+    game: Mapping[str, Any] | None = None,
+    since: int | None = None,
+    activities: Iterable[Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The data of PRESENCE_UPDATE, all four keys always present.
+
+    Args:
+        status: one of `STATUSES`.
+        afk: whether the user is away.
+        game: one activity, the original's spelling of ``activities=[game]``.
+        since: Unix time in milliseconds, or None.
+        activities: activity objects, each with its ``name`` and ``type``.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    if not isinstance(status, str) or status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")
+    if not isinstance(afk, bool):
+        raise TypeError(f"afk must be True or False, not {afk!r}")
+    if since is not None and not _is_int(since):
+        raise TypeError(f"since must be Unix time in milliseconds, a whole number or None, not {since!r}")
+    if since is not None and since < 0:
+        raise ValueError(f"since must be 0 or more, not {since}")
+    if game is not None and activities is not None:
+        raise ValueError("game and activities must not both be given: game=x is activities=[x]")
+    if game is not None:
+        shown = [_activity(game, "game")]
+    else:
+        shown = [_activity(one, "activities") for one in _several(activities or (), "activities")]
+    return {"since": since, "activities": shown, "status": status, "afk": afk}
+
+
+def check_presence(presence: object) -> dict[str, Any]:
+    """A presence given as a mapping, complete: what it leaves out is filled in.
+
+    Raises:
+        TypeError, ValueError: naming the key.
+    """
+    if not isinstance(presence, Mapping):
+        raise TypeError(f"presence must be a mapping with {', '.join(PRESENCE_KEYS)}, not {presence!r}")
+    for key in presence:
+        if key not in (*PRESENCE_KEYS, "game"):
+            raise ValueError(f"presence must hold only {', '.join(PRESENCE_KEYS)}, not {key!r}")
+    try:
+        return presence_update(**{"status": "online", **presence})
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"presence: {error}") from None
+
+
+def voice_state_update(
+    guild_id: str | int, channel_id: str | int | None, self_mute: bool = False, self_deaf: bool = False
+) -> dict[str, Any]:
+    """The data of VOICE_STATE_UPDATE; a `channel_id` of None leaves the channel, and is sent as null.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    for name, value in (("self_mute", self_mute), ("self_deaf", self_deaf)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
+    return {
+        "guild_id": snowflake(guild_id, "guild_id"),
+        "channel_id": None if channel_id is None else snowflake(channel_id, "channel_id"),
+        "self_mute": self_mute,
+        "self_deaf": self_deaf,
+    }
+
+
+def request_guild_members(
+    guild_id: str | int,
+    query: str | None = None,
+    limit: int = 0,
+    presences: bool | None = None,
+    user_ids: str | int | Iterable[str | int] | None = None,
+    nonce: str | int | None = None,
+) -> dict[str, Any]:
+    """The data of REQUEST_GUILD_MEMBERS. With neither `query` nor `user_ids`, all members are asked for.
+
+    Of those whose names begin with `query`, the gateway sends 100 at the most; only `query` ``""`` goes beyond.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    data: dict[str, Any] = {"guild_id": snowflake(guild_id, "guild_id")}
+    if user_ids is None:
+        data["query"] = _query(query)
+    elif query is not None:
+        raise ValueError("query and user_ids must not both be given: ask for members by name or by id")
+    else:
+        data["user_ids"] = _user_ids(user_ids)
+    data["limit"] = _limit(limit)
+    if presences is not None:
+        if not isinstance(presences, bool):
+            raise TypeError(f"presences must be True, False or None, not {presences!r}")
+        data["presences"] = presences
+    if nonce is not None:
+        data["nonce"] = _nonce(nonce)
+    return data
+
+
+def guild_member_requests(
+    guild_id: str | int,
+    query: str | None = None,
+    limit: int = 0,
+    presences: bool | None = None,
+    user_ids: str | int | Iterable[str | int] | None = None,
+) -> list[dict[str, Any]]:
+    """As `request_guild_members`, for any number of `user_ids`: as many requests as that takes.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    if user_ids is None or isinstance(user_ids, (str, int)):
+        return [request_guild_members(guild_id, query, limit, presences, user_ids)]
+    ids = list(dict.fromkeys(snowflake(one, "user_ids") for one in _several(user_ids, "user_ids")))
+    batches = [ids[start : start + MAX_MEMBERS] for start in range(0, len(ids) or 1, MAX_MEMBERS)]
+    return [request_guild_members(guild_id, query, limit, presences, batch) for batch in batches]
+
+
+def unanswered(request: Mapping[str, Any], intents: int) -> str | None:
+    """Why the gateway will not answer this REQUEST_GUILD_MEMBERS, with these intents; None when it will."""
+    if request.get("query") == "" and not intents & Intents.GUILD_MEMBERS:  # whatever the limit is
+        return "asking for all members needs the intent Intents.GUILD_MEMBERS: add it, or ask by name or by user_ids"
+    return None
+
+
+def answered_in_part(request: Mapping[str, Any], intents: int) -> str | None:
+    """What the gateway will leave out of its answer to this REQUEST_GUILD_MEMBERS, with these intents."""
+    if request.get("presences") and not intents & Intents.GUILD_PRESENCES:
+        return "asking for presences needs the intent Intents.GUILD_PRESENCES: add it to intents"
+    return None
+
+
+def request_soundboard_sounds(guild_ids: Iterable[str | int]) -> dict[str, Any]:
+    """The data of REQUEST_SOUNDBOARD_SOUNDS.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    ids = [snowflake(one, "guild_ids") for one in _several(guild_ids, "guild_ids")]
+    if not ids:
+        raise ValueError("guild_ids must hold at least one guild's id")
+    return {"guild_ids": ids}
+
+
+def request_channel_info(guild_id: str | int, fields: Iterable[str]) -> dict[str, Any]:
+    """The data of REQUEST_CHANNEL_INFO; `fields` of ``status`` and ``voice_start_time``.
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+    wanted = [fields] if isinstance(fields, str) else list(_several(fields, "fields"))
+    if not wanted:
+        raise ValueError(f"fields must hold at least one of {', '.join(CHANNEL_FIELDS)}")
+    for one in wanted:
+        if one not in CHANNEL_FIELDS:
+            raise ValueError(f"fields must hold only {', '.join(CHANNEL_FIELDS)}, not {one!r}")
+    return {"guild_id": snowflake(guild_id, "guild_id"), "fields": list(dict.fromkeys(wanted))}
+
+
+def snowflake(value: object, name: str) -> str:
+    """An id as the gateway wants it: digits in a string.
+
+    Raises:
+        TypeError, ValueError: it is no id; the message names the argument.
+    """
+    if not isinstance(value, str) and not _is_int(value):
+        raise TypeError(f"{name} must be an id, a number or its digits, not {value!r}")
+    digits = str(value)
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 20 or int(digits) >= 1 << 64:
+        raise ValueError(f"{name} must be an id, a number from 0 to 2**64 - 1, not {value!r}")
+    return digits
+
+
+def check_token(token: object) -> str:
+    """The token, bare. No message ever shows it.
+
+    Raises:
+        TypeError, ValueError: it cannot be a token.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"token must be a string, not {type(token).__name__}")
+    words = token.split()
+    if words[:1] == ["Bot"]:  # as the REST API wants it; the gateway wants it without
+        words = words[1:]
+    if not words:
+        raise ValueError("token must not be empty: copy the bot's token from the developer portal")
+    if len(words) > 1 or not (words[0].isascii() and words[0].isprintable()):
+        raise ValueError(
+            "token must hold no spaces, line breaks or other than ASCII characters: "
+            "copy it again from the developer portal"
+        )
+    return words[0]
+
+
+def check_shard(shard: object) -> tuple[int, int]:
+    """The shard as ``(id, count)``.
+
+    Raises:
+        TypeError, ValueError: it is no shard.
+    """
+    if not isinstance(shard, (tuple, list)) or len(shard) != 2 or not all(_is_int(part) for part in shard):
+        raise TypeError(f"shard must be two whole numbers (id, count), not {shard!r}")
+    shard_id, count = shard
+    if not 0 <= shard_id < count:
+        raise ValueError(f"shard must be (id, count) with 0 <= id < count, not {tuple(shard)!r}")
+    return shard_id, count
+
+
+def check_large_threshold(value: object) -> int | None:
+    """`large_threshold`, or None.
+
+    Raises:
+        TypeError, ValueError: it is not from 50 to 250.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"large_threshold must be a whole number from 50 to 250 or None, not {value!r}")
+    if not 50 <= value <= 250:
+        raise ValueError(f"large_threshold must be from 50 to 250, not {value}")
+    return value
+
+
+def check_properties(properties: object) -> dict[str, str]:
+    """The connection properties: ``os``, ``browser`` and ``device``.
+
+    Raises:
+        TypeError, ValueError: naming the key.
+    """
+    if not isinstance(properties, Mapping):
+        raise TypeError(f"properties must be a mapping with {', '.join(PROPERTY_KEYS)}, not {properties!r}")
+    for key, value in properties.items():
+        if isinstance(key, str) and key.startswith("$"):
+            raise ValueError(f"properties must hold {key.lstrip('$')!r} instead of {key!r}: the $ is no longer wanted")
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"properties must map text to text, not {key!r} to {value!r}")
+    if missing := [key for key in PROPERTY_KEYS if key not in properties]:
+        raise ValueError(f"properties must hold {', '.join(PROPERTY_KEYS)}; {', '.join(missing)} is missing")
+    return dict(properties)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _several(values: object, name: str) -> Iterable[Any]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list, not {values!r}")
+    return values
+
+
+def _activity(activity: object, name: str) -> dict[str, Any]:
+    """One activity, checked here since a wrong one would go out with each IDENTIFY after, too.
+
+    Rests on "Activity Structure" and "Activity Types" of the official Gateway Events documentation.
+    """
+    if not isinstance(activity, Mapping) or not isinstance(activity.get("name"), str):
+        raise TypeError(f"{name} must hold mappings with a name, not {activity!r}")
+    kinds = ", ".join(f"{number} {words}" for number, words in enumerate(ACTIVITY_TYPES))
+    if "type" not in activity:
+        raise TypeError(f"{name} must hold mappings with a type ({kinds}), not {activity!r}")
+    kind = activity["type"]
+    if not _is_int(kind):
+        raise TypeError(f"{name} must have a whole number as type ({kinds}), not {kind!r}")
+    if not 0 <= kind < len(ACTIVITY_TYPES):
+        raise ValueError(f"{name} must have a type from 0 to {len(ACTIVITY_TYPES) - 1} ({kinds}), not {kind}")
+    return dict(activity)
+
+
+def _query(query: object) -> str:
+    if query is None:
+        return ""
+    if not isinstance(query, str):
+        raise TypeError(f"query must be text, not {query!r}")
+    return query
+
+
+def _limit(limit: object) -> int:
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise TypeError(f"limit must be a whole number, not {limit!r}")
+    if limit < 0:
+        raise ValueError(f"limit must be 0 or more, not {limit}")
+    return limit
+
+
+def _user_ids(user_ids: str | int | Iterable[str | int]) -> list[str]:
+    several = [user_ids] if isinstance(user_ids, (str, int)) else _several(user_ids, "user_ids")
+    ids = [snowflake(one, "user_ids") for one in several]
+    if not 1 <= len(ids) <= MAX_MEMBERS:
+        raise ValueError(f"user_ids must hold from 1 to {MAX_MEMBERS} ids, not {len(ids)}")
+    return ids
+
+
+def _nonce(nonce: object) -> str:
+    if not isinstance(nonce, str) and not _is_int(nonce):
+        raise TypeError(f"nonce must be text or a number, not {nonce!r}")
+    text = str(nonce)
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_NONCE:
+        raise ValueError(f"nonce must be {MAX_NONCE} bytes at the most, not {size}")
+    return text

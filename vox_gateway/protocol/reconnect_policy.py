@@ -1,0 +1,213 @@
+"""What follows when a connection ends: which connection comes next, and when.
+
+Pure: no socket, no thread, no clock. `Recovery` is told how each connection ended and answers with the next `Attempt`,
+or with `GiveUp`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so that every delay
+is tested without waiting.
+
+Rests on "Disconnecting", "Resuming" and "Sharding" of the official Gateway documentation and on its close code table.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import ConnectFailed, ConnectionClosed, GatewayError
+from ..opcodes import Remedy, fatal_error, remedy_for
+from ..session.state import Session
+
+__all__ = ["Attempt", "Cause", "Ending", "GiveUp", "Recovery", "Stage"]
+
+#: seconds a connection must have lived after READY or RESUMED before earlier failures are forgotten
+STABLE_AFTER = 60.0
+#: seconds between two attempts, at the most
+MAX_DELAY = 60.0
+#: seconds between two IDENTIFYs that brought no READY, at the most: 1000 in 24 hours reset the bot's token
+MAX_IDENTIFY_DELAY = 600.0
+#: failed resumes in a row after which the session is dropped
+MAX_FAILED_RESUMES = 5
+
+
+class Cause(enum.Enum):
+    """Why a connection ended."""
+
+    CLOSED = "the server closed the connection"
+    LOST = "the connection was lost"
+    BROKEN = "the server broke a rule"
+    RECONNECT = "the server asked for a reconnect"
+    INVALID_SESSION = "the session is not valid"
+    IDENTIFY_REFUSED = "the gateway refused IDENTIFY"
+    UNREACHABLE = "no connection could be made"
+    ASKED = "close(reconnect=True) was called"
+    OWN_CLOSE = "close() was called"
+    SLEPT = "the machine slept"
+
+
+#: endings on our side: they say nothing against the server or the session
+_OURS = frozenset({Cause.ASKED, Cause.OWN_CLOSE, Cause.SLEPT})
+
+
+class Stage(enum.IntEnum):
+    """How far a connection had come."""
+
+    CONNECTING = 0  # no websocket yet
+    CONNECTED = 1  # the websocket is open, HELLO has not come
+    GREETED = 2  # HELLO came; IDENTIFY or RESUME was written, or could not be
+    LIVE = 3  # READY or RESUMED came
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one connection ended.
+
+    Attributes:
+        cause: why.
+        code: the close code of the server's close frame, or None when none came.
+        reason: words for the log and for the `close` event.
+        resumable: with op 9, the ``d`` of the payload.
+        error: the exception behind it, where there is one.
+    """
+
+    cause: Cause
+    code: int | None = None
+    reason: str = ""
+    resumable: bool = True
+    error: GatewayError | None = None
+
+    def __str__(self) -> str:
+        said = ": ".join(str(part) for part in (self.code, self.reason) if part)
+        return f"{self.cause.value} ({said})" if said else self.cause.value
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The next connection to make.
+
+    Attributes:
+        resume: RESUME the session rather than IDENTIFY.
+        at_resume_url: connect to the session's own URL rather than to the base URL.
+        delay: seconds to wait first.
+    """
+
+    resume: bool
+    at_resume_url: bool
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No connection follows: reconnecting cannot help.
+
+    Attributes:
+        error: what to raise to the user.
+    """
+
+    error: GatewayError
+
+
+#: the causes of an op 9: after READY or RESUME, and in answer to IDENTIFY
+_INVALID = (Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED)
+
+
+class Recovery:
+    """Decides what follows each ending; one per client, across its connections.
+
+    Args:
+        session: the session to resume; dropped here, and only here, when it cannot go on.
+        random: returns a float in [0, 1).
+    """
+
+    def __init__(self, session: Session, random: Callable[[], float]) -> None:
+        self._session = session
+        self._random = random
+        self._failures = 0  # attempts since the last stable connection
+        self._failed_identifies = 0  # in a row
+        self._failed_resumes = 0  # in a row
+        self._avoid_resume_url = False
+        self._ever_connected = False
+
+    def first(self) -> Attempt:
+        """An attempt at once, with the session as it is: one kept by an earlier close is resumed."""
+        return self._attempt(0.0)
+
+    def connected(self) -> None:
+        """A websocket was opened: from now on a refusal is a passing one, and is retried."""
+        self._ever_connected = True
+
+    def after(self, ending: Ending, attempt: Attempt, stage: Stage, lived: float = 0.0) -> Attempt | GiveUp:
+        """What follows `ending`.
+
+        Args:
+            attempt: the attempt that made the connection that ended.
+            stage: how far it had come.
+            lived: seconds it lived after READY or RESUMED.
+        """
+        error = ending.error
+        # The host of the resume URL may be gone by now, above all when the session was kept on disk.
+        never_reached = not self._ever_connected and not attempt.at_resume_url
+        if isinstance(error, ConnectFailed) and error.permanent and never_reached:
+            return GiveUp(error)
+        if isinstance(error, ConnectionClosed):  # as a close code would have said, had there been a connection
+            return GiveUp(error)
+        if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
+            return GiveUp(fatal_error(ending.code, ending.reason))
+
+        self._count(ending, attempt, stage, lived)
+        if stage is Stage.LIVE:
+            self._avoid_resume_url = False
+        elif attempt.at_resume_url and self._is_failure(ending):
+            self._avoid_resume_url = True
+        if self._session_is_over(ending):
+            self._session.clear()
+        return self._attempt(self._delay(ending))
+
+    def _is_failure(self, ending: Ending) -> bool:
+        """Return whether `ending`, before READY or RESUMED, says that the URL is of no use to this session."""
+        if ending.cause is Cause.INVALID_SESSION and ending.resumable:
+            return False  # the server knows the session, and wants another RESUME
+        return ending.cause not in _OURS
+
+    def _count(self, ending: Ending, attempt: Attempt, stage: Stage, lived: float) -> None:
+        if stage is Stage.LIVE:
+            self._failed_identifies = self._failed_resumes = 0
+            if lived >= STABLE_AFTER:
+                self._failures = 0
+        elif not attempt.resume:
+            if stage is not Stage.CONNECTING:
+                self._failed_identifies += 1
+        elif ending.cause not in _OURS and (stage is not Stage.CONNECTING or attempt.at_resume_url):
+            # A base URL that cannot be reached is an outage, and does not count: the session may outlive it. The resume
+            # URL counts once, since it is not tried again before READY or RESUMED.
+            self._failed_resumes += 1
+
+    def _session_is_over(self, ending: Ending) -> bool:
+        if ending.cause in _INVALID and not ending.resumable:
+            return True
+        return remedy_for(ending.code) is Remedy.NEW_SESSION or self._failed_resumes >= MAX_FAILED_RESUMES
+
+    def _attempt(self, delay: float) -> Attempt:
+        resume = self._session.resumable
+        if not resume:
+            self._failed_resumes = 0
+        at_resume_url = resume and self._session.resume_url is not None and not self._avoid_resume_url
+        return Attempt(resume, at_resume_url, delay)
+
+    def _delay(self, ending: Ending) -> float:
+        failures, self._failures = self._failures, self._failures + 1
+        if ending.cause in _OURS:
+            self._failures = failures
+            return 0.0
+        if failures == 0:
+            delay = self._random()
+        else:
+            # The exponent is bounded: after a month of retries 2 ** n would no longer fit a float.
+            delay = (0.5 + 0.5 * self._random()) * min(MAX_DELAY, 2.0 ** min(failures - 1, 16))
+        if ending.cause in _INVALID and not ending.resumable:
+            delay = max(delay, 1.0 + 4.0 * self._random())
+        if self._failed_identifies and not self._session.resumable:
+            jitter = self._random() * min(MAX_IDENTIFY_DELAY, 2.0 ** min(self._failed_identifies, 16))
+            delay = max(delay, jitter)
+        if isinstance(ending.error, ConnectFailed) and ending.error.retry_after is not None:
+            delay = max(delay, ending.error.retry_after)
+        return delay

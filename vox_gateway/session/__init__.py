@@ -1,0 +1,8 @@
+"""The session that a RESUME continues: its value, and the file that lets it outlive the process.
+
+In: the position that the dispatcher has completed. Out: a file, written by the session writer's thread.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

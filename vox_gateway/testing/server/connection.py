@@ -1,0 +1,324 @@
+"""One websocket connection: frames on top of a transport, an outbox, and how it ends.
+
+What payloads mean is not decided here but by the connection's `Handler`.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from ..faults import Faults
+from ..protocol.wire import JsonEncoding, Wire
+from ..records import Closed
+from .event_loop import Reactor
+from .transport import Transport
+
+PAYLOADS_PER_TURN = 64  # so that one busy connection does not keep the lock to itself
+LINGER = 2.0  # seconds that a peer gets to finish a close
+MAX_MESSAGE = 1 << 20  # beyond it websockets closes with 1009; Discord's own limit is a rule of the gateway
+
+# Its DEBUG messages show whole frames, tokens included: keep those out of every log.
+_websocket_logger = logging.getLogger(f"{__name__}.websocket")
+_websocket_logger.setLevel(logging.WARNING)
+
+
+class Handler(Protocol):
+    """Who decides what happens on a connection. Called on the reactor's thread."""
+
+    def on_request(self, request: Request) -> None:
+        """An HTTP request came: accept, respond to or ignore it."""
+
+    def on_message(self, message: bytes) -> None:
+        """A whole websocket message came."""
+
+    def on_invalidate(self, resumable: bool) -> None:
+        """Send op 9 in the middle of a session."""
+
+    def on_closed(self, closed: Closed) -> None:
+        """The websocket connection has ended."""
+
+    def on_gone(self) -> None:
+        """The socket has been given back."""
+
+
+class Connection:
+    """One client's connection. Guarded by the gateway's one lock.
+
+    Attributes:
+        number: its number among the websocket connections, `None` for plain HTTP.
+        shard_id: shard id of its session.
+        is_ending: the gateway or the client has begun to end it; nothing more is read or sent.
+        is_muted: a zombie: whatever comes is ignored, nothing is sent.
+        acknowledges: whether heartbeats are answered.
+        was_cut: a cut that was asked for has been carried out.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reactor: Reactor,
+        ssl_context: ssl.SSLContext | None,
+        faults: Faults,
+    ) -> None:
+        self.number: int | None = None
+        self.shard_id: int | None = None
+        self.is_ending = False
+        self.is_muted = False
+        self.acknowledges = True
+        self.was_cut = False
+        self.wire = Wire("json", JsonEncoding(), None)
+        self.handler: Handler
+        self._reactor = reactor
+        self._faults = faults
+        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, logger=_websocket_logger)
+        self._transport = Transport(sock, reactor, ssl_context, self._on_data, self._on_end, self._pump)
+        self._outbox: deque[bytes | Callable[[], None]] = deque()
+        self._pump_is_due = False
+        self._message: list[bytes] = []
+        self._is_recorded = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the websocket is open and nobody has begun to end it."""
+        return self._protocol.state is State.OPEN and not self.is_ending
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something waits until the kernel takes it."""
+        return bool(self._outbox) or self._transport.unsent > 0
+
+    # The handshake.
+
+    def accept(self, request: Request) -> int:
+        """Open the websocket; gives the HTTP status, which is 400 for a bad handshake."""
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        return response.status_code
+
+    def respond(self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Answer the request with plain HTTP, and end the connection."""
+        self.is_ending = True
+        fields = Headers([*headers, ("Connection", "close"), ("Content-Length", str(len(body)))])
+        self._protocol.send_response(Response(status, HTTPStatus(status).phrase, fields, body))
+        self._linger()
+
+    # Sending. From any thread that holds the lock.
+
+    def send(self, payload: bytes) -> None:
+        """Queue an encoded payload."""
+        if self.is_open and not self.is_muted:
+            self._outbox.append(payload)
+            self._schedule_pump()
+
+    def encode(self, op: int, data: Any, seq: int | None, name: str | None) -> bytes:
+        """Encode one payload; raises TypeError or ValueError when it has no form in the encoding."""
+        encoding = self.wire.encoding
+        return encoding.payload(op, encoding.encode(data), seq, name)
+
+    def send_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Queue one encoded payload that is too large to be held as a whole; only its compressed form will be."""
+        if self.is_open and not self.is_muted:
+            self._outbox.append(partial(self._frame_pieces, pieces))
+            self._schedule_pump()
+
+    def send_raw(self, data: bytes) -> None:
+        """Queue bytes that go past all framing."""
+        if not self.is_muted:
+            self._outbox.append(partial(self._transport.write, data))
+            self._schedule_pump()
+
+    # Ending. From any thread that holds the lock.
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Send a close frame after what is queued."""
+        if self.is_ending:
+            return
+        self.is_ending = True
+        self._outbox.append(partial(self._send_close, code, reason))
+        self._schedule_pump()
+
+    def cut(self, how: str, code: int = 4000, reason: str = "") -> None:
+        """End the connection in one of the styles of `LocalGateway.drop`, after what is queued."""
+        if how == "close":
+            self.close(code, reason)
+        elif how == "silent":
+            self.is_muted = True
+        else:
+            self.is_ending = True
+        self._reactor.submit(partial(self._cut_now, how))
+
+    def read(self, enabled: bool) -> None:
+        """Start or stop reading from the socket."""
+        self._reactor.submit(partial(self._transport.read, enabled))
+
+    def forget_descriptor(self) -> None:
+        """Close the socket, and nothing else, in a child process."""
+        self._transport.forget_descriptor()
+
+    def abandon(self) -> None:
+        """Give the socket back without a word."""
+        self._transport.close()
+
+    # From here on: the reactor's thread.
+
+    def _cut_now(self, how: str) -> None:
+        self._fill_transport(limit=None)
+        if how == "reset":
+            self._transport.reset()
+            self._record(code=None, reason="", by="gateway")
+        elif how == "eof":
+            self._transport.write_eof()
+            self._record(code=None, reason="", by="gateway")
+            self._linger()
+        self.was_cut = True
+        self._reactor.news.notify_all()
+        if self._transport.is_closed:
+            self.handler.on_gone()
+
+    def _schedule_pump(self) -> None:
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            self._reactor.submit(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_is_due = False
+        self._fill_transport(limit=PAYLOADS_PER_TURN)
+        if self._outbox and self._transport.has_room:
+            self._schedule_pump()
+
+    def _fill_transport(self, limit: int | None) -> None:
+        """Turn queued payloads into bytes, as long as the transport has room for them."""
+        self._transport.write_size = self._faults.write_size
+        count = 0
+        while self._outbox and self._transport.has_room and (limit is None or count < limit):
+            item = self._outbox.popleft()
+            if isinstance(item, bytes):
+                self._frame(item)
+            else:
+                item()
+            self._hand_over()
+            count += 1
+            if not self._outbox or not self._transport.has_room:
+                self._transport.flush()
+        self._transport.flush()
+        if not self.has_unsent:
+            self._reactor.news.notify_all()  # for who waits until all is sent
+
+    def _frame(self, payload: bytes) -> None:
+        if self._protocol.state is not State.OPEN:
+            return
+        message, is_text = self.wire.pack(payload)
+        self._frame_message(message, is_text)
+
+    def _frame_pieces(self, pieces: Iterable[bytes]) -> None:
+        if self._protocol.state is State.OPEN:
+            self._frame_message(self.wire.pack_pieces(pieces), is_text=False)
+
+    def _frame_message(self, message: bytes, is_text: bool) -> None:
+        for part in _cut_up(message, self._faults.message_size if self.wire.is_stream else None):
+            pieces = _cut_up(part, self._faults.fragment_size)
+            send_first = self._protocol.send_text if is_text else self._protocol.send_binary
+            send_first(pieces[0], fin=len(pieces) == 1)
+            for index, piece in enumerate(pieces[1:], start=2):
+                self._protocol.send_continuation(piece, fin=index == len(pieces))
+
+    def _send_close(self, code: int, reason: str) -> None:
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, _short(reason))
+        self._linger()
+
+    def _hand_over(self) -> None:
+        for data in self._protocol.data_to_send():
+            if self.is_muted:
+                continue
+            if data:
+                self._transport.write(data)
+            else:
+                self._transport.write_eof()
+
+    def _on_data(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self.handler.on_request(event)
+            elif isinstance(event, Frame):
+                self._on_frame(event)
+        if self._protocol.parser_exc is not None and not self.is_ending:
+            self.is_ending = True  # websockets has answered a broken frame with its close code
+            self._linger()
+        self._hand_over()
+        self._transport.flush()
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self._on_close_frame()
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._message.append(bytes(frame.data))
+            if frame.fin:
+                message, self._message = b"".join(self._message), []
+                if not self.is_ending and not self.is_muted:
+                    self.handler.on_message(message)
+
+    def _on_close_frame(self) -> None:
+        received = self._protocol.close_rcvd
+        assert received is not None
+        by = "gateway" if self.is_ending else "client"
+        self.is_ending = True
+        self._record(received.code, received.reason, by)
+        self._linger()
+
+    def _on_end(self) -> None:
+        by = "gateway" if self.is_ending else "client"
+        self.is_ending = True
+        self._record(code=None, reason="", by=by)
+        self.handler.on_gone()
+
+    def _linger(self) -> None:
+        """Give the peer a while to finish, then give the socket back."""
+        self._reactor.call_later(LINGER, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._transport.is_closed:
+            self._transport.close()
+            self._on_end()
+
+    def _record(self, code: int | None, reason: str, by: str) -> None:
+        if self.number is None or self._is_recorded:
+            return
+        self._is_recorded = True
+        sent = self._protocol.close_sent
+        self.handler.on_closed(Closed(
+            connection=self.number,
+            shard=self.shard_id,
+            code=code,
+            reason=reason,
+            clean=code is not None and sent is not None and not self.is_muted,
+            by=by,
+            sent_code=sent.code if sent is not None and not self.is_muted else None,
+            at=time.monotonic(),
+        ))
+
+
+def _cut_up(data: bytes, size: int | None) -> list[bytes]:
+    if size is None or len(data) <= size:
+        return [data]
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _short(reason: str) -> str:
+    """A close frame has room for 123 bytes of reason."""
+    return reason.encode()[:123].decode(errors="ignore")

@@ -1,0 +1,125 @@
+"""The few HTTP routes that clients call before they connect.
+
+Documentation: Gateway, "Get Gateway" and "Get Gateway Bot"; Application Resource, "Get Current Application".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from ..protocol import intents as intent_bits
+from ..protocol.limits import SessionStarts
+from ..settings import Settings
+from ..world import World
+
+#: for each privileged intent the flag of bots in many guilds, and that of all others
+_INTENT_FLAGS = {
+    intent_bits.GUILD_PRESENCES: (1 << 12, 1 << 13),
+    intent_bits.GUILD_MEMBERS: (1 << 14, 1 << 15),
+    intent_bits.MESSAGE_CONTENT: (1 << 18, 1 << 19),
+}
+#: "Intent required for bots in 100 or more servers"
+_MANY_GUILDS = 100
+
+_PREFIX = re.compile(r"^/api(/v\d+)?(?=/)")
+
+
+def answer(
+    path: str,
+    authorization: str | None,
+    *,
+    url: str,
+    settings: Settings,
+    world: World,
+    starts: SessionStarts,
+    now: float,
+) -> tuple[int, bytes]:
+    """Answer ``GET path``; gives the HTTP status and a JSON body.
+
+    Args:
+        path: the path without its query, with or without ``/api`` and a version.
+        authorization: the ``Authorization`` header, ``Bot <token>``.
+        url: the gateway's own websocket URL.
+        settings: the gateway's settings.
+        world: who the bot is.
+        starts: the session start limit.
+        now: monotonic time, in seconds.
+    """
+    route = _PREFIX.sub("", path)
+    if route == "/gateway":
+        return _ok({"url": url})
+    if route not in ("/gateway/bot", "/users/@me", "/oauth2/applications/@me", "/applications/@me"):
+        return _error(404, "404: Not Found")
+    if not _is_authorized(authorization, settings.token):
+        return _error(401, "401: Unauthorized")
+    if route == "/gateway/bot":
+        return _ok({
+            "url": url,
+            "shards": settings.shards,
+            "session_start_limit": {
+                "total": starts.total,
+                "remaining": starts.remaining(now),
+                "reset_after": math.ceil(starts.reset_after(now) * 1000),
+                "max_concurrency": settings.max_concurrency,
+            },
+        })
+    if route == "/users/@me":
+        return _ok(world.bot)
+    return _ok(_application(settings, world))
+
+
+def refusal(status: int) -> tuple[int, bytes]:
+    """An answer with this HTTP status, and a JSON body as Discord's."""
+    return _error(status, f"{status}: {HTTPStatus(status).phrase}")
+
+
+def _is_authorized(authorization: str | None, token: str | None) -> bool:
+    if authorization is None or not authorization.startswith("Bot "):
+        return False
+    return token is None or authorization == f"Bot {token}"
+
+
+def application_flags(settings: Settings, world: World) -> int:
+    """The bot's flags, which tell the privileged intents that are enabled for it: those of ``allowed_intents``.
+
+    Documentation: Application Resource, "Application Flags".
+    """
+    allowed = intent_bits.PRIVILEGED if settings.allowed_intents is None else settings.allowed_intents
+    is_large = len(world.guilds) >= _MANY_GUILDS
+    return sum(
+        in_many if is_large else otherwise
+        for intent, (in_many, otherwise) in _INTENT_FLAGS.items()
+        if intent & allowed
+    )
+
+
+def _application(settings: Settings, world: World) -> Mapping[str, Any]:
+    """Documentation: Application Resource, "Application Object"."""
+    return {
+        "id": world.bot_id,
+        "name": world.bot["username"],
+        "icon": None,
+        "description": "",
+        "summary": "",
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "verify_key": "0" * 64,
+        "owner": world.bot,
+        "team": None,
+        "flags": application_flags(settings, world),
+        "tags": [],
+        "approximate_guild_count": len(world.guilds),
+    }
+
+
+def _ok(value: Mapping[str, Any]) -> tuple[int, bytes]:
+    return 200, json.dumps(value).encode()
+
+
+def _error(status: int, message: str) -> tuple[int, bytes]:
+    return status, json.dumps({"message": message, "code": 0}).encode()

@@ -1,0 +1,53 @@
+"""The listening socket, which can be closed and opened again on the same port."""
+
+from __future__ import annotations
+
+import socket
+
+from ..faults import IgnoredConnection
+from .connection import Connection
+from .event_loop import READ
+from .peer import Conversation
+from .state import Hub
+
+
+class Listener:
+    """Accepts connections and starts a conversation on each. Guarded by the gateway's one lock."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._socket: socket.socket | None = None
+        self.port = hub.settings.port
+
+    def open(self) -> None:
+        """Listen; on the reactor's thread, or before it starts."""
+        host = self._hub.settings.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, self.port), family=family, backlog=128)
+        self._socket.setblocking(False)
+        self.port = self._socket.getsockname()[1]
+        self._hub.reactor.watch(self._socket, READ, self._on_ready)
+
+    def close(self) -> None:
+        """Stop listening: from now on connections are refused."""
+        if self._socket is not None:
+            self._hub.reactor.watch(self._socket, 0, self._on_ready)
+            self._socket.close()
+            self._socket = None
+
+    def forget_descriptor(self) -> None:
+        """Close the socket, and nothing else, in a child process."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _on_ready(self, _mask: int) -> None:
+        while self._socket is not None:
+            try:
+                accepted, _address = self._socket.accept()
+            except BlockingIOError:
+                return
+            hub = self._hub
+            if hub.faults.take(IgnoredConnection):
+                hub.ignored.append(accepted)
+                continue
+            Conversation(hub, Connection(accepted, hub.reactor, hub.settings.ssl_context, hub.faults))

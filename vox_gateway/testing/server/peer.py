@@ -1,0 +1,404 @@
+"""What a gateway says on one connection, from the handshake to the close.
+
+Documentation: Gateway, "Connection Lifecycle".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from websockets.http11 import Request
+
+from ..faults import (
+    IgnoredRequest,
+    IgnoredUpgrade,
+    LateReady,
+    LimitedMembers,
+    NoAck,
+    NoHello,
+    ReconnectBeforeHello,
+    RefusedRequest,
+    RefusedUpgrade,
+)
+from ..protocol import intents as intent_bits
+from ..protocol import validation
+from ..protocol.limits import EventWindow
+from ..protocol.opcodes import CLIENT_CODES_THAT_END_A_SESSION, CLIENT_OPS, Close, Op, opcode_name
+from ..protocol.validation import API_VERSIONS, Identify, Refused, Resume
+from ..protocol.wire import DecodeError, UnknownWire, wire_for
+from ..records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused
+from . import http_routes, responses
+from .connection import Connection
+from .sessions import Event, Session
+from .state import Hub
+
+VOICE_ENDPOINT = "local-gateway.invalid:443"
+
+
+class Conversation:
+    """One client's conversation with the gateway. Guarded by the gateway's one lock.
+
+    Attributes:
+        connection: the connection it is held on.
+    """
+
+    def __init__(self, hub: Hub, connection: Connection) -> None:
+        self.connection = connection
+        self._hub = hub
+        self._session: Session | None = None
+        self._version = 10
+        self._has_logged_in = False  # IDENTIFY or RESUME was accepted, though READY may still be on its way
+        self._last_beat = 0.0
+        self._window = EventWindow(hub.settings.rate_limit, hub.settings.rate_limit_period)
+        connection.handler = self
+        hub.connections.add(connection)
+
+    # The handshake.
+
+    def on_request(self, request: Request) -> None:
+        url = urlsplit(request.path)
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        if headers.get("upgrade", "").lower() != "websocket":
+            self._answer_http(url.path, headers.get("authorization"))
+            return
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        log, faults = self._hub.log, self._hub.faults
+        number = self.connection.number = log.next_connection_number
+        log.add_connection(ConnectionRecord(number, url.path, query, headers, time.monotonic()))
+        if faults.take(IgnoredUpgrade):
+            return
+        refused = faults.take(RefusedUpgrade)
+        if refused is not None:
+            self.connection.respond(refused.status, b"", _retry_after(refused.retry_after))
+            log.set_status(number, refused.status)
+            return
+        status = self.connection.accept(request)
+        log.set_status(number, status)
+        if status == 101:
+            self._begin(query)
+
+    def _answer_http(self, path: str, authorization: str | None) -> None:
+        hub, now = self._hub, time.monotonic()
+        if hub.faults.take(IgnoredRequest):
+            hub.log.add_request(HttpRequest(path, None, now))
+            return
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Date", formatdate(time.time() + hub.faults.clock_shift, usegmt=True)),
+        ]
+        refused = hub.faults.take(RefusedRequest)
+        if refused is None:
+            status, body = http_routes.answer(
+                path, authorization, url=hub.url, settings=hub.settings, world=hub.world, starts=hub.starts, now=now
+            )
+        else:
+            status, body = http_routes.refusal(refused.status)
+            headers += _retry_after(refused.retry_after)
+        self.connection.respond(status, body, headers)
+        hub.log.add_request(HttpRequest(path, status, now))
+
+    def _begin(self, query: dict[str, str]) -> None:
+        """The websocket is open: greet, unless a fault says otherwise."""
+        faults, settings = self._hub.faults, self._hub.settings
+        if self._is_cut_at("upgraded"):
+            return
+        if query.get("v") not in API_VERSIONS:
+            self.close(Close.INVALID_API_VERSION, "Invalid API version.")
+            return
+        self._version = int(query["v"])
+        try:
+            self.connection.wire = wire_for(query)
+        except UnknownWire as error:
+            self.close(Close.DECODE_ERROR, str(error))
+            return
+        self.connection.acknowledges = faults.take(NoAck) is None
+        if faults.take(ReconnectBeforeHello):
+            self.send(Op.RECONNECT, None)
+            return
+        if faults.take(NoHello):
+            return
+        self.send(Op.HELLO, {"heartbeat_interval": max(1, round(settings.heartbeat_interval * 1000))})
+        self._last_beat = time.monotonic()
+        self._hub.reactor.call_later(settings.heartbeat_timeout, self._check_beats)
+        self._is_cut_at("hello")
+
+    # What comes in.
+
+    def on_message(self, message: bytes) -> None:
+        now = time.monotonic()
+        try:
+            op, data = self._decode(message, now)
+            self._check_limits(op, len(message), now)
+            self._handle(op, data, now)
+        except Refused as refused:
+            self.close(refused.code, refused.reason)
+
+    def _decode(self, message: bytes, now: float) -> tuple[int, Any]:
+        """Decode and log a payload, also one that is about to be refused."""
+        try:
+            payload = self.connection.wire.encoding.decode(message)
+        except DecodeError as error:
+            self._log(-1, message, len(message), now)
+            raise Refused(Close.DECODE_ERROR, "Error while decoding payload.") from error
+        op = payload.get("op") if isinstance(payload, dict) else None
+        if not isinstance(payload, dict) or not isinstance(op, int) or isinstance(op, bool):
+            self._log(-1, payload, len(message), now)
+            raise Refused(Close.DECODE_ERROR, "Error while decoding payload: no opcode.")
+        data = payload.get("d")
+        self._log(op, data, len(message), now)
+        return op, data
+
+    def _log(self, op: int, data: Any, size: int, now: float) -> None:
+        connection = self.connection
+        assert connection.number is not None  # messages come after the handshake only
+        name = opcode_name(op) if op >= 0 else "UNREADABLE"
+        self._hub.log.add_received(Received(op, name, data, now, connection.number, connection.shard_id, size))
+
+    def _check_limits(self, op: int, size: int, now: float) -> None:
+        settings = self._hub.settings
+        if (op != Op.HEARTBEAT or settings.counts_heartbeats) and not self._window.admit(now):
+            raise Refused(Close.RATE_LIMITED, "You are being rate limited.")
+        if size > settings.max_payload:
+            raise Refused(
+                Close.DECODE_ERROR,
+                f"Error while decoding payload: {size} bytes are more than {settings.max_payload}.",
+            )
+
+    def _handle(self, op: int, data: Any, now: float) -> None:
+        if op not in CLIENT_OPS:
+            raise Refused(Close.UNKNOWN_OPCODE, "Unknown opcode.")
+        if op == Op.HEARTBEAT:
+            validation.check_heartbeat(data)
+            self._last_beat = now
+            if self.connection.acknowledges:
+                self.send(Op.HEARTBEAT_ACK, None)
+        elif op in (Op.IDENTIFY, Op.RESUME):
+            if self._has_logged_in:
+                raise Refused(Close.ALREADY_AUTHENTICATED, "Already authenticated.")
+            if op == Op.IDENTIFY:
+                self._identify(validation.parse_identify(data, self._hub.settings.allowed_intents), now)
+            else:
+                self._resume(validation.parse_resume(data))
+        elif self._session is None:
+            raise Refused(Close.NOT_AUTHENTICATED, "Not authenticated.")
+        else:
+            self._answer(self._session, op, data, now)
+
+    def _check_beats(self) -> None:
+        """A client that stopped beating is cut off, and may resume: close code 4000.
+
+        Documentation: Gateway, "Heartbeat Interval"; it names no code, only that a RESUME follows.
+        """
+        if not self.connection.is_open:
+            return
+        due = self._last_beat + self._hub.settings.heartbeat_timeout - time.monotonic()
+        if due > 0:
+            self._hub.reactor.call_later(due, self._check_beats)
+        elif not self.connection.is_muted:
+            self.close(Close.UNKNOWN_ERROR, "Heartbeat timeout.")
+
+    # Logging in.
+
+    def _identify(self, identify: Identify, now: float) -> None:
+        hub, settings = self._hub, self._hub.settings
+        shard_id, shard_count = identify.shard
+        if settings.token is not None and identify.token.removeprefix("Bot ") != settings.token:
+            raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
+        if shard_count % settings.shard_multiple:
+            raise Refused(Close.INVALID_SHARD, "Invalid shard.")
+        if len(hub.world.guilds_of(identify.shard)) > settings.max_guilds_per_shard:
+            raise Refused(Close.SHARDING_REQUIRED, "Sharding required.")
+        if not hub.starts.spend(now):  # Discord resets the token of a bot that identifies too often
+            raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed: no session starts remain.")
+        fault = hub.faults.take_invalid_session(Op.IDENTIFY)
+        if fault is not None:
+            self._refuse_session("IDENTIFY refused by faults.invalid_session()", fault.resumable)
+            return
+        wait = hub.identifies.wait(shard_id % settings.max_concurrency, now)
+        if wait > 0:
+            interval, concurrency = settings.identify_interval, settings.max_concurrency
+            self._refuse_session(
+                f"IDENTIFY refused: the last was {interval - wait:.1f} s ago "
+                f"(identify_interval={interval:g}, max_concurrency={concurrency})"
+            )
+            return
+        if self._is_cut_at("identify"):
+            return
+        self._log_in(partial(self._start, identify))
+
+    def _start(self, identify: Identify) -> None:
+        hub = self._hub
+        if identify.compress:
+            self.connection.wire.compress_payloads()
+        session = self._session = hub.start_session(identify, self.connection)
+        guilds = hub.world.guilds_of(identify.shard)
+        ready = {
+            "v": self._version,
+            "user_settings": {},
+            "user": hub.world.bot,
+            "session_type": "normal",
+            "session_id": session.id,
+            "resume_gateway_url": hub.resume_url,
+            "relationships": [],
+            "private_channels": [],
+            "presences": [],
+            "guilds": [{"id": guild["id"], "unavailable": True} for guild in guilds],
+            "guild_join_requests": [],
+            "geo_ordered_rtc_regions": [],
+            "application": {
+                "id": hub.world.bot_id,
+                "flags": http_routes.application_flags(hub.settings, hub.world),
+            },
+            **({"shard": list(identify.shard)} if identify.has_shard else {}),
+            "_trace": ["local-gateway"],
+        }
+        hub.deliver(session, Event("READY", ready))
+        hub.log.add_session(session.view())
+        self._is_cut_at("ready")  # if it is, the rest waits for the session to resume
+        if identify.intents & intent_bits.GUILDS:
+            for guild in guilds:
+                create = hub.world.guild_create(guild["id"], identify.intents, identify.large_threshold)
+                hub.deliver(session, Event("GUILD_CREATE", create))
+
+    def _resume(self, resume: Resume) -> None:
+        hub = self._hub
+        session = hub.resumable_session(resume.session_id)
+        fault = hub.faults.take_invalid_session(Op.RESUME)
+        if fault is not None:
+            if session is not None and not fault.resumable:
+                hub.end_session(session)
+            self._refuse_session("RESUME refused by faults.invalid_session()", fault.resumable)
+            return
+        if hub.settings.token is not None and resume.token.removeprefix("Bot ") != hub.settings.token:
+            raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
+        if session is None:
+            timeout = hub.settings.session_timeout
+            self._refuse_session(
+                f"RESUME refused: no such session, or it was disconnected for too long (session_timeout={timeout:g})"
+            )
+            return
+        if resume.token != session.identify.token:
+            raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
+        if not 0 <= resume.seq <= session.seq:
+            hub.end_session(session)
+            raise Refused(Close.INVALID_SEQ, "Invalid seq.")
+        if not session.can_replay_after(resume.seq):
+            hub.end_session(session)
+            limit = hub.settings.replay_limit
+            self._refuse_session(f"RESUME refused: too many events were missed (replay_limit={limit})")
+            return
+        if self._is_cut_at("resume"):
+            return
+        self._log_in(partial(self._replay, session, resume.seq))
+
+    def _replay(self, session: Session, seq: int) -> None:
+        hub = self._hub
+        if session.connection is not None:  # the client has given it up before the gateway noticed
+            session.connection.close(Close.UNKNOWN_ERROR, "Session resumed on another connection.")
+        self._session = session
+        if session.identify.compress:
+            self.connection.wire.compress_payloads()
+        hub.attach(session, self.connection)
+        for payload in session.replay_after(seq):
+            hub.transmit(self.connection, payload)
+            if not self.connection.is_open:
+                return
+        if self._is_cut_at("replay"):
+            return
+        hub.deliver(session, Event("RESUMED", {"_trace": ["local-gateway"]}), keep=False)
+        hub.log.add_session(session.view())
+
+    def _log_in(self, finish: Callable[[], None]) -> None:
+        """Send READY or the replay, now or after the delay that a fault asks for."""
+        self._has_logged_in = True
+        late = self._hub.faults.take(LateReady)
+        if late is None:
+            finish()
+        else:
+            self._hub.reactor.call_later(late.seconds, lambda: finish() if self.connection.is_open else None)
+
+    # After READY.
+
+    def _answer(self, session: Session, op: int, data: Any, now: float) -> None:
+        hub = self._hub
+        for answer in self._answers(session, op, data, now):
+            if hub.faults.take_withheld(answer.name):
+                continue
+            if answer.to_all:
+                hub.dispatch(answer.name, answer.data)
+            else:
+                hub.deliver(session, Event(answer.name, answer.data))
+
+    def _answers(self, session: Session, op: int, data: Any, now: float) -> list[responses.Answer]:
+        world = self._hub.world
+        if op == Op.PRESENCE_UPDATE:
+            session.presence = validation.parse_presence(data)
+            return responses.presence_update(world, world.guilds_of(session.identify.shard), session.presence)
+        if op == Op.VOICE_STATE_UPDATE:
+            return responses.voice_update(world, session.id, validation.parse_voice(data), VOICE_ENDPOINT)
+        if op == Op.REQUEST_GUILD_MEMBERS:
+            request = validation.parse_member_request(data)
+            limited = self._hub.faults.take(LimitedMembers)
+            if limited is not None:
+                return [responses.members_limited(request, limited.retry_after)]
+            return responses.guild_members(world, session.identify.intents, request, self._hub.whole_member_lists, now)
+        if op == Op.REQUEST_SOUNDBOARD_SOUNDS:
+            return responses.soundboard_sounds(world, validation.parse_soundboard_request(data))
+        return responses.channel_info(world, *validation.parse_channel_info_request(data))
+
+    def on_invalidate(self, resumable: bool) -> None:
+        """Send op 9 in the middle of a session."""
+        if not resumable and self._session is not None:
+            self._hub.end_session(self._session)
+            self._session = None
+            self._has_logged_in = False
+        self._refuse_session("the session was ended by invalidate()", resumable)
+
+    def _refuse_session(self, reason: str, resumable: bool = False) -> None:
+        """Send op 9, and record why."""
+        connection = self.connection
+        assert connection.number is not None  # op 9 comes after the handshake only
+        self.send(Op.INVALID_SESSION, resumable)
+        self._hub.log.add_refused(
+            SessionRefused(connection.number, connection.shard_id, resumable, reason, time.monotonic())
+        )
+
+    # What goes out.
+
+    def send(self, op: int, data: Any, seq: int | None = None, name: str | None = None) -> None:
+        """Send one payload outside the session's replay."""
+        self.connection.send(self.connection.encode(op, data, seq, name))
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection, and set its session free."""
+        self.connection.close(code, reason)
+        if self._session is not None:
+            self._hub.detach(self._session, self.connection, code)
+
+    def _is_cut_at(self, point: str) -> bool:
+        fault = self._hub.faults.take_cut(point)
+        if fault is not None:
+            self._hub.cut(self.connection, fault.how, fault.code, fault.reason)
+        return fault is not None
+
+    # The end.
+
+    def on_closed(self, closed: Closed) -> None:
+        session = self._session
+        if session is not None:
+            self._hub.detach(session, self.connection, closed.sent_code if closed.by == "gateway" else None)
+            if closed.by == "client" and closed.code in CLIENT_CODES_THAT_END_A_SESSION:
+                self._hub.end_session(session)
+        self._hub.log.add_closed(closed)
+
+    def on_gone(self) -> None:
+        self._hub.connections.discard(self.connection)
+
+
+def _retry_after(seconds: float | None) -> list[tuple[str, str]]:
+    return [] if seconds is None else [("Retry-After", f"{seconds:g}")]

@@ -1,0 +1,169 @@
+"""What all connections of a gateway share: sessions, world, limits, faults and the log."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+from ..faults import Faults
+from ..protocol import intents as intent_bits
+from ..protocol.limits import SessionStarts, SpacedOut
+from ..protocol.opcodes import GATEWAY_CODES_THAT_END_A_SESSION
+from ..protocol.validation import Identify
+from ..settings import Settings
+from ..world import World, shard_of
+from .connection import Connection
+from .event_loop import Reactor
+from .recorder import Log
+from .sessions import Event, Session
+
+_GUILD_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE")
+
+
+class Hub:
+    """The shared state, and the fan-out of events to sessions. Guarded by the reactor's lock."""
+
+    def __init__(self, settings: Settings, world: World) -> None:
+        self.settings = settings
+        self.world = world
+        self.reactor = Reactor("vox_gateway-local-gateway")
+        self.faults = Faults(self.reactor.lock)
+        self.log = Log(self.reactor.lock, self.reactor.news)
+        self.starts = SessionStarts(
+            settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
+        )
+        self.identifies = SpacedOut(settings.identify_interval)
+        self.whole_member_lists = SpacedOut(settings.member_request_interval)
+        self.sessions: dict[str, Session] = {}
+        self.connections: set[Connection] = set()
+        self.ignored: list[socket.socket] = []  # accepted, and never looked at again
+        self.url = ""
+
+    @property
+    def resume_url(self) -> str:
+        """What READY tells clients to resume on."""
+        given = self.settings.resume_url
+        if given is None:
+            return self.url
+        return self.url + given if given.startswith("/") else given
+
+    # Sessions.
+
+    def start_session(self, identify: Identify, connection: Connection) -> Session:
+        session = Session(identify, connection, self.settings.replay_limit)
+        self.sessions[session.id] = session
+        connection.shard_id = session.shard_id
+        return session
+
+    def resumable_session(self, session_id: str) -> Session | None:
+        """The session of this id, unless it has been disconnected for too long."""
+        session = self.sessions.get(session_id)
+        if session is not None and self._is_expired(session):
+            self.end_session(session)
+            return None
+        return session
+
+    def attach(self, session: Session, connection: Connection) -> None:
+        """Let a new connection take the session over."""
+        session.connection = connection
+        session.encoding = connection.wire.encoding
+        connection.shard_id = session.shard_id
+
+    def detach(self, session: Session, connection: Connection, code: int | None) -> None:
+        """A connection that held the session is ending, with this code sent by the gateway."""
+        if session.connection is connection:
+            session.connection = None
+            session.left_at = time.monotonic()
+        if code in GATEWAY_CODES_THAT_END_A_SESSION:
+            self.end_session(session)
+
+    def end_session(self, session: Session) -> None:
+        self.sessions.pop(session.id, None)
+
+    def _is_expired(self, session: Session) -> bool:
+        return session.connection is None and time.monotonic() - session.left_at > self.settings.session_timeout
+
+    # Events.
+
+    def dispatch(self, name: str, data: Any, shard: int | None = None) -> int:
+        """Send an event to every session that it concerns, or to none; gives their number.
+
+        Raises:
+            TypeError, ValueError: it has no form in the encoding of one of them.
+        """
+        whole = Event(name, data)
+        emptied: Event | None = None
+        deliveries: list[tuple[Session, Event]] = []
+        for session in list(self.sessions.values()):
+            if self._is_expired(session):
+                self.end_session(session)
+                continue
+            intents = session.identify.intents
+            if not _routes_to(session, name, data, shard):
+                continue
+            if not intent_bits.brings(intents, name, data, self.world.bot_id):
+                continue
+            visible = intent_bits.redacted(intents, name, data, self.world.bot_id)
+            if visible is not data and emptied is None:
+                emptied = Event(name, visible)
+            deliveries.append((session, whole if visible is data or emptied is None else emptied))
+        for session, event in deliveries:
+            event.body(session.encoding)  # raises before anybody has got anything
+        for session, event in deliveries:
+            self.deliver(session, event)
+        return len(deliveries)
+
+    def deliver(self, session: Session, event: Event, *, keep: bool = True) -> None:
+        """Send an event to one session, or keep it until the session resumes."""
+        payload = session.stamp(event, keep=keep)
+        if session.connection is not None:
+            self.transmit(session.connection, payload)
+
+    def transmit(self, connection: Connection, payload: bytes) -> None:
+        """Send an event's payload, after which a fault may cut the connection."""
+        connection.send(payload)
+        fault = self.faults.take_cut("event")
+        if fault is not None:
+            self.cut(connection, fault.how, fault.code, fault.reason)
+
+    # Connections.
+
+    def cut(self, connection: Connection, how: str, code: int = 4000, reason: str = "") -> None:
+        """End a connection the hard way; its session is free to resume at once, unless it is a silent zombie."""
+        connection.cut(how, code, reason)
+        if how != "silent":
+            for session in [one for one in self.sessions.values() if one.connection is connection]:
+                self.detach(session, connection, code if how == "close" else None)
+
+    def abandon_connections(self) -> None:
+        """Give every socket back, when the reactor has stopped."""
+        for connection in self.connections:
+            connection.abandon()
+        self.connections.clear()
+        for sock in self.ignored:
+            sock.close()
+        self.ignored.clear()
+
+    def forget_descriptors(self) -> None:
+        """Close all descriptors, without a word, in a child process; they stay open in the parent."""
+        self.reactor.forget_descriptors()
+        for connection in self.connections:
+            connection.forget_descriptor()
+        for sock in self.ignored:
+            sock.close()
+
+    def open_connections(self, shard: int | None) -> list[Connection]:
+        """Connections with an open websocket, of one shard or of all."""
+        return [one for one in self.connections if one.is_open and (shard is None or one.shard_id == shard)]
+
+
+def _routes_to(session: Session, name: str, data: Any, shard: int | None) -> bool:
+    """Whether an event belongs to the session's shard. Documentation: Gateway, "Sharding"."""
+    if shard is not None:
+        return session.shard_id == shard
+    fields = data if isinstance(data, dict) else {}
+    guild_id = fields.get("id" if name in _GUILD_ITSELF else "guild_id")
+    if guild_id is None:
+        return session.shard_id == 0
+    return session.shard_id == shard_of(guild_id, session.identify.shard[1])
