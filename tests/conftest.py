@@ -57,9 +57,9 @@ def open_descriptors() -> dict[str, str]:
 @pytest.fixture(autouse=True, scope="session")
 def what_wakes_the_main_thread() -> None:
     """Made once for a process and kept: make it before any test counts descriptors."""
-    from vox_gateway.concurrency.signals import Bell  # not before coverage is measured
+    from vox_gateway.concurrency.signals import SignalSafeEvent  # not before coverage is measured
 
-    Bell().wait(0.001)
+    SignalSafeEvent().wait(0.001)
 
 
 @pytest.fixture(autouse=True)

@@ -193,7 +193,10 @@ def test_the_console_script_imports_nothing_of_the_package_at_once() -> None:
     script = tree(PACKAGE.parent / "_vox_gateway_command.py")
     at_once = [ast.unparse(node) for node in script.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     assert at_once == [
-        "from __future__ import annotations", "import os", "import signal", "from types import FrameType"
+        "from __future__ import annotations",
+        "import os",
+        "import signal",
+        "from types import FrameType",
     ]
 
 

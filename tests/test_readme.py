@@ -153,9 +153,7 @@ def test_events_are_pulled(gateway: LocalGateway, capsys: pytest.CaptureFixture[
     assert lines[-1] == "!stop"
 
 
-def test_a_session_is_kept_over_ctrl_c(
-    gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_session_is_kept_over_ctrl_c(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number in range(2):
         code = snippet("session_file=").code.replace("print)", "interrupt)")
@@ -213,7 +211,7 @@ def test_the_metrics_can_be_scraped(gateway: LocalGateway) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{found['server'].server_port}/", timeout=10) as answer:
             metrics = answer.read().decode()
         for name in re.findall(r"`(vox_gateway_\w+)`", README):
-            assert f"\n{name}{{shard=\"0\"}} " in metrics or name == "vox_gateway_latency_seconds"
+            assert f'\n{name}{{shard="0"}} ' in metrics or name == "vox_gateway_latency_seconds"
         assert 'vox_gateway_up{shard="0"} 1.0' in metrics
         assert "# TYPE vox_gateway_latency_seconds gauge" in metrics
     finally:

@@ -31,12 +31,14 @@ def failing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 def test_a_failure_shows_the_assertion_and_the_end_of_the_log(failing: pytest.Pytester) -> None:
     result = failing.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([
-        "*AssertionError: what is wrong*",
-        "(280 lines before, see -vv)",
-        "*line 280 of the log",
-        "*line 299 of the log",
-    ])
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: what is wrong*",
+            "(280 lines before, see -vv)",
+            "*line 280 of the log",
+            "*line 299 of the log",
+        ]
+    )
     assert len(result.outlines) < 70
 
 

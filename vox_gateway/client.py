@@ -15,30 +15,31 @@ from .accelerators import Reader
 from .client_commands import ClientCommands
 from .client_questions import ClientQuestions
 from .concurrency.fork import FORKED, ForkCheck, in_child
-from .concurrency.signals import undisturbed
+from .concurrency.signals import defer_sigint
 from .config import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, make_options
-from .diagnostics.history import Journal
-from .diagnostics.snapshot import Situation
+from .diagnostics.history import TransitionHistory
+from .diagnostics.snapshot import ClientSnapshot
 from .diagnostics.stats import Counters, Stats, Status
 from .discovery.identify_limiter import IdentifyGate
 from .dispatch.emitter import Emitter
-from .dispatch.executors import Pending
+from .dispatch.executors import CallerQueue
 from .dispatch.stream import EventStream
-from .dispatch.subscriptions import Taps
+from .dispatch.subscriptions import Subscribers
 from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
 from .intents import unreachable
 from .log import LOGGER, ShardLog
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 from .opcodes import OPCODES
 from .protocol.machine import KEEP_SESSION
-from .requests import Questions
+from .requests import Requester
 from .session import state
-from .session.writer import SessionKeeper, SessionLease
-from .shard.sender import Outbox
-from .shard.shard import Engine
+from .session.writer import SessionLease, SessionWriter
+from .shard.sender import CommandSender
+from .shard.shard import Shard
 from .validation import check_code, check_event, check_overflow, check_reason, check_timeout
 
 __all__ = ["Client"]
+
 
 class Client(ClientCommands, ClientQuestions, Emitter):
     """Keeps one connection (one shard) to the Discord Gateway alive and hands its events to plain functions. ::
@@ -118,7 +119,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     OPCODES = OPCODES
     Session = state.Session
 
-    _engine: Engine | None = None  # here for a client whose constructor raised, which can still be looked at
+    _engine: Shard | None = None  # here for a client whose constructor raised, which can still be looked at
 
     def __init__(
         self,
@@ -176,8 +177,8 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         self._log = ShardLog(self._options.shard)
         super().__init__(self._log)
         self._fork = ForkCheck(self._log)
-        self._journal = Journal()
-        self._taps = Taps(self._options.shard[0])
+        self._journal = TransitionHistory()
+        self._taps = Subscribers(self._options.shard[0])
         self._begin_anew()
         in_child(self, Client._after_fork)
 
@@ -187,12 +188,12 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         self._engine_lock = threading.RLock()
         self._session = state.Session()
         self._counters = Counters()
-        self._outbox = Outbox()
-        self._pending = Pending() if self._options.handlers == CALLER else None
+        self._outbox = CommandSender()
+        self._pending = CallerQueue() if self._options.handlers == CALLER else None
         self._warned_of: set[str] = set()  # events that a stream was made of though no intent brings them
         file = self._options.session_file
-        self._keeper = None if file is None else SessionKeeper(f"{self._options.name}-session-file", file, self._log)
-        self._questions = Questions(
+        self._keeper = None if file is None else SessionWriter(f"{self._options.name}-session-file", file, self._log)
+        self._questions = Requester(
             self._options,
             self._taps,
             self._outbox,
@@ -347,9 +348,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         """
         return self._stream(names or ("DISPATCH",), check_count("maxsize", maxsize, 0), check_overflow(overflow))
 
-    def wait_for(
-        self, name: str, check: Callable[[Any], object] | None = None, timeout: float | None = None
-    ) -> Any:
+    def wait_for(self, name: str, check: Callable[[Any], object] | None = None, timeout: float | None = None) -> Any:
         """Wait for an event, and return its data.
 
         What came before the call does not count: to wait for the answer to a command, make a `stream`, send the
@@ -443,7 +442,7 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         summed up in one line for each connection. The lines hold neither the token nor a whole session id.
         """
         situation = self._situation()
-        return "\n".join([*self._journal.tell(situation.now), f"now: {situation.in_words()}"])
+        return "\n".join([*self._journal.tell(situation.now), f"now: {situation.describe()}"])
 
     def health(self) -> dict[str, Any]:
         """Tell how the client is, in figures that JSON can hold: for a health route, or a monitor.
@@ -499,13 +498,13 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         """Close as a program ends: who keeps the session on disk wants it to go on in the next."""
         self.close(resumable=self._options.session_file is not None)
 
-    def _start(self) -> Engine:
+    def _start(self) -> Shard:
         with self._engine_lock:
             last = self._engine
             if last is not None and not last.disconnected.rung:
                 raise AlreadyConnected("the client is connected already: call close() first")
             self._warn_of_missing_intents()
-            with undisturbed():
+            with defer_sigint():
                 lease = None if self._keeper is None else self._keeper.acquire(self._session)
                 try:
                     engine = self._make_engine(last, lease)
@@ -519,9 +518,9 @@ class Client(ClientCommands, ClientQuestions, Emitter):
                     raise
             return engine
 
-    def _make_engine(self, last: Engine | None, lease: SessionLease | None) -> Engine:
+    def _make_engine(self, last: Shard | None, lease: SessionLease | None) -> Shard:
         presence = self._options.presence if last is None else last.presence.for_identify()
-        return Engine(
+        return Shard(
             self._options,
             self,
             self._taps,
@@ -535,14 +534,14 @@ class Client(ClientCommands, ClientQuestions, Emitter):
             lease,
         )
 
-    def _situation(self) -> Situation:
+    def _situation(self) -> ClientSnapshot:
         engine, options = self._engine, self._options
         connection = None if engine is None else engine.connection
         # The clock is read last: nothing is younger than that.
         status, session, stats, progress = self.status, self.session, self.stats, self._journal.progress
         work = None if engine is None else engine.work
         event_at = self._counters.event_at
-        return Situation(
+        return ClientSnapshot(
             now=time.monotonic(),
             status=status,
             shard=options.shard,

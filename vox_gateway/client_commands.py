@@ -10,8 +10,8 @@ from .config import Options
 from .log import ShardLog
 from .opcodes import OPCODES, Opcode
 from .protocol import payloads
-from .shard.sender import Outbox
-from .shard.shard import Engine
+from .shard.sender import CommandSender
+from .shard.shard import Shard
 from .validation import check_op, check_timeout
 
 __all__ = ["ClientCommands"]
@@ -21,9 +21,9 @@ class ClientCommands:
     """A part of `Client`, which has the attributes."""
 
     _options: Options
-    _outbox: Outbox
+    _outbox: CommandSender
     _log: ShardLog
-    _engine: Engine | None
+    _engine: Shard | None
     _fork: ForkCheck
 
     def send_packet(self, op_code: int | str, data: Any, timeout: float | None = None) -> None:
@@ -142,9 +142,7 @@ class ClientCommands:
         """
         self.send_packet(Opcode.REQUEST_SOUNDBOARD_SOUNDS, payloads.request_soundboard_sounds(guild_ids), timeout)
 
-    def request_channel_info(
-        self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = None
-    ) -> None:
+    def request_channel_info(self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = None) -> None:
         """Ask for details of a guild's channels, ``status`` and ``voice_start_time``; they come as CHANNEL_INFO.
 
         Rests on "Request Channel Info" of the official Gateway Events documentation; raises as `send_packet`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .requests import Members, Questions, VoiceConnection
+from .requests import Members, Requester, VoiceConnection
 from .validation import check_timeout
 
 __all__ = ["ClientQuestions"]
@@ -14,7 +14,7 @@ __all__ = ["ClientQuestions"]
 class ClientQuestions:
     """A part of `Client`, which has the attribute."""
 
-    _questions: Questions
+    _questions: Requester
 
     def fetch_guild_members(
         self,

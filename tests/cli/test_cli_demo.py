@@ -82,9 +82,7 @@ def figures(output: str) -> dict[str, str]:
 # -- when all is well --------------------------------------------------------------------------------------------------
 
 
-def test_it_shows_all_and_loses_nothing(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_shows_all_and_loses_nothing(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     began = time.monotonic()
     assert main(["demo"]) == 0
@@ -327,9 +325,7 @@ def test_a_gateway_that_says_nothing_is_not_waited_for_in_vain() -> None:
 
 
 def test_a_gateway_that_ends_at_once_is_said() -> None:
-    assert tell("raise SystemExit(7)") == (
-        "the gateway's process was ended with exit code 7 before the demo was over"
-    )
+    assert tell("raise SystemExit(7)") == ("the gateway's process was ended with exit code 7 before the demo was over")
 
 
 def test_a_client_that_is_refused_is_said() -> None:
@@ -345,8 +341,11 @@ def test_a_gateway_that_answers_with_a_problem_is_quoted() -> None:
         about = {"url": gateway.url, "pid": 1, "guild": gateway.guilds[0]}
         started = json.dumps({"order": 0, "value": about})
         refusal = json.dumps({"order": 1, "problem": "no steam"})
-        assert tell(
-            "import sys; print(sys.argv[1], flush=True); input(); print(sys.argv[2], flush=True); sys.stdin.read()",
-            started,
-            refusal,
-        ) == "no steam"
+        assert (
+            tell(
+                "import sys; print(sys.argv[1], flush=True); input(); print(sys.argv[2], flush=True); sys.stdin.read()",
+                started,
+                refusal,
+            )
+            == "no steam"
+        )

@@ -65,7 +65,10 @@ def test_counts_of_shards_are_merged_and_the_most_frequent_come_first() -> None:
     left = {"A": Rate("A", 5, 1.0), "B": Rate("B", 9, 0.0)}
     right = {"A": Rate("A", 1, 0.5), "C": Rate("C", 1, 2.0), "D": Rate("D", 9, 0.0)}
     assert merged([left, right]) == [
-        Rate("C", 1, 2.0), Rate("A", 6, 1.5), Rate("B", 9, 0.0), Rate("D", 9, 0.0),
+        Rate("C", 1, 2.0),
+        Rate("A", 6, 1.5),
+        Rate("B", 9, 0.0),
+        Rate("D", 9, 0.0),
     ]
 
 
@@ -110,7 +113,9 @@ def test_it_shows_shards_and_names_in_columns() -> None:
 
 def test_before_any_event_it_says_so() -> None:
     assert shown(Board("vox", [shard(0, ok=False)], []))[3:] == [
-        "0/1    connected, waiting for events        -   1,234         5.2        2", "", "no event yet",
+        "0/1    connected, waiting for events        -   1,234         5.2        2",
+        "",
+        "no event yet",
     ]
 
 

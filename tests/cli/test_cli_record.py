@@ -78,7 +78,11 @@ def test_it_records_each_event_redacted_until_ctrl_c_and_sums_up(gateway: LocalG
     assert output == b""
     found = lines(file)
     assert [(one["name"], one["seq"]) for one in found] == [
-        ("READY", 1), ("GUILD_CREATE", 2), ("GUILD_CREATE", 3), ("MESSAGE_CREATE", 4), ("VOICE_SERVER_UPDATE", 5),
+        ("READY", 1),
+        ("GUILD_CREATE", 2),
+        ("GUILD_CREATE", 3),
+        ("MESSAGE_CREATE", 4),
+        ("VOICE_SERVER_UPDATE", 5),
     ]
     assert [list(one) for one in found] == [["time", "seq", "name", "data"]] * 5
     assert all(began - 1 <= one["time"] <= time.time() + 1 for one in found)

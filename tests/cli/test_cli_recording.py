@@ -380,7 +380,14 @@ def test_recordings_are_merged_by_time_and_each_keeps_its_order(tmp_path: Path) 
         file.write(b"{}\n")
     found = [(one.path.name[0], getattr(one.event, "time", None)) for one in merged([left, right])]
     assert found == [
-        ("a", 1), ("b", 2), ("b", 4), ("a", 5), ("a", 3), ("b", 8), ("b", None), ("a", 9),
+        ("a", 1),
+        ("b", 2),
+        ("b", 4),
+        ("a", 5),
+        ("a", 3),
+        ("b", 8),
+        ("b", None),
+        ("a", 9),
     ]
 
 

@@ -127,7 +127,7 @@ def test_it_plays_at_any_speed(speed: str, gap: float, least: float, tmp_path: P
 
 def test_broken_lines_are_named_and_skipped_and_end_with_1(tmp_path: Path) -> None:
     file = tmp_path / "e"
-    file.write_text(message(1) + "{}\n" + message(2) + 'not JSON\n' + message(3))
+    file.write_text(message(1) + "{}\n" + message(2) + "not JSON\n" + message(3))
     with served("replay", str(file)) as gateway, bot(gateway) as one:
         assert one.ids(3) == [1, 2, 3]
         code, output, said = gateway.finish()

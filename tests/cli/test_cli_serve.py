@@ -141,11 +141,22 @@ def test_a_port_that_is_taken_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "--port 0" in said
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--port", "x"], ["--port", "65536"], ["--heartbeat-interval", "0"],
-    ["--identify-interval", "-1"], ["--identify-interval", "nan"], ["--identify-interval", "soon"],
-    ["--token", ""], ["--token", " "], ["--token", "Bot"], ["--token", "two words"], ["--token", "tok\u00e9n"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "x"],
+        ["--port", "65536"],
+        ["--heartbeat-interval", "0"],
+        ["--identify-interval", "-1"],
+        ["--identify-interval", "nan"],
+        ["--identify-interval", "soon"],
+        ["--token", ""],
+        ["--token", " "],
+        ["--token", "Bot"],
+        ["--token", "two words"],
+        ["--token", "tok\u00e9n"],
+    ],
+)
 def test_arguments_that_cannot_be_are_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "run", lambda args: 0)  # it would not end
     with pytest.raises(SystemExit) as ended:

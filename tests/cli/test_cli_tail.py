@@ -82,7 +82,10 @@ def test_it_prints_each_event_as_a_line_of_json_until_ctrl_c_closes_with_1000(ga
         assert closed_by_client(gateway).code == 1000
         code, rest, said = end_of(process)
     assert [(event["t"], event["s"]) for event in events] == [
-        ("READY", 1), ("GUILD_CREATE", 2), ("GUILD_CREATE", 3), ("MESSAGE_CREATE", 4),
+        ("READY", 1),
+        ("GUILD_CREATE", 2),
+        ("GUILD_CREATE", 3),
+        ("MESSAGE_CREATE", 4),
     ]
     assert list(events[3]) == ["t", "s", "d"]
     assert events[3]["d"]["content"] == "Grüße, 雪 and \N{DUCK}"

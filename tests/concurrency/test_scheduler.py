@@ -9,16 +9,16 @@ import time
 
 import pytest
 
-from vox_gateway.concurrency.scheduler import Timers
+from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.log import ShardLog
 
 
 @pytest.fixture
-def timers() -> Timers:
-    return Timers("test-timers", ShardLog((0, 1)), pytest.fail)
+def timers() -> Scheduler:
+    return Scheduler("test-timers", ShardLog((0, 1)), pytest.fail)
 
 
-def test_things_are_done_in_time_and_in_order(timers: Timers) -> None:
+def test_things_are_done_in_time_and_in_order(timers: Scheduler) -> None:
     done: queue.SimpleQueue[str] = queue.SimpleQueue()
     now = time.monotonic()
     timers.call_at(now + 0.1, lambda: done.put("later"))
@@ -30,7 +30,7 @@ def test_things_are_done_in_time_and_in_order(timers: Timers) -> None:
     timers.stop()
 
 
-def test_one_that_fails_is_logged_and_harms_no_other(timers: Timers, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_that_fails_is_logged_and_harms_no_other(timers: Scheduler, caplog: pytest.LogCaptureFixture) -> None:
     done = threading.Event()
     timers.call_at(0, lambda: 1 // 0 and None)
     timers.call_at(0, done.set)
@@ -39,7 +39,7 @@ def test_one_that_fails_is_logged_and_harms_no_other(timers: Timers, caplog: pyt
     timers.stop()
 
 
-def test_a_stop_forgets_what_is_to_come(timers: Timers) -> None:
+def test_a_stop_forgets_what_is_to_come(timers: Scheduler) -> None:
     done = threading.Event()
     timers.call_at(time.monotonic() + 0.2, done.set)
     timers.stop()
@@ -47,13 +47,13 @@ def test_a_stop_forgets_what_is_to_come(timers: Timers) -> None:
     assert not done.wait(0.3)
 
 
-def test_a_stop_before_the_start_is_not_lost(timers: Timers) -> None:
+def test_a_stop_before_the_start_is_not_lost(timers: Scheduler) -> None:
     timers.stop()
     timers.call_at(0, pytest.fail)
     assert not [thread for thread in threading.enumerate() if thread.name == "test-timers"]
 
 
-def test_ctrl_c_while_the_thread_starts_loses_nothing(timers: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_the_thread_starts_loses_nothing(timers: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     start, done = threading.Thread.start, threading.Event()
 
     def interrupted(self: threading.Thread) -> None:

@@ -13,11 +13,11 @@ from types import FrameType
 
 import pytest
 
-from vox_gateway.concurrency.signals import Bell, undisturbed
+from vox_gateway.concurrency.signals import SignalSafeEvent, defer_sigint
 
 
 def test_it_ends_when_it_is_rung_and_is_over_at_once_from_then_on() -> None:
-    bell = Bell()
+    bell = SignalSafeEvent()
     timer = threading.Timer(0.05, bell.ring)
     timer.start()
     assert bell.wait()
@@ -27,7 +27,7 @@ def test_it_ends_when_it_is_rung_and_is_over_at_once_from_then_on() -> None:
 
 
 def test_it_ends_with_the_timeout() -> None:
-    bell, began = Bell(), time.monotonic()
+    bell, began = SignalSafeEvent(), time.monotonic()
     assert not bell.wait(0.05)
     assert 0.04 < time.monotonic() - began < 2
     assert not bell.wait(0)
@@ -35,7 +35,7 @@ def test_it_ends_with_the_timeout() -> None:
 
 @pytest.mark.parametrize("timeout", [1e7, threading.TIMEOUT_MAX])
 def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
-    bell = Bell()
+    bell = SignalSafeEvent()
     timer = threading.Timer(0.05, bell.ring)
     timer.start()
     assert bell.wait(timeout)
@@ -43,7 +43,7 @@ def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
 
 
 def test_another_thread_waits_too() -> None:
-    bell, results = Bell(), []
+    bell, results = SignalSafeEvent(), []
     waiter = threading.Thread(target=lambda: results.extend(bell.wait(timeout) for timeout in (0.01, 10)))
     waiter.start()
     assert not bell.wait(0.1)
@@ -69,7 +69,7 @@ def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> N
     sender.start()
     try:
         with pytest.raises(Heard):
-            Bell().wait(10)
+            SignalSafeEvent().wait(10)
         assert signal.set_wakeup_fd(-1) == (ours.fileno() if taken else -1)
     finally:
         sender.join()
@@ -79,7 +79,7 @@ def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> N
 
 
 def test_a_bell_rings_for_waits_begun_and_to_come() -> None:
-    bell = Bell()
+    bell = SignalSafeEvent()
     assert not bell.wait(0)
     timer = threading.Timer(0.05, bell.ring)
     timer.start()
@@ -102,14 +102,14 @@ def test_a_signal_is_heard_while_the_main_thread_waits_for_a_bell() -> None:
     sender.start()
     try:
         with pytest.raises(Heard):
-            Bell().wait(10)
+            SignalSafeEvent().wait(10)
     finally:
         sender.join()
         signal.signal(signal.SIGUSR1, before)
 
 
 class Lines:
-    """Raises KeyboardInterrupt at the n-th line of `Bell.wait`, as a signal may come at any.
+    """Raises KeyboardInterrupt at the n-th line of `SignalSafeEvent.wait`, as a signal may come at any.
 
     But not at a ``with``, which is a line once more at its end: there Python hears no signal.
     """
@@ -131,7 +131,7 @@ class Lines:
 def test_ctrl_c_at_any_moment_of_a_wait_is_what_comes_out_of_it_and_does_no_harm() -> None:
     before = sys.gettrace()
     for number in range(1, 100):
-        bell, lines = Bell(), Lines(number)
+        bell, lines = SignalSafeEvent(), Lines(number)
         interrupted = False
         sys.settrace(lines)
         try:
@@ -152,7 +152,7 @@ def test_ctrl_c_is_put_off_until_what_must_be_whole_is_done() -> None:
     done = False
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        with undisturbed():
+        with defer_sigint():
             signal.raise_signal(signal.SIGINT)
             done = True
     assert done

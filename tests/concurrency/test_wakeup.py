@@ -10,22 +10,22 @@ from collections.abc import Iterator
 import pytest
 from support import TIMEOUT, running
 
-from vox_gateway.concurrency.wakeup import Interrupt, Interrupted, Selector
+from vox_gateway.concurrency.wakeup import Interrupted, Selector, Wakeup
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Interrupt]:
-    with contextlib.closing(Interrupt()) as interrupt:
+def interrupt() -> Iterator[Wakeup]:
+    with contextlib.closing(Wakeup()) as interrupt:
         yield interrupt
 
 
-def wakes(interrupt: Interrupt, timeout: float) -> bool:
+def wakes(interrupt: Wakeup, timeout: float) -> bool:
     with Selector() as selector:
         selector.register(interrupt, selectors.EVENT_READ)
         return bool(selector.select(timeout))
 
 
-def test_a_wait_ends_when_it_is_set_by_another_thread(interrupt: Interrupt) -> None:
+def test_a_wait_ends_when_it_is_set_by_another_thread(interrupt: Wakeup) -> None:
     waiting = threading.Event()
 
     def wait() -> None:
@@ -37,7 +37,7 @@ def test_a_wait_ends_when_it_is_set_by_another_thread(interrupt: Interrupt) -> N
         interrupt.set()
 
 
-def test_a_set_before_the_wait_is_not_lost(interrupt: Interrupt) -> None:
+def test_a_set_before_the_wait_is_not_lost(interrupt: Wakeup) -> None:
     interrupt.check()
     interrupt.set()
     assert interrupt
@@ -46,7 +46,7 @@ def test_a_set_before_the_wait_is_not_lost(interrupt: Interrupt) -> None:
         interrupt.check()
 
 
-def test_a_nudge_wakes_once_and_interrupts_nothing(interrupt: Interrupt) -> None:
+def test_a_nudge_wakes_once_and_interrupts_nothing(interrupt: Wakeup) -> None:
     interrupt.nudge()
     assert wakes(interrupt, 0)
     interrupt.drain()
@@ -55,14 +55,14 @@ def test_a_nudge_wakes_once_and_interrupts_nothing(interrupt: Interrupt) -> None
     interrupt.check()
 
 
-def test_any_number_of_nudges_never_blocks(interrupt: Interrupt) -> None:
+def test_any_number_of_nudges_never_blocks(interrupt: Wakeup) -> None:
     for _ in range(100_000):
         interrupt.nudge()
     assert wakes(interrupt, 0)
 
 
 def test_what_comes_after_its_close_is_harmless() -> None:
-    interrupt = Interrupt()
+    interrupt = Wakeup()
     interrupt.close()
     interrupt.nudge()
     interrupt.set()

@@ -6,20 +6,20 @@ import threading
 
 import pytest
 
-from vox_gateway.diagnostics.history import KEPT, Journal, Progress, Wait, in_words, session_in_words
-from vox_gateway.protocol.reconnect_policy import Attempt, Cause, Ending
+from vox_gateway.diagnostics.history import KEPT, Progress, TransitionHistory, Wait, describe_session, format_duration
+from vox_gateway.protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
 from vox_gateway.sanitize import LINE_LIMIT
 from vox_gateway.session.state import Session
 
 SESSION = Session("0123456789abcdef", 42, "wss://resume.example")
-LOST = Ending(Cause.LOST, reason="reset")
+LOST = Disconnect(Cause.LOST, reason="reset")
 
 
-def again(delay: float = 2.3, resume: bool = True) -> Attempt:
-    return Attempt(resume, resume, delay)
+def again(delay: float = 2.3, resume: bool = True) -> ConnectPlan:
+    return ConnectPlan(resume, resume, delay)
 
 
-def login(journal: Journal, now: float = 0.0) -> None:
+def login(journal: TransitionHistory, now: float = 0.0) -> None:
     journal.begun()
     journal.connecting(now, "gateway.example", False)
     journal.connected(now + 1)
@@ -28,7 +28,7 @@ def login(journal: Journal, now: float = 0.0) -> None:
 
 
 def test_a_login_is_told_with_how_long_ago_each_step_was() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     assert journal.tell(0.0) == []
     login(journal)
     assert journal.tell(103.0) == [
@@ -41,7 +41,7 @@ def test_a_login_is_told_with_how_long_ago_each_step_was() -> None:
 
 
 def test_a_drop_and_its_resume_are_told() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     login(journal)
     journal.dropped(10.0, LOST, again())
     assert journal.progress == Progress(
@@ -69,55 +69,59 @@ def test_a_drop_and_its_resume_are_told() -> None:
     ("ending", "following", "words"),
     [
         (
-            Ending(Cause.RECONNECT, reason="op 7"),
+            Disconnect(Cause.RECONNECT, reason="op 7"),
             again(0.5),
             "dropped because the server asked for a reconnect (op 7); waiting 0.5 s before resuming",
         ),
-        (Ending(Cause.ASKED), again(0.0), "dropped because close(reconnect=True) was called; resuming at once"),
-        (Ending(Cause.SLEPT), again(0.0), "dropped because the machine slept; resuming at once"),
         (
-            Ending(Cause.INVALID_SESSION, resumable=False),
+            Disconnect(Cause.RECONNECT_REQUESTED),
+            again(0.0),
+            "dropped because close(reconnect=True) was called; resuming at once",
+        ),
+        (Disconnect(Cause.SYSTEM_SUSPENDED), again(0.0), "dropped because the machine slept; resuming at once"),
+        (
+            Disconnect(Cause.INVALID_SESSION, resumable=False),
             again(3.0, resume=False),
             "dropped because the session is not valid; waiting 3.0 s before connecting with a new session",
         ),
         (
-            Ending(Cause.UNREACHABLE, reason="refused"),
+            Disconnect(Cause.UNREACHABLE, reason="refused"),
             again(61.0, resume=False),
             "0.0 s ago  no connection could be made (refused); waiting 1 min 1 s before connecting with a new session",
         ),
     ],
     ids=str,
 )
-def test_every_ending_reads_well(ending: Ending, following: Attempt, words: str) -> None:
-    journal = Journal()
+def test_every_ending_reads_well(ending: Disconnect, following: ConnectPlan, words: str) -> None:
+    journal = TransitionHistory()
     login(journal)
     journal.dropped(50.0, ending, following)
     assert journal.tell(50.0)[-1].endswith(words)
-    asked_for = ending.cause in (Cause.RECONNECT, Cause.ASKED)
+    asked_for = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
     assert (journal.progress.error is None) is asked_for
 
 
 def test_a_client_is_down_since_the_first_of_several_failures() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     journal.begun()
-    journal.dropped(1.0, Ending(Cause.UNREACHABLE), again(1.0))
+    journal.dropped(1.0, Disconnect(Cause.UNREACHABLE), again(1.0))
     assert journal.progress.down_since is None  # it was never up
     login(journal, 2.0)
     journal.dropped(10.0, LOST, again())
-    journal.dropped(20.0, Ending(Cause.UNREACHABLE, reason="refused"), again())
+    journal.dropped(20.0, Disconnect(Cause.UNREACHABLE, reason="refused"), again())
     assert journal.progress.down_since == 10.0
     assert journal.progress.error == "no connection could be made (refused)"
 
 
 def test_up_at_time_zero_is_up() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     journal.live(0.0, SESSION, None)
     journal.dropped(5.0, LOST, again())
     assert journal.progress.down_since == 5.0
 
 
 def test_heartbeats_are_one_line_for_each_connection() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     login(journal)
     journal.acknowledged(44.0, 0.05)
     assert journal.tell(50.0)[-1].strip() == "6.0 s ago  first heartbeat acknowledged in 0.050 s"
@@ -135,7 +139,7 @@ def test_heartbeats_are_one_line_for_each_connection() -> None:
 
 
 def test_a_pause_is_told_and_its_end() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     login(journal)
     journal.reading_again(4.0)  # nothing was paused
     journal.paused(5.0, 10, "MESSAGE_CREATE")
@@ -153,7 +157,7 @@ def test_a_pause_is_told_and_its_end() -> None:
 
 
 def test_a_turn_is_waited_for() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     journal.queueing(1.0, None, "its turn to IDENTIFY")
     assert journal.progress.wait == Wait(None, "its turn to IDENTIFY")
     journal.queueing(2.0, 7200.0, "session starts to return")
@@ -165,7 +169,7 @@ def test_a_turn_is_waited_for() -> None:
 
 
 def test_the_end_is_told_and_the_next_run_begins_without_the_last_ones_errors() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     login(journal)
     journal.closed(5.0, None)
     login(journal, 10.0)
@@ -183,7 +187,7 @@ def test_the_end_is_told_and_the_next_run_begins_without_the_last_ones_errors() 
 
 
 def test_only_the_last_are_kept() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     for number in range(100):
         journal.connecting(float(number), f"host-{number}", True)
     journal.acknowledged(100.0, 0.1)
@@ -193,8 +197,8 @@ def test_only_the_last_are_kept() -> None:
 
 
 def test_a_line_is_one_printable_line_whatever_a_server_says() -> None:
-    journal = Journal()
-    journal.dropped(0.0, Ending(Cause.CLOSED, 4000, "a\r\nb\x1b[31m" + "c" * 1000), again())
+    journal = TransitionHistory()
+    journal.dropped(0.0, Disconnect(Cause.CLOSED, 4000, "a\r\nb\x1b[31m" + "c" * 1000), again())
     (line,) = journal.tell(0.0)
     assert line.isprintable()
     assert "(4000: a b?[31mccc" in line
@@ -204,7 +208,7 @@ def test_a_line_is_one_printable_line_whatever_a_server_says() -> None:
 
 @pytest.mark.parametrize("session_id", [None, "", "a", "0123456789abcdef0123456789abcdef"])
 def test_no_session_id_is_told_in_full(session_id: str | None) -> None:
-    told = session_in_words(Session(session_id, 1))
+    told = describe_session(Session(session_id, 1))
     assert told.startswith("session ")
     assert not session_id or session_id not in told.split()[1]
 
@@ -225,11 +229,11 @@ def test_no_session_id_is_told_in_full(session_id: str | None) -> None:
     ],
 )
 def test_times_are_as_exact_as_one_wants_to_know(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_many_threads_may_write_while_others_read() -> None:
-    journal = Journal()
+    journal = TransitionHistory()
     start, failures = threading.Barrier(4), []
 
     def use(write: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vox_gateway.diagnostics.history import Progress, Wait
-from vox_gateway.diagnostics.snapshot import RECONNECT_GRACE, Situation
+from vox_gateway.diagnostics.snapshot import RECONNECT_GRACE, ClientSnapshot
 from vox_gateway.diagnostics.stats import Stats, Status
 from vox_gateway.session.state import Session
 
@@ -17,7 +17,7 @@ NOW = 1000.0
 SESSION = Session("0123456789abcdef", 42)
 
 
-def situation(**differs: Any) -> Situation:
+def situation(**differs: Any) -> ClientSnapshot:
     usual: dict[str, Any] = {
         "now": NOW,
         "status": Status.READY,
@@ -28,7 +28,7 @@ def situation(**differs: Any) -> Situation:
         "progress": Progress(live_at=NOW - 60),
         "slow_after": 10.0,
     }
-    return Situation(**{**usual, **differs})
+    return ClientSnapshot(**{**usual, **differs})
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def situation(**differs: Any) -> Situation:
     ids=str,
 )
 def test_what_it_waits_for_is_said(differs: dict[str, Any], words: str) -> None:
-    assert situation(**differs).in_words() == words
+    assert situation(**differs).describe() == words
 
 
 @pytest.mark.parametrize(

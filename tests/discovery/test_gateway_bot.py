@@ -60,7 +60,11 @@ def ask(port: int, **options: Any) -> GatewayBot:
 def test_it_tells_url_shards_and_session_start_limit() -> None:
     before = datetime.now(timezone.utc)
     with LocalGateway(
-        token=TOKEN, shards=3, max_concurrency=2, session_starts=1000, session_starts_remaining=7,
+        token=TOKEN,
+        shards=3,
+        max_concurrency=2,
+        session_starts=1000,
+        session_starts_remaining=7,
         session_start_period=3600,
     ) as gateway:
         bot = get_gateway_bot(TOKEN, api_url=gateway.http_url)

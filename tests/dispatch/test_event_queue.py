@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vox_gateway.dispatch import event_queue as backlog_module
-from vox_gateway.dispatch.event_queue import Backlog, Signal
+from vox_gateway.dispatch.event_queue import EventQueue, Signal
 from vox_gateway.session.state import Session
 
 
@@ -23,7 +23,7 @@ def always(value: bool) -> Callable[[], bool]:
 
 
 def test_events_and_signals_keep_their_order() -> None:
-    backlog = Backlog(10, on_stuck=pytest.fail)
+    backlog = EventQueue(10, on_stuck=pytest.fail)
     backlog.signal("open")
     backlog.put([event(1), event(2)], always(True))
     backlog.signal("close", {"code": 1})
@@ -35,7 +35,7 @@ def test_events_and_signals_keep_their_order() -> None:
 
 
 def test_no_more_than_the_limit_waits_and_a_put_goes_on_as_there_is_room() -> None:
-    backlog = Backlog(5, on_stuck=lambda: None)
+    backlog = EventQueue(5, on_stuck=lambda: None)
     putter = threading.Thread(
         target=lambda: (backlog.put([event(n) for n in range(100)], always(True)), backlog.finish())
     )
@@ -51,7 +51,7 @@ def test_no_more_than_the_limit_waits_and_a_put_goes_on_as_there_is_room() -> No
 def test_a_put_that_waits_long_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog_module, "STUCK_AFTER", 0.05)
     stuck = threading.Semaphore(0)
-    backlog = Backlog(1, on_stuck=stuck.release)
+    backlog = EventQueue(1, on_stuck=stuck.release)
     putter = threading.Thread(target=backlog.put, args=([event(1), event(2)], always(True)))
     putter.start()
     assert stuck.acquire(timeout=5)
@@ -63,7 +63,7 @@ def test_a_put_that_waits_long_says_so_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_put_that_loses_patience_goes_beyond_the_limit() -> None:
     patience = [True]
-    backlog = Backlog(1, on_stuck=lambda: None)
+    backlog = EventQueue(1, on_stuck=lambda: None)
     putter = threading.Thread(target=backlog.put, args=([event(1), event(2), event(3)], lambda: patience[0]))
     putter.start()
     patience[0] = False
@@ -74,7 +74,7 @@ def test_a_put_that_loses_patience_goes_beyond_the_limit() -> None:
 
 
 def test_events_that_are_dropped_are_not_given_and_signals_are() -> None:
-    backlog = Backlog(1, on_stuck=lambda: None)
+    backlog = EventQueue(1, on_stuck=lambda: None)
     backlog.put([event(1)], always(True))
     backlog.drop_events()
     backlog.put([event(2), event(3)], always(True))  # does not wait for room that nobody will make
@@ -86,7 +86,7 @@ def test_events_that_are_dropped_are_not_given_and_signals_are() -> None:
 
 
 def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
-    backlog = Backlog(10, on_stuck=lambda: None)
+    backlog = EventQueue(10, on_stuck=lambda: None)
     ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc"}}
     backlog.put([{"op": 10, "d": {}}], always(True))
     backlog.put([ready, event(2), event(3), event(4)], always(True))
@@ -102,7 +102,7 @@ def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
 
 def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
     acknowledgement = {"op": 11}
-    backlog = Backlog(3, on_stuck=lambda: None)
+    backlog = EventQueue(3, on_stuck=lambda: None)
     for one in (acknowledgement, event(1), acknowledgement):
         backlog.put([one], always(True))
     assert backlog.waiting == backlog.not_given == 1
@@ -115,7 +115,7 @@ def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
 
 
 def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> None:
-    backlog = Backlog(100, on_stuck=lambda: None)
+    backlog = EventQueue(100, on_stuck=lambda: None)
     backlog.put([event(1), event(2), event(3)], always(True))
     items = iter(backlog)
     assert [next(items), next(items)] == [event(1), event(2)]
@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> 
 
 
 def test_an_event_is_done_when_the_next_is_asked_for() -> None:
-    backlog = Backlog(100, on_stuck=lambda: None)
+    backlog = EventQueue(100, on_stuck=lambda: None)
     backlog.begin(Session("old", 40))
     ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}
     backlog.put([ready, event(2)], always(True))
@@ -150,7 +150,7 @@ def test_an_event_is_done_when_the_next_is_asked_for() -> None:
 
 def test_what_waits_elsewhere_takes_up_room_until_it_is_told() -> None:
     elsewhere = [4]
-    backlog = Backlog(4, on_stuck=lambda: None, elsewhere=lambda: elsewhere[0])
+    backlog = EventQueue(4, on_stuck=lambda: None, elsewhere=lambda: elsewhere[0])
     assert backlog.waiting == 4
     putter = threading.Thread(target=backlog.put, args=([event(1)], always(True)))
     putter.start()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway.dispatch.executors.caller import Pending
-from vox_gateway.dispatch.executors.completion import Ledger
-from vox_gateway.dispatch.executors.partition import order_key
+from vox_gateway.dispatch.executors.caller import CallerQueue
+from vox_gateway.dispatch.executors.completion import CompletionTracker
+from vox_gateway.dispatch.executors.partition import partition_key
 from vox_gateway.session.state import Session
 
 
@@ -40,12 +40,12 @@ def event(seq: int | None, name: str = "X", data: Any = None) -> dict[str, Any]:
     ],
 )
 def test_what_an_event_belongs_to(name: str, data: Any, key: str | None) -> None:
-    assert order_key(name, data) == key
+    assert partition_key(name, data) == key
 
 
 def test_the_account_of_a_ledger() -> None:
     begun: list[int] = []
-    ledger = Ledger(lambda: begun.append(ledger.waiting))
+    ledger = CompletionTracker(lambda: begun.append(ledger.waiting))
     ledger.open(Session("old", 40))
     assert ledger.given == ledger.done == Session("old", 40)
     ready, first, second = (
@@ -74,7 +74,7 @@ def test_the_account_of_a_ledger() -> None:
 
 @given(st.data())
 def test_whatever_the_order_nothing_that_is_done_comes_after_what_is_not(data: st.DataObject) -> None:
-    ledger = Ledger(lambda: None)
+    ledger = CompletionTracker(lambda: None)
     turns = [ledger.add(event(seq)) for seq in range(1, 8)]
     begun, done = set(), set()
     for turn in data.draw(st.permutations(turns)):
@@ -91,7 +91,7 @@ def test_whatever_the_order_nothing_that_is_done_comes_after_what_is_not(data: s
 
 
 def test_pending_does_so_many_and_no_more() -> None:
-    pending = Pending()
+    pending = CallerQueue()
     done: list[int] = []
 
     def task(number: int) -> bool:
@@ -109,7 +109,7 @@ def test_pending_does_so_many_and_no_more() -> None:
 
 
 def test_pending_is_done_by_one_at_a_time() -> None:
-    pending = Pending()
+    pending = CallerQueue()
     inside: list[int] = []
     pending.put(lambda: inside.append(pending.run(None, None)) is None)
     pending.put(lambda: True)
@@ -118,7 +118,7 @@ def test_pending_is_done_by_one_at_a_time() -> None:
 
 
 def test_pending_goes_on_until_it_is_over() -> None:
-    pending = Pending()
+    pending = CallerQueue()
     over: list[bool] = []
     pending.put(lambda: pending.put(lambda: over.append(True) is None) is None)
     pending.run_until(lambda: bool(over))

@@ -9,7 +9,7 @@ from vox_gateway.log import ShardLog
 
 
 class Agenda:
-    """Keeps what is to be called, in place of `Timers`."""
+    """Keeps what is to be called, in place of `Scheduler`."""
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], None]] = []

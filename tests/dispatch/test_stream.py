@@ -13,7 +13,7 @@ from support import TIMEOUT, running
 
 from vox_gateway.dispatch import stream as stream_module
 from vox_gateway.dispatch.stream import EventStream
-from vox_gateway.dispatch.subscriptions import Tap, Taps
+from vox_gateway.dispatch.subscriptions import Subscriber, Subscribers
 from vox_gateway.errors import AuthenticationFailed, StreamEnded
 from vox_gateway.event import Event
 from vox_gateway.log import ShardLog
@@ -24,19 +24,19 @@ def dispatch(number: int | None, name: str = "NUMBER") -> dict[str, Any]:
 
 
 @pytest.fixture
-def taps() -> Taps:
-    return Taps(shard=3)
+def taps() -> Subscribers:
+    return Subscribers(shard=3)
 
 
 @pytest.fixture
-def make(taps: Taps) -> Callable[..., EventStream]:
+def make(taps: Subscribers) -> Callable[..., EventStream]:
     def make(*names: str, maxsize: int = 0, overflow: str = "drop", check: Any = lambda: None) -> EventStream:
         return EventStream(names or ("NUMBER",), maxsize, overflow, taps, check, ShardLog((3, 4)))
 
     return make
 
 
-def test_an_event_is_a_small_record_that_does_not_change(taps: Taps, make: Any) -> None:
+def test_an_event_is_a_small_record_that_does_not_change(taps: Subscribers, make: Any) -> None:
     events = make()
     taps.show(dispatch(7))
     event = events.get(0)
@@ -47,7 +47,7 @@ def test_an_event_is_a_small_record_that_does_not_change(taps: Taps, make: Any) 
         event.data = 8
 
 
-def test_a_stream_shows_what_it_was_made_for_in_order(taps: Taps, make: Any) -> None:
+def test_a_stream_shows_what_it_was_made_for_in_order(taps: Subscribers, make: Any) -> None:
     events = make("A", "B", "open")
     every = make("DISPATCH", "A")
     taps.show_other("open")
@@ -65,14 +65,14 @@ def test_a_stream_shows_what_it_was_made_for_in_order(taps: Taps, make: Any) -> 
         every.get_nowait()
 
 
-def test_a_dispatch_without_a_number_has_none(taps: Taps, make: Any) -> None:
+def test_a_dispatch_without_a_number_has_none(taps: Subscribers, make: Any) -> None:
     events = make()
     taps.show(dispatch(None))
     assert events.get(0).seq is None
 
 
 def test_when_it_is_full_the_oldest_are_dropped_counted_and_told_of_once(
-    taps: Taps, make: Any, caplog: pytest.LogCaptureFixture
+    taps: Subscribers, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     events = make(maxsize=2)
     for number in range(5):
@@ -86,7 +86,7 @@ def test_when_it_is_full_the_oldest_are_dropped_counted_and_told_of_once(
 
 
 def test_or_everything_waits_until_there_is_room(
-    taps: Taps, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    taps: Subscribers, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(stream_module, "STUCK_AFTER", 0.05)
     events = make(maxsize=1, overflow="block")
@@ -104,7 +104,7 @@ def test_or_everything_waits_until_there_is_room(
     assert "the stream of NUMBER has been full (maxsize=1) for 0.05 seconds" in caplog.text
 
 
-def test_who_waits_for_room_waits_no_longer_than_the_stream_lives(taps: Taps, make: Any) -> None:
+def test_who_waits_for_room_waits_no_longer_than_the_stream_lives(taps: Subscribers, make: Any) -> None:
     events = make(maxsize=1, overflow="block")
     taps.show(dispatch(0))
     with running(lambda: taps.show(dispatch(1))):
@@ -112,7 +112,7 @@ def test_who_waits_for_room_waits_no_longer_than_the_stream_lives(taps: Taps, ma
     assert len(events) == 0
 
 
-def test_a_wait_ends_with_the_event_or_with_the_timeout(taps: Taps, make: Any) -> None:
+def test_a_wait_ends_with_the_event_or_with_the_timeout(taps: Subscribers, make: Any) -> None:
     events = make("A", "B")
     timer = threading.Timer(0.05, taps.show, (dispatch(1, "B"),))
     timer.start()
@@ -122,7 +122,7 @@ def test_a_wait_ends_with_the_event_or_with_the_timeout(taps: Taps, make: Any) -
         events.get(0.01)
 
 
-def test_a_wait_for_what_check_accepts_passes_over_the_rest(taps: Taps, make: Any) -> None:
+def test_a_wait_for_what_check_accepts_passes_over_the_rest(taps: Subscribers, make: Any) -> None:
     events = make()
     for number in range(5):
         taps.show(dispatch(number))
@@ -135,7 +135,7 @@ def test_a_wait_for_what_check_accepts_passes_over_the_rest(taps: Taps, make: An
         events.wait(lambda data: 1 / 0, 0)
 
 
-def test_what_was_collected_can_be_taken_after_the_end(taps: Taps, make: Any) -> None:
+def test_what_was_collected_can_be_taken_after_the_end(taps: Subscribers, make: Any) -> None:
     events = make()
     taps.show(dispatch(0))
     taps.show(dispatch(1))
@@ -147,7 +147,7 @@ def test_what_was_collected_can_be_taken_after_the_end(taps: Taps, make: Any) ->
             take()
 
 
-def test_the_error_that_ended_the_client_is_raised(taps: Taps, make: Any) -> None:
+def test_the_error_that_ended_the_client_is_raised(taps: Subscribers, make: Any) -> None:
     events = make()
     taps.end(AuthenticationFailed(4004))
     taps.end(None)  # the first word counts
@@ -156,7 +156,7 @@ def test_the_error_that_ended_the_client_is_raised(taps: Taps, make: Any) -> Non
             take()
 
 
-def test_the_end_is_heard_by_everyone_who_waits(taps: Taps, make: Any) -> None:
+def test_the_end_is_heard_by_everyone_who_waits(taps: Subscribers, make: Any) -> None:
     events = make()
     ends = queue.SimpleQueue[type[BaseException]]()
 
@@ -171,7 +171,7 @@ def test_the_end_is_heard_by_everyone_who_waits(taps: Taps, make: Any) -> None:
     assert [ends.get(timeout=TIMEOUT) for _ in range(3)] == [StreamEnded] * 3
 
 
-def test_each_event_is_given_to_one_of_those_who_wait(taps: Taps, make: Any) -> None:
+def test_each_event_is_given_to_one_of_those_who_wait(taps: Subscribers, make: Any) -> None:
     events = make()
     taken = queue.SimpleQueue[int]()
 
@@ -187,7 +187,7 @@ def test_each_event_is_given_to_one_of_those_who_wait(taps: Taps, make: Any) -> 
     assert taken.empty()
 
 
-def test_leaving_the_block_stops_the_collecting(taps: Taps, make: Any) -> None:
+def test_leaving_the_block_stops_the_collecting(taps: Subscribers, make: Any) -> None:
     with make("A", "B") as events, make("A"):
         assert "A" in taps.heard
         assert "B" in taps.heard
@@ -198,7 +198,7 @@ def test_leaving_the_block_stops_the_collecting(taps: Taps, make: Any) -> None:
     assert list(events) == []
 
 
-def test_who_may_not_wait_may_take_what_is_here(taps: Taps, make: Any) -> None:
+def test_who_may_not_wait_may_take_what_is_here(taps: Subscribers, make: Any) -> None:
     def refuse() -> None:
         raise RuntimeError("not here")
 
@@ -209,8 +209,8 @@ def test_who_may_not_wait_may_take_what_is_here(taps: Taps, make: Any) -> None:
         events.get(5)
 
 
-def test_a_tap_may_do_without_some_of_it(taps: Taps) -> None:
-    tap = Tap()
+def test_a_tap_may_do_without_some_of_it(taps: Subscribers) -> None:
+    tap = Subscriber()
     taps.add(tap, ["NUMBER"])
     taps.show(dispatch(1))
     taps.end(None)

@@ -163,9 +163,7 @@ def test_a_drop_among_the_chunks_costs_nothing(big: LocalGateway, make_client: A
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_what_was_lost_with_the_connection_is_asked_again(
-    gateway: LocalGateway, make_client: Any, ask: Ask
-) -> None:
+def test_what_was_lost_with_the_connection_is_asked_again(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
     client = started(make_client(gateway))
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK")
     answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=TIMEOUT)
@@ -305,9 +303,7 @@ def test_a_voice_channel_is_joined_and_left(gateway: LocalGateway, make_client: 
     assert [gateway.expect("VOICE_STATE_UPDATE").data["channel_id"] for _ in range(4)] == [VOICE, None, None, VOICE]
 
 
-def test_a_voice_server_that_is_not_there_yet_is_waited_for(
-    gateway: LocalGateway, make_client: Any, ask: Ask
-) -> None:
+def test_a_voice_server_that_is_not_there_yet_is_waited_for(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
     client = started(make_client(gateway))
     gateway.faults.withhold("VOICE_SERVER_UPDATE")
     connection = ask(client.join_voice, GUILD, VOICE)
@@ -344,9 +340,7 @@ def test_what_keeps_a_bot_out_of_voice_is_told(gateway: LocalGateway, make_clien
         client.leave_voice(OTHER_GUILD, timeout=0.1)
 
 
-def test_threads_that_move_the_bot_do_so_one_after_the_other(
-    gateway: LocalGateway, make_client: Any, ask: Ask
-) -> None:
+def test_threads_that_move_the_bot_do_so_one_after_the_other(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
     client = started(make_client(gateway))
     for _ in range(5):
         joined = [ask(client.join_voice, GUILD, VOICE) for _ in range(3)]

@@ -74,9 +74,7 @@ def test_close_while_the_proxy_is_silent(make_client: Any, server: RudeServer, s
 
 
 @pytest.mark.parametrize("said", ["nothing", "hello", "ready", "half a message"])
-def test_close_while_nobody_answers_the_close_frame(
-    make_client: Any, server: RudeServer, hear: Any, said: str
-) -> None:
+def test_close_while_nobody_answers_the_close_frame(make_client: Any, server: RudeServer, hear: Any, said: str) -> None:
     client = make_client(server, compress=False)
     opened = hear(client, "open")
     start(client)

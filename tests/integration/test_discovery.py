@@ -133,9 +133,7 @@ def test_an_api_that_comes_up_late_is_found(gateway: LocalGateway, asking: Any) 
 
 
 @pytest.mark.slow
-def test_without_session_starts_it_waits_until_they_return(
-    asking: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_session_starts_it_waits_until_they_return(asking: Any, caplog: pytest.LogCaptureFixture) -> None:
     began = time.monotonic()
     with LocalGateway(session_starts=5, session_starts_remaining=0, session_start_period=3) as gateway:
         client = asking(gateway)
@@ -196,9 +194,7 @@ def test_close_is_prompt_while_the_api_is_silent(gateway: LocalGateway, asking: 
     assert client.wait_closed(0)
 
 
-def test_a_silent_api_is_given_up_in_time(
-    gateway: LocalGateway, asking: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_silent_api_is_given_up_in_time(gateway: LocalGateway, asking: Any, caplog: pytest.LogCaptureFixture) -> None:
     gateway.faults.ignore_request()
     client = asking(gateway, connect_timeout=0.3)
     client.connect(async_=True)

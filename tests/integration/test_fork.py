@@ -977,9 +977,7 @@ def test_gunicorn_that_loads_the_app_before_it_forks(gateway: LocalGateway, guni
     assert gateway.expect_close(TIMEOUT).connection == 1
 
 
-def test_gunicorn_whose_workers_connect_after_the_fork(
-    gateway: LocalGateway, gunicorn: Any, tmp_path: Path
-) -> None:
+def test_gunicorn_whose_workers_connect_after_the_fork(gateway: LocalGateway, gunicorn: Any, tmp_path: Path) -> None:
     (settings,) = [one for one in snippets(ROOT / "docs" / "how-to" / "fork.md", "python") if "post_fork" in one.code]
     (tmp_path / "gunicorn.conf.py").write_text(settings.code)
     server = gunicorn("--workers", "1")

@@ -27,9 +27,7 @@ except vox_gateway.MissingExtra as error:
 def test_without_the_package_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], check=False, capture_output=True, text=True, timeout=30)
     assert done.stderr == ""
-    assert done.stdout == (
-        'vox_gateway.prometheus needs an optional package: pip install "vox-gateway[prometheus]"\n'
-    )
+    assert done.stdout == ('vox_gateway.prometheus needs an optional package: pip install "vox-gateway[prometheus]"\n')
 
 
 Samples = dict[tuple[str, str], float]

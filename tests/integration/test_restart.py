@@ -129,9 +129,7 @@ def test_nothing_is_lost_though_the_bot_is_killed_again_and_again(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("workers", [0, 3])
-def test_a_bot_killed_by_its_first_handler_misses_nothing(
-    gateway: LocalGateway, tmp_path: Path, workers: int
-) -> None:
+def test_a_bot_killed_by_its_first_handler_misses_nothing(gateway: LocalGateway, tmp_path: Path, workers: int) -> None:
     path = tmp_path / "session"
     dying = Bot(gateway, path, workers, DIE_WHEN_READY)
     dying.process.wait(TIMEOUT)

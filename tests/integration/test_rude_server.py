@@ -582,9 +582,7 @@ def test_a_message_with_the_mark_of_the_end_inside_is_whole_all_the_same(
 
 
 @pytest.mark.parametrize("compress", [True, False])
-def test_a_message_beyond_the_limit_costs_the_connection(
-    server: RudeServer, make_client: Any, compress: bool
-) -> None:
+def test_a_message_beyond_the_limit_costs_the_connection(server: RudeServer, make_client: Any, compress: bool) -> None:
     client, first = connect(make_client, server, compress=compress, max_message_size=65_536)
     first.login()
     assert client.wait_until_ready(5)

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from support import TIMEOUT, after, black_hole, never, refused_port, running, serving
 
-from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupt, Interrupted
+from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupted, Wakeup
 from vox_gateway.errors import ConnectFailed
 from vox_gateway.network.dial import dial
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Interrupt]:
-    with contextlib.closing(Interrupt()) as interrupt:
+def interrupt() -> Iterator[Wakeup]:
+    with contextlib.closing(Wakeup()) as interrupt:
         yield interrupt
 
 
@@ -42,14 +42,14 @@ def greeting(sock: socket.socket) -> bytes:
         return sock.recv(10)
 
 
-def test_it_connects_and_never_blocks_afterwards(interrupt: Interrupt) -> None:
+def test_it_connects_and_never_blocks_afterwards(interrupt: Wakeup) -> None:
     with serving(greet(b"a")) as port:
         sock = dial("localhost", port, after(TIMEOUT), interrupt)
         assert not sock.getblocking()
         assert greeting(sock) == b"a"
 
 
-def test_a_refusal_says_where_and_why(interrupt: Interrupt) -> None:
+def test_a_refusal_says_where_and_why(interrupt: Wakeup) -> None:
     port = refused_port()
     with pytest.raises(ConnectFailed, match=f"127.0.0.1 port {port}: .*refused") as raised:
         dial("127.0.0.1", port, after(TIMEOUT), interrupt)
@@ -57,9 +57,7 @@ def test_a_refusal_says_where_and_why(interrupt: Interrupt) -> None:
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), OSError("no resolver")])
-def test_a_name_that_is_not_known_is_said(
-    interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch, error: OSError
-) -> None:
+def test_a_name_that_is_not_known_is_said(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
     def getaddrinfo(*args: Any, **options: Any) -> Any:
         raise error
 
@@ -68,34 +66,32 @@ def test_a_name_that_is_not_known_is_said(
         dial("gateway.example", 443, never, interrupt)
 
 
-def test_a_name_that_cannot_be_one_is_said(interrupt: Interrupt) -> None:
+def test_a_name_that_cannot_be_one_is_said(interrupt: Wakeup) -> None:
     with pytest.raises(ConnectFailed, match="could not be looked up"):
         dial("x" * 64 + ".example", 443, never, interrupt)
 
 
-def test_a_name_without_an_address_is_said(interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_an_address_is_said(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     resolves_to(monkeypatch, ("127.0.0.1", refused_port()))
     with pytest.raises(ConnectFailed, match=r"could not connect to gateway\.example"):
         dial("gateway.example", 443, never, interrupt)
 
 
-def test_an_address_that_refuses_is_followed_by_the_next(
-    interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_that_refuses_is_followed_by_the_next(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", refused_port()), ("127.0.0.1", refused_port()), ("127.0.0.1", port))
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"b"
 
 
 def test_an_address_that_does_not_answer_does_not_hold_up_the_next(
-    interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
+    interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with black_hole() as hole, serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", hole), ("127.0.0.1", port))
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"b"
 
 
-def test_the_families_take_turns(interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_families_take_turns(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     if not socket.has_ipv6:
         pytest.skip("this Python has no IPv6")
     with contextlib.ExitStack() as stack:
@@ -108,9 +104,7 @@ def test_the_families_take_turns(interrupt: Interrupt, monkeypatch: pytest.Monke
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"6"
 
 
-def test_a_family_that_the_machine_does_not_have_is_skipped(
-    interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_family_that_the_machine_does_not_have_is_skipped(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", port))
         found = socket.getaddrinfo("gateway.example", 443)
@@ -119,7 +113,7 @@ def test_a_family_that_the_machine_does_not_have_is_skipped(
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"b"
 
 
-def test_the_deadline_ends_it(interrupt: Interrupt) -> None:
+def test_the_deadline_ends_it(interrupt: Wakeup) -> None:
     with black_hole() as hole:
         with pytest.raises(DeadlinePassed):
             dial("127.0.0.1", hole, after(0.1), interrupt)
@@ -127,7 +121,7 @@ def test_the_deadline_ends_it(interrupt: Interrupt) -> None:
             dial("127.0.0.1", hole, after(-1), interrupt)
 
 
-def test_an_interrupt_ends_it_at_once(interrupt: Interrupt) -> None:
+def test_an_interrupt_ends_it_at_once(interrupt: Wakeup) -> None:
     with black_hole() as hole:
         timer = threading.Timer(0.1, interrupt.set)
         timer.start()
@@ -138,7 +132,7 @@ def test_an_interrupt_ends_it_at_once(interrupt: Interrupt) -> None:
         timer.join()
 
 
-def test_an_interrupt_during_the_lookup_opens_nothing(interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_during_the_lookup_opens_nothing(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     looking, answer = threading.Event(), threading.Event()
 
     def getaddrinfo(*args: Any, **options: Any) -> Any:

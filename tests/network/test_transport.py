@@ -14,7 +14,7 @@ import pytest
 import trustme
 from support import never, running, tcp_pair
 
-from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupt, Interrupted
+from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupted, Wakeup
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost, UpgradeRefused
 from vox_gateway.network.connector import Network
 from vox_gateway.network.dial import dial
@@ -26,15 +26,15 @@ AUTHORITY = trustme.CA()
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Interrupt]:
-    with contextlib.closing(Interrupt()) as interrupt:
+def interrupt() -> Iterator[Wakeup]:
+    with contextlib.closing(Wakeup()) as interrupt:
         yield interrupt
 
 
 class Pair:
     """A transport and the plain socket at its other end."""
 
-    def __init__(self, interrupt: Interrupt) -> None:
+    def __init__(self, interrupt: Wakeup) -> None:
         self.deadline: float | None = time.monotonic() + 10
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ours = dial("127.0.0.1", listener.getsockname()[1], lambda: self.deadline, interrupt)
@@ -44,7 +44,7 @@ class Pair:
 
 
 @pytest.fixture
-def pair(interrupt: Interrupt) -> Iterator[Pair]:
+def pair(interrupt: Wakeup) -> Iterator[Pair]:
     pair = Pair(interrupt)
     with contextlib.closing(pair.transport), pair.other:
         yield pair
@@ -67,7 +67,7 @@ def test_a_wait_ends_at_the_deadline(pair: Pair) -> None:
         pair.transport.read()
 
 
-def test_a_deadline_that_moves_counts_at_once(pair: Pair, interrupt: Interrupt) -> None:
+def test_a_deadline_that_moves_counts_at_once(pair: Pair, interrupt: Wakeup) -> None:
     pair.deadline = None
 
     def hurry() -> None:
@@ -103,7 +103,7 @@ def test_an_abort_is_never_taken_for_the_end_of_the_stream() -> None:
     sys.setswitchinterval(1e-6)
     try:
         for _ in range(50):
-            with tcp_pair() as (ours, _theirs), contextlib.closing(Interrupt()) as interrupt:
+            with tcp_pair() as (ours, _theirs), contextlib.closing(Wakeup()) as interrupt:
                 transport = Transport(ours, interrupt, never)
                 with contextlib.closing(transport), running(transport.abort), pytest.raises(Interrupted):
                     transport.read()
@@ -137,7 +137,7 @@ def test_what_waits_for_a_side_that_reads_nothing_is_bounded(pair: Pair) -> None
             pair.transport.send(pong)
 
 
-def test_a_reset_is_told_in_words(interrupt: Interrupt) -> None:
+def test_a_reset_is_told_in_words(interrupt: Wakeup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = dial("127.0.0.1", listener.getsockname()[1], lambda: time.monotonic() + 5, interrupt)
         with contextlib.closing(Transport(sock, interrupt, lambda: time.monotonic() + 5)) as transport:
@@ -177,7 +177,7 @@ def trusting() -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def tls_transport(port: int, interrupt: Interrupt, context: ssl.SSLContext, host: str) -> Iterator[Transport]:
+def tls_transport(port: int, interrupt: Wakeup, context: ssl.SSLContext, host: str) -> Iterator[Transport]:
     deadline = time.monotonic() + 10
     sock = dial("127.0.0.1", port, lambda: deadline, interrupt)
     with contextlib.closing(Transport(sock, interrupt, lambda: deadline)) as transport:
@@ -185,7 +185,7 @@ def tls_transport(port: int, interrupt: Interrupt, context: ssl.SSLContext, host
         yield transport
 
 
-def test_tls_reads_and_writes_megabytes_at_once(interrupt: Interrupt) -> None:
+def test_tls_reads_and_writes_megabytes_at_once(interrupt: Wakeup) -> None:
     count, size = 400, 10_000
 
     def behave(server: ssl.SSLSocket) -> None:
@@ -215,7 +215,7 @@ def test_tls_reads_and_writes_megabytes_at_once(interrupt: Interrupt) -> None:
         assert sorted(back) == sorted(pieces)  # each whole, whichever came first
 
 
-def test_what_came_before_the_end_of_tls_is_read_first(interrupt: Interrupt) -> None:
+def test_what_came_before_the_end_of_tls_is_read_first(interrupt: Wakeup) -> None:
     def behave(server: ssl.SSLSocket) -> None:
         server.sendall(b"last words")
         server.unwrap()
@@ -227,7 +227,7 @@ def test_what_came_before_the_end_of_tls_is_read_first(interrupt: Interrupt) -> 
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("example.org", True), ("localhost", False)])
-def test_a_certificate_that_does_not_verify_is_refused(interrupt: Interrupt, host: str, trusted: bool) -> None:
+def test_a_certificate_that_does_not_verify_is_refused(interrupt: Wakeup, host: str, trusted: bool) -> None:
     context = trusting() if trusted else ssl.create_default_context()
     with tls_server(host, lambda server: server.recv(1)) as port:
         with pytest.raises(CertificateInvalid, match="localhost"), tls_transport(port, interrupt, context, "localhost"):
@@ -249,12 +249,12 @@ def test_a_server_that_leaves_in_the_tls_handshake_is_told_in_words(pair: Pair) 
 # -- names and addresses -------------------------------------------------------------------------------------------
 
 
-def test_a_name_that_nobody_knows_is_told_in_words(interrupt: Interrupt) -> None:
+def test_a_name_that_nobody_knows_is_told_in_words(interrupt: Wakeup) -> None:
     with pytest.raises(ConnectFailed, match=r"nowhere\.invalid"):
         dial("nowhere.invalid", 1, lambda: time.monotonic() + 5, interrupt)
 
 
-def test_a_refused_connection_is_told_in_words(interrupt: Interrupt) -> None:
+def test_a_refused_connection_is_told_in_words(interrupt: Wakeup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectFailed, match="refused"):
@@ -279,7 +279,7 @@ def deaf_port() -> Iterator[int]:
 
 
 def test_an_address_that_is_deaf_does_not_hold_up_the_next(
-    interrupt: Interrupt, deaf_port: int, monkeypatch: pytest.MonkeyPatch
+    interrupt: Wakeup, deaf_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         good = listener.getsockname()[1]
@@ -293,7 +293,7 @@ def test_an_address_that_is_deaf_does_not_hold_up_the_next(
 
 
 @pytest.mark.parametrize("way", ["deadline", "interrupt"])
-def test_a_connection_that_gets_no_answer_is_given_up(interrupt: Interrupt, deaf_port: int, way: str) -> None:
+def test_a_connection_that_gets_no_answer_is_given_up(interrupt: Wakeup, deaf_port: int, way: str) -> None:
     deadline = time.monotonic() + (0.1 if way == "deadline" else 10)
     stopper = threading.Timer(0.1, interrupt.set)
     if way == "interrupt":
@@ -328,14 +328,14 @@ def scripted(answer: bytes, stay: bool = False) -> Iterator[int]:
         server.join(10)
 
 
-def open_websocket(port: int, interrupt: Interrupt, timeout: float = 5.0) -> WebSocket:
+def open_websocket(port: int, interrupt: Wakeup, timeout: float = 5.0) -> WebSocket:
     network = Network(None, ssl.create_default_context(), timeout, 1 << 20)
     deadline = time.monotonic() + timeout
     return WebSocket.open(GatewayURL("127.0.0.1", port, False, "/"), network, lambda: deadline, interrupt)
 
 
 @pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 429, 500, 503])
-def test_a_refused_upgrade_carries_its_status(interrupt: Interrupt, status: int) -> None:
+def test_a_refused_upgrade_carries_its_status(interrupt: Wakeup, status: int) -> None:
     answer = f"HTTP/1.1 {status} No\r\nLocation: http://x\r\nContent-Length: 2\r\n\r\nno".encode()
     with scripted(answer) as port:
         error = ConnectFailed if status == 302 else UpgradeRefused
@@ -349,7 +349,7 @@ def test_a_refused_upgrade_carries_its_status(interrupt: Interrupt, status: int)
 @pytest.mark.parametrize(
     ("said", "heard"), [("2.5", 2.5), ("0", 0.0), ("86400", 600.0), ("-1", None), ("nan", None), ("tomorrow", None)]
 )
-def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Interrupt, said: str, heard: float | None) -> None:
+def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Wakeup, said: str, heard: float | None) -> None:
     with scripted(f"HTTP/1.1 503 No\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
         with pytest.raises(UpgradeRefused) as raised:
             open_websocket(port, interrupt)
@@ -370,12 +370,12 @@ def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Interrupt, said
         b"SSH-2.0-OpenSSH\r\n",
     ],
 )
-def test_an_answer_that_is_none_is_told_in_words(interrupt: Interrupt, answer: bytes) -> None:
+def test_an_answer_that_is_none_is_told_in_words(interrupt: Wakeup, answer: bytes) -> None:
     with scripted(answer) as port, pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
         open_websocket(port, interrupt)
 
 
-def test_an_upgrade_that_takes_too_long_names_the_option(interrupt: Interrupt) -> None:
+def test_an_upgrade_that_takes_too_long_names_the_option(interrupt: Wakeup) -> None:
     with scripted(b"HTTP/1.1 101", stay=True) as port:
         with pytest.raises(ConnectFailed, match=r"upgrade.*connect_timeout=0\.2 seconds"):
             open_websocket(port, interrupt, 0.2)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vox_gateway.protocol.rate_limit import SendWindow
+from vox_gateway.protocol.rate_limit import CommandRateLimiter
 
 
-def taken(window: SendWindow, now: float) -> int:
+def taken(window: CommandRateLimiter, now: float) -> int:
     count = 0
     while not window.take(now):
         count += 1
@@ -15,7 +15,7 @@ def taken(window: SendWindow, now: float) -> int:
 
 
 def test_so_many_in_a_period_and_no_more() -> None:
-    window = SendWindow(3, 10)
+    window = CommandRateLimiter(3, 10)
     assert taken(window, 0) == 3
     assert window.delay(0) == window.take(0) == 10
     assert window.take(9.5) == 0.5
@@ -23,7 +23,7 @@ def test_so_many_in_a_period_and_no_more() -> None:
 
 
 def test_the_window_slides() -> None:
-    window = SendWindow(3, 10)
+    window = CommandRateLimiter(3, 10)
     for now in (0, 4, 8):
         assert window.take(now) == 0
     assert window.take(9) == 1
@@ -33,23 +33,23 @@ def test_the_window_slides() -> None:
 
 @pytest.mark.parametrize(("interval", "reserved"), [(41.25, 3), (45, 3), (30, 3), (10, 7), (60, 2), (90, 2)])
 def test_room_is_kept_for_the_beats_of_a_period_and_one_more(interval: float, reserved: int) -> None:
-    window = SendWindow()
+    window = CommandRateLimiter()
     window.reserve_for_heartbeats(interval)
     assert taken(window, 0) == 120 - reserved
 
 
 @pytest.mark.parametrize("interval", [1, 0.05, 0.001])
 def test_half_the_window_is_left_to_commands_however_fast_the_beats(interval: float) -> None:
-    window = SendWindow()
+    window = CommandRateLimiter()
     window.reserve_for_heartbeats(interval)
     assert taken(window, 0) == 60
 
 
 def test_identify_counts_and_beats_count_beyond_their_room() -> None:
-    window = SendWindow(10, 60)
+    window = CommandRateLimiter(10, 60)
     window.take_always(0)
     assert taken(window, 0) == 9
-    window = SendWindow(10, 60)
+    window = CommandRateLimiter(10, 60)
     for _ in range(3):
         window.take_for_heartbeat(0)
     assert taken(window, 0) == 7
@@ -59,6 +59,6 @@ def test_identify_counts_and_beats_count_beyond_their_room() -> None:
 
 
 def test_a_wait_is_never_so_short_that_it_spins() -> None:
-    window = SendWindow(1, 10)
+    window = CommandRateLimiter(1, 10)
     window.take(0)
     assert window.take(10 - 1e-9) == 0.001

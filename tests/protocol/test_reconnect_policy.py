@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, DiscoveryFailed, TokenRefused, UpgradeRefused
 from vox_gateway.opcodes import fatal_error
-from vox_gateway.protocol.reconnect_policy import Attempt, Cause, Ending, GiveUp, Recovery, Stage
+from vox_gateway.protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy, Stage
 from vox_gateway.session.state import Session
 
-LOST = Ending(Cause.LOST)
-UNREACHABLE = Ending(Cause.UNREACHABLE)
+LOST = Disconnect(Cause.LOST)
+UNREACHABLE = Disconnect(Cause.UNREACHABLE)
 FATAL = (4004, 4010, 4011, 4012, 4013, 4014)
 NEW_SESSION = (4003, 4005, 4007, 4009)
 
@@ -23,18 +23,18 @@ def always(value: float) -> Callable[[], float]:
     return lambda: value
 
 
-def living(chance: float = 0.0) -> tuple[Recovery, Session]:
+def living(chance: float = 0.0) -> tuple[ReconnectPolicy, Session]:
     session = Session("abc", 7, "wss://resume")
-    return Recovery(session, always(chance)), session
+    return ReconnectPolicy(session, always(chance)), session
 
 
-FIRST = Attempt(resume=False, at_resume_url=False, delay=0.0)
-RESUME = Attempt(resume=True, at_resume_url=True, delay=0.0)
-RESUME_AT_BASE = Attempt(resume=True, at_resume_url=False, delay=0.0)
+FIRST = ConnectPlan(resume=False, at_resume_url=False, delay=0.0)
+RESUME = ConnectPlan(resume=True, at_resume_url=True, delay=0.0)
+RESUME_AT_BASE = ConnectPlan(resume=True, at_resume_url=False, delay=0.0)
 
 
 def test_the_first_attempt_is_made_at_once_and_identifies() -> None:
-    assert Recovery(Session(), always(0.5)).first() == FIRST
+    assert ReconnectPolicy(Session(), always(0.5)).first() == FIRST
 
 
 def test_a_session_that_was_kept_is_resumed_by_the_first_attempt() -> None:
@@ -43,8 +43,8 @@ def test_a_session_that_was_kept_is_resumed_by_the_first_attempt() -> None:
 
 @pytest.mark.parametrize("code", FATAL)
 def test_fatal_codes_end_it_with_their_error(code: int) -> None:
-    outcome = living()[0].after(Ending(Cause.CLOSED, code, "why"), FIRST, Stage.GREETED)
-    assert isinstance(outcome, GiveUp)
+    outcome = living()[0].after(Disconnect(Cause.CLOSED, code, "why"), FIRST, Stage.GREETED)
+    assert isinstance(outcome, Fatal)
     assert type(outcome.error) is type(fatal_error(code, ""))
     assert str(code) in str(outcome.error)
     assert "why" in str(outcome.error)
@@ -53,18 +53,23 @@ def test_fatal_codes_end_it_with_their_error(code: int) -> None:
 @pytest.mark.parametrize("code", NEW_SESSION)
 def test_some_codes_begin_a_new_session_at_the_base_url(code: int) -> None:
     recovery, session = living(0.5)
-    assert recovery.after(Ending(Cause.CLOSED, code), FIRST, Stage.LIVE) == Attempt(False, False, 0.5)
+    assert recovery.after(Disconnect(Cause.CLOSED, code), FIRST, Stage.LIVE) == ConnectPlan(False, False, 0.5)
     assert session == Session()
 
 
 @pytest.mark.parametrize(
     "ending",
-    [Ending(Cause.CLOSED, code) for code in (1000, 1001, 1006, 4000, 4001, 4002, 4008, 4900, None)]
-    + [LOST, Ending(Cause.BROKEN), Ending(Cause.RECONNECT), Ending(Cause.INVALID_SESSION, resumable=True)],
+    [Disconnect(Cause.CLOSED, code) for code in (1000, 1001, 1006, 4000, 4001, 4002, 4008, 4900, None)]
+    + [
+        LOST,
+        Disconnect(Cause.PROTOCOL_ERROR),
+        Disconnect(Cause.RECONNECT),
+        Disconnect(Cause.INVALID_SESSION, resumable=True),
+    ],
 )
-def test_everything_else_is_resumed(ending: Ending) -> None:
+def test_everything_else_is_resumed(ending: Disconnect) -> None:
     recovery, session = living(0.25)
-    assert recovery.after(ending, FIRST, Stage.LIVE) == Attempt(True, True, 0.25)
+    assert recovery.after(ending, FIRST, Stage.LIVE) == ConnectPlan(True, True, 0.25)
     assert session.resumable
 
 
@@ -72,17 +77,17 @@ def test_everything_else_is_resumed(ending: Ending) -> None:
 @pytest.mark.parametrize(("chance", "delay"), [(0.0, 1.0), (0.5, 3.0), (0.999, 4.996)])
 def test_an_invalid_session_is_dropped_after_one_to_five_seconds(chance: float, delay: float, cause: Cause) -> None:
     recovery, session = living(chance)
-    outcome = recovery.after(Ending(cause, resumable=False), RESUME, Stage.GREETED)
-    assert isinstance(outcome, Attempt)
-    assert outcome == Attempt(False, False, pytest.approx(delay))
+    outcome = recovery.after(Disconnect(cause, resumable=False), RESUME, Stage.GREETED)
+    assert isinstance(outcome, ConnectPlan)
+    assert outcome == ConnectPlan(False, False, pytest.approx(delay))
     assert session == Session()
 
 
-@pytest.mark.parametrize("cause", [Cause.ASKED, Cause.SLEPT])
+@pytest.mark.parametrize("cause", [Cause.RECONNECT_REQUESTED, Cause.SYSTEM_SUSPENDED])
 def test_what_we_ask_for_ourselves_is_not_waited_for(cause: Cause) -> None:
     recovery, _ = living(0.9)
-    assert recovery.after(Ending(cause), FIRST, Stage.LIVE) == Attempt(True, True, 0.0)
-    assert recovery.after(LOST, FIRST, Stage.LIVE) == Attempt(True, True, 0.9)  # and does not count as a failure
+    assert recovery.after(Disconnect(cause), FIRST, Stage.LIVE) == ConnectPlan(True, True, 0.0)
+    assert recovery.after(LOST, FIRST, Stage.LIVE) == ConnectPlan(True, True, 0.9)  # and does not count as a failure
 
 
 def test_the_wait_grows_to_a_minute() -> None:
@@ -90,14 +95,14 @@ def test_the_wait_grows_to_a_minute() -> None:
         recovery, _ = living(chance)
         delays = [recovery.after(UNREACHABLE, RESUME_AT_BASE, Stage.CONNECTING) for _ in range(9)]
         expected = [chance] + [part * seconds for seconds in (1, 2, 4, 8, 16, 32, 60, 60)]
-        assert [outcome.delay for outcome in delays if isinstance(outcome, Attempt)] == pytest.approx(expected)
+        assert [outcome.delay for outcome in delays if isinstance(outcome, ConnectPlan)] == pytest.approx(expected)
 
 
 def test_a_month_of_failures_is_no_overflow() -> None:
     recovery, _ = living(1.0)
     for _ in range(5000):
         outcome = recovery.after(UNREACHABLE, RESUME_AT_BASE, Stage.CONNECTING)
-    assert outcome == Attempt(True, True, 60.0)
+    assert outcome == ConnectPlan(True, True, 60.0)
 
 
 @pytest.mark.parametrize(("lived", "delay"), [(59.9, 2.0), (60.0, 1.0)])
@@ -106,33 +111,35 @@ def test_failures_are_forgotten_after_a_minute_of_life(lived: float, delay: floa
     recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
     recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
     outcome = recovery.after(LOST, RESUME, Stage.LIVE, lived)
-    assert isinstance(outcome, Attempt)
+    assert isinstance(outcome, ConnectPlan)
     assert outcome.delay == delay
 
 
 SICK_RESUME_URL = [
     (UNREACHABLE, Stage.CONNECTING),
-    (Ending(Cause.UNREACHABLE, error=UpgradeRefused("no", 401)), Stage.CONNECTING),
-    (Ending(Cause.UNREACHABLE, error=UpgradeRefused("no", 403)), Stage.CONNECTING),
-    (Ending(Cause.UNREACHABLE, error=CertificateInvalid("no")), Stage.CONNECTING),
+    (Disconnect(Cause.UNREACHABLE, error=UpgradeRefused("no", 401)), Stage.CONNECTING),
+    (Disconnect(Cause.UNREACHABLE, error=UpgradeRefused("no", 403)), Stage.CONNECTING),
+    (Disconnect(Cause.UNREACHABLE, error=CertificateInvalid("no")), Stage.CONNECTING),
     (LOST, Stage.CONNECTED),
-    (Ending(Cause.CLOSED, 1001), Stage.CONNECTED),
-    (Ending(Cause.RECONNECT), Stage.CONNECTED),
+    (Disconnect(Cause.CLOSED, 1001), Stage.CONNECTED),
+    (Disconnect(Cause.RECONNECT), Stage.CONNECTED),
     (LOST, Stage.GREETED),
 ]
 
 
-def follow(recovery: Recovery, attempt: Attempt, *endings: tuple[Ending, Stage]) -> Attempt:
+def follow(recovery: ReconnectPolicy, attempt: ConnectPlan, *endings: tuple[Disconnect, Stage]) -> ConnectPlan:
     """The attempt that follows a row of endings, each of the attempt that followed the one before."""
     for ending, stage in endings:
         following = recovery.after(ending, attempt, stage)
-        assert isinstance(following, Attempt)
+        assert isinstance(following, ConnectPlan)
         attempt = following
     return attempt
 
 
 @pytest.mark.parametrize(("ending", "stage"), SICK_RESUME_URL)
-def test_after_a_failure_at_the_resume_url_the_session_resumes_at_the_base_url(ending: Ending, stage: Stage) -> None:
+def test_after_a_failure_at_the_resume_url_the_session_resumes_at_the_base_url(
+    ending: Disconnect, stage: Stage
+) -> None:
     recovery, session = living()
     following = follow(recovery, recovery.first(), (ending, stage))
     assert (following.resume, following.at_resume_url) == (True, False)
@@ -148,16 +155,21 @@ def test_the_resume_url_is_tried_again_once_the_session_went_on_elsewhere() -> N
 
 
 @pytest.mark.parametrize(
-    "ending", [Ending(Cause.INVALID_SESSION, resumable=True), Ending(Cause.ASKED), Ending(Cause.SLEPT)]
+    "ending",
+    [
+        Disconnect(Cause.INVALID_SESSION, resumable=True),
+        Disconnect(Cause.RECONNECT_REQUESTED),
+        Disconnect(Cause.SYSTEM_SUSPENDED),
+    ],
 )
-def test_an_ending_that_says_nothing_against_the_resume_url_is_followed_by_it(ending: Ending) -> None:
+def test_an_ending_that_says_nothing_against_the_resume_url_is_followed_by_it(ending: Disconnect) -> None:
     recovery, _ = living()
     assert follow(recovery, recovery.first(), (ending, Stage.GREETED)).at_resume_url
 
 
 @pytest.mark.parametrize("first", SICK_RESUME_URL)
 @pytest.mark.parametrize("stage", [Stage.CONNECTED, Stage.GREETED])
-def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Ending, Stage], stage: Stage) -> None:
+def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Disconnect, Stage], stage: Stage) -> None:
     recovery, session = living()
     attempt = follow(recovery, recovery.first(), first, *[(LOST, stage)] * 3)
     assert session.resumable
@@ -167,22 +179,22 @@ def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Ending, Stage],
 
 def test_what_we_end_ourselves_is_no_failed_resume() -> None:
     recovery, session = living()
-    follow(recovery, recovery.first(), *[(Ending(Cause.ASKED), Stage.GREETED)] * 9)
+    follow(recovery, recovery.first(), *[(Disconnect(Cause.RECONNECT_REQUESTED), Stage.GREETED)] * 9)
     assert session.resumable
 
 
 def test_a_session_without_a_resume_url_is_resumed_at_the_base_url() -> None:
-    assert Recovery(Session("abc", 7), always(0)).first() == Attempt(True, False, 0.0)
+    assert ReconnectPolicy(Session("abc", 7), always(0)).first() == ConnectPlan(True, False, 0.0)
 
 
 def test_five_resumes_without_an_answer_drop_the_session() -> None:
     recovery, session = living()
     for _ in range(4):
         outcome = recovery.after(LOST, RESUME, Stage.GREETED)
-        assert isinstance(outcome, Attempt)
+        assert isinstance(outcome, ConnectPlan)
         assert outcome.resume
     outcome = recovery.after(LOST, RESUME, Stage.GREETED)
-    assert isinstance(outcome, Attempt)
+    assert isinstance(outcome, ConnectPlan)
     assert not outcome.resume
     assert session == Session()
 
@@ -193,7 +205,7 @@ def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
         for _ in range(4):
             recovery.after(LOST, RESUME, Stage.GREETED)
         outcome = recovery.after(LOST, RESUME, Stage.LIVE)
-        assert isinstance(outcome, Attempt)
+        assert isinstance(outcome, ConnectPlan)
         assert outcome.resume
 
 
@@ -202,7 +214,7 @@ def test_an_outage_does_not_cost_the_session(error: ConnectFailed | None) -> Non
     """A RESUME that was never written cannot have failed."""
     recovery, session = living()
     recovery.connected()
-    follow(recovery, recovery.first(), *[(Ending(Cause.UNREACHABLE, error=error), Stage.CONNECTING)] * 100)
+    follow(recovery, recovery.first(), *[(Disconnect(Cause.UNREACHABLE, error=error), Stage.CONNECTING)] * 100)
     assert session.resumable
 
 
@@ -210,61 +222,61 @@ def test_an_outage_does_not_cost_the_session(error: ConnectFailed | None) -> Non
 def test_a_refusal_at_the_resume_url_is_never_final_and_at_the_base_url_it_is(error: ConnectFailed) -> None:
     """A session kept on disk may name a host that is gone by the next start."""
     recovery, _ = living()
-    ending = Ending(Cause.UNREACHABLE, error=error)
+    ending = Disconnect(Cause.UNREACHABLE, error=error)
     at_the_base = follow(recovery, recovery.first(), (ending, Stage.CONNECTING))
-    assert recovery.after(ending, at_the_base, Stage.CONNECTING) == GiveUp(error)
+    assert recovery.after(ending, at_the_base, Stage.CONNECTING) == Fatal(error)
 
 
 @pytest.mark.parametrize("stage", [Stage.CONNECTED, Stage.GREETED])
 def test_identifies_that_fail_in_a_row_are_made_ever_rarer(stage: Stage) -> None:
-    recovery = Recovery(Session(), always(1.0))
+    recovery = ReconnectPolicy(Session(), always(1.0))
     delays = []
     for _ in range(12):
         outcome = recovery.after(LOST, FIRST, stage)
-        assert isinstance(outcome, Attempt)
+        assert isinstance(outcome, ConnectPlan)
         delays.append(outcome.delay)
     assert delays[-3:] == [600.0, 600.0, 600.0]
     assert delays == sorted(delays)
 
 
 def test_ready_ends_the_row_of_failed_identifies() -> None:
-    recovery = Recovery(Session(), always(1.0))
+    recovery = ReconnectPolicy(Session(), always(1.0))
     for _ in range(12):
         recovery.after(LOST, FIRST, Stage.GREETED)
     outcome = recovery.after(LOST, FIRST, Stage.LIVE, 60.0)
-    assert isinstance(outcome, Attempt)
+    assert isinstance(outcome, ConnectPlan)
     assert outcome.delay == 1.0
 
 
 @pytest.mark.parametrize("error", [UpgradeRefused("no", 401), UpgradeRefused("no", 403), CertificateInvalid("no")])
 def test_a_refusal_is_final_on_the_first_connection_only(error: ConnectFailed) -> None:
-    recovery = Recovery(Session(), always(0))
-    ending = Ending(Cause.UNREACHABLE, error=error)
-    assert recovery.after(ending, FIRST, Stage.CONNECTING) == GiveUp(error)
+    recovery = ReconnectPolicy(Session(), always(0))
+    ending = Disconnect(Cause.UNREACHABLE, error=error)
+    assert recovery.after(ending, FIRST, Stage.CONNECTING) == Fatal(error)
     recovery.connected()
-    assert isinstance(recovery.after(ending, FIRST, Stage.CONNECTING), Attempt)
+    assert isinstance(recovery.after(ending, FIRST, Stage.CONNECTING), ConnectPlan)
 
 
 @pytest.mark.parametrize("error", [UpgradeRefused("no", 503), UpgradeRefused("no", 429), ConnectFailed("no")])
 def test_other_failures_to_connect_are_retried(error: ConnectFailed) -> None:
-    ending = Ending(Cause.UNREACHABLE, error=error)
-    assert isinstance(Recovery(Session(), always(0)).after(ending, FIRST, Stage.CONNECTING), Attempt)
+    ending = Disconnect(Cause.UNREACHABLE, error=error)
+    assert isinstance(ReconnectPolicy(Session(), always(0)).after(ending, FIRST, Stage.CONNECTING), ConnectPlan)
 
 
 @pytest.mark.parametrize(
     ("ending", "words"),
     [
         (LOST, "the connection was lost"),
-        (Ending(Cause.CLOSED, 4000), "the server closed the connection (4000)"),
-        (Ending(Cause.CLOSED, 4000, "bye"), "the server closed the connection (4000: bye)"),
+        (Disconnect(Cause.CLOSED, 4000), "the server closed the connection (4000)"),
+        (Disconnect(Cause.CLOSED, 4000, "bye"), "the server closed the connection (4000: bye)"),
     ],
 )
-def test_an_ending_is_told_in_words(ending: Ending, words: str) -> None:
+def test_an_ending_is_told_in_words(ending: Disconnect, words: str) -> None:
     assert str(ending) == words
 
 
 endings = st.builds(
-    Ending,
+    Disconnect,
     st.sampled_from(list(Cause)),
     st.none() | st.sampled_from([1000, 1001, 1006, 3000, *range(4000, 4016)]),
     st.text(max_size=3),
@@ -275,16 +287,16 @@ lives = st.lists(st.tuples(endings, st.sampled_from(list(Stage)), st.floats(0, 1
 
 @given(lives, st.floats(0, 1, exclude_max=True))
 def test_any_order_of_endings_leaves_a_legal_state(
-    story: list[tuple[Ending, Stage, float, bool]], chance: float
+    story: list[tuple[Disconnect, Stage, float, bool]], chance: float
 ) -> None:
     session = Session()
-    recovery = Recovery(session, always(chance))
+    recovery = ReconnectPolicy(session, always(chance))
     attempt = recovery.first()
     for ending, stage, lived, ready in story:
         if stage is Stage.LIVE and ready:
             session.id, session.seq, session.resume_url = "abc", 1, "wss://resume"
         outcome = recovery.after(ending, attempt, stage, lived)
-        if isinstance(outcome, GiveUp):
+        if isinstance(outcome, Fatal):
             assert ending.code in FATAL
             return
         assert ending.code not in FATAL
@@ -298,13 +310,13 @@ def test_a_token_that_the_api_refuses_ends_it_even_after_a_success() -> None:
     recovery, _ = living()
     recovery.connected()
     error = TokenRefused("discord.com")
-    assert recovery.after(Ending(Cause.LOST, error=error), FIRST, Stage.CONNECTING) == GiveUp(error)
+    assert recovery.after(Disconnect(Cause.LOST, error=error), FIRST, Stage.CONNECTING) == Fatal(error)
 
 
 @pytest.mark.parametrize(
     "error", [ConnectFailed("no session starts", 300.0), DiscoveryFailed("too many", 429, retry_after=300.0)]
 )
 def test_what_says_when_to_come_again_is_waited_for(error: ConnectFailed) -> None:
-    following = living(0.5)[0].after(Ending(Cause.UNREACHABLE, error=error), FIRST, Stage.CONNECTING)
-    assert isinstance(following, Attempt)
+    following = living(0.5)[0].after(Disconnect(Cause.UNREACHABLE, error=error), FIRST, Stage.CONNECTING)
+    assert isinstance(following, ConnectPlan)
     assert following.delay == 300.0

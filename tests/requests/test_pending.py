@@ -13,15 +13,15 @@ import pytest
 from support import TIMEOUT
 
 from vox_gateway import AuthenticationFailed, CommandTimeout, NotConnected, PayloadTooLarge
-from vox_gateway.dispatch.subscriptions import Taps
+from vox_gateway.dispatch.subscriptions import Subscribers
 from vox_gateway.log import ShardLog
 from vox_gateway.opcodes import Opcode
-from vox_gateway.requests.base import Question, Request
+from vox_gateway.requests.base import CommandData, Request
 from vox_gateway.requests.pending import Inquiries
 from vox_gateway.session.state import Session
 
 
-class Echo(Question):
+class Echo(Request):
     """Answered by an ECHO of what it asked; asks again whenever that is due."""
 
     op = Opcode.REQUEST_CHANNEL_INFO
@@ -33,10 +33,10 @@ class Echo(Question):
         self._heard: list[str] = []
         self._resumed = 0
 
-    def begin(self) -> list[Request]:
+    def begin(self) -> list[CommandData]:
         return [{"word": self.what, "number": number} for number in range(self._commands)]
 
-    def resume(self) -> list[Request]:
+    def resume(self) -> list[CommandData]:
         self._resumed += 1
         return [] if self._heard else [{"word": self.what, "again": self._resumed}]
 
@@ -65,18 +65,18 @@ class Wire:
         self.session = Session("abc", 7)
         self.error: Any = None
         self.failures: queue.SimpleQueue[Exception] = queue.SimpleQueue()
-        self.sent: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self.sent: queue.SimpleQueue[CommandData] = queue.SimpleQueue()
 
     def wait(self, timeout: float | None) -> None:
         """It is always ready."""
 
-    def send(self, op: Opcode, data: Request, timeout: float | None) -> None:
+    def send(self, op: Opcode, data: CommandData, timeout: float | None) -> None:
         assert op is Echo.op
         if not self.failures.empty():
             raise self.failures.get()
         self.sent.put(data)
 
-    def next(self) -> Request:
+    def next(self) -> CommandData:
         return self.sent.get(timeout=TIMEOUT)
 
 
@@ -86,7 +86,7 @@ class Office:
     def __init__(self, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, logger="vox_gateway")
         caplog.handler.addFilter(self._see)
-        self.taps = Taps(0)
+        self.taps = Subscribers(0)
         self.wire = Wire()
         self._pool = pool
         self._joined: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -100,7 +100,7 @@ class Office:
     def ask(
         self, word: str, timeout: float | None = TIMEOUT, topic: str | None = None, commands: int = 1
     ) -> Future[Any]:
-        make: Callable[[], Question] = lambda: Echo(word, commands)  # noqa: E731
+        make: Callable[[], Request] = lambda: Echo(word, commands)  # noqa: E731
         return self._pool.submit(self.inquiries.ask, topic or word, word, make, timeout)
 
     def join(self, *args: Any, **options: Any) -> Future[Any]:
@@ -148,7 +148,7 @@ def test_one_that_gives_up_does_not_spoil_it_for_the_others(office: Office) -> N
     held, go = threading.Event(), threading.Event()
     send = office.wire.send
 
-    def send_slowly(op: Opcode, data: Request, timeout: float | None) -> None:
+    def send_slowly(op: Opcode, data: CommandData, timeout: float | None) -> None:
         held.set()
         go.wait(TIMEOUT)
         send(op, data, timeout)
@@ -170,7 +170,7 @@ def test_what_one_could_not_send_another_sends(office: Office) -> None:
     held, go = threading.Event(), threading.Event()
     send = office.wire.send
 
-    def fail(op: Opcode, data: Request, timeout: float | None) -> None:
+    def fail(op: Opcode, data: CommandData, timeout: float | None) -> None:
         office.wire.send = send  # type: ignore[method-assign]
         held.set()
         go.wait(TIMEOUT)
@@ -191,7 +191,7 @@ def test_what_one_could_not_send_another_sends(office: Office) -> None:
 def test_one_whose_second_command_is_late_tells_what_is_missing(office: Office) -> None:
     send = office.wire.send
 
-    def send_one(op: Opcode, data: Request, timeout: float | None) -> None:
+    def send_one(op: Opcode, data: CommandData, timeout: float | None) -> None:
         send(op, data, timeout)
         office.wire.failures.put(CommandTimeout("no room"))
 
@@ -373,7 +373,7 @@ def test_drops_while_nothing_was_asked_do_not_count(office: Office) -> None:
 def test_one_that_is_late_after_a_drop_names_it(office: Office) -> None:
     send = office.wire.send
 
-    def send_and_drop(op: Opcode, data: Request, timeout: float | None) -> None:
+    def send_and_drop(op: Opcode, data: CommandData, timeout: float | None) -> None:
         office.wire.send = send  # type: ignore[method-assign]
         office.drop(1006, ["odd"])
 
@@ -415,7 +415,7 @@ def test_the_end_may_come_from_a_signal_handler_at_any_step(caplog: pytest.LogCa
         office.taps.end(None)
         ended.set()
 
-    def send(op: Opcode, data: Request, timeout: float | None) -> None:
+    def send(op: Opcode, data: CommandData, timeout: float | None) -> None:
         if method == "resume":
             office.drop()
         if method != "missing":

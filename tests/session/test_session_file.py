@@ -22,7 +22,7 @@ from vox_gateway.log import ShardLog
 from vox_gateway.session.file import SessionFile, check_session_file
 from vox_gateway.session.lock import SessionLock
 from vox_gateway.session.state import Session
-from vox_gateway.session.writer import SessionKeeper, SessionLease
+from vox_gateway.session.writer import SessionLease, SessionWriter
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 SESSION = Session("abc", 7, "wss://resume.example", "1100000000000000001")
@@ -329,7 +329,7 @@ class Position:
 
         ours = file(path)
         self.file = Told(ours.path, ours.bot, ours.shard, ours.identity, ours.settings)
-        self.keeper = SessionKeeper("keeper", self.file, LOG)
+        self.keeper = SessionWriter("keeper", self.file, LOG)
 
     def lease(self) -> SessionLease:
         """A lease for the position."""

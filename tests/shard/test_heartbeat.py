@@ -8,29 +8,29 @@ import time
 import pytest
 
 from vox_gateway.shard import heartbeat
-from vox_gateway.shard.heartbeat import Heartbeat, Pulse
+from vox_gateway.shard.heartbeat import Heartbeat, HeartbeatSchedule
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.25, 0.999])
 def test_the_first_beat_comes_within_an_interval(jitter: float) -> None:
-    assert Pulse(40, 100, jitter).due == 100 + 40 * jitter
+    assert HeartbeatSchedule(40, 100, jitter).due == 100 + 40 * jitter
 
 
 def test_beats_do_not_drift() -> None:
-    pulse = Pulse(40, 0, 0.5)
+    pulse = HeartbeatSchedule(40, 0, 0.5)
     for number in range(1, 50):
         pulse.beaten(pulse.due + 0.01)  # always a little late
         assert pulse.due == pytest.approx(20 + 40 * number)
 
 
 def test_beats_that_were_missed_are_not_made_up_for() -> None:
-    pulse = Pulse(40, 0, 0)
+    pulse = HeartbeatSchedule(40, 0, 0)
     pulse.beaten(500)
     assert pulse.due == 540
 
 
 def test_latency_is_from_beat_to_acknowledgement() -> None:
-    pulse = Pulse(40, 0, 0)
+    pulse = HeartbeatSchedule(40, 0, 0)
     assert pulse.latency is None
     pulse.acknowledged(1)
     assert pulse.latency is None  # for a beat that the server had asked for
@@ -56,13 +56,13 @@ def test_latency_is_from_beat_to_acknowledgement() -> None:
 def test_a_zombie_is_silent_for_an_interval_in_which_the_reader_waits(
     now: float, waiting_since: float | None, zombie: bool
 ) -> None:
-    pulse = Pulse(40, 0, 0)
+    pulse = HeartbeatSchedule(40, 0, 0)
     pulse.beaten(0)
     assert pulse.is_zombie(now, waiting_since) is zombie
 
 
 def test_a_beat_that_was_acknowledged_makes_no_zombie() -> None:
-    pulse = Pulse(40, 0, 0)
+    pulse = HeartbeatSchedule(40, 0, 0)
     assert not pulse.is_zombie(1000, 0)
     pulse.beaten(0)
     pulse.acknowledged(1)
@@ -71,7 +71,7 @@ def test_a_beat_that_was_acknowledged_makes_no_zombie() -> None:
 
 @pytest.mark.parametrize(("waiting_since", "zombie"), [(10, True), (50, False)])
 def test_only_what_arrived_since_the_last_beat_is_a_sign_of_life(waiting_since: float, zombie: bool) -> None:
-    pulse = Pulse(40, 0, 0)
+    pulse = HeartbeatSchedule(40, 0, 0)
     pulse.beaten(0)
     assert not pulse.is_zombie(40, 10)
     pulse.beaten(40)  # the first was never acknowledged

@@ -9,15 +9,15 @@ import time
 import pytest
 
 from vox_gateway.errors import CommandTimeout, ConnectionLost, NotConnected
-from vox_gateway.protocol.rate_limit import SendWindow
-from vox_gateway.shard.sender import Outbox
+from vox_gateway.protocol.rate_limit import CommandRateLimiter
+from vox_gateway.shard.sender import CommandSender
 
 
 class Line:
     """A connection that takes commands, or is lost when one comes."""
 
     def __init__(self, limit: int = 120, period: float = 60.0, lost: bool = False) -> None:
-        self.window = SendWindow(limit, period)
+        self.window = CommandRateLimiter(limit, period)
         self.written: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lost = lost
 
@@ -28,13 +28,13 @@ class Line:
 
 
 @pytest.fixture
-def outbox() -> Outbox:
-    outbox = Outbox()
+def outbox() -> CommandSender:
+    outbox = CommandSender()
     outbox.open()
     return outbox
 
 
-def test_a_command_waits_for_a_line(outbox: Outbox) -> None:
+def test_a_command_waits_for_a_line(outbox: CommandSender) -> None:
     line = Line()
     sender = threading.Thread(target=outbox.send, args=("X", b"", 5))
     sender.start()
@@ -44,7 +44,7 @@ def test_a_command_waits_for_a_line(outbox: Outbox) -> None:
     assert outbox.wait_until_live(0)
 
 
-def test_a_command_whose_line_is_lost_takes_the_next(outbox: Outbox) -> None:
+def test_a_command_whose_line_is_lost_takes_the_next(outbox: CommandSender) -> None:
     outbox.live(Line(lost=True))
     sender = threading.Thread(target=outbox.send, args=("X", b"", 5))
     sender.start()
@@ -56,7 +56,7 @@ def test_a_command_whose_line_is_lost_takes_the_next(outbox: Outbox) -> None:
     assert good.written.get(timeout=1) == "X"
 
 
-def test_a_command_waits_for_room_in_the_window(outbox: Outbox) -> None:
+def test_a_command_waits_for_room_in_the_window(outbox: CommandSender) -> None:
     line = Line(limit=1, period=0.2)
     outbox.live(line)
     began = time.monotonic()
@@ -66,7 +66,7 @@ def test_a_command_waits_for_room_in_the_window(outbox: Outbox) -> None:
     assert [line.written.get(timeout=1) for _ in range(2)] == ["X", "Y"]
 
 
-def test_a_new_line_has_a_window_of_its_own(outbox: Outbox) -> None:
+def test_a_new_line_has_a_window_of_its_own(outbox: CommandSender) -> None:
     full, fresh = Line(limit=1), Line()
     outbox.live(full)
     outbox.send("X", b"", 5)
@@ -77,7 +77,7 @@ def test_a_new_line_has_a_window_of_its_own(outbox: Outbox) -> None:
     assert fresh.written.get(timeout=1) == "Y"
 
 
-def test_a_wait_that_would_be_too_long_is_refused_at_once(outbox: Outbox) -> None:
+def test_a_wait_that_would_be_too_long_is_refused_at_once(outbox: CommandSender) -> None:
     outbox.live(Line(limit=1))
     outbox.send("X", b"", 5)
     began = time.monotonic()
@@ -86,13 +86,13 @@ def test_a_wait_that_would_be_too_long_is_refused_at_once(outbox: Outbox) -> Non
     assert time.monotonic() - began < 5
 
 
-def test_without_a_line_the_timeout_ends_the_wait(outbox: Outbox) -> None:
+def test_without_a_line_the_timeout_ends_the_wait(outbox: CommandSender) -> None:
     with pytest.raises(CommandTimeout, match="not ready"):
         outbox.send("X", b"", 0.05)
     assert not outbox.wait_until_live(0.05)
 
 
-def test_whoever_waits_is_told_when_the_client_closes(outbox: Outbox) -> None:
+def test_whoever_waits_is_told_when_the_client_closes(outbox: CommandSender) -> None:
     told: queue.SimpleQueue[object] = queue.SimpleQueue()
 
     def send() -> None:
@@ -114,7 +114,7 @@ def test_whoever_waits_is_told_when_the_client_closes(outbox: Outbox) -> None:
 
 
 def test_trying_sends_at_once_or_says_when() -> None:
-    outbox = Outbox()
+    outbox = CommandSender()
     assert outbox.try_send("X", b"") is None
     outbox.open()
     line = Line(limit=1)
@@ -126,7 +126,7 @@ def test_trying_sends_at_once_or_says_when() -> None:
     assert not outbox.is_live
 
 
-def test_an_old_line_that_goes_down_does_not_take_the_new_one_along(outbox: Outbox) -> None:
+def test_an_old_line_that_goes_down_does_not_take_the_new_one_along(outbox: CommandSender) -> None:
     old, new = Line(), Line()
     outbox.live(old)
     outbox.live(new)

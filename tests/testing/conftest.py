@@ -31,13 +31,15 @@ def open_client() -> Iterator[OpenClient]:
             if ssl_context is not None:
                 websocket = stack.enter_context(contextlib.closing(OneThreadWebsocket(url, ssl_context)))
             else:
-                websocket = stack.enter_context(connect(
-                    url,
-                    compression=None,
-                    open_timeout=TIMEOUT,
-                    close_timeout=0.2,
-                    max_size=None,
-                ))
+                websocket = stack.enter_context(
+                    connect(
+                        url,
+                        compression=None,
+                        open_timeout=TIMEOUT,
+                        close_timeout=0.2,
+                        max_size=None,
+                    )
+                )
             asked = dict(parse_qsl(query))
             client = Client(websocket, asked.get("encoding", "json"), asked.get("compress"))
             if hello:

@@ -51,33 +51,36 @@ def without(fields: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name != key}
 
 
-@pytest.mark.parametrize(("op", "data"), [
-    (3, "online"),
-    *[(3, without(PRESENCE, key)) for key in PRESENCE],
-    (3, {**PRESENCE, "since": "now"}),
-    (3, {**PRESENCE, "activities": None}),
-    (3, {**PRESENCE, "activities": [{"name": "Go"}]}),
-    (3, {**PRESENCE, "activities": [{"type": 0}]}),
-    (3, {**PRESENCE, "status": "busy"}),
-    (3, {**PRESENCE, "afk": 0}),
-    *[(4, without(VOICE, key)) for key in VOICE],
-    (4, {**VOICE, "self_mute": None}),
-    (4, {**VOICE, "guild_id": "guild"}),
-    (8, {"guild_id": GUILD_ID}),
-    (8, {"query": "", "limit": 0}),
-    (8, {"guild_id": GUILD_ID, "query": ""}),
-    (8, {"guild_id": GUILD_ID, "query": 5, "limit": 0}),
-    (8, {"guild_id": GUILD_ID, "query": "", "limit": -1}),
-    (8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "user_ids": ["1"]}),
-    (8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "presences": "yes"}),
-    (8, {"guild_id": GUILD_ID, "user_ids": ["ada"]}),
-    (8, {"guild_id": [GUILD_ID], "user_ids": ["1"]}),
-    (31, {}),
-    (31, {"guild_ids": GUILD_ID}),
-    (43, {"guild_id": GUILD_ID}),
-    (43, {"guild_id": GUILD_ID, "fields": ["topic"]}),
-    (43, {"fields": ["status"]}),
-])
+@pytest.mark.parametrize(
+    ("op", "data"),
+    [
+        (3, "online"),
+        *[(3, without(PRESENCE, key)) for key in PRESENCE],
+        (3, {**PRESENCE, "since": "now"}),
+        (3, {**PRESENCE, "activities": None}),
+        (3, {**PRESENCE, "activities": [{"name": "Go"}]}),
+        (3, {**PRESENCE, "activities": [{"type": 0}]}),
+        (3, {**PRESENCE, "status": "busy"}),
+        (3, {**PRESENCE, "afk": 0}),
+        *[(4, without(VOICE, key)) for key in VOICE],
+        (4, {**VOICE, "self_mute": None}),
+        (4, {**VOICE, "guild_id": "guild"}),
+        (8, {"guild_id": GUILD_ID}),
+        (8, {"query": "", "limit": 0}),
+        (8, {"guild_id": GUILD_ID, "query": ""}),
+        (8, {"guild_id": GUILD_ID, "query": 5, "limit": 0}),
+        (8, {"guild_id": GUILD_ID, "query": "", "limit": -1}),
+        (8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "user_ids": ["1"]}),
+        (8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "presences": "yes"}),
+        (8, {"guild_id": GUILD_ID, "user_ids": ["ada"]}),
+        (8, {"guild_id": [GUILD_ID], "user_ids": ["1"]}),
+        (31, {}),
+        (31, {"guild_ids": GUILD_ID}),
+        (43, {"guild_id": GUILD_ID}),
+        (43, {"guild_id": GUILD_ID, "fields": ["topic"]}),
+        (43, {"fields": ["status"]}),
+    ],
+)
 def test_a_wrong_command_is_closed(gateway: LocalGateway, open_client: OpenClient, op: int, data: Any) -> None:
     client = open_client(gateway)
     client.login()
@@ -150,8 +153,11 @@ def test_answers_can_be_withheld_and_members_refused(gateway: LocalGateway, open
 def big(request: pytest.FixtureRequest) -> Any:
     """A gateway whose one guild has 2,500 members and the bot."""
     members = [
-        member(user(10_000 + index, f"user{index}"), nick="Zed" if index == 7 else None,
-               status="offline" if index % 2 else "online")
+        member(
+            user(10_000 + index, f"user{index}"),
+            nick="Zed" if index == 7 else None,
+            status="offline" if index % 2 else "online",
+        )
         for index in range(2500)
     ]
     with LocalGateway(guilds=[guild(GUILD_ID, members=members)], identify_interval=0) as gateway:
@@ -193,9 +199,7 @@ def test_all_members_may_be_asked_for_again_after_the_interval(open_client: Open
             assert client.recv()["t"] == "GUILD_MEMBERS_CHUNK"
 
 
-def test_without_the_members_intent_all_members_are_never_sent(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_without_the_members_intent_all_members_are_never_sent(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login(intents=EVERY_INTENT & ~GUILD_MEMBERS)
     client.send(8, {"guild_id": GUILD_ID, "query": "", "limit": 0})
@@ -205,16 +209,19 @@ def test_without_the_members_intent_all_members_are_never_sent(
     assert [one["user"]["username"] for one in client.recv()["d"]["members"]] == ["ada"]
 
 
-@pytest.mark.parametrize(("query", "limit", "count"), [
-    ("USER1", 0, 100),
-    ("user1", 5, 5),
-    ("user1", 500, 100),
-    ("user24", 0, 100),
-    ("user249", 0, 11),
-    ("ze", 3, 1),
-    ("nobody", 5, 0),
-    ("", 7, 7),
-])
+@pytest.mark.parametrize(
+    ("query", "limit", "count"),
+    [
+        ("USER1", 0, 100),
+        ("user1", 5, 5),
+        ("user1", 500, 100),
+        ("user24", 0, 100),
+        ("user249", 0, 11),
+        ("ze", 3, 1),
+        ("nobody", 5, 0),
+        ("", 7, 7),
+    ],
+)
 def test_a_query_finds_the_beginning_of_names(
     big: LocalGateway, open_client: OpenClient, query: str, limit: int, count: int
 ) -> None:
@@ -292,10 +299,13 @@ def test_channel_info_tells_the_fields_that_were_asked_for(open_client: OpenClie
         client.send(43, {"guild_id": GUILD_ID, "fields": ["status", "voice_start_time"]})
         info = client.recv()
         assert info["t"] == "CHANNEL_INFO"
-        assert info["d"] == {"guild_id": GUILD_ID, "channels": [
-            {"id": "12", "status": "Raining", "voice_start_time": 1700000000},
-            {"id": "13", "status": None, "voice_start_time": None},
-        ]}
+        assert info["d"] == {
+            "guild_id": GUILD_ID,
+            "channels": [
+                {"id": "12", "status": "Raining", "voice_start_time": 1700000000},
+                {"id": "13", "status": None, "voice_start_time": None},
+            ],
+        }
         client.send(43, {"guild_id": GUILD_ID, "fields": ["status"]})
         assert client.recv()["d"]["channels"][0] == {"id": "12", "status": "Raining"}
         client.send(43, {"guild_id": "5", "fields": ["status"]})

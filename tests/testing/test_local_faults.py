@@ -108,9 +108,7 @@ def test_a_silent_zombie_says_nothing_but_its_end_is_seen(gateway: LocalGateway,
     assert again.recv()["t"] == "RESUMED"
 
 
-def test_a_gateway_that_stops_reading_fills_the_clients_buffer(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_a_gateway_that_stops_reading_fills_the_clients_buffer(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     gateway.stop_reading()
@@ -138,9 +136,7 @@ def test_a_gateway_that_stops_reading_fills_the_clients_buffer(
 
 @pytest.mark.parametrize("how", ["reset", "eof", "close"])
 @pytest.mark.parametrize("at", ["upgraded", "hello", "identify", "ready"])
-def test_a_login_can_be_cut_at_any_point(
-    gateway: LocalGateway, open_client: OpenClient, at: str, how: str
-) -> None:
+def test_a_login_can_be_cut_at_any_point(gateway: LocalGateway, open_client: OpenClient, at: str, how: str) -> None:
     gateway.faults.cut(at, how, code=4123, reason="on demand")
     client = open_client(gateway, hello=False)
     if at != "upgraded":
@@ -204,9 +200,7 @@ def test_a_replay_can_be_cut_in_its_middle(gateway: LocalGateway, open_client: O
 
 
 @pytest.mark.parametrize("resumable", [True, False])
-def test_a_resume_can_be_answered_with_op_9(
-    gateway: LocalGateway, open_client: OpenClient, resumable: bool
-) -> None:
+def test_a_resume_can_be_answered_with_op_9(gateway: LocalGateway, open_client: OpenClient, resumable: bool) -> None:
     client = open_client(gateway)
     client.login()
     gateway.drop()
@@ -269,17 +263,18 @@ def test_a_compressed_payload_can_take_several_messages(gateway: LocalGateway, o
     plain.login()  # without a stream there is nothing to split
 
 
-@pytest.mark.parametrize(("kind", "error"), [
-    ("rsv", "reserved bits"),
-    ("opcode", "invalid opcode"),
-    ("masked", "incorrect masking"),
-    ("continuation", "unexpected continuation"),
-    ("long control", "control frame too long"),
-    ("close code", "invalid status code"),
-])
-def test_a_broken_frame_fails_the_client(
-    gateway: LocalGateway, open_client: OpenClient, kind: str, error: str
-) -> None:
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("rsv", "reserved bits"),
+        ("opcode", "invalid opcode"),
+        ("masked", "incorrect masking"),
+        ("continuation", "unexpected continuation"),
+        ("long control", "control frame too long"),
+        ("close code", "invalid status code"),
+    ],
+)
+def test_a_broken_frame_fails_the_client(gateway: LocalGateway, open_client: OpenClient, kind: str, error: str) -> None:
     client = open_client(gateway)
     assert gateway.send_garbage(kind) == 1
     with pytest.raises(ConnectionClosed) as failure:
@@ -347,16 +342,19 @@ def test_a_fault_for_always_stays(gateway: LocalGateway, open_client: OpenClient
             open_client(gateway)
 
 
-@pytest.mark.parametrize(("arm", "words"), [
-    (lambda gateway: gateway.faults.cut("nowhere"), "at: 'nowhere'"),
-    (lambda gateway: gateway.faults.cut("hello", "gently"), "how: 'gently'"),
-    (lambda gateway: gateway.faults.cut("event", after=0), "after: 0"),
-    (lambda gateway: gateway.faults.no_hello(times=0), "times: 0"),
-    (lambda gateway: gateway.faults.fragment(0), "size: 0"),
-    (lambda gateway: gateway.faults.invalid_session("HEARTBEAT"), "op: 'HEARTBEAT'"),
-    (lambda gateway: gateway.drop("gently"), "how: 'gently'"),
-    (lambda gateway: gateway.send_garbage("nice"), "kind: 'nice'"),
-])
+@pytest.mark.parametrize(
+    ("arm", "words"),
+    [
+        (lambda gateway: gateway.faults.cut("nowhere"), "at: 'nowhere'"),
+        (lambda gateway: gateway.faults.cut("hello", "gently"), "how: 'gently'"),
+        (lambda gateway: gateway.faults.cut("event", after=0), "after: 0"),
+        (lambda gateway: gateway.faults.no_hello(times=0), "times: 0"),
+        (lambda gateway: gateway.faults.fragment(0), "size: 0"),
+        (lambda gateway: gateway.faults.invalid_session("HEARTBEAT"), "op: 'HEARTBEAT'"),
+        (lambda gateway: gateway.drop("gently"), "how: 'gently'"),
+        (lambda gateway: gateway.send_garbage("nice"), "kind: 'nice'"),
+    ],
+)
 def test_a_fault_that_does_not_exist_is_refused(
     gateway: LocalGateway, arm: Callable[[LocalGateway], object], words: str
 ) -> None:

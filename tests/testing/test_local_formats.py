@@ -117,15 +117,18 @@ def test_an_etf_payload_is_a_map_with_atoms_for_the_keys_of_its_envelope(
     assert client.websocket.recv(5) == HEAD + b"w\x01tm\x00\x00\x00\x01Xw\x01sa\x04w\x02opa\x00w\x01dk\x00\x01\x01"
 
 
-@pytest.mark.parametrize("message", [
-    HEAD[:-1] + b"\x02w\x02opa\x01w\x01dw\x03nil",  # atoms for keys
-    b"\x83t\x00\x00\x00\x01m\x00\x00\x00\x02opa\x01a",
-    b"\x83t\x00\x00\x00\x01m\x00\x00\x00\x02op",
-    b"\x83j",
-    b"\x83" + b"l\x00\x00\x00\x01" * 10_000,
-    b'{"op":1,"d":null}',
-    b"",
-])
+@pytest.mark.parametrize(
+    "message",
+    [
+        HEAD[:-1] + b"\x02w\x02opa\x01w\x01dw\x03nil",  # atoms for keys
+        b"\x83t\x00\x00\x00\x01m\x00\x00\x00\x02opa\x01a",
+        b"\x83t\x00\x00\x00\x01m\x00\x00\x00\x02op",
+        b"\x83j",
+        b"\x83" + b"l\x00\x00\x00\x01" * 10_000,
+        b'{"op":1,"d":null}',
+        b"",
+    ],
+)
 def test_what_is_no_etf_payload_is_closed_with_4002(
     gateway: LocalGateway, open_client: OpenClient, message: bytes
 ) -> None:
@@ -241,10 +244,13 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "compress", "kind", "error"), [
-    pytest.param(*row, id="-".join(map(str, row[:3])), marks=[needs_zstd] * (row[1] == "zstd-stream"))
-    for row in GARBAGE
-])
+@pytest.mark.parametrize(
+    ("encoding", "compress", "kind", "error"),
+    [
+        pytest.param(*row, id="-".join(map(str, row[:3])), marks=[needs_zstd] * (row[1] == "zstd-stream"))
+        for row in GARBAGE
+    ],
+)
 def test_garbage_is_broken_where_it_says_and_the_session_can_be_resumed(
     gateway: LocalGateway,
     open_client: OpenClient,

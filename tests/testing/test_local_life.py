@@ -41,8 +41,9 @@ def test_get_gateway_tells_the_url_to_anyone(gateway: LocalGateway, prefix: str)
 
 
 def test_get_gateway_bot_tells_the_session_start_limit(open_client: OpenClient) -> None:
-    with LocalGateway(token="secret", shards=4, max_concurrency=2, session_starts=1000,
-                      session_starts_remaining=990) as gateway:
+    with LocalGateway(
+        token="secret", shards=4, max_concurrency=2, session_starts=1000, session_starts_remaining=990
+    ) as gateway:
         open_client(gateway).login()
         status, answer = get(f"{gateway.http_url}/gateway/bot")
     assert status == 200
@@ -112,9 +113,7 @@ def test_any_other_route_is_not_found(gateway: LocalGateway) -> None:
     assert gateway.connections == ()
 
 
-def test_what_is_not_http_is_cut(
-    gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]
-) -> None:
+def test_what_is_not_http_is_cut(gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]) -> None:
     sock = raw_socket(gateway)
     sock.sendall(b"\x16\x03\x01\x02\x00 not http\r\n\r\n")
     assert sock.recv(1) == b""
@@ -130,9 +129,7 @@ def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
-def test_tls_carries_everything_both_ways(
-    tls: tuple[ssl.SSLContext, ssl.SSLContext], open_client: OpenClient
-) -> None:
+def test_tls_carries_everything_both_ways(tls: tuple[ssl.SSLContext, ssl.SSLContext], open_client: OpenClient) -> None:
     server, trusting = tls
     with LocalGateway(ssl_context=server, rate_limit=10_000, identify_interval=0) as gateway:
         assert gateway.url.startswith("wss://127.0.0.1:")
@@ -235,18 +232,21 @@ def test_a_fault_of_the_gateway_itself_fails_the_test(gateway: LocalGateway) -> 
             broken.close()
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("heartbeat_interval", 0),
-    ("heartbeat_timeout", -1.0),
-    ("identify_interval", -1),
-    ("shards", 0),
-    ("max_concurrency", 0),
-    ("session_starts", -1),
-    ("session_start_period", 0),
-    ("rate_limit", 0),
-    ("max_payload", 0),
-    ("port", 70_000),
-])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("heartbeat_interval", 0),
+        ("heartbeat_timeout", -1.0),
+        ("identify_interval", -1),
+        ("shards", 0),
+        ("max_concurrency", 0),
+        ("session_starts", -1),
+        ("session_start_period", 0),
+        ("rate_limit", 0),
+        ("max_payload", 0),
+        ("port", 70_000),
+    ],
+)
 def test_an_argument_that_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         LocalGateway(**{name: value})
@@ -287,9 +287,16 @@ def test_a_client_that_does_not_read_does_not_hold_up_the_others(
         b"GET /?v=10 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
-    identify = json.dumps({"op": 2, "d": {
-        "token": "x", "intents": 0, "properties": {"os": "x", "browser": "x", "device": "x"},
-    }}).encode()
+    identify = json.dumps(
+        {
+            "op": 2,
+            "d": {
+                "token": "x",
+                "intents": 0,
+                "properties": {"os": "x", "browser": "x", "device": "x"},
+            },
+        }
+    ).encode()
     mask = b"\0\0\0\0"
     lazy.sendall(b"\x82\xfe" + len(identify).to_bytes(2, "big") + mask + identify)
     gateway.wait_connected()

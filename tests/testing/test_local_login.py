@@ -34,10 +34,13 @@ def test_ready_tells_who_the_bot_is_and_where_to_resume(gateway: LocalGateway, o
     assert data["guilds"] == [{"id": one["id"], "unavailable": True} for one in gateway.guilds]
 
 
-@pytest.mark.parametrize(("given", "told"), [
-    ("/resume?x=1", "{url}/resume?x=1"),
-    ("wss://elsewhere.invalid", "wss://elsewhere.invalid"),
-])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("/resume?x=1", "{url}/resume?x=1"),
+        ("wss://elsewhere.invalid", "wss://elsewhere.invalid"),
+    ],
+)
 def test_the_url_to_resume_on_can_be_chosen(open_client: OpenClient, given: str, told: str) -> None:
     with LocalGateway(resume_url=given) as gateway:
         ready = open_client(gateway).login()
@@ -93,9 +96,7 @@ def test_guild_create_leaves_offline_members_out_of_a_large_guild(open_client: O
     assert [one["user"]["username"] for one in create["members"]] == ["vox"]
 
 
-def test_heartbeats_are_acknowledged_before_and_after_identify(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_heartbeats_are_acknowledged_before_and_after_identify(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.send(1, None)
     assert client.recv() == {"t": None, "s": None, "op": 11, "d": None}
@@ -110,15 +111,18 @@ def test_json_in_binary_frames_is_understood(gateway: LocalGateway, open_client:
     assert client.recv()["op"] == 11
 
 
-@pytest.mark.parametrize(("query", "code"), [
-    ("encoding=json", 4012),
-    ("v=&encoding=json", 4012),
-    ("v=5&encoding=json", 4012),
-    ("version=10&encoding=json", 4012),
-    ("v=10&encoding=xml", 4002),
-    ("v=10&encoding=json&compress=", 4002),
-    ("v=10&encoding=json&compress=lzw", 4002),
-])
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("encoding=json", 4012),
+        ("v=&encoding=json", 4012),
+        ("v=5&encoding=json", 4012),
+        ("version=10&encoding=json", 4012),
+        ("v=10&encoding=xml", 4002),
+        ("v=10&encoding=json&compress=", 4002),
+        ("v=10&encoding=json&compress=lzw", 4002),
+    ],
+)
 def test_a_wrong_url_is_closed(gateway: LocalGateway, open_client: OpenClient, query: str, code: int) -> None:
     assert open_client(gateway, query, hello=False).closed()[0] == code
 
@@ -130,32 +134,35 @@ def test_json_is_the_encoding_when_the_url_names_none(
     assert open_client(gateway, query).login()["d"]["v"] == version
 
 
-@pytest.mark.parametrize(("fields", "code"), [
-    ({"token": ...}, 4002),
-    ({"token": 5}, 4002),
-    ({"token": "wrong"}, 4004),
-    ({"properties": ...}, 4002),
-    ({"properties": {"os": "linux"}}, 4002),
-    ({"intents": ...}, 4002),
-    ({"intents": "1"}, 4013),
-    ({"intents": True}, 4013),
-    ({"intents": -1}, 4013),
-    ({"intents": 1 << 19}, 4013),
-    ({"intents": 1 << 8}, 4014),
-    ({"intents": EVERY_INTENT}, 4014),
-    ({"shard": [1, 1]}, 4010),
-    ({"shard": [0, 0]}, 4010),
-    ({"shard": [-1, 2]}, 4010),
-    ({"shard": ["0", "1"]}, 4010),
-    ({"shard": 0}, 4010),
-    ({"large_threshold": 49}, 4002),
-    ({"large_threshold": 251}, 4002),
-    ({"large_threshold": "50"}, 4002),
-    ({"compress": 1}, 4002),
-    ({"presence": []}, 4002),
-    ({"presence": {"status": "busy"}}, 4002),
-    ({"presence": {"status": "online", "activities": {}}}, 4002),
-])
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"token": ...}, 4002),
+        ({"token": 5}, 4002),
+        ({"token": "wrong"}, 4004),
+        ({"properties": ...}, 4002),
+        ({"properties": {"os": "linux"}}, 4002),
+        ({"intents": ...}, 4002),
+        ({"intents": "1"}, 4013),
+        ({"intents": True}, 4013),
+        ({"intents": -1}, 4013),
+        ({"intents": 1 << 19}, 4013),
+        ({"intents": 1 << 8}, 4014),
+        ({"intents": EVERY_INTENT}, 4014),
+        ({"shard": [1, 1]}, 4010),
+        ({"shard": [0, 0]}, 4010),
+        ({"shard": [-1, 2]}, 4010),
+        ({"shard": ["0", "1"]}, 4010),
+        ({"shard": 0}, 4010),
+        ({"large_threshold": 49}, 4002),
+        ({"large_threshold": 251}, 4002),
+        ({"large_threshold": "50"}, 4002),
+        ({"compress": 1}, 4002),
+        ({"presence": []}, 4002),
+        ({"presence": {"status": "busy"}}, 4002),
+        ({"presence": {"status": "online", "activities": {}}}, 4002),
+    ],
+)
 def test_a_wrong_identify_is_closed(open_client: OpenClient, fields: dict[str, Any], code: int) -> None:
     with LocalGateway(token="secret", allowed_intents=1 << 1) as gateway:
         client = open_client(gateway)
@@ -190,18 +197,14 @@ def test_a_command_before_identify_is_closed(gateway: LocalGateway, open_client:
 
 
 @pytest.mark.parametrize("op", [0, 5, 7, 9, 10, 11, 12, 99, -1])
-def test_an_opcode_that_clients_do_not_send_is_closed(
-    gateway: LocalGateway, open_client: OpenClient, op: int
-) -> None:
+def test_an_opcode_that_clients_do_not_send_is_closed(gateway: LocalGateway, open_client: OpenClient, op: int) -> None:
     client = open_client(gateway)
     client.send(op, None)
     assert client.closed()[0] == 4001
 
 
 @pytest.mark.parametrize("message", ["{", "[1]", "null", '{"d":1}', '{"op":"1"}', '{"op":true}', b"\xff\xff"])
-def test_what_is_no_payload_is_closed(
-    gateway: LocalGateway, open_client: OpenClient, message: str | bytes
-) -> None:
+def test_what_is_no_payload_is_closed(gateway: LocalGateway, open_client: OpenClient, message: str | bytes) -> None:
     client = open_client(gateway)
     client.websocket.send(message)
     assert client.closed()[0] == 4002
@@ -225,9 +228,7 @@ def test_a_heartbeat_with_text_is_closed(gateway: LocalGateway, open_client: Ope
     assert client.closed()[0] == 4002
 
 
-def test_a_payload_of_4096_bytes_is_read_and_one_more_is_closed(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_a_payload_of_4096_bytes_is_read_and_one_more_is_closed(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     beat = '{"op":1,"d":null}'
     client.websocket.send(beat + " " * (4096 - len(beat)))

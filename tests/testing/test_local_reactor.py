@@ -37,6 +37,7 @@ def test_a_task_from_another_thread_runs_at_once(reactor: Reactor) -> None:
 def test_a_wake_is_not_lost_when_a_socket_and_a_submit_are_ready_together(reactor: Reactor) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
+
         def on_ready(_mask: int) -> None:
             ours.recv(1)
             reactor.submit(lambda: None)

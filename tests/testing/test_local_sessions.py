@@ -18,8 +18,15 @@ ADA = {"id": "1100000000000000002", "username": "ada"}
 
 def message(**fields: Any) -> dict[str, Any]:
     return {
-        "id": "1", "guild_id": GUILD_ID, "content": "hello", "embeds": [{}], "attachments": [{}], "components": [{}],
-        "author": ADA, "mentions": [], **fields,
+        "id": "1",
+        "guild_id": GUILD_ID,
+        "content": "hello",
+        "embeds": [{}],
+        "attachments": [{}],
+        "components": [{}],
+        "author": ADA,
+        "mentions": [],
+        **fields,
     }
 
 
@@ -146,15 +153,18 @@ def test_an_unknown_session_is_invalid_and_the_connection_may_identify(
     client.login()
 
 
-@pytest.mark.parametrize(("fields", "code"), [
-    ({"seq": 1000}, 4007),
-    ({"seq": -1}, 4007),
-    ({"seq": None}, 4002),
-    ({"seq": "3"}, 4002),
-    ({"session_id": None}, 4002),
-    ({"token": None}, 4002),
-    ({"token": "another"}, 4004),
-])
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"seq": 1000}, 4007),
+        ({"seq": -1}, 4007),
+        ({"seq": None}, 4002),
+        ({"seq": "3"}, 4002),
+        ({"session_id": None}, 4002),
+        ({"token": None}, 4002),
+        ({"token": "another"}, 4004),
+    ],
+)
 def test_a_wrong_resume_is_closed(
     gateway: LocalGateway, open_client: OpenClient, fields: dict[str, Any], code: int
 ) -> None:
@@ -239,9 +249,7 @@ def test_op_7_and_op_1_reach_the_client(gateway: LocalGateway, open_client: Open
     assert client.recv() == {"t": None, "s": None, "op": 1, "d": None}
 
 
-def test_guild_events_go_to_their_shard_and_others_to_shard_0(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_guild_events_go_to_their_shard_and_others_to_shard_0(gateway: LocalGateway, open_client: OpenClient) -> None:
     clients = [open_client(gateway) for _ in range(2)]
     for shard_id, client in enumerate(clients):
         ready = client.login(shard=[shard_id, 2])
@@ -261,34 +269,37 @@ def test_guild_events_go_to_their_shard_and_others_to_shard_0(
     assert clients[0].recv()["op"] == 11
 
 
-@pytest.mark.parametrize(("name", "data", "intent"), [
-    ("GUILD_CREATE", {"id": GUILD_ID}, 1 << 0),
-    ("CHANNEL_PINS_UPDATE", {"guild_id": GUILD_ID}, 1 << 0),
-    ("CHANNEL_PINS_UPDATE", {}, 1 << 12),
-    ("GUILD_MEMBER_ADD", {"guild_id": GUILD_ID, "user": ADA}, 1 << 1),
-    ("GUILD_MEMBER_UPDATE", {"guild_id": GUILD_ID, "user": ADA}, 1 << 1),
-    ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID}, 1 << 0),
-    ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID}, 1 << 1),
-    ("GUILD_BAN_ADD", {"guild_id": GUILD_ID}, 1 << 2),
-    ("GUILD_SOUNDBOARD_SOUND_CREATE", {"guild_id": GUILD_ID}, 1 << 3),
-    ("INTEGRATION_CREATE", {"guild_id": GUILD_ID}, 1 << 4),
-    ("WEBHOOKS_UPDATE", {"guild_id": GUILD_ID}, 1 << 5),
-    ("INVITE_CREATE", {"guild_id": GUILD_ID}, 1 << 6),
-    ("VOICE_STATE_UPDATE", {"guild_id": GUILD_ID}, 1 << 7),
-    ("PRESENCE_UPDATE", {"guild_id": GUILD_ID}, 1 << 8),
-    ("MESSAGE_CREATE", {"guild_id": GUILD_ID}, 1 << 9),
-    ("MESSAGE_CREATE", {}, 1 << 12),
-    ("MESSAGE_DELETE_BULK", {"guild_id": GUILD_ID}, 1 << 9),
-    ("MESSAGE_REACTION_ADD", {"guild_id": GUILD_ID}, 1 << 10),
-    ("MESSAGE_REACTION_ADD", {}, 1 << 13),
-    ("TYPING_START", {"guild_id": GUILD_ID}, 1 << 11),
-    ("TYPING_START", {}, 1 << 14),
-    ("GUILD_SCHEDULED_EVENT_CREATE", {"guild_id": GUILD_ID}, 1 << 16),
-    ("AUTO_MODERATION_RULE_CREATE", {"guild_id": GUILD_ID}, 1 << 20),
-    ("AUTO_MODERATION_ACTION_EXECUTION", {"guild_id": GUILD_ID}, 1 << 21),
-    ("MESSAGE_POLL_VOTE_ADD", {"guild_id": GUILD_ID}, 1 << 24),
-    ("MESSAGE_POLL_VOTE_ADD", {}, 1 << 25),
-])
+@pytest.mark.parametrize(
+    ("name", "data", "intent"),
+    [
+        ("GUILD_CREATE", {"id": GUILD_ID}, 1 << 0),
+        ("CHANNEL_PINS_UPDATE", {"guild_id": GUILD_ID}, 1 << 0),
+        ("CHANNEL_PINS_UPDATE", {}, 1 << 12),
+        ("GUILD_MEMBER_ADD", {"guild_id": GUILD_ID, "user": ADA}, 1 << 1),
+        ("GUILD_MEMBER_UPDATE", {"guild_id": GUILD_ID, "user": ADA}, 1 << 1),
+        ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID}, 1 << 0),
+        ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID}, 1 << 1),
+        ("GUILD_BAN_ADD", {"guild_id": GUILD_ID}, 1 << 2),
+        ("GUILD_SOUNDBOARD_SOUND_CREATE", {"guild_id": GUILD_ID}, 1 << 3),
+        ("INTEGRATION_CREATE", {"guild_id": GUILD_ID}, 1 << 4),
+        ("WEBHOOKS_UPDATE", {"guild_id": GUILD_ID}, 1 << 5),
+        ("INVITE_CREATE", {"guild_id": GUILD_ID}, 1 << 6),
+        ("VOICE_STATE_UPDATE", {"guild_id": GUILD_ID}, 1 << 7),
+        ("PRESENCE_UPDATE", {"guild_id": GUILD_ID}, 1 << 8),
+        ("MESSAGE_CREATE", {"guild_id": GUILD_ID}, 1 << 9),
+        ("MESSAGE_CREATE", {}, 1 << 12),
+        ("MESSAGE_DELETE_BULK", {"guild_id": GUILD_ID}, 1 << 9),
+        ("MESSAGE_REACTION_ADD", {"guild_id": GUILD_ID}, 1 << 10),
+        ("MESSAGE_REACTION_ADD", {}, 1 << 13),
+        ("TYPING_START", {"guild_id": GUILD_ID}, 1 << 11),
+        ("TYPING_START", {}, 1 << 14),
+        ("GUILD_SCHEDULED_EVENT_CREATE", {"guild_id": GUILD_ID}, 1 << 16),
+        ("AUTO_MODERATION_RULE_CREATE", {"guild_id": GUILD_ID}, 1 << 20),
+        ("AUTO_MODERATION_ACTION_EXECUTION", {"guild_id": GUILD_ID}, 1 << 21),
+        ("MESSAGE_POLL_VOTE_ADD", {"guild_id": GUILD_ID}, 1 << 24),
+        ("MESSAGE_POLL_VOTE_ADD", {}, 1 << 25),
+    ],
+)
 def test_an_event_needs_its_intent(
     gateway: LocalGateway, open_client: OpenClient, name: str, data: dict[str, Any], intent: int
 ) -> None:
@@ -303,9 +314,7 @@ def test_an_event_needs_its_intent(
 
 
 @pytest.mark.parametrize("name", ["INTERACTION_CREATE", "USER_UPDATE", "ENTITLEMENT_CREATE", "SUBSCRIPTION_CREATE"])
-def test_an_event_that_no_intent_covers_always_comes(
-    gateway: LocalGateway, open_client: OpenClient, name: str
-) -> None:
+def test_an_event_that_no_intent_covers_always_comes(gateway: LocalGateway, open_client: OpenClient, name: str) -> None:
     client = open_client(gateway)
     client.login(intents=0)
     assert gateway.dispatch(name, {}) == 1
@@ -397,7 +406,9 @@ def test_expect_takes_each_payload_once_and_in_order(gateway: LocalGateway, open
     assert [gateway.expect("HEARTBEAT").data for _ in range(2)] == [0, 1]
     assert gateway.expect(1, where=lambda beat: beat.data == 2).data == 2
     assert [(beat.op, beat.name, beat.data, beat.connection) for beat in gateway.received] == [
-        (1, "HEARTBEAT", 0, 1), (1, "HEARTBEAT", 1, 1), (1, "HEARTBEAT", 2, 1),
+        (1, "HEARTBEAT", 0, 1),
+        (1, "HEARTBEAT", 1, 1),
+        (1, "HEARTBEAT", 2, 1),
     ]
 
 

@@ -135,10 +135,12 @@ def test_it_fails(gateway_client, local_gateway):
 def test_what_a_handler_raises_fails_the_test_and_shows_where(run: Run) -> None:
     result = run(FAIL)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([
-        '*raise ValueError("told to fail")',
-        "*AssertionError: the handler of MESSAGE_CREATE raised ValueError('told to fail')",
-    ])
+    result.stdout.fnmatch_lines(
+        [
+            '*raise ValueError("told to fail")',
+            "*AssertionError: the handler of MESSAGE_CREATE raised ValueError('told to fail')",
+        ]
+    )
 
 
 def test_what_a_handler_raises_is_told_beside_the_tests_own_failure(run: Run) -> None:
@@ -359,16 +361,16 @@ def test_no_such_keyword(gateway_client):
     pass
 """)
     result.assert_outcomes(passed=1, errors=2)
-    result.stdout.fnmatch_lines_random([
-        "*@pytest.mark.gateway_client takes keywords only, not 'dnd'",
-        "*unexpected keyword argument 'intent'*",
-    ])
+    result.stdout.fnmatch_lines_random(
+        [
+            "*@pytest.mark.gateway_client takes keywords only, not 'dnd'",
+            "*unexpected keyword argument 'intent'*",
+        ]
+    )
 
 
 def test_the_markers_are_known(run: Run) -> None:
-    run("", "--markers").stdout.fnmatch_lines_random([
-        "@pytest.mark.local_gateway(*", "@pytest.mark.gateway_client(*"
-    ])
+    run("", "--markers").stdout.fnmatch_lines_random(["@pytest.mark.local_gateway(*", "@pytest.mark.gateway_client(*"])
 
 
 def test_a_bot_of_two_shards(run: Run) -> None:
@@ -416,12 +418,18 @@ def pytest_collection_finish(session):
 
 def test_without_the_extra_a_fixture_says_what_to_install(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys; sys.modules['websockets'] = None")
-    result = run("""
+    result = run(
+        """
 def test_of_something_else(): pass
 def test_of_a_bot(gateway_client): pass
-""", apart=True)
+""",
+        apart=True,
+    )
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines([
-        "* ERROR at setup of test_of_a_bot *",  # and nothing between
-        'the fixture local_gateway cannot be had: the local gateway needs *pip install "vox-gateway?testing?"'
-    ], consecutive=True)
+    result.stdout.fnmatch_lines(
+        [
+            "* ERROR at setup of test_of_a_bot *",  # and nothing between
+            'the fixture local_gateway cannot be had: the local gateway needs *pip install "vox-gateway?testing?"',
+        ],
+        consecutive=True,
+    )

@@ -47,12 +47,16 @@ examples:
   vox-gateway record events.jsonl --max-size 10M --keep 4    50 MB on disk
   vox-gateway record events.jsonl --events MESSAGE_CREATE --keep-content
 
-{exit_codes({
-    Exit.OK: "ended with Ctrl-C",
-    Exit.INTERRUPTED: "ended with Ctrl-C before it connected",
-    Exit.FAILED: "refused by the gateway, or the file could not be written any more",
-    Exit.UNUSABLE: "the command line or FILE is not usable, or DISCORD_TOKEN or an extra is missing",
-})}"""
+{
+    exit_codes(
+        {
+            Exit.OK: "ended with Ctrl-C",
+            Exit.INTERRUPTED: "ended with Ctrl-C before it connected",
+            Exit.FAILED: "refused by the gateway, or the file could not be written any more",
+            Exit.UNUSABLE: "the command line or FILE is not usable, or DISCORD_TOKEN or an extra is missing",
+        }
+    )
+}"""
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:

@@ -41,12 +41,16 @@ examples:
   vox-gateway serve --heartbeat-interval 2    to see beats with -v
   vox-gateway serve --token made-up           to see a wrong token refused
 
-{exit_codes({
-    Exit.OK: "ended with Ctrl-C, before which all went well",
-    Exit.FAILED: "the output could not be written",
-    Exit.UNUSABLE: "the command line is not usable, the port is taken, or the extra is missing",
-    Exit.INTERRUPTED: "ended with Ctrl-C before it listened",
-})}
+{
+    exit_codes(
+        {
+            Exit.OK: "ended with Ctrl-C, before which all went well",
+            Exit.FAILED: "the output could not be written",
+            Exit.UNUSABLE: "the command line is not usable, the port is taken, or the extra is missing",
+            Exit.INTERRUPTED: "ended with Ctrl-C before it listened",
+        }
+    )
+}
 """
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..errors import ConnectFailed
-from .signals import Bell, undisturbed
-from .wakeup import Deadline, Interrupt
+from .signals import SignalSafeEvent, defer_sigint
+from .wakeup import Deadline, Wakeup
 
-__all__ = ["run_errand"]
+__all__ = ["call_with_deadline"]
 
 Result = TypeVar("Result")
 
@@ -22,7 +22,7 @@ LOOKUP_GRACE = 0.5
 ABANDON_AFTER = 0.3
 
 
-def run_errand(work: Callable[[Deadline, Interrupt], Result], seconds: float, timeout_name: str) -> Result:
+def call_with_deadline(work: Callable[[Deadline, Wakeup], Result], seconds: float, timeout_name: str) -> Result:
     """Do `work` on a thread of its own, and wait for it.
 
     The thread is left behind in one case only: nothing can end a name lookup from outside. It opens nothing any more.
@@ -37,7 +37,7 @@ def run_errand(work: Callable[[Deadline, Interrupt], Result], seconds: float, ti
         Exception: what `work` raises.
     """
     errand = _Errand(work, time.monotonic() + seconds)
-    with undisturbed():
+    with defer_sigint():
         errand.thread.start()
     try:
         if not errand.done.wait(seconds + LOOKUP_GRACE):
@@ -51,9 +51,9 @@ def run_errand(work: Callable[[Deadline, Interrupt], Result], seconds: float, ti
 class _Errand(Generic[Result]):
     """One piece of work and its thread."""
 
-    def __init__(self, work: Callable[[Deadline, Interrupt], Result], ends_at: float) -> None:
-        self.done = Bell()
-        self.interrupt = Interrupt()
+    def __init__(self, work: Callable[[Deadline, Wakeup], Result], ends_at: float) -> None:
+        self.done = SignalSafeEvent()
+        self.interrupt = Wakeup()
         self.thread = threading.Thread(target=self._run, name="vox_gateway-errand", daemon=True)
         self._work = work
         self._ends_at = ends_at

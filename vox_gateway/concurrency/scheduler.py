@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 
 from ..log import ShardLog
-from .signals import undisturbed
+from .signals import defer_sigint
 
-__all__ = ["Timers"]
+__all__ = ["Scheduler"]
 
 _Entry = tuple[float, int, Callable[[], None]]
 
 
-class Timers:
+class Scheduler:
     """Calls functions at given times, on a thread that is started when it is first needed.
 
     The thread is a daemon because a script that ends without `close` must not hang; its owner calls `stop`. The
@@ -45,7 +45,7 @@ class Timers:
             `function` is never called.
         """
         # Ctrl-C is put off, since the main thread may run handlers, and arm their warning.
-        with undisturbed(), self._lock:
+        with defer_sigint(), self._lock:
             if self._stopped:
                 return True
             error = None if self._started else self._start()

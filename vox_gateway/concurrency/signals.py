@@ -6,7 +6,7 @@ each signal, whichever thread took it (`signal.set_wakeup_fd`).
 
 A handler of signals, as that of Ctrl-C, raises between any two steps of Python code. `threading.Condition` and `Event`
 take and leave their locks in Python code, so that one of them would be left locked for ever now and then. So what the
-main thread does holds `Lock` and `RLock` only, which are left in any case, and starts threads `undisturbed`.
+main thread does holds `Lock` and `RLock` only, which are left in any case, and starts threads `defer_sigint`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from .wakeup import Interrupt, Selector
+from .wakeup import Selector, Wakeup
 
-__all__ = ["Bell", "undisturbed"]
+__all__ = ["SignalSafeEvent", "defer_sigint"]
 
 #: seconds between two looks where the process's wake-up descriptor belongs to somebody else (an asyncio loop, say)
 GLANCE = 0.5
@@ -31,7 +31,7 @@ LONGEST_WAIT = 86_400.0
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def defer_sigint() -> Iterator[None]:
     """Put Ctrl-C off until the end of the block; for what is short, and half done would do harm."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
@@ -47,7 +47,7 @@ def undisturbed() -> Iterator[None]:
             handler(*heard[0])
 
 
-class Bell:
+class SignalSafeEvent:
     """A flag to wait for, by any thread; on the main thread, signal handlers run meanwhile, and may raise."""
 
     def __init__(self) -> None:
@@ -133,12 +133,12 @@ class Bell:
         return self._rung or bool(told) or bool(doorbell)
 
 
-_doorbell: Interrupt | None = None
+_doorbell: Wakeup | None = None
 
 
-def _main_doorbell() -> Interrupt:
+def _main_doorbell() -> Wakeup:
     """What wakes the main thread. Kept for the life of the process: a signal may be written to it at any moment."""
     global _doorbell  # noqa: PLW0603  # used by the main thread only
     if _doorbell is None or _doorbell:  # set in a child process: it is the parent's
-        _doorbell = Interrupt()
+        _doorbell = Wakeup()
     return _doorbell

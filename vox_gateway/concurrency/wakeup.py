@@ -1,7 +1,7 @@
 """How a wait on a socket ends early.
 
 A loop that waits on its inbox is woken through the inbox. The reader waits on a socket, and is woken through an
-`Interrupt`. Neither exception is an OSError, so that no library in between takes it for one of the network's.
+`Wakeup`. Neither exception is an OSError, so that no library in between takes it for one of the network's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from .fork import close_in_child, in_child
 
-__all__ = ["Deadline", "DeadlinePassed", "Interrupt", "Interrupted", "Selector"]
+__all__ = ["Deadline", "DeadlinePassed", "Interrupted", "Selector", "Wakeup"]
 
 #: says when the wait under way ends; monotonic clock, None for never
 Deadline = Callable[[], float | None]
@@ -28,7 +28,7 @@ class DeadlinePassed(Exception):
     """The wait took too long; internal, turned into words by who knows what was waited for."""
 
 
-class Interrupt:
+class Wakeup:
     """Set once, by any thread; a wait under way ends, and so does every later one.
 
     The thread that waits owns it and closes it. It is usable as a file object in a selector.
@@ -45,7 +45,7 @@ class Interrupt:
         self._lock = threading.RLock()
         close_in_child(self._receiver)
         close_in_child(self._sender)
-        in_child(self, Interrupt._after_fork)
+        in_child(self, Wakeup._after_fork)
 
     def __bool__(self) -> bool:
         return self._set

@@ -11,11 +11,11 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..protocol.reconnect_policy import Attempt, Cause, Ending
+from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
 from ..sanitize import LINE_LIMIT, sanitize_line
 from ..session.state import Session
 
-__all__ = ["Journal", "Progress", "Wait", "in_words", "session_in_words"]
+__all__ = ["Progress", "TransitionHistory", "Wait", "describe_session", "format_duration"]
 
 #: transitions that are kept
 KEPT = 20
@@ -74,7 +74,7 @@ class Progress:
     error_at: float | None = None
 
 
-class Journal:
+class TransitionHistory:
     """Takes down the transitions of a client, over all its runs. Any thread may call any method."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Journal:
 
     def introduced(self, now: float, session: Session | None) -> None:
         """IDENTIFY was sent, or RESUME for `session`."""
-        what = "for a new session" if session is None else f"to resume {session_in_words(session)}"
+        what = "for a new session" if session is None else f"to resume {describe_session(session)}"
         self._note(now, f"asked {what}")
 
     def live(self, now: float, session: Session, replayed: int | None) -> None:
@@ -128,14 +128,14 @@ class Journal:
         with self._lock:
             since = self._progress.paused_at
             if since is not None:
-                self._note(now, f"reading again, after {in_words(now - since)}", paused_at=None)
+                self._note(now, f"reading again, after {format_duration(now - since)}", paused_at=None)
 
-    def dropped(self, now: float, ending: Ending, following: Attempt) -> None:
+    def dropped(self, now: float, ending: Disconnect, following: ConnectPlan) -> None:
         """A connection has ended, or could not be made, and `following` is to be the next."""
         why = str(ending) if ending.cause is Cause.UNREACHABLE else f"dropped because {ending}"
         what = "resuming" if following.resume else "connecting with a new session"
-        then = f"waiting {in_words(following.delay)} before {what}" if following.delay else f"{what} at once"
-        expected = ending.cause in (Cause.RECONNECT, Cause.ASKED)
+        then = f"waiting {format_duration(following.delay)} before {what}" if following.delay else f"{what} at once"
+        expected = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
         with self._lock:
             down_since = self._progress.down_since if self._progress.live_at is None else now
             self._over(now, None if expected else str(ending))
@@ -145,7 +145,7 @@ class Journal:
 
     def queueing(self, now: float, wait: float | None, turn: str) -> None:
         """The next connection waits for its `turn`, so many seconds or until it is told."""
-        how_long = "" if wait is None else f", {in_words(wait)}"
+        how_long = "" if wait is None else f", {format_duration(wait)}"
         until = None if wait is None else now + wait
         self._note(now, f"waiting for {turn}{how_long}", wait=Wait(until, turn))
 
@@ -157,7 +157,7 @@ class Journal:
     def closed(self, now: float, kept: Session | None) -> None:
         """The run is over, by `close`; with the session that was kept."""
         self._over(now, None)
-        also = "" if kept is None else f"; {session_in_words(kept)} is kept"
+        also = "" if kept is None else f"; {describe_session(kept)} is kept"
         self._note(now, f"closed by close(){also}", down_since=None)
 
     def after_fork(self, now: float, words: str | None) -> None:
@@ -196,12 +196,12 @@ class Journal:
         if beats.count:
             entries.append((beats.at, str(beats)))
         entries.sort(key=lambda entry: entry[0])
-        told = [(f"{in_words(now - at)} ago", words) for at, words in entries[-KEPT:]]
+        told = [(f"{format_duration(now - at)} ago", words) for at, words in entries[-KEPT:]]
         width = max((len(ago) for ago, _ in told), default=0)
         return [f"{ago:>{width}}  {words}" for ago, words in told]
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time, as exact as one wants to know it: ``2.3 s``, ``41 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 3 h``."""
     if seconds < 9.95:
         return f"{max(seconds, 0.0):.1f} s"
@@ -212,7 +212,7 @@ def in_words(seconds: float) -> str:
     return f"{whole} s"
 
 
-def session_in_words(session: Session) -> str:
+def describe_session(session: Session) -> str:
     """Which session it is, for who knows it; its id in full would let others resume it."""
     return f"session {_short(session.id)} at seq {session.seq}"
 

@@ -12,17 +12,17 @@ from typing import Any
 from ..dispatch.slow_handlers import Work
 from ..sanitize import sanitize_line
 from ..session.state import Session
-from .history import Progress, in_words, session_in_words
+from .history import Progress, describe_session, format_duration
 from .stats import Stats, Status
 
-__all__ = ["RECONNECT_GRACE", "Situation"]
+__all__ = ["RECONNECT_GRACE", "ClientSnapshot"]
 
 #: seconds that a reconnect may take before the client is not well any more
 RECONNECT_GRACE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class ClientSnapshot:
     """All that is known of a client at the time `now`.
 
     Attributes:
@@ -89,7 +89,7 @@ class Situation:
 
     # -- for people ------------------------------------------------------------------------------------------------
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """What it does now, and what it waits for, in one printable line."""
         return sanitize_line(self._words())
 
@@ -99,7 +99,7 @@ class Situation:
                 return "not connected: forked after connect(); call connect() to begin a new session in this process"
             case Status.CLOSED:
                 if self.session.resumable:
-                    return f"not connected; connect() resumes {session_in_words(self.session)}"
+                    return f"not connected; connect() resumes {describe_session(self.session)}"
                 return "not connected; connect() begins a new session"
             case Status.CLOSING:
                 return "closing" if self.work is None else f"closing; the handler of {self.work[0]} has yet to return"
@@ -134,12 +134,12 @@ class Situation:
         wait = self.progress.wait
         left = 0.0 if wait is None or wait.until is None else wait.until - self.now
         if wait is not None and wait.turn:
-            return f"waiting for {wait.turn}" + (f", {in_words(left)}" if left > 0 else "")
+            return f"waiting for {wait.turn}" + (f", {format_duration(left)}" if left > 0 else "")
         if left <= 0:
             return "about to connect"
         resumable = self.session.resumable
-        then = f"resumes {session_in_words(self.session)}" if resumable else "begins a new session"
-        return f"waiting {in_words(left)}, then {then}"
+        then = f"resumes {describe_session(self.session)}" if resumable else "begins a new session"
+        return f"waiting {format_duration(left)}, then {then}"
 
     def _ready(self) -> str:
         waiting = self.stats.events_waiting
@@ -148,13 +148,15 @@ class Situation:
             reads = f"connected, reading paused since the backlog is full: {wait}"
             if self.work is None:
                 return reads
-            return f"{reads} behind the handler of {self.work[0]}, at work for {in_words(self.now - self.work[1])}"
+            return (
+                f"{reads} behind the handler of {self.work[0]}, at work for {format_duration(self.now - self.work[1])}"
+            )
         if (slow := self._slow) is not None:
-            return f"connected, {wait} behind the handler of {slow[0]}, at work for {in_words(slow[1])}"
+            return f"connected, {wait} behind the handler of {slow[0]}, at work for {format_duration(slow[1])}"
         return f"connected, {wait} to be handled" if waiting else "connected, waiting for events"
 
     def _beat(self) -> str:
-        return "" if self.next_beat is None else f"next heartbeat in {in_words(self.next_beat - self.now)}"
+        return "" if self.next_beat is None else f"next heartbeat in {format_duration(self.next_beat - self.now)}"
 
     # -- for both --------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import simplejson
 
-from ..concurrency.bounded_call import run_errand
-from ..concurrency.wakeup import Deadline, Interrupt
+from ..concurrency.bounded_call import call_with_deadline
+from ..concurrency.wakeup import Deadline, Wakeup
 from ..errors import DiscoveryFailed, TokenRefused
 from ..network.connector import Network, check_seconds, check_ssl_context
 from ..network.http import Answer, http_get, retry_after_of
@@ -83,14 +83,12 @@ def get_gateway_bot(
         max_message_size=0,
         timeout_name="timeout",
     )
-    return run_errand(
+    return call_with_deadline(
         lambda deadline, interrupt: ask_gateway_bot(api, token, network, deadline, interrupt), timeout, "timeout"
     )
 
 
-def ask_gateway_bot(
-    api: APIURL, token: str, network: Network, deadline: Deadline, interrupt: Interrupt
-) -> GatewayBot:
+def ask_gateway_bot(api: APIURL, token: str, network: Network, deadline: Deadline, interrupt: Wakeup) -> GatewayBot:
     """`get_gateway_bot` for a thread that may wait.
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from ..concurrency.wakeup import Deadline, Interrupt
+from ..concurrency.wakeup import Deadline, Wakeup
 from ..errors import ConnectFailed
 from ..log import ShardLog
 from ..network.connector import Network
@@ -18,13 +18,13 @@ from ..network.urls import APIURL
 from .gateway_bot import GatewayBot, ask_gateway_bot
 from .identify_limiter import IdentifyGate
 
-__all__ = ["Discovery"]
+__all__ = ["GatewayResolver"]
 
 #: seconds for which an answer's URL is good enough to resume at
 KEEP_FOR = 86_400.0
 
 
-class Discovery:
+class GatewayResolver:
     """Asks for the gateway's URL, for one client; used by one reader at a time, on its thread.
 
     Args:
@@ -43,7 +43,7 @@ class Discovery:
         self._log = log
         self._known: tuple[str, float] | None = None  # the URL, and until when it is good
 
-    def url(self, resume: bool, deadline: Deadline, interrupt: Interrupt) -> str:
+    def url(self, resume: bool, deadline: Deadline, interrupt: Wakeup) -> str:
         """The gateway's URL, for a RESUME or for an IDENTIFY.
 
         Raises:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..encoding import Payload, sealed
-from ..encoding.sealed import Sealed
+from ..encoding.sealed import RawDispatch
 from ..errors import DecodeError
 from ..opcodes import Opcode
 from ..session.state import Session
 from .emitter import Emitter
-from .event_queue import Backlog, Signal, is_dispatch
-from .executors import Handling
-from .subscriptions import Taps
+from .event_queue import EventQueue, Signal, is_dispatch
+from .executors import HandlerExecutor
+from .subscriptions import Subscribers
 
 __all__ = ["Dispatcher"]
 
@@ -38,14 +38,14 @@ class Dispatcher:
     """The thread that brings events to their handlers.
 
     It is a daemon because a handler that never returns must not keep a script from ending. Its owner ends it with
-    `Backlog.finish`.
+    `EventQueue.finish`.
 
     Args:
         name: of the thread.
         emitter: has the handlers.
         taps: are shown events before that.
         backlog_limit: events that may wait.
-        make_handling: makes what runs the handlers; it is given this dispatcher's thread and `Backlog.made_room`.
+        make_handling: makes what runs the handlers; it is given this dispatcher's thread and `EventQueue.made_room`.
         decode: decodes what is sealed.
         on_stuck: called, by the reader, when the backlog has been full for long.
         on_unreadable: called, on the thread, when decoding failed; the backlog then passes over what follows.
@@ -60,9 +60,9 @@ class Dispatcher:
         self,
         name: str,
         emitter: Emitter,
-        taps: Taps,
+        taps: Subscribers,
         backlog_limit: int,
-        make_handling: Callable[[threading.Thread, Callable[[], None]], Handling],
+        make_handling: Callable[[threading.Thread, Callable[[], None]], HandlerExecutor],
         decode: Callable[[bytes], Any],
         on_stuck: Callable[[], None],
         on_unreadable: Callable[[DecodeError], None],
@@ -71,7 +71,7 @@ class Dispatcher:
         before_ready: Callable[[], None] | None = None,
         on_done: Callable[[], None] | None = None,
     ) -> None:
-        self.backlog = Backlog(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
+        self.backlog = EventQueue(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
         self._emitter = emitter
         self._taps = taps
         self._decode = decode
@@ -169,7 +169,7 @@ class Dispatcher:
             self._taps.show_other(name, payload)
             self.handling.signal(name, payload)
 
-    def _open(self, piece: Sealed) -> None:
+    def _open(self, piece: RawDispatch) -> None:
         """Decode and deliver a dispatch, if it has handlers or taps by now."""
         heard, tapped = self._emitter.heard, self._taps.heard
         if "DISPATCH" not in heard and "DISPATCH" not in tapped:

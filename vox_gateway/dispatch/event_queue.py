@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..encoding import Payload, sealed
-from ..encoding.sealed import Sealed
+from ..encoding.sealed import RawDispatch
 from ..session.state import Session
 
-__all__ = ["Backlog", "Batch", "Item", "Signal", "is_dispatch"]
+__all__ = ["Batch", "EventQueue", "Item", "Signal", "is_dispatch"]
 
 #: seconds that the reader may wait for room before somebody should know why
 STUCK_AFTER = 1.0
@@ -33,12 +33,12 @@ class Signal:
 GO_ON = Signal("go on")
 
 #: what waits for its turn
-Item = Payload | Sealed | Signal
+Item = Payload | RawDispatch | Signal
 #: what the reader hands over in one go: dispatches, decoded or sealed, or other payloads
-Batch = list[Payload] | list[Sealed]
+Batch = list[Payload] | list[RawDispatch]
 
 
-class Backlog:
+class EventQueue:
     """What has arrived and has not been handled.
 
     The reader calls `put`, any of our loops `signal`, the dispatcher iterates; `waiting` is for everyone.
@@ -69,9 +69,9 @@ class Backlog:
         self._got = self._got_others = self._passed_over = 0
         # The session that was yielded, its last dispatch or that one's sequence number; the same of what is done with.
         self._given_id: str | None = None
-        self._given: Sealed | int | None = None
+        self._given: RawDispatch | int | None = None
         self._done_id: str | None = None
-        self._done: Sealed | int | None = None
+        self._done: RawDispatch | int | None = None
         self._dropping = False
         self._passing_over = False
         self._putter_waits = False
@@ -226,7 +226,7 @@ class Backlog:
             if not (self._dropping or self._passing_over):
                 yield item
 
-    def _noted(self, payload: Payload) -> Sealed | int | None:
+    def _noted(self, payload: Payload) -> RawDispatch | int | None:
         seq = payload.get("s")
         if type(seq) is not int:
             return self._given
@@ -235,10 +235,10 @@ class Backlog:
         return seq
 
 
-def _session(session_id: str | None, last: Sealed | int | None) -> Session:
+def _session(session_id: str | None, last: RawDispatch | int | None) -> Session:
     return Session(session_id, sealed.seq(last) if isinstance(last, bytes) else last)
 
 
-def is_dispatch(payload: Payload | Sealed) -> bool:
+def is_dispatch(payload: Payload | RawDispatch) -> bool:
     """Whether `payload` is an event of Discord's; others are few, and are not counted."""
     return isinstance(payload, bytes) or payload["op"] == 0

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from ..concurrency.scheduler import Timers
+from ..concurrency.scheduler import Scheduler
 from ..log import Lines, ShardLog
 from . import emitter
 
@@ -34,7 +34,7 @@ class SlowHandlers:
     def __init__(
         self,
         after: float,
-        timers: Timers,
+        timers: Scheduler,
         work: Callable[[], Work],
         thread_id: Callable[[], int | None],
         log: ShardLog,

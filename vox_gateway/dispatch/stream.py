@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any
 
 from ..concurrency.fork import in_child
-from ..concurrency.signals import Bell
+from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
 from ..event import Event
 from ..log import ShardLog
-from .subscriptions import Tap, Taps
+from .subscriptions import Subscriber, Subscribers
 
 __all__ = ["OVERFLOWS", "EventStream"]
 
@@ -25,7 +25,7 @@ OVERFLOWS = ("drop", "block")
 STUCK_AFTER = 1.0
 
 
-class EventStream(Tap):
+class EventStream(Subscriber):
     """Events in the order in which they came; made by `Client.stream`. ::
 
         with client.stream("MESSAGE_CREATE") as events:
@@ -47,7 +47,7 @@ class EventStream(Tap):
         names: tuple[str, ...],
         maxsize: int,
         overflow: str,
-        taps: Taps,
+        taps: Subscribers,
         check_thread: Callable[[], None],
         log: ShardLog,
     ) -> None:
@@ -68,7 +68,7 @@ class EventStream(Tap):
     def _make_locks(self) -> None:
         self._lock = threading.RLock()  # guards the events, what was dropped, and the end
         self._room = threading.Condition(self._lock)  # whoever makes room notifies it
-        self._bell = Bell()  # rings when there is something to take, or will never be
+        self._bell = SignalSafeEvent()  # rings when there is something to take, or will never be
 
     def __repr__(self) -> str:
         return f"<EventStream of {', '.join(self.names)}: {len(self)} waiting, {self.dropped} dropped>"

@@ -9,10 +9,10 @@ from ..encoding import Payload
 from ..errors import GatewayError
 from ..event import Event
 
-__all__ = ["Tap", "Taps"]
+__all__ = ["Subscriber", "Subscribers"]
 
 
-class Tap:
+class Subscriber:
     """One who is shown events. Called on the dispatcher's thread."""
 
     def show(self, event: Event) -> None:
@@ -22,7 +22,7 @@ class Tap:
         """No more come, since the client was closed or, with `error`, cannot go on."""
 
 
-class Taps:
+class Subscribers:
     """The taps of a client, by the names that they are for; ``"DISPATCH"`` stands for every dispatch event.
 
     Any thread may add and remove; the dispatcher shows.
@@ -31,11 +31,11 @@ class Taps:
     def __init__(self, shard: int) -> None:
         self._shard = shard
         self._lock = threading.Lock()  # guards changes of the table; who reads it sees one whole table or another
-        self._table: dict[str, tuple[Tap, ...]] = {}
+        self._table: dict[str, tuple[Subscriber, ...]] = {}
         #: the events that have a tap now
         self.heard: Container[str] = self._table
 
-    def add(self, tap: Tap, names: Iterable[str]) -> None:
+    def add(self, tap: Subscriber, names: Iterable[str]) -> None:
         """Show `tap` the events of `names` from now on."""
         with self._lock:
             table = dict(self._table)
@@ -43,7 +43,7 @@ class Taps:
                 table[name] = (*table.get(name, ()), tap)
             self.heard = self._table = table
 
-    def remove(self, tap: Tap) -> None:
+    def remove(self, tap: Subscriber) -> None:
         """Show it nothing more."""
         with self._lock:
             left = {name: tuple(one for one in taps if one is not tap) for name, taps in self._table.items()}
@@ -63,7 +63,7 @@ class Taps:
         for tap in self._table.get(name, ()):
             tap.show(Event(name, args[0] if args else None, None, self._shard))
 
-    def renew(self) -> list[Tap]:
+    def renew(self) -> list[Subscriber]:
         """Begin with an empty table in a child process; returns who was in it."""
         self._lock = threading.Lock()
         taps = [tap for taps in self._table.values() for tap in taps]

@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import DecodeError
 
-__all__ = ["Sealed", "cut", "name", "opened", "seq"]
+__all__ = ["RawDispatch", "cut", "name", "opened", "seq"]
 
 #: a dispatch, as it came
-Sealed = bytes
+RawDispatch = bytes
 
 _OPENING, _CLOSING = b'{"t":', b"}"
 #: a search is faster than `bytes.split`, and its pieces need no mending
@@ -30,7 +30,7 @@ _names: dict[bytes, str] = {}
 _MAX_NAMES = 1024
 
 
-def cut(block: bytes, count: int) -> list[Sealed] | None:
+def cut(block: bytes, count: int) -> list[RawDispatch] | None:
     """The `count` dispatches in `block`; None when it holds anything else, such as READY, RESUMED or a heartbeat."""
     if not (block.startswith(_OPENING) and block.endswith(_CLOSING)):
         return None
@@ -48,7 +48,7 @@ def cut(block: bytes, count: int) -> list[Sealed] | None:
     return None if any(others) or seq(pieces[-1]) is None else pieces
 
 
-def name(piece: Sealed) -> str | None:
+def name(piece: RawDispatch) -> str | None:
     """The name of a dispatch; None where it cannot be told without opening it."""
     part = piece[_NAME : piece.find(_QUOTE, _NAME + 1) + 1]
     return _names.get(part) or _new_name(part)
@@ -66,14 +66,14 @@ def _new_name(part: bytes) -> str | None:
     return found
 
 
-def seq(piece: Sealed) -> int | None:
+def seq(piece: RawDispatch) -> int | None:
     """The sequence number of a dispatch; None where it cannot be told without opening it."""
     head, found, _ = piece.partition(_DATA)
     digits = head.rpartition(_SEQ)[2]
     return int(digits) if found and digits.isdigit() else None
 
 
-def opened(piece: Sealed, decode: Callable[[bytes], Any]) -> dict[str, Any]:
+def opened(piece: RawDispatch, decode: Callable[[bytes], Any]) -> dict[str, Any]:
     """The payload of a dispatch.
 
     Raises:

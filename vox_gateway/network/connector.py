@@ -11,7 +11,7 @@ import ssl
 from dataclasses import dataclass
 
 from .._version import __version__
-from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupt
+from ..concurrency.wakeup import Deadline, DeadlinePassed, Wakeup
 from ..errors import ConnectFailed
 from .dial import dial
 from .proxy import Proxy, proxy_from_environment, tunnel
@@ -21,6 +21,7 @@ __all__ = ["USER_AGENT", "Network", "check_seconds", "check_ssl_context"]
 
 #: how this library introduces itself to servers ("User Agent", official API reference)
 USER_AGENT = f"DiscordBot (vox_gateway, {__version__})"
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -44,7 +45,7 @@ class Network:
         """The proxy on the way to `host`, or None."""
         return self.proxy or proxy_from_environment(host, secure)
 
-    def connect(self, host: str, port: int, secure: bool, deadline: Deadline, interrupt: Interrupt) -> Transport:
+    def connect(self, host: str, port: int, secure: bool, deadline: Deadline, interrupt: Wakeup) -> Transport:
         """Connect to `host`; the caller closes what it gets.
 
         Args:

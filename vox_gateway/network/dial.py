@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..concurrency.fork import close_in_child
-from ..concurrency.wakeup import DeadlinePassed, Interrupt, Selector
+from ..concurrency.wakeup import DeadlinePassed, Selector, Wakeup
 from ..errors import ConnectFailed
 
 __all__ = ["dial"]
@@ -33,7 +33,7 @@ _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOU
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
 
 
-def dial(host: str, port: int, deadline: Callable[[], float | None], interrupt: Interrupt) -> socket.socket:
+def dial(host: str, port: int, deadline: Callable[[], float | None], interrupt: Wakeup) -> socket.socket:
     """Connect to `host`, trying its addresses side by side; returns a non-blocking socket.
 
     Args:
@@ -71,7 +71,7 @@ def _alternate(found: Sequence[_Address]) -> deque[_Address]:
 class _Dialer:
     """Connection attempts under way, each begun a little after the one before."""
 
-    def __init__(self, interrupt: Interrupt, deadline: Callable[[], float | None]) -> None:
+    def __init__(self, interrupt: Wakeup, deadline: Callable[[], float | None]) -> None:
         self._interrupt = interrupt
         self._deadline = deadline
         self._selector = Selector()
@@ -106,7 +106,7 @@ class _Dialer:
             self._fail(sock, status)
 
     def _wait(self, patience: float | None) -> socket.socket | None:
-        """A connected socket; None when an attempt failed or `patience` ran out. """
+        """A connected socket; None when an attempt failed or `patience` ran out."""
         deadline = self._deadline()
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:

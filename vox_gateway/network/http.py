@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupt
+from ..concurrency.wakeup import Deadline, DeadlinePassed, Wakeup
 from ..errors import ConnectFailed, ConnectionLost
 from .connector import USER_AGENT, Network
 from .transport import Transport
@@ -58,7 +58,7 @@ def import_http_client() -> None:
 
 
 def http_get(
-    api: APIURL, route: str, headers: Mapping[str, str], network: Network, deadline: Deadline, interrupt: Interrupt
+    api: APIURL, route: str, headers: Mapping[str, str], network: Network, deadline: Deadline, interrupt: Wakeup
 ) -> Answer:
     """GET `route` of `api`. Redirects are not followed: a token must go nowhere else.
 

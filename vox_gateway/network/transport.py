@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..concurrency.wakeup import DeadlinePassed, Interrupt, Selector
+from ..concurrency.wakeup import DeadlinePassed, Selector, Wakeup
 from ..errors import CertificateInvalid, ConnectFailed, ConnectionLost
 
 __all__ = ["Transport"]
@@ -50,7 +50,7 @@ class Transport:
         sock: connected and non-blocking; owned from now on.
         interrupt: ends every wait.
         deadline: says when the wait under way ends; monotonic clock, None for never. Asked anew at every wake, so
-            `Interrupt.nudge` makes a changed answer count.
+            `Wakeup.nudge` makes a changed answer count.
 
     Attributes:
         bytes_in: bytes read from the socket so far.
@@ -58,7 +58,7 @@ class Transport:
             has read.
     """
 
-    def __init__(self, sock: socket.socket, interrupt: Interrupt, deadline: Callable[[], float | None]) -> None:
+    def __init__(self, sock: socket.socket, interrupt: Wakeup, deadline: Callable[[], float | None]) -> None:
         self.bytes_in = 0
         self.waiting_since: float | None = None
         self._deadline = deadline

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import websocket
 
-from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupt
+from ..concurrency.wakeup import Deadline, DeadlinePassed, Wakeup
 from ..errors import ConnectFailed, ConnectionLost, GatewayError, UpgradeRefused
 from . import frames
 from .connector import USER_AGENT, Network
@@ -51,7 +51,7 @@ class WebSocket:
         self._frames = FrameReader(max_message_size)
 
     @classmethod
-    def open(cls, url: GatewayURL, network: Network, deadline: Deadline, interrupt: Interrupt) -> WebSocket:
+    def open(cls, url: GatewayURL, network: Network, deadline: Deadline, interrupt: Wakeup) -> WebSocket:
         """Connect to `url`: DNS, TCP, proxy, TLS, upgrade.
 
         Args:

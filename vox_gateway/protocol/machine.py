@@ -25,7 +25,7 @@ from ..errors import DecodeError
 from ..opcodes import CloseCode, Opcode
 from ..session.state import Session
 from . import payloads
-from .reconnect_policy import Cause, Ending
+from .reconnect_policy import Cause, Disconnect
 
 __all__ = [
     "Acknowledged",
@@ -94,7 +94,7 @@ class HangUp:
     """Close the connection with `code`; `ending` says why."""
 
     code: int
-    ending: Ending
+    ending: Disconnect
 
 
 Action = Transmit | StartHeartbeat | AnswerHeartbeat | Acknowledged | GoLive | HangUp
@@ -224,15 +224,15 @@ class Protocol:
         return _ACKNOWLEDGED
 
     def _reconnect(self, data: Any) -> tuple[Action, ...]:
-        return self._hang_up(Ending(Cause.RECONNECT, reason="op 7"))
+        return self._hang_up(Disconnect(Cause.RECONNECT, reason="op 7"))
 
     def _invalid_session(self, data: Any) -> tuple[Action, ...]:
         if self._asked_to_begin and self.phase is Phase.AWAITING_READY:
-            return self._hang_up(Ending(Cause.IDENTIFY_REFUSED, reason=WHY_REFUSED, resumable=data is True))
+            return self._hang_up(Disconnect(Cause.IDENTIFY_REFUSED, reason=WHY_REFUSED, resumable=data is True))
         reason = "it can be resumed" if data is True else "it is over"
-        return self._hang_up(Ending(Cause.INVALID_SESSION, reason=reason, resumable=data is True))
+        return self._hang_up(Disconnect(Cause.INVALID_SESSION, reason=reason, resumable=data is True))
 
-    def _hang_up(self, ending: Ending) -> tuple[Action, ...]:
+    def _hang_up(self, ending: Disconnect) -> tuple[Action, ...]:
         self.phase = Phase.ENDED
         return (HangUp(KEEP_SESSION, ending),)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import threading
 
-__all__ = ["SendWindow"]
+__all__ = ["CommandRateLimiter"]
 
 
-class SendWindow:
+class CommandRateLimiter:
     """A sliding window of `limit` events per `period` seconds. Any thread may use it.
 
     Commands leave room for heartbeats, which are never refused: as many places as beats fall in one period and one

@@ -1,8 +1,8 @@
 """What follows when a connection ends: which connection comes next, and when.
 
-Pure: no socket, no thread, no clock. `Recovery` is told how each connection ended and answers with the next `Attempt`,
-or with `GiveUp`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so that every delay
-is tested without waiting.
+Pure: no socket, no thread, no clock. `ReconnectPolicy` is told how each connection ended and answers with the next
+`ConnectPlan`, or with `Fatal`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so
+that every delay is tested without waiting.
 
 Rests on "Disconnecting", "Resuming" and "Sharding" of the official Gateway documentation and on its close code table.
 """
@@ -17,7 +17,7 @@ from ..errors import ConnectFailed, ConnectionClosed, GatewayError
 from ..opcodes import Remedy, fatal_error, remedy_for
 from ..session.state import Session
 
-__all__ = ["Attempt", "Cause", "Ending", "GiveUp", "Recovery", "Stage"]
+__all__ = ["Cause", "ConnectPlan", "Disconnect", "Fatal", "ReconnectPolicy", "Stage"]
 
 #: seconds a connection must have lived after READY or RESUMED before earlier failures are forgotten
 STABLE_AFTER = 60.0
@@ -34,18 +34,18 @@ class Cause(enum.Enum):
 
     CLOSED = "the server closed the connection"
     LOST = "the connection was lost"
-    BROKEN = "the server broke a rule"
+    PROTOCOL_ERROR = "the server broke a rule"
     RECONNECT = "the server asked for a reconnect"
     INVALID_SESSION = "the session is not valid"
     IDENTIFY_REFUSED = "the gateway refused IDENTIFY"
     UNREACHABLE = "no connection could be made"
-    ASKED = "close(reconnect=True) was called"
-    OWN_CLOSE = "close() was called"
-    SLEPT = "the machine slept"
+    RECONNECT_REQUESTED = "close(reconnect=True) was called"
+    LOCAL_CLOSE = "close() was called"
+    SYSTEM_SUSPENDED = "the machine slept"
 
 
 #: endings on our side: they say nothing against the server or the session
-_OURS = frozenset({Cause.ASKED, Cause.OWN_CLOSE, Cause.SLEPT})
+_OURS = frozenset({Cause.RECONNECT_REQUESTED, Cause.LOCAL_CLOSE, Cause.SYSTEM_SUSPENDED})
 
 
 class Stage(enum.IntEnum):
@@ -58,7 +58,7 @@ class Stage(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Disconnect:
     """How one connection ended.
 
     Attributes:
@@ -81,7 +81,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ConnectPlan:
     """The next connection to make.
 
     Attributes:
@@ -96,7 +96,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp:
+class Fatal:
     """No connection follows: reconnecting cannot help.
 
     Attributes:
@@ -110,7 +110,7 @@ class GiveUp:
 _INVALID = (Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED)
 
 
-class Recovery:
+class ReconnectPolicy:
     """Decides what follows each ending; one per client, across its connections.
 
     Args:
@@ -127,7 +127,7 @@ class Recovery:
         self._avoid_resume_url = False
         self._ever_connected = False
 
-    def first(self) -> Attempt:
+    def first(self) -> ConnectPlan:
         """An attempt at once, with the session as it is: one kept by an earlier close is resumed."""
         return self._attempt(0.0)
 
@@ -135,7 +135,7 @@ class Recovery:
         """A websocket was opened: from now on a refusal is a passing one, and is retried."""
         self._ever_connected = True
 
-    def after(self, ending: Ending, attempt: Attempt, stage: Stage, lived: float = 0.0) -> Attempt | GiveUp:
+    def after(self, ending: Disconnect, attempt: ConnectPlan, stage: Stage, lived: float = 0.0) -> ConnectPlan | Fatal:
         """What follows `ending`.
 
         Args:
@@ -147,11 +147,11 @@ class Recovery:
         # The host of the resume URL may be gone by now, above all when the session was kept on disk.
         never_reached = not self._ever_connected and not attempt.at_resume_url
         if isinstance(error, ConnectFailed) and error.permanent and never_reached:
-            return GiveUp(error)
+            return Fatal(error)
         if isinstance(error, ConnectionClosed):  # as a close code would have said, had there been a connection
-            return GiveUp(error)
+            return Fatal(error)
         if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
-            return GiveUp(fatal_error(ending.code, ending.reason))
+            return Fatal(fatal_error(ending.code, ending.reason))
 
         self._count(ending, attempt, stage, lived)
         if stage is Stage.LIVE:
@@ -162,13 +162,13 @@ class Recovery:
             self._session.clear()
         return self._attempt(self._delay(ending))
 
-    def _is_failure(self, ending: Ending) -> bool:
+    def _is_failure(self, ending: Disconnect) -> bool:
         """Return whether `ending`, before READY or RESUMED, says that the URL is of no use to this session."""
         if ending.cause is Cause.INVALID_SESSION and ending.resumable:
             return False  # the server knows the session, and wants another RESUME
         return ending.cause not in _OURS
 
-    def _count(self, ending: Ending, attempt: Attempt, stage: Stage, lived: float) -> None:
+    def _count(self, ending: Disconnect, attempt: ConnectPlan, stage: Stage, lived: float) -> None:
         if stage is Stage.LIVE:
             self._failed_identifies = self._failed_resumes = 0
             if lived >= STABLE_AFTER:
@@ -181,19 +181,19 @@ class Recovery:
             # URL counts once, since it is not tried again before READY or RESUMED.
             self._failed_resumes += 1
 
-    def _session_is_over(self, ending: Ending) -> bool:
+    def _session_is_over(self, ending: Disconnect) -> bool:
         if ending.cause in _INVALID and not ending.resumable:
             return True
         return remedy_for(ending.code) is Remedy.NEW_SESSION or self._failed_resumes >= MAX_FAILED_RESUMES
 
-    def _attempt(self, delay: float) -> Attempt:
+    def _attempt(self, delay: float) -> ConnectPlan:
         resume = self._session.resumable
         if not resume:
             self._failed_resumes = 0
         at_resume_url = resume and self._session.resume_url is not None and not self._avoid_resume_url
-        return Attempt(resume, at_resume_url, delay)
+        return ConnectPlan(resume, at_resume_url, delay)
 
-    def _delay(self, ending: Ending) -> float:
+    def _delay(self, ending: Disconnect) -> float:
         failures, self._failures = self._failures, self._failures + 1
         if ending.cause in _OURS:
             self._failures = failures

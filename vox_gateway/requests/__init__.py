@@ -2,13 +2,13 @@
 
 ::
 
-    caller ──▶ Questions ──▶ Inquiry ──▶ outbox        what is asked, and how far its answer has come, is a `Question`,
-                                ▲                      which is pure; an `Inquiry` is one under way, and may have
+    caller ──▶ Questions ──▶ Inquiry ──▶ outbox        what is asked, and how far its answer has come, is a `Request`,
+                                ▲                      which is pure; an `PendingRequest` is one under way, and may have
                                 └── taps (dispatcher)  several callers
 """
 
 from .members import Members
-from .requester import Questions
+from .requester import Requester
 from .voice import VoiceConnection
 
-__all__ = ["Members", "Questions", "VoiceConnection"]
+__all__ = ["Members", "Requester", "VoiceConnection"]

@@ -8,13 +8,13 @@ from typing import Any
 from ..errors import GatewayError
 from ..opcodes import Opcode
 
-__all__ = ["Question", "Request"]
+__all__ = ["CommandData", "Request"]
 
 #: the data of a command
-Request = dict[str, Any]
+CommandData = dict[str, Any]
 
 
-class Question(ABC):
+class Request(ABC):
     """A question: the commands that ask it, and the events that answer it.
 
     Attributes:
@@ -30,11 +30,11 @@ class Question(ABC):
     wake_at: float | None = None
 
     @abstractmethod
-    def begin(self) -> list[Request]:
+    def begin(self) -> list[CommandData]:
         """What to send in a session in which nothing was asked yet: all that has not been answered."""
 
     @abstractmethod
-    def resume(self) -> list[Request]:
+    def resume(self) -> list[CommandData]:
         """What to send when the session was resumed, and all that it had kept has come.
 
         That is what there is no sign of an answer to: it may have been lost with the connection.
@@ -48,7 +48,7 @@ class Question(ABC):
             Whether it is part of the answer.
         """
 
-    def wake(self, now: float) -> list[Request]:
+    def wake(self, now: float) -> list[CommandData]:
         """What to send now that it is `wake_at`."""
         return []
 

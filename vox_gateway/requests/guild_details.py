@@ -9,7 +9,7 @@ from typing import Any
 
 from ..opcodes import Opcode
 from ..protocol.payloads import CHANNEL_FIELDS
-from .base import Question, Request
+from .base import CommandData, Request
 from .fields import id_of, objects_of
 
 __all__ = ["ChannelInfo", "SoundboardSounds"]
@@ -18,7 +18,7 @@ __all__ = ["ChannelInfo", "SoundboardSounds"]
 BATCH = 100
 
 
-class SoundboardSounds(Question):
+class SoundboardSounds(Request):
     """The sounds of guilds; an answer comes for each.
 
     Args:
@@ -28,7 +28,7 @@ class SoundboardSounds(Question):
     op = Opcode.REQUEST_SOUNDBOARD_SOUNDS
     events = ("SOUNDBOARD_SOUNDS",)
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: CommandData) -> None:
         self._sounds: dict[str, list[dict[str, Any]] | None] = dict.fromkeys(request["guild_ids"])
         self.what = f"the soundboard sounds of {len(self._sounds)} guild{'s' * (len(self._sounds) != 1)}"
 
@@ -36,15 +36,15 @@ class SoundboardSounds(Question):
     def _open(self) -> list[str]:
         return [guild_id for guild_id, sounds in self._sounds.items() if sounds is None]
 
-    def begin(self) -> list[Request]:
-        """See `Question`."""
+    def begin(self) -> list[CommandData]:
+        """See `Request`."""
         wanted = self._open
         return [{"guild_ids": wanted[start : start + BATCH]} for start in range(0, len(wanted), BATCH)]
 
     resume = begin
 
     def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         guild_id, sounds = id_of(data.get("guild_id")), data.get("soundboard_sounds")
         if guild_id is None or guild_id not in self._sounds or not isinstance(sounds, list):
             return False
@@ -53,22 +53,22 @@ class SoundboardSounds(Question):
 
     @property
     def is_answered(self) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         return not self._open
 
     def answer(self) -> dict[str, list[dict[str, Any]]]:
-        """See `Question`."""
+        """See `Request`."""
         return {guild_id: list(sounds) for guild_id, sounds in self._sounds.items() if sounds is not None}
 
     def missing(self) -> str:
-        """See `Question`."""
+        """See `Request`."""
         wanted = self._open
         named = ", ".join(wanted[:3]) + ", ..." * (len(wanted) > 3)
         came = len(self._sounds) - len(wanted)
         return f"those of {came} of {len(self._sounds)} guilds had come; is the bot in {named}?"
 
 
-class ChannelInfo(Question):
+class ChannelInfo(Request):
     """What is asked about a guild's channels.
 
     Args:
@@ -78,19 +78,19 @@ class ChannelInfo(Question):
     op = Opcode.REQUEST_CHANNEL_INFO
     events = ("CHANNEL_INFO",)
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: CommandData) -> None:
         self._request = request
         self._channels: list[dict[str, Any]] | None = None
         self.what = f"the channel info of guild {request['guild_id']}"
 
-    def begin(self) -> list[Request]:
-        """See `Question`."""
+    def begin(self) -> list[CommandData]:
+        """See `Request`."""
         return [self._request]
 
     resume = begin
 
     def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         if id_of(data.get("guild_id")) != self._request["guild_id"] or not isinstance(data.get("channels"), list):
             return False
         channels = objects_of(data["channels"])
@@ -102,13 +102,13 @@ class ChannelInfo(Question):
 
     @property
     def is_answered(self) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         return self._channels is not None
 
     def answer(self) -> list[dict[str, Any]]:
-        """See `Question`."""
+        """See `Request`."""
         return list(self._channels or ())
 
     def missing(self) -> str:
-        """See `Question`."""
+        """See `Request`."""
         return f"no CHANNEL_INFO had come; is the bot in guild {self._request['guild_id']}?"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..errors import GatewayError, RateLimited
 from ..opcodes import Opcode
-from .base import Question, Request
+from .base import CommandData, Request
 from .fields import id_of, ids_of, objects_of, seconds_of
 
 __all__ = ["Chunks", "GuildMembers", "Members"]
@@ -77,7 +77,7 @@ class _Part:
     It has another nonce each time it is sent, so that the answers to two of them are never mixed.
     """
 
-    def __init__(self, request: Request, make_nonce: Callable[[], str]) -> None:
+    def __init__(self, request: CommandData, make_nonce: Callable[[], str]) -> None:
         self._request = request
         self._make_nonce = make_nonce
         self._sent: dict[str, Chunks] = {}
@@ -85,13 +85,13 @@ class _Part:
         self.retry_at: float | None = None
         self.refused_until: float | None = None
 
-    def ask(self) -> Request:
+    def ask(self) -> CommandData:
         nonce = self._make_nonce()
         self._sent[nonce] = Chunks()
         self.retry_at = None
         return {**self._request, "nonce": nonce}
 
-    def ask_anew(self) -> Request:
+    def ask_anew(self) -> CommandData:
         self._sent.clear()
         return self.ask()
 
@@ -120,7 +120,7 @@ class _Part:
         return self.retry_at is None and not self.best.received
 
 
-class GuildMembers(Question):
+class GuildMembers(Request):
     """All members that match.
 
     Args:
@@ -131,21 +131,21 @@ class GuildMembers(Question):
     op = Opcode.REQUEST_GUILD_MEMBERS
     events = ("GUILD_MEMBERS_CHUNK", "RATE_LIMITED")
 
-    def __init__(self, requests: list[Request], make_nonce: Callable[[], str]) -> None:
+    def __init__(self, requests: list[CommandData], make_nonce: Callable[[], str]) -> None:
         self._guild_id: str = requests[0]["guild_id"]
         self._parts = [_Part(request, make_nonce) for request in requests]
         self.what = f"the members of guild {self._guild_id}"
 
-    def begin(self) -> list[Request]:
-        """See `Question`."""
+    def begin(self) -> list[CommandData]:
+        """See `Request`."""
         return [part.ask_anew() for part in self._parts if not part.best.complete]
 
-    def resume(self) -> list[Request]:
-        """See `Question`."""
+    def resume(self) -> list[CommandData]:
+        """See `Request`."""
         return [part.ask() for part in self._parts if part.has_no_sign]
 
     def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         if name == "GUILD_MEMBERS_CHUNK":
             if id_of(data.get("guild_id")) != self._guild_id:
                 return False
@@ -157,15 +157,15 @@ class GuildMembers(Question):
 
     @property
     def wake_at(self) -> float | None:  # type: ignore[override]
-        """See `Question`."""
+        """See `Request`."""
         return min((part.retry_at for part in self._parts if part.retry_at is not None), default=None)
 
-    def wake(self, now: float) -> list[Request]:
-        """See `Question`."""
+    def wake(self, now: float) -> list[CommandData]:
+        """See `Request`."""
         return [part.ask() for part in self._parts if part.retry_at is not None and part.retry_at <= now]
 
     def in_vain(self, now: float, deadline: float) -> GatewayError | None:
-        """See `Question`."""
+        """See `Request`."""
         for part in self._parts:
             if part.refused_until is not None:
                 return RateLimited(self.what, max(part.refused_until - now, 0.0))
@@ -175,11 +175,11 @@ class GuildMembers(Question):
 
     @property
     def is_answered(self) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         return all(part.best.complete for part in self._parts)
 
     def answer(self) -> Members:
-        """See `Question`."""
+        """See `Request`."""
         answers = [part.best for part in self._parts]
         return Members(
             (member for chunks in answers for member in chunks.all("members", objects_of)),
@@ -188,7 +188,7 @@ class GuildMembers(Question):
         )
 
     def missing(self) -> str:
-        """See `Question`."""
+        """See `Request`."""
         answers = [part.best for part in self._parts]
         received, count = sum(one.received for one in answers), sum(one.count or 1 for one in answers)
         if received:

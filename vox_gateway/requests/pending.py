@@ -12,17 +12,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..concurrency.signals import Bell
-from ..dispatch.subscriptions import Tap, Taps
+from ..concurrency.signals import SignalSafeEvent
+from ..dispatch.subscriptions import Subscriber, Subscribers
 from ..errors import CommandTimeout, GatewayError, NotConnected
 from ..event import Event
 from ..log import ShardLog
 from ..opcodes import Opcode
 from ..sanitize import sanitize_line
 from ..session.state import Session
-from .base import Question, Request
+from .base import CommandData, Request
 
-__all__ = ["Inquiries", "Inquiry", "Line", "Patience"]
+__all__ = ["Inquiries", "Line", "Patience", "PendingRequest"]
 
 #: times that a command may be followed by the end of the connection instead of an answer
 MAX_DROPS = 3
@@ -59,11 +59,11 @@ class Line(Protocol):
     def wait(self, timeout: float | None) -> None:
         """Wait until commands go out, or never will."""
 
-    def send(self, op: Opcode, data: Request, timeout: float | None) -> None:
+    def send(self, op: Opcode, data: CommandData, timeout: float | None) -> None:
         """Send a command; raises as `Client.send_packet`."""
 
 
-class Inquiry(Tap):
+class PendingRequest(Subscriber):
     """A question, its callers and what has come.
 
     `show` and `end` only post, and do not take the lock of the callers: `end` may be called by a signal handler, on a
@@ -76,23 +76,23 @@ class Inquiry(Tap):
         left: rings when the last has gone.
     """
 
-    def __init__(self, request: object, question: Question, line: Line) -> None:
+    def __init__(self, request: object, question: Request, line: Line) -> None:
         self.request = request
         self.what = question.what
         self.callers = 0
-        self.left = Bell()
+        self.left = SignalSafeEvent()
         self._question = question
         self._line = line
         # Posted to; each is read and replaced as a whole.
         self._arrived: deque[Event] = deque()
         self._going_out = False  # the first command is on its way: what comes from now on may be of the answer
         self._over: tuple[GatewayError | None] | None = None  # no more events come, with what ended the client
-        self._bells: tuple[Bell, ...] = ()  # of those who wait
+        self._bells: tuple[SignalSafeEvent, ...] = ()  # of those who wait
         # Guards the bells, so that who posts finds each that did not see what was posted. Any thread takes it, for a
         # moment, and a signal handler may take it again.
         self._bells_lock = threading.RLock()
         # Guarded by the lock, the question included.
-        self._to_send: deque[Request] = deque()
+        self._to_send: deque[CommandData] = deque()
         self._begun_in: Session | None = None  # the session, and its seq then
         self._sending = False
         self._asked = False
@@ -130,7 +130,7 @@ class Inquiry(Tap):
             TimeoutError: it did not come in time.
             GatewayError: it will not come.
         """
-        bell = Bell()
+        bell = SignalSafeEvent()
         with self._bells_lock:
             self._bells = (*self._bells, bell)
         with self._lock:
@@ -169,7 +169,7 @@ class Inquiry(Tap):
         self._going_out = False
         self._begun_in = session
 
-    def _unless_in_vain(self, requests: list[Request]) -> deque[Request]:
+    def _unless_in_vain(self, requests: list[CommandData]) -> deque[CommandData]:
         """What to send again, unless each connection ended when it was sent."""
         self._given_up = bool(requests) and self._drops >= MAX_DROPS
         return deque(() if self._given_up else requests)
@@ -234,7 +234,7 @@ class Inquiry(Tap):
             words += f"; the connection dropped {times} after the command was sent, most recently with {self._close}"
         return TimeoutError(words)
 
-    def _send(self, request: Request, to_send: deque[Request], patience: Patience) -> None:
+    def _send(self, request: CommandData, to_send: deque[CommandData], patience: Patience) -> None:
         """Send one command of those in `to_send`; when that fails it is left to another caller."""
         line = self._line
         sent = False
@@ -279,17 +279,15 @@ class Inquiries:
         check: raises what keeps the client from getting any answer.
     """
 
-    def __init__(self, taps: Taps, line: Line, check: Callable[[str], None], log: ShardLog) -> None:
+    def __init__(self, taps: Subscribers, line: Line, check: Callable[[str], None], log: ShardLog) -> None:
         self._taps = taps
         self._line = line
         self._check = check
         self._log = log
-        self._open: dict[object, Inquiry] = {}
+        self._open: dict[object, PendingRequest] = {}
         self._lock = threading.Lock()  # guards the table above, and the callers of those in it
 
-    def ask(
-        self, topic: object, request: object, make_question: Callable[[], Question], timeout: float | None
-    ) -> Any:
+    def ask(self, topic: object, request: object, make_question: Callable[[], Request], timeout: float | None) -> Any:
         """Ask, or wait with those who ask the same already.
 
         Args:
@@ -314,20 +312,20 @@ class Inquiries:
                 )
 
     def _join(
-        self, topic: object, request: object, make_question: Callable[[], Question]
-    ) -> tuple[Inquiry, bool]:
+        self, topic: object, request: object, make_question: Callable[[], Request]
+    ) -> tuple[PendingRequest, bool]:
         with self._lock:
             inquiry = self._open.get(topic)
             if inquiry is None or inquiry.is_over:
                 question = make_question()
-                inquiry = self._open[topic] = Inquiry(request, question, self._line)
+                inquiry = self._open[topic] = PendingRequest(request, question, self._line)
                 # Before the first command is sent, so that no answer is missed.
                 self._taps.add(inquiry, (*question.events, "READY", "RESUMED", "close"))
             is_same = inquiry.request == request
             inquiry.callers += int(is_same)
             return inquiry, is_same
 
-    def _leave(self, topic: object, inquiry: Inquiry) -> None:
+    def _leave(self, topic: object, inquiry: PendingRequest) -> None:
         with self._lock:
             inquiry.callers -= 1
             if inquiry.callers:

@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 from ..config import Options
-from ..dispatch.subscriptions import Taps
+from ..dispatch.subscriptions import Subscribers
 from ..errors import GatewayError
 from ..intents import Intents
 from ..log import ShardLog
 from ..opcodes import OPCODES, Opcode
 from ..protocol import payloads
 from ..session.state import Session
-from ..shard.sender import Outbox
-from .base import Question, Request
+from ..shard.sender import CommandSender
+from .base import CommandData, Request
 from .fields import id_of
 from .guild_details import ChannelInfo, SoundboardSounds
 from .members import GuildMembers, Members
@@ -26,10 +26,10 @@ from .pending import Inquiries
 from .voice import JoinVoice, LeaveVoice, VoiceConnection, VoiceMove
 from .voice_cache import VoiceMemory
 
-__all__ = ["Questions"]
+__all__ = ["Requester"]
 
 
-class Questions:
+class Requester:
     """Asks for a client; see its methods of the same names.
 
     Args:
@@ -41,8 +41,8 @@ class Questions:
     def __init__(
         self,
         options: Options,
-        taps: Taps,
-        outbox: Outbox,
+        taps: Subscribers,
+        outbox: CommandSender,
         session: Session,
         check_waiting: Callable[[str], None],
         error: Callable[[], GatewayError | None],
@@ -104,9 +104,7 @@ class Questions:
         answer = self._ask(("sounds", repr(request)), None, lambda: SoundboardSounds(request), timeout)
         return {guild_id: answer[str(guild_id)] for guild_id in given}
 
-    def channel_info(
-        self, guild_id: str | int, fields: Iterable[str], timeout: float | None
-    ) -> list[dict[str, Any]]:
+    def channel_info(self, guild_id: str | int, fields: Iterable[str], timeout: float | None) -> list[dict[str, Any]]:
         """See `Client.fetch_channel_info`."""
         request = payloads.request_channel_info(guild_id, fields)
         self._check_shard("guild_id", request["guild_id"])
@@ -115,7 +113,7 @@ class Questions:
         assert isinstance(answer, list)
         return answer
 
-    def _move(self, kind: type[VoiceMove], request: Request, timeout: float | None) -> Any:
+    def _move(self, kind: type[VoiceMove], request: CommandData, timeout: float | None) -> Any:
         guild_id = request["guild_id"]
         self._check_shard("guild_id", guild_id)
         if not self._options.intents & Intents.GUILD_VOICE_STATES:
@@ -127,9 +125,7 @@ class Questions:
         recall = functools.partial(self._voice.known, guild_id)
         return self._ask(("voice", guild_id), request, lambda: kind(request, self._is_own, recall), timeout)
 
-    def _ask(
-        self, topic: object, request: object, make_question: Callable[[], Question], timeout: float | None
-    ) -> Any:
+    def _ask(self, topic: object, request: object, make_question: Callable[[], Request], timeout: float | None) -> Any:
         return self._inquiries.ask(topic, request, make_question, timeout)
 
     def _watch_voice(self) -> None:
@@ -161,7 +157,7 @@ class _Line:
     """The way to the gateway."""
 
     def __init__(
-        self, options: Options, outbox: Outbox, session: Session, error: Callable[[], GatewayError | None]
+        self, options: Options, outbox: CommandSender, session: Session, error: Callable[[], GatewayError | None]
     ) -> None:
         self._options = options
         self._outbox = outbox
@@ -179,7 +175,7 @@ class _Line:
     def wait(self, timeout: float | None) -> None:
         self._outbox.wait_until_live(timeout)
 
-    def send(self, op: Opcode, data: Request, timeout: float | None) -> None:
+    def send(self, op: Opcode, data: CommandData, timeout: float | None) -> None:
         self._outbox.send(str(OPCODES[op]), self._options.encode(op, data), timeout)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..opcodes import Opcode
-from .base import Question, Request
+from .base import CommandData, Request
 from .fields import id_of
 
 __all__ = ["JoinVoice", "Known", "LeaveVoice", "VoiceConnection", "VoiceMove", "server_of"]
@@ -64,7 +64,7 @@ def server_of(data: dict[str, Any]) -> Server | None:
     return (token, endpoint) if isinstance(token, str) and isinstance(endpoint, str) and endpoint else None
 
 
-class VoiceMove(Question):
+class VoiceMove(Request):
     """The bot where it was sent.
 
     Args:
@@ -76,7 +76,7 @@ class VoiceMove(Question):
     op = Opcode.VOICE_STATE_UPDATE
 
     def __init__(
-        self, request: Request, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
+        self, request: CommandData, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
     ) -> None:
         self._request = request
         self._is_own = is_own
@@ -89,7 +89,7 @@ class JoinVoice(VoiceMove):
     events = ("VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE")
 
     def __init__(
-        self, request: Request, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
+        self, request: CommandData, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
     ) -> None:
         super().__init__(request, is_own, recall)
         self._forget(None)
@@ -104,17 +104,17 @@ class JoinVoice(VoiceMove):
         self._was_elsewhere = False
         self.wake_at = None
 
-    def begin(self) -> list[Request]:
-        """See `Question`."""
+    def begin(self) -> list[CommandData]:
+        """See `Request`."""
         self._forget(self._recall())
         return [self._request]
 
-    def resume(self) -> list[Request]:
-        """See `Question`."""
+    def resume(self) -> list[CommandData]:
+        """See `Request`."""
         return [] if self._state else [self._request]
 
     def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         if id_of(data.get("guild_id")) != self._request["guild_id"]:
             return False
         if name == "VOICE_SERVER_UPDATE":
@@ -145,19 +145,19 @@ class JoinVoice(VoiceMove):
         if self._server is None and self.wake_at is None:
             self.wake_at = now + GRACE
 
-    def wake(self, now: float) -> list[Request]:
-        """See `Question`."""
+    def wake(self, now: float) -> list[CommandData]:
+        """See `Request`."""
         self.wake_at = None
         self._server = self._last_server  # if the bot was in voice in this guild, it goes on as it was
         return []
 
     @property
     def is_answered(self) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         return self._state is not None and self._server is not None
 
     def answer(self) -> VoiceConnection:
-        """See `Question`."""
+        """See `Request`."""
         assert self._state is not None
         assert self._server is not None
         user_id, session_id = self._state
@@ -172,7 +172,7 @@ class JoinVoice(VoiceMove):
         )
 
     def missing(self) -> str:
-        """See `Question`."""
+        """See `Request`."""
         if self._state is None:
             return "the bot is not in the channel; may it view it and connect to it, and is there room?"
         if self._was_told:
@@ -188,26 +188,26 @@ class LeaveVoice(VoiceMove):
     events = ("VOICE_STATE_UPDATE",)
 
     def __init__(
-        self, request: Request, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
+        self, request: CommandData, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
     ) -> None:
         super().__init__(request, is_own, recall)
         self._was_begun = self._is_out = False
         self.what = f"the bot's leave from voice in guild {request['guild_id']}"
 
-    def begin(self) -> list[Request]:
-        """See `Question`."""
+    def begin(self) -> list[CommandData]:
+        """See `Request`."""
         known = self._recall()
         # Of a bot that is in no channel nothing is told; and a voice session ends with the gateway's.
         self._is_out = self._was_begun or (known is not None and known.channel_id is None)
         self._was_begun = True
         return [self._request]
 
-    def resume(self) -> list[Request]:
-        """See `Question`."""
+    def resume(self) -> list[CommandData]:
+        """See `Request`."""
         return [self._request]
 
     def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         if id_of(data.get("guild_id")) != self._request["guild_id"] or not self._is_own(data):
             return False
         if "channel_id" in data:
@@ -216,12 +216,12 @@ class LeaveVoice(VoiceMove):
 
     @property
     def is_answered(self) -> bool:
-        """See `Question`."""
+        """See `Request`."""
         return self._is_out
 
     def answer(self) -> None:
-        """See `Question`."""
+        """See `Request`."""
 
     def missing(self) -> str:
-        """See `Question`."""
+        """See `Request`."""
         return "Discord did not say that the bot left; perhaps it was in no voice channel there"

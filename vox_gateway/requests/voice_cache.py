@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..dispatch.subscriptions import Tap
+from ..dispatch.subscriptions import Subscriber
 from ..errors import GatewayError
 from ..event import Event
 from .fields import id_of
@@ -24,7 +24,7 @@ class _Guild:
     server: Server | None = None
 
 
-class VoiceMemory(Tap):
+class VoiceMemory(Subscriber):
     """Remembers, for each guild, where the bot is and the voice server.
 
     It has no lock, since `end` may be called by a signal handler that interrupts any of the other methods: the
@@ -46,7 +46,7 @@ class VoiceMemory(Tap):
         return Known(guild.channel_id, guild.server) if guild is not None and guild.state_came else None
 
     def show(self, event: Event) -> None:
-        """See `Tap`."""
+        """See `Subscriber`."""
         if event.name == "READY":
             self.end(None)  # a voice session ends with the gateway's
         elif isinstance(event.data, dict) and (guild_id := id_of(event.data.get("guild_id"))) is not None:
@@ -64,5 +64,5 @@ class VoiceMemory(Tap):
         return _Guild(state_came=True) if data["channel_id"] is None else guild
 
     def end(self, error: GatewayError | None) -> None:
-        """See `Tap`."""
+        """See `Subscriber`."""
         self._guilds = {}

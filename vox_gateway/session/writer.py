@@ -20,7 +20,7 @@ from .file import SessionFile
 from .lock import SessionLock
 from .state import Session
 
-__all__ = ["SessionKeeper", "SessionLease"]
+__all__ = ["SessionLease", "SessionWriter"]
 
 #: seconds between two saves of progress: what a kill may let handlers see twice
 SAVE_EVERY = 1.0
@@ -47,7 +47,7 @@ class _End:
     """End the thread, unless another lease has begun."""
 
 
-class SessionKeeper:
+class SessionWriter:
     """Owns a session file while one of the client's runs has a lease, and has the thread that writes it.
 
     The thread is asleep while handlers make no progress. It is a daemon because a script that ends without `close` must
@@ -254,7 +254,7 @@ class SessionLease:
         position: as for `start`, until then.
     """
 
-    def __init__(self, keeper: SessionKeeper, position: Callable[[], Session | None]) -> None:
+    def __init__(self, keeper: SessionWriter, position: Callable[[], Session | None]) -> None:
         self.position = position
         self.unfinished: Callable[[], Session | None] = lambda: None
         self.failed: Callable[[BaseException], object] = lambda error: None

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..compression import INFLATERS, Block, NoCompression
-from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupt, Interrupted
+from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupted, Wakeup
 from ..diagnostics.stats import Counters
-from ..dispatch.event_queue import Backlog, Batch, is_dispatch
+from ..dispatch.event_queue import Batch, EventQueue, is_dispatch
 from ..encoding import Codec, Payload, sealed
-from ..encoding.sealed import Sealed
+from ..encoding.sealed import RawDispatch
 from ..errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from ..log import ShardLog
 from ..network.connector import Network
@@ -41,15 +41,15 @@ from ..protocol.machine import (
     StartHeartbeat,
     Transmit,
 )
-from ..protocol.rate_limit import SendWindow
-from ..protocol.reconnect_policy import Attempt, Cause, Ending, Stage
+from ..protocol.rate_limit import CommandRateLimiter
+from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Stage
 from ..session.state import Session
 from .heartbeat import Heartbeat
 
-__all__ = ["Blueprint", "Connection", "Ended", "FindURL", "Observer"]
+__all__ = ["Connection", "ConnectionConfig", "ConnectionReport", "FindURL", "Observer"]
 
 #: says where to connect to; it may ask the network, within the deadline
-FindURL = Callable[[Deadline, Interrupt], GatewayURL]
+FindURL = Callable[[Deadline, Wakeup], GatewayURL]
 
 #: seconds from the open websocket to HELLO
 HELLO_WITHIN = 20.0
@@ -64,7 +64,7 @@ NO_CLOSE_CODE, NO_CLOSE_FRAME = 1005, 1006
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class ConnectionConfig:
     """What all connections of a client are made from.
 
     Attributes:
@@ -80,13 +80,13 @@ class Blueprint:
     codec: Codec
     compress: str | None
     identify: Callable[[], dict[str, Any]]
-    backlog: Backlog
+    backlog: EventQueue
     counters: Counters
     log: ShardLog
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ConnectionReport:
     """What a connection reports when it has ended.
 
     Attributes:
@@ -96,7 +96,7 @@ class Ended:
     """
 
     generation: int
-    ending: Ending
+    ending: Disconnect
     stage: Stage
     lived: float
 
@@ -119,7 +119,7 @@ class Observer:
     def received(self, connection: Connection) -> None:
         """Something arrived, and has been handed over."""
 
-    def ended(self, connection: Connection, report: Ended) -> None:
+    def ended(self, connection: Connection, report: ConnectionReport) -> None:
         """The connection is over, and all that it held is given back."""
 
     def failed(self, error: BaseException) -> None:
@@ -138,10 +138,10 @@ class Connection:
     """
 
     def __init__(
-        self, blueprint: Blueprint, attempt: Attempt, find_url: FindURL, generation: int, observer: Observer
+        self, blueprint: ConnectionConfig, attempt: ConnectPlan, find_url: FindURL, generation: int, observer: Observer
     ) -> None:
         self.generation = generation
-        self.window = SendWindow()
+        self.window = CommandRateLimiter()
         self.stage = Stage.CONNECTING
         self._heard_at = 0.0
         self._blueprint = blueprint
@@ -149,7 +149,7 @@ class Connection:
         self._observer = observer
         self._protocol = Protocol(blueprint.session, blueprint.identify, blueprint.token, attempt.resume)
         self._inflater = INFLATERS[blueprint.compress](blueprint.network.max_message_size)
-        self._interrupt = Interrupt()
+        self._interrupt = Wakeup()
         self._websocket: WebSocket | None = None
         self._heartbeat: Heartbeat | None = None
         self._opened_at = time.monotonic()
@@ -159,7 +159,7 @@ class Connection:
         self._counted_bytes = 0
         self._events_before = 0
         self._batches: list[Batch] = []  # what the read under way has brought
-        self._ending: Ending | None = None
+        self._ending: Disconnect | None = None
         self._close_code: int | None = None
         self._end_by = 0.0
         self._lock = threading.Lock()  # guards the three fields above: the first who hangs up says why
@@ -175,7 +175,7 @@ class Connection:
 
     # -- for other threads -----------------------------------------------------------------------------------------
 
-    def hang_up(self, code: int, ending: Ending, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
+    def hang_up(self, code: int, ending: Disconnect, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
         """Close with `code`; the connection reports `ending`, unless it was ending already.
 
         Args:
@@ -253,12 +253,12 @@ class Connection:
 
     def zombie(self) -> None:
         """The server answers no more: close if that can be done at once, and resume."""
-        ending = Ending(Cause.LOST, reason="a heartbeat was not acknowledged, and nothing else arrived since")
+        ending = Disconnect(Cause.LOST, reason="a heartbeat was not acknowledged, and nothing else arrived since")
         self.hang_up(KEEP_SESSION, ending, patience=0)
 
     def slept(self) -> None:
         """The machine slept, and the server gave us up meanwhile."""
-        self.hang_up(KEEP_SESSION, Ending(Cause.SLEPT), patience=0)
+        self.hang_up(KEEP_SESSION, Disconnect(Cause.SYSTEM_SUSPENDED), patience=0)
 
     def failed(self, error: BaseException) -> None:
         """The heartbeat loop has ended because of an error of ours."""
@@ -267,7 +267,7 @@ class Connection:
     # -- the reader ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ending = Ending(Cause.LOST, reason="the reader failed")
+        ending = Disconnect(Cause.LOST, reason="the reader failed")
         try:
             ending = self._converse()
         except BaseException as error:
@@ -275,7 +275,7 @@ class Connection:
         finally:
             self._finish(ending)
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: Disconnect) -> None:
         """Give back what the connection holds, and report how it ended."""
         with contextlib.ExitStack() as stack:  # whatever becomes of one of these, the others are done: the last first
             stack.callback(self._report, ending)
@@ -285,7 +285,7 @@ class Connection:
             if self._heartbeat is not None:
                 stack.callback(self._heartbeat.stop)
 
-    def _report(self, ending: Ending) -> None:
+    def _report(self, ending: Disconnect) -> None:
         with self._lock:
             code = self._close_code
             self._ending = ending = self._ending or ending
@@ -296,9 +296,9 @@ class Connection:
                 code = NO_CLOSE_FRAME
             self._blueprint.backlog.signal("close", {"code": code, "reason": ending.reason or ending.cause.value})
         lived = 0.0 if self._live_at is None else time.monotonic() - self._live_at
-        self._observer.ended(self, Ended(self.generation, ending, self.stage, lived))
+        self._observer.ended(self, ConnectionReport(self.generation, ending, self.stage, lived))
 
-    def _converse(self) -> Ending:
+    def _converse(self) -> Disconnect:
         """Connect and read until the connection is over; says why."""
         try:
             self._open()
@@ -307,23 +307,23 @@ class Connection:
                     self._check_deadline()
                     self._receive()
             except ProtocolViolation as error:
-                self.hang_up(error.close_code, Ending(Cause.BROKEN, reason=str(error), error=error))
+                self.hang_up(error.close_code, Disconnect(Cause.PROTOCOL_ERROR, reason=str(error), error=error))
             if self._websocket is not None:
                 self._websocket.drain()
-            return Ending(Cause.LOST)
+            return Disconnect(Cause.LOST)
         except ClosedByServer as closed:
-            return Ending(Cause.CLOSED, closed.code, closed.reason)
+            return Disconnect(Cause.CLOSED, closed.code, closed.reason)
         except ConnectFailed as error:
-            return Ending(Cause.UNREACHABLE, reason=str(error), error=error)
+            return Disconnect(Cause.UNREACHABLE, reason=str(error), error=error)
         except GatewayError as error:
-            return Ending(Cause.LOST, reason=str(error), error=error)
+            return Disconnect(Cause.LOST, reason=str(error), error=error)
         except DeadlinePassed:
-            return Ending(Cause.LOST, reason=self._what_was_late())
+            return Disconnect(Cause.LOST, reason=self._what_was_late())
         except Interrupted:
-            return Ending(Cause.LOST, reason="it was cut off")
+            return Disconnect(Cause.LOST, reason="it was cut off")
         except Exception as error:  # a mistake of ours costs the connection, not the client
             self._blueprint.log.exception("the reader failed")
-            return Ending(Cause.LOST, reason=f"the reader failed: {error!r}")
+            return Disconnect(Cause.LOST, reason=f"the reader failed: {error!r}")
 
     def _open(self) -> None:
         network = self._blueprint.network
@@ -368,7 +368,7 @@ class Connection:
             return ((message, 1) for message in messages if message is not None)
         return inflater.feed_all(run)
 
-    def _take_sealed(self, pieces: list[Sealed], size: int) -> None:
+    def _take_sealed(self, pieces: list[RawDispatch], size: int) -> None:
         """Add dispatches that mean nothing to the protocol but their sequence number."""
         if self._blueprint.log.isEnabledFor(logging.DEBUG):
             self._blueprint.log.debug(
@@ -448,7 +448,7 @@ class Connection:
             if not self._resuming:  # an IDENTIFY was encoded once when the client was made
                 raise
             reason = f"it cannot be written as RESUME: {error}"
-            self.hang_up(KEEP_SESSION, Ending(Cause.INVALID_SESSION, reason=reason, resumable=False))
+            self.hang_up(KEEP_SESSION, Disconnect(Cause.INVALID_SESSION, reason=reason, resumable=False))
             return
         self.write(op.name, encoded)
         self._events_before = self._blueprint.counters.events

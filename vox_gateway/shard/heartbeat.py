@@ -1,6 +1,6 @@
 """The heartbeat loop of one connection, and the rules that it keeps.
 
-`Pulse` is the rules, pure: time comes in as an argument. `Heartbeat` is the thread around it.
+`HeartbeatSchedule` is the rules, pure: time comes in as an argument. `Heartbeat` is the thread around it.
 
 Rests on "Sending Heartbeats" of the official Gateway documentation: the first beat after a random part of the interval,
 then one every interval; a connection whose beat is not acknowledged is a zombie.
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Heartbeat", "Pulse"]
+__all__ = ["Heartbeat", "HeartbeatSchedule"]
 
 #: seconds by which the wall clock may run away from the monotonic clock between two wakes; more, and the machine slept
 SLEPT = 30.0
@@ -22,7 +22,7 @@ SLEPT = 30.0
 FULL_INTERVAL = 0.9
 
 
-class Pulse:
+class HeartbeatSchedule:
     """When to beat, and whether the other side still lives.
 
     Args:
@@ -106,7 +106,7 @@ class Heartbeat:
     """
 
     def __init__(self, name: str, interval: float, heart: Heart, random: Callable[[], float]) -> None:
-        self._pulse = Pulse(interval, time.monotonic(), random())
+        self._pulse = HeartbeatSchedule(interval, time.monotonic(), random())
         self._heart = heart
         self._inbox: queue.SimpleQueue[float | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..concurrency.scheduler import Timers
+from ..concurrency.scheduler import Scheduler
 from ..opcodes import Opcode
-from ..protocol.rate_limit import SendWindow
-from .sender import Outbox
+from ..protocol.rate_limit import CommandRateLimiter
+from .sender import CommandSender
 
 __all__ = ["Presence"]
 
@@ -27,12 +27,16 @@ class Presence:
     """
 
     def __init__(
-        self, initial: dict[str, Any] | None, outbox: Outbox, timers: Timers, encode: Callable[[int, Any], bytes]
+        self,
+        initial: dict[str, Any] | None,
+        outbox: CommandSender,
+        timers: Scheduler,
+        encode: Callable[[int, Any], bytes],
     ) -> None:
         self._outbox = outbox
         self._timers = timers
         self._encode = encode
-        self._window = SendWindow(LIMIT, PERIOD)
+        self._window = CommandRateLimiter(LIMIT, PERIOD)
         self._sent = initial
         self._pending: dict[str, Any] | None = None
         self._lock = threading.Lock()  # guards the two fields above, and keeps the order of what is sent

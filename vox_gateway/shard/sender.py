@@ -12,21 +12,21 @@ import time
 from typing import Protocol
 
 from ..errors import CommandTimeout, ConnectionLost, NotConnected
-from ..protocol.rate_limit import SendWindow
+from ..protocol.rate_limit import CommandRateLimiter
 
-__all__ = ["Outbox"]
+__all__ = ["CommandSender"]
 
 
 class Line(Protocol):
     """What the outbox needs of a connection."""
 
-    window: SendWindow
+    window: CommandRateLimiter
 
     def write(self, name: str, data: bytes) -> None:
         """Write one encoded payload; raises ConnectionLost when nothing of it was written."""
 
 
-class Outbox:
+class CommandSender:
     """Where any thread sends from; knows whether there is a connection that takes commands."""
 
     def __init__(self) -> None:

@@ -20,33 +20,33 @@ from dataclasses import replace
 from typing import Any
 
 from ..concurrency.fork import FORKED
-from ..concurrency.scheduler import Timers
-from ..concurrency.signals import Bell
-from ..concurrency.wakeup import Deadline, Interrupt
+from ..concurrency.scheduler import Scheduler
+from ..concurrency.signals import SignalSafeEvent
+from ..concurrency.wakeup import Deadline, Wakeup
 from ..config import Options
-from ..diagnostics.history import Journal
+from ..diagnostics.history import TransitionHistory
 from ..diagnostics.stats import Counters, Status
-from ..discovery.resolver import Discovery
+from ..discovery.resolver import GatewayResolver
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.emitter import Emitter
-from ..dispatch.executors import Handling, InPlace, OnCaller, OnWorkers, Pending
+from ..dispatch.executors import CallerExecutor, CallerQueue, HandlerExecutor, InlineExecutor, WorkerExecutor
 from ..dispatch.executors.runner import Runner
 from ..dispatch.slow_handlers import Work
-from ..dispatch.subscriptions import Taps
+from ..dispatch.subscriptions import Subscribers
 from ..errors import GatewayError, NotConnected, ThreadFailed
 from ..log import ShardLog
 from ..network.urls import GatewayURL, gateway_url
 from ..opcodes import Opcode
 from ..protocol.machine import KEEP_SESSION
-from ..protocol.reconnect_policy import Attempt, Recovery
+from ..protocol.reconnect_policy import ConnectPlan, ReconnectPolicy
 from ..session.state import Session
 from ..session.writer import SessionLease
-from .connection import Blueprint, Connection, Ended, Observer
+from .connection import Connection, ConnectionConfig, ConnectionReport, Observer
 from .presence import Presence
-from .sender import Outbox
-from .supervisor import Fail, ReconnectLoop, Reread, Restart, Stop
+from .sender import CommandSender
+from .supervisor import Fail, Restart, Rewind, Stop, Supervisor
 
-__all__ = ["Engine"]
+__all__ = ["Shard"]
 
 #: seconds that `close` waits at the most
 CLOSE_BOUND = 2.0
@@ -56,7 +56,7 @@ HANDLER_GRACE = 0.3
 ENDS_SESSION = (1000, 1001)
 
 
-class Engine(Observer):
+class Shard(Observer):
     """The threads of one run; the reconnect loop's is the last to end.
 
     Attributes:
@@ -70,34 +70,34 @@ class Engine(Observer):
         self,
         options: Options,
         emitter: Emitter,
-        taps: Taps,
-        pending: Pending | None,
+        taps: Subscribers,
+        pending: CallerQueue | None,
         session: Session,
         counters: Counters,
-        outbox: Outbox,
+        outbox: CommandSender,
         presence: dict[str, Any] | None,
         log: ShardLog,
-        journal: Journal,
+        journal: TransitionHistory,
         lease: SessionLease | None,
     ) -> None:
         self._status = Status.CONNECTING
         # Guards the field above and `_taps_ended`; a signal handler that closes may hold it twice.
         self._lock = threading.RLock()
         self.error: GatewayError | None = None
-        self.disconnected = Bell()
-        self.finished = Bell()
+        self.disconnected = SignalSafeEvent()
+        self.finished = SignalSafeEvent()
         self._options = options
         self._session = session
         self._counters = counters
         self._outbox = outbox
-        self._timers = Timers(f"{options.name}-timers", log, self.failed)
+        self._timers = Scheduler(f"{options.name}-timers", log, self.failed)
         self.presence = Presence(presence, outbox, self._timers, options.encode)
         self._log = log
         self._journal = journal
         self._connection: Connection | None = None  # the one that is open
         self._paused = False  # whether the journal says that reading waits
         self._connections = 0
-        self._handlers_done = Bell()  # the dispatcher has ended, or is not to be waited for
+        self._handlers_done = SignalSafeEvent()  # the dispatcher has ended, or is not to be waited for
         self._taps = taps
         self._taps_ended = False
         self._emitter = emitter
@@ -112,7 +112,7 @@ class Engine(Observer):
             self._make_handling,
             options.codec.decode,
             self._backlog_is_stuck,
-            lambda error: self._loop.post(Reread(error)),
+            lambda error: self._loop.post(Rewind(error)),
             self.failed,
             self._handlers_end,
             before_ready=None if lease is None else lease.wait_until_saved,
@@ -120,7 +120,7 @@ class Engine(Observer):
         )
         self._backlog = self._dispatcher.backlog
         self._begun = replace(session)  # the session as it began: here, or with the last READY
-        self._blueprint = Blueprint(
+        self._blueprint = ConnectionConfig(
             name=options.name,
             token=options.token,
             session=session,
@@ -132,8 +132,8 @@ class Engine(Observer):
             counters=counters,
             log=log,
         )
-        self._recovery = Recovery(session, random.random)
-        self._loop = ReconnectLoop(
+        self._recovery = ReconnectPolicy(session, random.random)
+        self._loop = Supervisor(
             f"{options.name}-reconnect",
             self._recovery,
             options.identify_gate,
@@ -151,7 +151,7 @@ class Engine(Observer):
         self._url_of = functools.partial(
             gateway_url, encoding=options.codec.name, compress=options.transport_compression
         )
-        self._discovery = Discovery(
+        self._discovery = GatewayResolver(
             options.api, options.token, options.network, options.identify_gate, self._loop, log
         )
 
@@ -252,7 +252,7 @@ class Engine(Observer):
         self._connection = None
         self._taps_ended = True
         # Not set but replaced: a thread of the parent may have held their locks.
-        self.disconnected, self.finished, self._handlers_done = Bell(), Bell(), Bell()
+        self.disconnected, self.finished, self._handlers_done = SignalSafeEvent(), SignalSafeEvent(), SignalSafeEvent()
         for bell in (self.disconnected, self.finished, self._handlers_done):
             bell.ring()
         self._dispatcher.abandon()
@@ -273,15 +273,15 @@ class Engine(Observer):
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
-    def _make_handling(self, dispatcher: threading.Thread, made_room: Callable[[], None]) -> Handling:
+    def _make_handling(self, dispatcher: threading.Thread, made_room: Callable[[], None]) -> HandlerExecutor:
         options = self._options
         needs = self._emitter, options.slow_handler_warning, self._timers, self._log
         make_runner = functools.partial(Runner, *needs)
         if self._pending is not None:
-            return OnCaller(make_runner, self._pending, made_room, self._log, self._progressed)
+            return CallerExecutor(make_runner, self._pending, made_room, self._log, self._progressed)
         if options.workers:
-            return OnWorkers(make_runner, options.name, options.workers, made_room, self.failed, self._progressed)
-        return InPlace(*needs, dispatcher)
+            return WorkerExecutor(make_runner, options.name, options.workers, made_room, self.failed, self._progressed)
+        return InlineExecutor(*needs, dispatcher)
 
     def _backlog_is_stuck(self) -> None:
         """Report it. Raises nothing: the reader has yet to hand over the events that it holds."""
@@ -365,7 +365,7 @@ class Engine(Observer):
             if self.status is not Status.CLOSING:
                 self._journal.reading_again(time.monotonic())
 
-    def ended(self, connection: Connection, report: Ended) -> None:
+    def ended(self, connection: Connection, report: ConnectionReport) -> None:
         """The connection is over."""
         self._outbox.down(connection)
         if self._connection is connection:
@@ -379,13 +379,13 @@ class Engine(Observer):
         if self._lease is not None:
             self._lease.progressed()  # the session may be over
 
-    def _connect(self, attempt: Attempt, generation: int) -> Connection:
+    def _connect(self, attempt: ConnectPlan, generation: int) -> Connection:
         self._set_status(Status.CONNECTING)
         return Connection(self._blueprint, attempt, functools.partial(self._find_url, attempt), generation, self)
 
     # -- for the connections, on their readers, before they connect --------------------------------------------------
 
-    def _find_url(self, attempt: Attempt, deadline: Deadline, interrupt: Interrupt) -> GatewayURL:
+    def _find_url(self, attempt: ConnectPlan, deadline: Deadline, interrupt: Wakeup) -> GatewayURL:
         options = self._options
         url = self._resume_url() if attempt.at_resume_url else None
         if url is None:

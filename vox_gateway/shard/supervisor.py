@@ -1,6 +1,6 @@
 """The reconnect loop: makes one connection after the other, until it is told to stop or nothing can help.
 
-It decides nothing about the protocol: what follows an ending is `Recovery`'s word. It waits, makes the next
+It decides nothing about the protocol: what follows an ending is `ReconnectPolicy`'s word. It waits, makes the next
 connection, and waits for its end; all of that on its inbox, so that `stop` is heard at once in every state.
 """
 
@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from ..diagnostics.history import Journal
+from ..diagnostics.history import TransitionHistory
 from ..discovery.identify_limiter import IdentifyGate
 from ..errors import DecodeError, GatewayError
 from ..log import ShardLog
 from ..protocol.machine import KEEP_SESSION
-from ..protocol.reconnect_policy import Attempt, Cause, Ending, GiveUp, Recovery, Stage
-from .connection import CLOSE_WITHIN, Connection, Ended
+from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy, Stage
+from .connection import CLOSE_WITHIN, Connection, ConnectionReport
 
-__all__ = ["Fail", "ReconnectLoop", "Reread", "Restart", "Stop"]
+__all__ = ["Fail", "Restart", "Rewind", "Stop", "Supervisor"]
 
 #: seconds that a reader has to end once its socket is cut off; only a name lookup takes longer, and is left behind
 ABANDON_AFTER = 0.3
@@ -54,7 +54,7 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
-class Reread:
+class Rewind:
     """What the dispatcher got cannot be read: close, and resume from before it."""
 
     error: DecodeError
@@ -65,7 +65,7 @@ class _TryAgain:
     """The identify gate has moved."""
 
 
-class ReconnectLoop:
+class Supervisor:
     """The thread that keeps a connection alive.
 
     It is a daemon because a script that ends without `close` must not hang. The client owns it and ends it with
@@ -75,7 +75,7 @@ class ReconnectLoop:
         name: of the thread.
         connect: makes a connection for an attempt; its number is the generation.
         connect_timeout: seconds, as the connection has it.
-        go_back: called before an attempt that follows a `Reread`, to set the session back.
+        go_back: called before an attempt that follows a `Rewind`, to set the session back.
         on_wait: called before each wait between attempts.
         on_failure: called, on the loop's own thread, with what ended it unexpectedly; returns the error to end with.
         on_end: called at the very end, with the error that ended the loop or None, on the loop's own thread.
@@ -84,17 +84,17 @@ class ReconnectLoop:
     def __init__(
         self,
         name: str,
-        recovery: Recovery,
+        recovery: ReconnectPolicy,
         gate: IdentifyGate,
         shard_id: int,
-        connect: Callable[[Attempt, int], Connection],
+        connect: Callable[[ConnectPlan, int], Connection],
         connect_timeout: float,
         go_back: Callable[[], None],
         on_wait: Callable[[], None],
         on_failure: Callable[[BaseException], GatewayError],
         on_end: Callable[[GatewayError | None], None],
         log: ShardLog,
-        journal: Journal,
+        journal: TransitionHistory,
     ) -> None:
         self._recovery = recovery
         self._gate = gate
@@ -113,10 +113,12 @@ class ReconnectLoop:
         self._generation = 0
         self._must_go_back = False
         # A SimpleQueue may be put to from a signal handler too.
-        self._inbox: queue.SimpleQueue[Ended | Stop | Fail | Restart | Reread | _TryAgain] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[ConnectionReport | Stop | Fail | Restart | Rewind | _TryAgain] = (
+            queue.SimpleQueue()
+        )
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def post(self, message: Ended | Stop | Fail | Restart | Reread) -> None:
+    def post(self, message: ConnectionReport | Stop | Fail | Restart | Rewind) -> None:
         """Tell the loop something; never blocks. Any thread."""
         self._inbox.put(message)
 
@@ -146,14 +148,14 @@ class ReconnectLoop:
             if self.stop is not None:
                 return self._failure
             following = self._recovery.after(report.ending, attempt, report.stage, report.lived)
-            if isinstance(following, GiveUp):
+            if isinstance(following, Fatal):
                 return following.error
             self._say(report.ending, following)
             attempt = following
 
-    def _say(self, ending: Ending, following: Attempt) -> None:
+    def _say(self, ending: Disconnect, following: ConnectPlan) -> None:
         self._journal.dropped(time.monotonic(), ending, following)
-        expected = ending.cause in (Cause.RECONNECT, Cause.ASKED)
+        expected = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
         self._log.log(
             logging.INFO if expected else logging.WARNING,
             "%s; %s in %.1f seconds",
@@ -162,7 +164,7 @@ class ReconnectLoop:
             following.delay,
         )
 
-    def _wait_for_turn(self, attempt: Attempt) -> Attempt:
+    def _wait_for_turn(self, attempt: ConnectPlan) -> ConnectPlan:
         """Wait until a connection may be made, or until told to stop; returns the attempt to make."""
         self._wait(attempt.delay)
         while self.stop is None:
@@ -211,7 +213,7 @@ class ReconnectLoop:
         turn = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
         self._log.info("waiting %s turn to IDENTIFY: it is allowed once every %g seconds", turn, self._gate.interval)
 
-    def _take(self, timeout: float | None) -> Ended | Restart | Reread | None:
+    def _take(self, timeout: float | None) -> ConnectionReport | Restart | Rewind | None:
         """The next message that is for a connection; what outlasts one is kept. None when nothing came in time."""
         try:
             message = self._inbox.get(timeout=timeout)
@@ -222,11 +224,11 @@ class ReconnectLoop:
         elif isinstance(message, Fail):
             self._failure = self._failure or message.error
             self.stop = self.stop or Stop(KEEP_SESSION, "")
-        elif isinstance(message, Reread):
+        elif isinstance(message, Rewind):
             self._must_go_back = True
-        return message if isinstance(message, (Ended, Restart, Reread)) else None
+        return message if isinstance(message, (ConnectionReport, Restart, Rewind)) else None
 
-    def _live_through(self, attempt: Attempt) -> Ended:
+    def _live_through(self, attempt: ConnectPlan) -> ConnectionReport:
         """Make a connection and wait for its end."""
         self._generation += 1
         try:
@@ -234,35 +236,41 @@ class ReconnectLoop:
             connection.start()
             self._connection = connection
         except (OSError, RuntimeError) as error:  # no descriptor or no thread to be had: that passes
-            return Ended(self._generation, Ending(Cause.UNREACHABLE, reason=str(error)), Stage.CONNECTING, 0.0)
+            return ConnectionReport(
+                self._generation, Disconnect(Cause.UNREACHABLE, reason=str(error)), Stage.CONNECTING, 0.0
+            )
         stuck_at = time.monotonic() + self._connect_timeout + LOOKUP_GRACE
         while self.stop is None:
             connecting = connection.stage is Stage.CONNECTING
             message = self._take(max(stuck_at - time.monotonic(), 0.0) if connecting else None)
             match message:
-                case Ended(generation) if generation == self._generation:
+                case ConnectionReport(generation) if generation == self._generation:
                     return message
                 case Restart(code, reason):
-                    connection.hang_up(code, Ending(Cause.ASKED, reason=reason), reason)
-                case Reread(broken):
-                    connection.hang_up(broken.close_code, Ending(Cause.BROKEN, reason=str(broken), error=broken))
+                    connection.hang_up(code, Disconnect(Cause.RECONNECT_REQUESTED, reason=reason), reason)
+                case Rewind(broken):
+                    connection.hang_up(
+                        broken.close_code, Disconnect(Cause.PROTOCOL_ERROR, reason=str(broken), error=broken)
+                    )
                 case None if connecting and time.monotonic() >= stuck_at and connection.stage is Stage.CONNECTING:
                     connection.abort()
                     reason = f"the name lookup took longer than connect_timeout={self._connect_timeout:g} seconds"
-                    return Ended(self._generation, Ending(Cause.UNREACHABLE, reason=reason), Stage.CONNECTING, 0.0)
+                    return ConnectionReport(
+                        self._generation, Disconnect(Cause.UNREACHABLE, reason=reason), Stage.CONNECTING, 0.0
+                    )
                 case _:
                     pass
         self._leave_connection(self.stop)
-        return Ended(self._generation, Ending(Cause.OWN_CLOSE, reason=self.stop.reason), connection.stage, 0.0)
+        return ConnectionReport(
+            self._generation, Disconnect(Cause.LOCAL_CLOSE, reason=self.stop.reason), connection.stage, 0.0
+        )
 
     def _leave_connection(self, stop: Stop) -> None:
         """Close the connection, if there is one, within bounds even if the server is unresponsive."""
         connection = self._connection
         if connection is None:
             return
-        connection.hang_up(stop.code, Ending(Cause.OWN_CLOSE, reason=stop.reason), stop.reason)
+        connection.hang_up(stop.code, Disconnect(Cause.LOCAL_CLOSE, reason=stop.reason), stop.reason)
         if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if connection.stage > Stage.CONNECTING else ABANDON_AFTER):
             connection.abort()
             connection.join(ABANDON_AFTER)
-
-

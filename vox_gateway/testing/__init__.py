@@ -14,9 +14,7 @@ faults on demand. It shares no code with the client, so that neither can hide th
 try:
     import websockets.server  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        'the local gateway needs the websockets package: pip install "vox-gateway[testing]"'
-    ) from error
+    raise ImportError('the local gateway needs the websockets package: pip install "vox-gateway[testing]"') from error
 
 from .faults import Faults
 from .gateway import LocalGateway

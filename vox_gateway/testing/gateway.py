@@ -360,6 +360,7 @@ class LocalGateway:
         Raises:
             AssertionError: they were not in time.
         """
+
         def connected() -> list[SessionView]:
             return [session.view() for session in self._hub.sessions.values() if session.connection is not None]
 
@@ -374,6 +375,7 @@ class LocalGateway:
         Returns:
             Whether that was so in time; False too when the gateway was closed meanwhile.
         """
+
         def is_sent() -> bool:
             return not any(one.has_unsent for one in self._hub.open_connections(None))
 
@@ -543,9 +545,7 @@ class LocalGateway:
 
     # Hurting connections that live.
 
-    def drop(
-        self, how: str = "reset", *, code: int = 4000, reason: str = "", shard: int | None = None
-    ) -> int:
+    def drop(self, how: str = "reset", *, code: int = 4000, reason: str = "", shard: int | None = None) -> int:
         """Cut connections, after what has been dispatched so far as far as the client takes it.
 
         When this returns the cut has been made, and the sessions are free to be resumed.
@@ -575,6 +575,7 @@ class LocalGateway:
 
     def withhold_acks(self, shard: int | None = None) -> int:
         """Leave heartbeats of living connections unanswered, while all else goes on."""
+
         def withhold(one: Connection) -> None:
             one.acknowledges = False
 

@@ -255,7 +255,8 @@ class World:
             visible = [one for one in everyone if one["user"]["id"] in in_voice | {self.bot_id}]
         elif large:
             visible = [
-                one for one in everyone
+                one
+                for one in everyone
                 if one["status"] != "offline" or one["roles"] or one["nick"] or one["user"]["id"] in in_voice
             ]
         else:

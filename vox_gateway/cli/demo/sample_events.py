@@ -55,7 +55,10 @@ class EngineRoom:
         """Somebody is about to write something."""
         member = self._people[author]
         return "TYPING_START", {
-            **self._where(), "user_id": member["user"]["id"], "member": member, "timestamp": 1_704_110_400
+            **self._where(),
+            "user_id": member["user"]["id"],
+            "member": member,
+            "timestamp": 1_704_110_400,
         }
 
     def reaction(self, author: int, to: NamedEvent, emoji: str) -> NamedEvent:

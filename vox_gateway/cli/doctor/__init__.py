@@ -50,10 +50,14 @@ examples:
   vox-gateway doctor --intents default,MESSAGE_CONTENT
   vox-gateway doctor --url ws://127.0.0.1:8080    a gateway of your own
 
-{exit_codes({
-    Exit.OK: "nothing failed",
-    Exit.FAILED: "something failed, or the output could not be written",
-})}"""
+{
+    exit_codes(
+        {
+            Exit.OK: "nothing failed",
+            Exit.FAILED: "something failed, or the output could not be written",
+        }
+    )
+}"""
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -107,9 +111,7 @@ def _api_beside(given: str, url: GatewayURL) -> str:
     return str(APIURL(url.host, url.port, url.secure, ""))
 
 
-def _findings(
-    url: GatewayURL, api: APIURL, token: str | None, intents: Intents, timeout: float
-) -> Iterator[Finding]:
+def _findings(url: GatewayURL, api: APIURL, token: str | None, intents: Intents, timeout: float) -> Iterator[Finding]:
     network = Network(None, check_ssl_context(None), timeout, 0, "--timeout")
     yield machine.check_versions()
     yield machine.check_speedups()

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import simplejson
 
-from ...concurrency.bounded_call import run_errand
-from ...concurrency.wakeup import Deadline, Interrupt
+from ...concurrency.bounded_call import call_with_deadline
+from ...concurrency.wakeup import Deadline, Wakeup
 from ...discovery.gateway_bot import GatewayBot, ask_gateway_bot
 from ...errors import CertificateInvalid, ConnectFailed, GatewayError
 from ...intents import Intents
@@ -74,12 +74,12 @@ def check_lookup(host: str, port: int, behind_proxy: bool, seconds: float) -> Fi
     if behind_proxy:
         return skipped("name lookup", f"the proxy looks up {host}")
 
-    def look_up(_deadline: Deadline, _interrupt: Interrupt) -> list[str]:
+    def look_up(_deadline: Deadline, _interrupt: Wakeup) -> list[str]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(address[4][0]) for address in found))
 
     try:
-        addresses = run_errand(look_up, seconds, "--timeout")
+        addresses = call_with_deadline(look_up, seconds, "--timeout")
     except ConnectFailed as error:
         return failed("name lookup", f"{host}: {error}. Is there a network, and does its DNS answer?")
     except (OSError, UnicodeError) as error:
@@ -91,12 +91,12 @@ def check_connection(url: GatewayURL, network: Network) -> Finding:
     """TCP, the proxy if there is one, and TLS."""
     name = "TLS" if url.secure else "connection"
 
-    def connect(deadline: Deadline, interrupt: Interrupt) -> dict[str, Any] | None:
+    def connect(deadline: Deadline, interrupt: Wakeup) -> dict[str, Any] | None:
         with contextlib.closing(network.connect(url.host, url.port, url.secure, deadline, interrupt)) as transport:
             return transport.certificate()
 
     try:
-        certificate = run_errand(connect, network.connect_timeout, network.timeout_name)
+        certificate = call_with_deadline(connect, network.connect_timeout, network.timeout_name)
     except CertificateInvalid as error:
         return failed(name, f"{error}. Something on the way may be reading along: a proxy, a virus scanner")
     except ConnectFailed as error:
@@ -124,7 +124,7 @@ def check_api(api: APIURL, network: Network) -> tuple[Finding, Finding]:
     """The API, with GET /gateway, which needs no token; and what it tells of the clock."""
     before = time.time()
     try:
-        answer = run_errand(
+        answer = call_with_deadline(
             lambda deadline, interrupt: http_get(api, "/gateway", {}, network, deadline, interrupt),
             network.connect_timeout,
             network.timeout_name,
@@ -165,7 +165,7 @@ def clock_finding(date: str | None, before: float, after: float) -> Finding:
 def check_session_starts(api: APIURL, token: str, network: Network) -> Finding:
     """GET /gateway/bot: whether the token is let in, and how often the bot may IDENTIFY."""
     try:
-        bot = run_errand(
+        bot = call_with_deadline(
             lambda deadline, interrupt: ask_gateway_bot(api, token, network, deadline, interrupt),
             network.connect_timeout,
             network.timeout_name,
@@ -197,7 +197,7 @@ def ask_enabled_intents(api: APIURL, token: str, network: Network) -> Intents:
         ConnectFailed: it was not answered, or not with an application and its flags.
     """
     route = "/applications/@me"
-    answer = run_errand(
+    answer = call_with_deadline(
         lambda deadline, interrupt: http_get(
             api, route, {"Authorization": f"Bot {token}"}, network, deadline, interrupt
         ),

@@ -42,9 +42,7 @@ _SECRETS = tuple(
 _ID = re.compile(r"\d{17,20}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 #: keys below which people write what they like
-_OF_PEOPLE = re.compile(
-    "content|name|nick|title|text|description|value|topic|state|details|email|label", re.IGNORECASE
-)
+_OF_PEOPLE = re.compile("content|name|nick|title|text|description|value|topic|state|details|email|label", re.IGNORECASE)
 #: what a text may be to be kept, under keys that say what they hold
 _KINDS = tuple(
     (re.compile(keys), re.compile(values))

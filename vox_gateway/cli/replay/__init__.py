@@ -57,12 +57,16 @@ examples:
   vox-gateway replay events.jsonl --speed max --port 0
   vox-gateway replay shard0.jsonl shard1.jsonl --shards 2
 
-{exit_codes({
-    Exit.OK: "all was played, and has arrived",
-    Exit.FAILED: "lines were broken and skipped, a bot left or came again without having got all, or the output could "
-    "not be written",
-    Exit.UNUSABLE: "the command line or a FILE is not usable, the port is taken, or the extra is missing",
-})}"""
+{
+    exit_codes(
+        {
+            Exit.OK: "all was played, and has arrived",
+            Exit.FAILED: "lines were broken and skipped, a bot left or came again without having got all, or the "
+            "output could not be written",
+            Exit.UNUSABLE: "the command line or a FILE is not usable, the port is taken, or the extra is missing",
+        }
+    )
+}"""
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -125,9 +129,7 @@ def run(args: argparse.Namespace) -> int:
     return Exit.FAILED if player.broken or player.late else Exit.OK
 
 
-def _player(
-    gateway: LocalGateway, inbox: MainInbox[Record], speed: float, size: int, progress: Progress
-) -> Player:
+def _player(gateway: LocalGateway, inbox: MainInbox[Record], speed: float, size: int, progress: Progress) -> Player:
     """The player, with what it says going where people look."""
     screen, visitors, began = Screen.of(sys.stdout), Visitors(), time.monotonic()
 

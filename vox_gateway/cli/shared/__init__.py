@@ -1,5 +1,4 @@
-"""What several commands share: arguments, exit codes, and output to a terminal or a pipe.
-"""
+"""What several commands share: arguments, exit codes, and output to a terminal or a pipe."""
 
 from __future__ import annotations
 

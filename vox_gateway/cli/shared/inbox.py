@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
-from ...concurrency.signals import Bell
+from ...concurrency.signals import SignalSafeEvent
 
 __all__ = ["MainInbox"]
 
@@ -23,7 +23,7 @@ class MainInbox(Generic[Item]):
 
     def __init__(self) -> None:
         self._items: deque[Item | _Failure] = deque()
-        self._bell = Bell()
+        self._bell = SignalSafeEvent()
 
     def put(self, item: Item) -> None:
         """Add an item; never waits."""

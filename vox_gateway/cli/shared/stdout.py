@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from ...concurrency.signals import undisturbed
-from ...concurrency.wakeup import Interrupt
+from ...concurrency.signals import defer_sigint
+from ...concurrency.wakeup import Wakeup
 from ...sanitize import sanitize_block
 from .exits import CommandError
 
@@ -91,21 +91,21 @@ def watched(stream: TextIO, on_gone: Callable[[], None]) -> Iterator[None]:
     if descriptor < 0 or not hasattr(select, "poll"):
         yield
         return
-    with contextlib.closing(Interrupt()) as stop:
+    with contextlib.closing(Wakeup()) as stop:
         watch = threading.Thread(
             target=_watch, args=(descriptor, stop, on_gone), name="vox_gateway-stdout", daemon=True
         )
-        with undisturbed():
+        with defer_sigint():
             watch.start()
         try:
             yield
         finally:
-            with undisturbed():
+            with defer_sigint():
                 stop.set()
                 watch.join()
 
 
-def _watch(descriptor: int, stop: Interrupt, on_gone: Callable[[], None]) -> None:
+def _watch(descriptor: int, stop: Wakeup, on_gone: Callable[[], None]) -> None:
     poll = select.poll()
     poll.register(stop, select.POLLIN)
     # Errors and hang-ups are always reported; macOS wants to be asked for something to report them.

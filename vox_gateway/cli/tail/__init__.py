@@ -52,11 +52,16 @@ examples:
   vox-gateway tail --intents default,MESSAGE_CONTENT | jq .t
   vox-gateway tail --pretty --shards 4
 
-{exit_codes({
-    Exit.OK: "closed with Ctrl-C, or by whoever read the output",
-    Exit.FAILED: "refused by the gateway, or the output could not be written",
-    Exit.UNUSABLE: "the command line is not usable, --pretty has no terminal, or DISCORD_TOKEN or an extra is missing",
-})}"""
+{
+    exit_codes(
+        {
+            Exit.OK: "closed with Ctrl-C, or by whoever read the output",
+            Exit.FAILED: "refused by the gateway, or the output could not be written",
+            Exit.UNUSABLE: "the command line is not usable, --pretty has no terminal, or DISCORD_TOKEN or an extra is "
+            "missing",
+        }
+    )
+}"""
 
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:

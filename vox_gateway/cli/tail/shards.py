@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ...client import Client
-from ...concurrency.signals import undisturbed
+from ...concurrency.signals import defer_sigint
 from ...errors import GatewayError
 from ..shared.inbox import MainInbox
 
@@ -43,7 +43,7 @@ class Shards:
                 client.connect(async_=True)
                 name = f"vox_gateway-watch-{len(watchers)}"
                 watchers.append(threading.Thread(target=self._watch, args=(client,), name=name, daemon=True))
-                with undisturbed():
+                with defer_sigint():
                     watchers[-1].start()
             error = self._wait(tick, every)
         except KeyboardInterrupt:
@@ -82,7 +82,7 @@ class Shards:
         """Close all, side by side: each may take 2 seconds."""
         first, *others = self._clients
         closers = [threading.Thread(target=client.close, name="vox_gateway-close") for client in others]
-        with undisturbed():
+        with defer_sigint():
             for closer in closers:
                 closer.start()
         first.close()

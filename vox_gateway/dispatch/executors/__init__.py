@@ -1,8 +1,8 @@
 """Where handlers run: on the dispatcher's own thread, on workers, or on the thread that asks for them."""
 
-from .base import Handling
-from .caller import OnCaller, Pending
-from .inline import InPlace
-from .thread_pool import OnWorkers
+from .base import HandlerExecutor
+from .caller import CallerExecutor, CallerQueue
+from .inline import InlineExecutor
+from .thread_pool import WorkerExecutor
 
-__all__ = ["Handling", "InPlace", "OnCaller", "OnWorkers", "Pending"]
+__all__ = ["CallerExecutor", "CallerQueue", "HandlerExecutor", "InlineExecutor", "WorkerExecutor"]

@@ -9,10 +9,10 @@ from ...encoding import Payload
 from ...session.state import Session
 from ..slow_handlers import Work
 
-__all__ = ["Handling"]
+__all__ = ["HandlerExecutor"]
 
 
-class Handling(ABC):
+class HandlerExecutor(ABC):
     """Runs the handlers of what the dispatcher takes from the backlog, in order."""
 
     @abstractmethod

@@ -8,23 +8,23 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ...concurrency.signals import Bell
+from ...concurrency.signals import SignalSafeEvent
 from ...encoding import Payload
 from ...log import ShardLog
 from ..slow_handlers import Work
-from .completion import Turn
-from .deferred import Deferred
+from .completion import Delivery
+from .deferred import DeferredExecutor
 from .runner import MakeRunner
 
-__all__ = ["OnCaller", "Pending"]
+__all__ = ["CallerExecutor", "CallerQueue"]
 
 
-class Pending:
+class CallerQueue:
     """What waits for the caller: the inbox of whichever thread runs it. Outlives a run of the client."""
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
-        self._bell = Bell()
+        self._bell = SignalSafeEvent()
         self._busy = threading.Lock()  # held by the thread whose turn it is, a handler's calls included
         self._is_closed: Callable[[], bool] = lambda: False
 
@@ -87,13 +87,13 @@ class Pending:
             self._bell.wait(timeout)
 
 
-class OnCaller(Deferred):
+class CallerExecutor(DeferredExecutor):
     """Leaves each event to whoever runs `pending`."""
 
     def __init__(
         self,
         make_runner: MakeRunner,
-        pending: Pending,
+        pending: CallerQueue,
         on_begun: Callable[[], None],
         log: ShardLog,
         on_done: Callable[[], None] | None = None,
@@ -105,11 +105,12 @@ class OnCaller(Deferred):
         self._runner = make_runner(lambda: self._caller)
 
     def dispatch(self, payload: Payload) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         self._pending.put(functools.partial(self._handle, self._ledger.add(payload)))
 
     def signal(self, event: str, *args: Any) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
+
         def handle() -> bool:
             self._caller = threading.get_ident()
             self._runner.signal(event, *args)
@@ -117,7 +118,7 @@ class OnCaller(Deferred):
 
         self._pending.put(handle)
 
-    def _handle(self, turn: Turn) -> bool:
+    def _handle(self, turn: Delivery) -> bool:
         if not self._ledger.begin(turn):
             return False
         try:
@@ -128,26 +129,26 @@ class OnCaller(Deferred):
         return True
 
     def finish(self) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         self._pending.wake()
 
     def abandon(self) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         super().abandon()
         self._runner.abandon()
         self._pending.abandon()
 
     def is_current_thread(self) -> bool:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self._runner.work is not None and threading.get_ident() == self._caller
 
     @property
     def current(self) -> Work:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self._runner.work
 
     def backlog_is_stuck(self, limit: int) -> bool:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         if not self._runner.backlog_is_stuck(limit):
             self._log.warning(
                 "%d events wait (backlog=%d), so reading pauses: call dispatch_pending() more often", limit, limit

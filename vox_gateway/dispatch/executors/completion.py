@@ -9,10 +9,10 @@ from collections.abc import Callable
 from ...encoding import Payload
 from ...session.state import Session
 
-__all__ = ["Ledger", "Turn"]
+__all__ = ["CompletionTracker", "Delivery"]
 
 
-class Turn:
+class Delivery:
     """A dispatch that waits for its handlers, or is with them."""
 
     __slots__ = ("begun", "done", "payload", "session_id")
@@ -23,7 +23,7 @@ class Turn:
         self.begun = self.done = False
 
 
-class Ledger:
+class CompletionTracker:
     """The turns in the order of their events, those at its front that are done taken away.
 
     Any thread may call any method.
@@ -36,7 +36,7 @@ class Ledger:
     def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None = None) -> None:
         self._on_begun = on_begun
         self._on_done = on_done
-        self._turns: deque[Turn] = deque()
+        self._turns: deque[Delivery] = deque()
         self._last_id: str | None = None
         self._done = Session()
         self._not_begun = 0
@@ -50,17 +50,17 @@ class Ledger:
             self._done = Session(session.id, session.seq)
             self._last_id = session.id
 
-    def add(self, payload: Payload) -> Turn:
+    def add(self, payload: Payload) -> Delivery:
         """A turn for a dispatch that waits from now on."""
         with self._lock:
             if payload["t"] == "READY":
                 self._last_id = payload["d"].get("session_id")
-            turn = Turn(payload, self._last_id)
+            turn = Delivery(payload, self._last_id)
             self._turns.append(turn)
             self._not_begun += 1
             return turn
 
-    def begin(self, turn: Turn) -> bool:
+    def begin(self, turn: Delivery) -> bool:
         """Whether the handlers of `turn` are to run now."""
         with self._lock:
             if self._dropping:
@@ -70,7 +70,7 @@ class Ledger:
         self._on_begun()
         return True
 
-    def finish(self, turn: Turn) -> None:
+    def finish(self, turn: Delivery) -> None:
         """Its handlers have returned."""
         with self._lock:
             turn.done = True
@@ -128,6 +128,6 @@ class Ledger:
             return self._done
 
 
-def _after(turn: Turn, session: Session) -> Session:
+def _after(turn: Delivery, session: Session) -> Session:
     seq = turn.payload.get("s")
     return Session(turn.session_id, seq if type(seq) is int else session.seq)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...session.state import Session
-from .base import Handling
-from .completion import Ledger
+from .base import HandlerExecutor
+from .completion import CompletionTracker
 
-__all__ = ["Deferred"]
+__all__ = ["DeferredExecutor"]
 
 
-class Deferred(Handling):
+class DeferredExecutor(HandlerExecutor):
     """Keeps a ledger of what has begun and what is done.
 
     Args:
@@ -20,41 +20,41 @@ class Deferred(Handling):
     """
 
     def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None) -> None:
-        self._ledger = Ledger(on_begun, on_done)
+        self._ledger = CompletionTracker(on_begun, on_done)
 
     def begin(self, session: Session) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         self._ledger.open(session)
 
     def drop(self) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         self._ledger.drop()
 
     def abandon(self) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         self._ledger.abandon()
 
     @property
     def is_idle(self) -> bool:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self._ledger.is_idle
 
     @property
     def waiting(self) -> int:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self._ledger.waiting
 
     @property
     def dropped(self) -> int:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self._ledger.dropped
 
     @property
     def given(self) -> Session:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self._ledger.given
 
     @property
     def done(self) -> Session | None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return None if self._ledger.is_settled else self._ledger.done

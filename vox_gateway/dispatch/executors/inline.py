@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 
-from ...concurrency.scheduler import Timers
+from ...concurrency.scheduler import Scheduler
 from ...log import ShardLog
 from ..emitter import Emitter
 from ..slow_handlers import Work
-from .base import Handling
+from .base import HandlerExecutor
 from .runner import Runner
 
-__all__ = ["InPlace"]
+__all__ = ["InlineExecutor"]
 
 
-class InPlace(Runner, Handling):
+class InlineExecutor(Runner, HandlerExecutor):
     """Runs the handlers at once.
 
     Args:
@@ -22,7 +22,7 @@ class InPlace(Runner, Handling):
     """
 
     def __init__(
-        self, emitter: Emitter, slow_after: float, timers: Timers, log: ShardLog, thread: threading.Thread
+        self, emitter: Emitter, slow_after: float, timers: Scheduler, log: ShardLog, thread: threading.Thread
     ) -> None:
         super().__init__(emitter, slow_after, timers, log, lambda: thread.ident)
         self._thread = thread
@@ -32,9 +32,9 @@ class InPlace(Runner, Handling):
 
     @property
     def current(self) -> Work:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return self.work
 
     def is_current_thread(self) -> bool:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return threading.current_thread() is self._thread

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["order_key"]
+__all__ = ["partition_key"]
 
 #: events that are about what their own ``id`` names
 _OF_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE", "CHANNEL_CREATE", "CHANNEL_UPDATE", "CHANNEL_DELETE")
 
 
-def order_key(name: str, data: Any) -> str | None:
+def partition_key(name: str, data: Any) -> str | None:
     """What a dispatch belongs to; None for what belongs to the bot as a whole. Accepts any data.
 
     Rests on the fields of the official Gateway Events documentation.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...concurrency.scheduler import Timers
+from ...concurrency.scheduler import Scheduler
 from ...encoding import Payload
 from ...log import ShardLog
 from ..emitter import Emitter
@@ -25,7 +25,7 @@ class Runner:
     """
 
     def __init__(
-        self, emitter: Emitter, slow_after: float, timers: Timers, log: ShardLog, thread_id: Callable[[], int | None]
+        self, emitter: Emitter, slow_after: float, timers: Scheduler, log: ShardLog, thread_id: Callable[[], int | None]
     ) -> None:
         self.work: Work = None
         self._emitter = emitter

@@ -13,18 +13,18 @@ from typing import Any
 from ...encoding import Payload
 from ...session.state import Session
 from ..slow_handlers import Work
-from .completion import Turn
-from .deferred import Deferred
-from .partition import order_key
+from .completion import Delivery
+from .deferred import DeferredExecutor
+from .partition import partition_key
 from .runner import MakeRunner, Runner
 
-__all__ = ["OnWorkers"]
+__all__ = ["WorkerExecutor"]
 
 #: what a worker is to do
 _Task = Callable[[Runner], None]
 
 
-class OnWorkers(Deferred):
+class WorkerExecutor(DeferredExecutor):
     """Gives each event to the worker that its guild, channel or user belongs to; what belongs to none, to the first.
 
     Args:
@@ -48,25 +48,25 @@ class OnWorkers(Deferred):
         self._workers = [_Worker(make_runner, f"{name}-worker-{number}", on_failure) for number in range(count)]
 
     def dispatch(self, payload: Payload) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         turn = self._ledger.add(payload)
-        key = order_key(payload["t"], payload.get("d"))
+        key = partition_key(payload["t"], payload.get("d"))
         number = 0 if key is None else zlib.crc32(key.encode(errors="surrogatepass")) % len(self._workers)
         self._workers[number].inbox.put(functools.partial(self._handle, turn))
 
     def signal(self, event: str, *args: Any) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         self._workers[0].inbox.put(lambda runner: runner.signal(event, *args))
 
     def finish(self) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         for worker in self._workers:
             worker.inbox.put(None)
         for worker in self._workers:
             worker.join()
 
     def abandon(self) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         super().abandon()
         for worker in self._workers:
             worker.runner.abandon()
@@ -74,7 +74,7 @@ class OnWorkers(Deferred):
             worker.inbox.put(None)
 
     def begin(self, session: Session) -> None:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         super().begin(session)
         try:
             for worker in self._workers:
@@ -84,24 +84,25 @@ class OnWorkers(Deferred):
             raise
 
     def is_current_thread(self) -> bool:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         return any(worker.thread is threading.current_thread() for worker in self._workers)
 
     @property
     def current(self) -> Work:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
         works = [work for worker in self._workers if (work := worker.runner.work) is not None]
         return min(works, key=lambda work: work[1], default=None)  # the longest
 
     def backlog_is_stuck(self, limit: int) -> bool:
-        """See `Handling`."""
+        """See `HandlerExecutor`."""
+
         def since(runner: Runner) -> float:
             work = runner.work  # once: the handler may return at any moment
             return math.inf if work is None else work[1]
 
         return min((worker.runner for worker in self._workers), key=since).backlog_is_stuck(limit)
 
-    def _handle(self, turn: Turn, runner: Runner) -> None:
+    def _handle(self, turn: Delivery, runner: Runner) -> None:
         if self._ledger.begin(turn):
             runner.dispatch(turn.payload)
             self._ledger.finish(turn)
@@ -109,7 +110,7 @@ class OnWorkers(Deferred):
 
 class _Worker:
     """A thread that does one task after the other; a daemon because a handler that never returns must not keep a
-    script from ending. `OnWorkers` ends it."""
+    script from ending. `WorkerExecutor` ends it."""
 
     def __init__(self, make_runner: MakeRunner, name: str, on_failure: Callable[[BaseException], object]) -> None:
         self._on_failure = on_failure

@@ -48,27 +48,31 @@ class Close(IntEnum):
     DISALLOWED_INTENTS = 4014
 
 
-CLIENT_OPS = frozenset({
-    Op.HEARTBEAT,
-    Op.IDENTIFY,
-    Op.PRESENCE_UPDATE,
-    Op.VOICE_STATE_UPDATE,
-    Op.RESUME,
-    Op.REQUEST_GUILD_MEMBERS,
-    Op.REQUEST_SOUNDBOARD_SOUNDS,
-    Op.REQUEST_CHANNEL_INFO,
-})
+CLIENT_OPS = frozenset(
+    {
+        Op.HEARTBEAT,
+        Op.IDENTIFY,
+        Op.PRESENCE_UPDATE,
+        Op.VOICE_STATE_UPDATE,
+        Op.RESUME,
+        Op.REQUEST_GUILD_MEMBERS,
+        Op.REQUEST_SOUNDBOARD_SOUNDS,
+        Op.REQUEST_CHANNEL_INFO,
+    }
+)
 """What a client may send. Anything else is closed with 4001."""
 
 CLIENT_CODES_THAT_END_A_SESSION = frozenset({1000, 1001})
 """Documentation: Gateway, "Initiating a Disconnect"."""
 
-GATEWAY_CODES_THAT_END_A_SESSION = frozenset({
-    Close.NOT_AUTHENTICATED,
-    Close.AUTHENTICATION_FAILED,
-    Close.INVALID_SEQ,
-    Close.SESSION_TIMED_OUT,
-})
+GATEWAY_CODES_THAT_END_A_SESSION = frozenset(
+    {
+        Close.NOT_AUTHENTICATED,
+        Close.AUTHENTICATION_FAILED,
+        Close.INVALID_SEQ,
+        Close.SESSION_TIMED_OUT,
+    }
+)
 """After one of these the session is gone: RESUME is answered with op 9 ``false``."""
 
 

@@ -301,16 +301,18 @@ class Connection:
             return
         self._is_recorded = True
         sent = self._protocol.close_sent
-        self.handler.on_closed(Closed(
-            connection=self.number,
-            shard=self.shard_id,
-            code=code,
-            reason=reason,
-            clean=code is not None and sent is not None and not self.is_muted,
-            by=by,
-            sent_code=sent.code if sent is not None and not self.is_muted else None,
-            at=time.monotonic(),
-        ))
+        self.handler.on_closed(
+            Closed(
+                connection=self.number,
+                shard=self.shard_id,
+                code=code,
+                reason=reason,
+                clean=code is not None and sent is not None and not self.is_muted,
+                by=by,
+                sent_code=sent.code if sent is not None and not self.is_muted else None,
+                at=time.monotonic(),
+            )
+        )
 
 
 def _cut_up(data: bytes, size: int | None) -> list[bytes]:

@@ -58,16 +58,18 @@ def answer(
     if not _is_authorized(authorization, settings.token):
         return _error(401, "401: Unauthorized")
     if route == "/gateway/bot":
-        return _ok({
-            "url": url,
-            "shards": settings.shards,
-            "session_start_limit": {
-                "total": starts.total,
-                "remaining": starts.remaining(now),
-                "reset_after": math.ceil(starts.reset_after(now) * 1000),
-                "max_concurrency": settings.max_concurrency,
-            },
-        })
+        return _ok(
+            {
+                "url": url,
+                "shards": settings.shards,
+                "session_start_limit": {
+                    "total": starts.total,
+                    "remaining": starts.remaining(now),
+                    "reset_after": math.ceil(starts.reset_after(now) * 1000),
+                    "max_concurrency": settings.max_concurrency,
+                },
+            }
+        )
     if route == "/users/@me":
         return _ok(world.bot)
     return _ok(_application(settings, world))
@@ -92,9 +94,7 @@ def application_flags(settings: Settings, world: World) -> int:
     allowed = intent_bits.PRIVILEGED if settings.allowed_intents is None else settings.allowed_intents
     is_large = len(world.guilds) >= _MANY_GUILDS
     return sum(
-        in_many if is_large else otherwise
-        for intent, (in_many, otherwise) in _INTENT_FLAGS.items()
-        if intent & allowed
+        in_many if is_large else otherwise for intent, (in_many, otherwise) in _INTENT_FLAGS.items() if intent & allowed
     )
 
 

@@ -150,7 +150,8 @@ def _matching(guild: Json, request: MemberRequest) -> list[Json]:
         return members[: request.limit] if request.limit else members
     prefix = request.query.casefold()
     matches = [
-        one for one in members
+        one
+        for one in members
         if one["user"]["username"].casefold().startswith(prefix) or (one["nick"] or "").casefold().startswith(prefix)
     ]
     return matches[: min(request.limit or MAX_PREFIX_MATCHES, MAX_PREFIX_MATCHES)]
@@ -159,10 +160,13 @@ def _matching(guild: Json, request: MemberRequest) -> list[Json]:
 def soundboard_sounds(world: World, guild_ids: Iterable[str]) -> list[Answer]:
     """One event for each guild that the bot is in."""
     return [
-        Answer("SOUNDBOARD_SOUNDS", {
-            "guild_id": guild_id,
-            "soundboard_sounds": world.guilds[guild_id]["soundboard_sounds"],
-        })
+        Answer(
+            "SOUNDBOARD_SOUNDS",
+            {
+                "guild_id": guild_id,
+                "soundboard_sounds": world.guilds[guild_id]["soundboard_sounds"],
+            },
+        )
         for guild_id in guild_ids
         if guild_id in world.guilds
     ]
