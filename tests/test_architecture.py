@@ -19,6 +19,7 @@ CORE = [path for path in SOURCES if "testing" not in path.parts]
 #: from the bottom to the top; a module or folder imports from its own layer and from those before it
 LAYERS = (
     ("_version", "errors", "event", "intents", "opcodes", "sanitize", "accelerators", "log"),
+    ("validation",),
     ("concurrency",),
     ("network",),
     ("encoding", "compression"),
@@ -30,7 +31,6 @@ LAYERS = (
     ("config",),
     ("shard",),
     ("requests",),
-    ("validation",),
     ("client_commands", "client_questions"),
     ("client",),
     ("prometheus",),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway.intents import KNOWN_EVENTS, Intents, check_intents, events_of, intents_for, unreachable
+from vox_gateway.intents import KNOWN_EVENTS, Intents, events_of, intents_for, unreachable
 
 
 def test_the_defaults_are_all_that_need_no_privilege() -> None:
@@ -91,23 +89,3 @@ def test_an_event_comes_when_it_needs_no_intent_or_has_one_of_its_own(event: str
 @given(INTENTS, INTENTS)
 def test_more_intents_never_bring_fewer_events(some: int, more: int) -> None:
     assert events_of(some) | events_of(more) == events_of(some | more)
-
-
-@given(st.integers(0, (1 << 53) - 1))
-def test_bits_that_are_not_known_yet_are_kept(bits: int) -> None:
-    assert int(check_intents(bits)) == bits
-
-
-def test_intents_are_checked() -> None:
-    assert check_intents(None) == Intents.default()
-    assert check_intents(513) == Intents.GUILDS | Intents.GUILD_MESSAGES
-    assert int(check_intents(1 << 40)) == 1 << 40  # one that is not known yet
-
-
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [("1", TypeError), (True, TypeError), (1.0, TypeError), (-1, ValueError), (1 << 53, ValueError)],
-)
-def test_what_are_no_intents_is_refused_by_name(value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="intents"):
-        check_intents(value)

@@ -16,7 +16,7 @@ from .client_commands import ClientCommands
 from .client_questions import ClientQuestions
 from .concurrency.fork import FORKED, ForkCheck, in_child
 from .concurrency.signals import defer_sigint
-from .config import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, check_count, make_options
+from .config import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, make_options
 from .diagnostics.history import TransitionHistory
 from .diagnostics.snapshot import ClientSnapshot
 from .diagnostics.stats import Counters, Stats, Status
@@ -36,7 +36,7 @@ from .session import state
 from .session.writer import SessionLease, SessionWriter
 from .shard.sender import CommandSender
 from .shard.shard import Shard
-from .validation import check_code, check_event, check_overflow, check_reason, check_timeout
+from .validation import check_code, check_count, check_event, check_overflow, check_reason, check_timeout
 
 __all__ = ["Client"]
 

@@ -15,17 +15,30 @@ from .compression import INFLATERS
 from .discovery.identify_limiter import IdentifyGate, gate_for
 from .encoding import CODECS, Codec, JSONCodec
 from .errors import PayloadTooLarge
-from .intents import Intents, check_intents
-from .network.connector import Network, check_seconds, check_ssl_context
+from .intents import Intents
+from .network.connector import Network, default_ssl_context
 from .network.http import import_http_client
 from .network.proxy import check_proxy
-from .network.urls import APIURL, DEFAULT_GATEWAY, check_port, gateway_url
+from .network.urls import APIURL, DEFAULT_GATEWAY, gateway_url
 from .network.urls import api_url as check_api_url
 from .opcodes import OPCODES, Opcode
 from .protocol import payloads
-from .session.file import SessionFile, check_session_file
+from .session.file import SessionFile
+from .validation import (
+    check_choice,
+    check_count,
+    check_intents,
+    check_large_threshold,
+    check_port,
+    check_properties,
+    check_seconds,
+    check_session_file,
+    check_shard,
+    check_ssl_context,
+    check_token,
+)
 
-__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE", "MAX_PAYLOAD", "Options", "check_count", "make_options"]
+__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE", "MAX_PAYLOAD", "Options", "make_options"]
 
 #: What IDENTIFY tells the gateway about this library.
 DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -137,7 +150,7 @@ def make_options(
         TypeError, ValueError: naming the argument, its value (never the token) and what it should be.
         MissingExtra: `compress` needs a package that is not installed.
     """
-    token = payloads.check_token(token)
+    token = check_token(token)
     max_message_size = check_count("max_message_size", max_message_size, 4096)
     codec = _codec(encoding, max_message_size, json)
     compression = _compression(compress, codec, max_message_size)
@@ -154,14 +167,14 @@ def make_options(
         port=port,
         codec=codec,
         compress=compression,
-        shard=payloads.check_shard(shard),
-        properties=payloads.check_properties(properties),
-        large_threshold=payloads.check_large_threshold(large_threshold),
+        shard=check_shard(shard),
+        properties=check_properties(properties),
+        large_threshold=check_large_threshold(large_threshold),
         presence=None if presence is None else payloads.check_presence(presence),
         intents=check_intents(intents),
         network=Network(
             proxy=check_proxy(proxy),
-            ssl_context=check_ssl_context(ssl_context),
+            ssl_context=check_ssl_context(ssl_context) or default_ssl_context(),
             connect_timeout=check_seconds("connect_timeout", connect_timeout),
             max_message_size=max_message_size,
         ),
@@ -213,9 +226,7 @@ def _compression(compress: object, codec: Codec, max_message_size: int) -> str |
 
 
 def _handlers(handlers: object, workers: object) -> str:
-    if handlers not in HANDLERS:
-        raise ValueError(f"handlers must be one of {', '.join(map(repr, HANDLERS))}, not {handlers!r}")
-    if handlers == CALLER and workers:
+    if check_choice("handlers", handlers, HANDLERS) == CALLER and workers:
         raise ValueError(f"workers={workers!r} is for handlers={THREAD!r}, and handlers is {handlers!r}")
     return str(handlers)
 
@@ -226,15 +237,6 @@ def _session_file(
     checked = check_session_file(path)
     if checked is None:
         return None
-    file = SessionFile.of(checked, token, payloads.check_shard(shard), int(intents), encoding, compress)
+    file = SessionFile.of(checked, token, check_shard(shard), int(intents), encoding, compress)
     file.check()  # says now, and not at connect, when it is another bot's
     return file
-
-
-def check_count(name: str, value: object, least: int) -> int:
-    """`value`, a whole number of `least` or more; raises TypeError or ValueError with the argument's name."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be {least} or more, not {value}")
-    return value

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["KNOWN_EVENTS", "Intents", "check_intents", "events_of", "intents_for", "unreachable"]
+__all__ = ["KNOWN_EVENTS", "Intents", "events_of", "intents_for", "unreachable"]
 
 
 class Intents(enum.IntFlag):
@@ -221,18 +221,3 @@ def _how_to_add(needed: Intents) -> str:
     if needed & Intents.privileged():
         return f"{names} (privileged: enable it on the Bot page of the developer portal)"
     return names
-
-
-def check_intents(value: object) -> Intents:
-    """The `intents` argument of the client; None stands for `Intents.default()`. Bits that are not known yet are kept.
-
-    Raises:
-        TypeError, ValueError: it is no set of intents.
-    """
-    if value is None:
-        return Intents.default()
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"intents must be an Intents or its number, not {value!r}")
-    if not 0 <= value < 1 << 53:
-        raise ValueError(f"intents must be from 0 to 2**53 - 1, not {value}")
-    return Intents(value)

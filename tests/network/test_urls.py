@@ -65,14 +65,6 @@ def test_what_is_no_gateway_url_is_refused_by_name(url: Any, error: type[Excepti
 
 
 @pytest.mark.parametrize(
-    ("port", "error"), [("80", TypeError), (True, TypeError), (0, ValueError), (65536, ValueError)]
-)
-def test_what_is_no_port_is_refused_by_name(port: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="port"):
-        made(DEFAULT_GATEWAY, port=port)
-
-
-@pytest.mark.parametrize(
     ("url", "parts", "shown"),
     [
         (DEFAULT_API, APIURL("discord.com", 443, True, "/api/v10"), DEFAULT_API),

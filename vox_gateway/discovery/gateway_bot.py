@@ -17,12 +17,12 @@ import simplejson
 from ..concurrency.bounded_call import call_with_deadline
 from ..concurrency.wakeup import Deadline, Wakeup
 from ..errors import DiscoveryFailed, TokenRefused
-from ..network.connector import Network, check_seconds, check_ssl_context
+from ..network.connector import Network, default_ssl_context
 from ..network.http import Answer, http_get, retry_after_of
 from ..network.proxy import check_proxy
 from ..network.urls import APIURL, DEFAULT_API, gateway_url
 from ..network.urls import api_url as check_api_url
-from ..protocol.payloads import check_token
+from ..validation import check_seconds, check_ssl_context, check_token
 from .session_start_limit import SessionStartLimit
 
 __all__ = ["GatewayBot", "ask_gateway_bot", "get_gateway_bot"]
@@ -78,7 +78,7 @@ def get_gateway_bot(
     api = check_api_url(api_url)
     network = Network(
         proxy=check_proxy(proxy),
-        ssl_context=check_ssl_context(ssl_context),
+        ssl_context=check_ssl_context(ssl_context) or default_ssl_context(),
         connect_timeout=check_seconds("timeout", timeout),
         max_message_size=0,
         timeout_name="timeout",

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..concurrency.fork import in_child
+from ..validation import check_count
 from .session_start_limit import SessionStartLimit
 
 __all__ = ["IdentifyGate", "gate_for"]
@@ -36,9 +37,7 @@ class IdentifyGate:
     """
 
     def __init__(self, max_concurrency: int = 1, interval: float = 5.0, daily_limit: int = 990) -> None:
-        if max_concurrency < 1:
-            raise ValueError(f"max_concurrency must be 1 or more, not {max_concurrency!r}")
-        self.max_concurrency = max_concurrency
+        self.max_concurrency = check_count("max_concurrency", max_concurrency, 1)
         self.interval = interval
         self._sent: deque[float] = deque(maxlen=daily_limit)
         self._told: _Told | None = None

@@ -17,10 +17,8 @@ from ..event import Event
 from ..log import ShardLog
 from .subscriptions import Subscriber, Subscribers
 
-__all__ = ["OVERFLOWS", "EventStream"]
+__all__ = ["EventStream"]
 
-#: what may happen when a stream is full
-OVERFLOWS = ("drop", "block")
 #: seconds that a full stream may hold up all events before somebody should know why
 STUCK_AFTER = 1.0
 

@@ -6,7 +6,6 @@ The first half of every connection, whatever is spoken on it then: the gateway's
 from __future__ import annotations
 
 import functools
-import math
 import ssl
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from .dial import dial
 from .proxy import Proxy, proxy_from_environment, tunnel
 from .transport import Transport
 
-__all__ = ["USER_AGENT", "Network", "check_seconds", "check_ssl_context"]
+__all__ = ["USER_AGENT", "Network", "default_ssl_context"]
 
 #: how this library introduces itself to servers ("User Agent", official API reference)
 USER_AGENT = f"DiscordBot (vox_gateway, {__version__})"
@@ -82,37 +81,9 @@ class Network:
 
 
 @functools.cache
-def _default_ssl_context() -> ssl.SSLContext:
-    # One for the process: it holds all the trusted certificates, some hundred kilobytes.
+def default_ssl_context() -> ssl.SSLContext:
+    """Return the context that trusts the certificates that the system trusts.
+
+    One for the process: it holds all of these certificates, some hundred kilobytes.
+    """
     return ssl.create_default_context()
-
-
-def check_ssl_context(context: object) -> ssl.SSLContext:
-    """The `ssl_context` argument; None stands for one that trusts what the system trusts.
-
-    Raises:
-        TypeError, ValueError: it is none, or does not verify.
-    """
-    if context is None:
-        return _default_ssl_context()
-    if not isinstance(context, ssl.SSLContext):
-        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")
-    if not context.check_hostname or context.verify_mode is not ssl.CERT_REQUIRED:
-        raise ValueError(
-            "ssl_context must verify certificates and host names (verify_mode=CERT_REQUIRED, check_hostname=True); to "
-            "trust a certificate of your own, make the context with ssl.create_default_context(cafile=...)"
-        )
-    return context
-
-
-def check_seconds(name: str, value: object) -> float:
-    """The argument `name`, which must be a time above 0.
-
-    Raises:
-        TypeError, ValueError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
-    return float(value)

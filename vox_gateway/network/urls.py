@@ -80,11 +80,11 @@ def gateway_url(
         url: ``ws://`` or ``wss://``.
         encoding: ``"json"`` or ``"etf"``.
         compress: the transport compression, or None; ``compress=`` is never sent without a value.
-        port: used instead of the URL's own port.
+        port: used instead of the URL's own port; checked already.
         default_port: used where the URL names no port, instead of the scheme's.
 
     Raises:
-        TypeError, ValueError: `url` or `port` is not usable; the message names it.
+        TypeError, ValueError: `url` is not usable; the message names it.
     """
     parts, host, url_port = _split("url", url, _GATEWAY_PORTS, DEFAULT_GATEWAY)
     query = [
@@ -97,7 +97,7 @@ def gateway_url(
         query.append(("compress", compress))
     return GatewayURL(
         host=host,
-        port=check_port(port) or url_port or default_port or _GATEWAY_PORTS[parts.scheme],
+        port=port or url_port or default_port or _GATEWAY_PORTS[parts.scheme],
         secure=parts.scheme == "wss",
         resource=f"{parts.path or '/'}?{urlencode(query)}",
     )
@@ -133,18 +133,3 @@ def _split(name: str, url: object, ports: Mapping[str, int], example: str) -> tu
     if parts.username is not None:
         raise ValueError(f"{name} must hold no user name or password: the bot's token is all that is asked for")
     return parts, parts.hostname, port
-
-
-def check_port(port: object) -> int | None:
-    """`port` itself, or None for the URL's own.
-
-    Raises:
-        TypeError, ValueError: it is no TCP port.
-    """
-    if port is None:
-        return None
-    if not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"port must be a number from 1 to 65535, or None for the URL's own, not {port!r}")
-    if not 1 <= port <= 65535:
-        raise ValueError(f"port must be from 1 to 65535, not {port}")
-    return port

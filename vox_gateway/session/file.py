@@ -22,7 +22,7 @@ from ..network.urls import GATEWAY_VERSION
 from .format import DamagedSessionFile, SessionRecord, decode, encode
 from .state import Session
 
-__all__ = ["SessionFile", "check_session_file"]
+__all__ = ["SessionFile"]
 
 #: bytes; a session file has some hundred, and a larger file is not read whole to find that out
 _MAX_SIZE = 65536
@@ -188,20 +188,6 @@ class SessionFile:
                 raise
         finally:
             os.close(descriptor)
-
-
-def check_session_file(path: object) -> Path | None:
-    """`path` as an absolute one; raises TypeError or ValueError when it cannot be a file's."""
-    if path is None:
-        return None
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise TypeError(f"session_file must be a path or None, not {path!r}")
-    absolute = Path(path).absolute()  # a program may change its folder later
-    if not absolute.name or absolute.is_dir():
-        raise ValueError(f"session_file must be the path of a file, and {str(path)!r} is a folder")
-    if not absolute.parent.is_dir():
-        raise ValueError(f"session_file={str(path)!r} is in a folder that does not exist: make it first")
-    return absolute
 
 
 def _flag(name: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import GatewayError
 from ...intents import Intents
-from ...network.connector import Network, check_ssl_context
+from ...network.connector import Network, default_ssl_context
 from ...network.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
 from ..shared import arguments
 from ..shared.exits import CommandError, Exit, exit_codes
@@ -112,7 +112,7 @@ def _api_beside(given: str, url: GatewayURL) -> str:
 
 
 def _findings(url: GatewayURL, api: APIURL, token: str | None, intents: Intents, timeout: float) -> Iterator[Finding]:
-    network = Network(None, check_ssl_context(None), timeout, 0, "--timeout")
+    network = Network(None, default_ssl_context(), timeout, 0, "--timeout")
     yield machine.check_versions()
     yield machine.check_speedups()
     proxy = reach.check_proxy(url.host, url.secure, network)

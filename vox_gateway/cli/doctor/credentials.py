@@ -11,7 +11,7 @@ import binascii
 import re
 
 from ...intents import Intents
-from ...protocol.payloads import check_token as check_usable
+from ...validation import check_token as check_usable
 from ..shared.arguments import intent_names
 from .finding import Finding, failed, ok, warning
 

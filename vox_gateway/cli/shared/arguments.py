@@ -8,8 +8,7 @@ import math
 import re
 
 from ...intents import Intents
-from ...network.connector import check_seconds
-from ...protocol.payloads import check_token
+from ...validation import check_seconds, check_token
 
 __all__ = [
     "at_least_one",
