@@ -12,11 +12,7 @@ from ..intents import Intents
 
 __all__ = [
     "answered_in_part",
-    "check_large_threshold",
     "check_presence",
-    "check_properties",
-    "check_shard",
-    "check_token",
     "guild_member_requests",
     "identify",
     "presence_update",
@@ -33,7 +29,6 @@ STATUSES = ("online", "dnd", "idle", "invisible", "offline")
 PRESENCE_KEYS = ("since", "activities", "status", "afk")
 #: what the type of an activity stands for
 ACTIVITY_TYPES = ("playing", "streaming", "listening", "watching", "custom", "competing")
-PROPERTY_KEYS = ("os", "browser", "device")
 CHANNEL_FIELDS = ("status", "voice_start_time")
 MAX_MEMBERS = 100
 MAX_NONCE = 32
@@ -247,74 +242,6 @@ def snowflake(value: object, name: str) -> str:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 20 or int(digits) >= 1 << 64:
         raise ValueError(f"{name} must be an id, a number from 0 to 2**64 - 1, not {value!r}")
     return digits
-
-
-def check_token(token: object) -> str:
-    """The token, bare. No message ever shows it.
-
-    Raises:
-        TypeError, ValueError: it cannot be a token.
-    """
-    if not isinstance(token, str):
-        raise TypeError(f"token must be a string, not {type(token).__name__}")
-    words = token.split()
-    if words[:1] == ["Bot"]:  # as the REST API wants it; the gateway wants it without
-        words = words[1:]
-    if not words:
-        raise ValueError("token must not be empty: copy the bot's token from the developer portal")
-    if len(words) > 1 or not (words[0].isascii() and words[0].isprintable()):
-        raise ValueError(
-            "token must hold no spaces, line breaks or other than ASCII characters: "
-            "copy it again from the developer portal"
-        )
-    return words[0]
-
-
-def check_shard(shard: object) -> tuple[int, int]:
-    """The shard as ``(id, count)``.
-
-    Raises:
-        TypeError, ValueError: it is no shard.
-    """
-    if not isinstance(shard, (tuple, list)) or len(shard) != 2 or not all(_is_int(part) for part in shard):
-        raise TypeError(f"shard must be two whole numbers (id, count), not {shard!r}")
-    shard_id, count = shard
-    if not 0 <= shard_id < count:
-        raise ValueError(f"shard must be (id, count) with 0 <= id < count, not {tuple(shard)!r}")
-    return shard_id, count
-
-
-def check_large_threshold(value: object) -> int | None:
-    """`large_threshold`, or None.
-
-    Raises:
-        TypeError, ValueError: it is not from 50 to 250.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"large_threshold must be a whole number from 50 to 250 or None, not {value!r}")
-    if not 50 <= value <= 250:
-        raise ValueError(f"large_threshold must be from 50 to 250, not {value}")
-    return value
-
-
-def check_properties(properties: object) -> dict[str, str]:
-    """The connection properties: ``os``, ``browser`` and ``device``.
-
-    Raises:
-        TypeError, ValueError: naming the key.
-    """
-    if not isinstance(properties, Mapping):
-        raise TypeError(f"properties must be a mapping with {', '.join(PROPERTY_KEYS)}, not {properties!r}")
-    for key, value in properties.items():
-        if isinstance(key, str) and key.startswith("$"):
-            raise ValueError(f"properties must hold {key.lstrip('$')!r} instead of {key!r}: the $ is no longer wanted")
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise TypeError(f"properties must map text to text, not {key!r} to {value!r}")
-    if missing := [key for key in PROPERTY_KEYS if key not in properties]:
-        raise ValueError(f"properties must hold {', '.join(PROPERTY_KEYS)}; {', '.join(missing)} is missing")
-    return dict(properties)
 
 
 def _is_int(value: object) -> bool:
