@@ -1,4 +1,4 @@
-"""The tree of errors: words for people, data for programs, and both outlive a copy and a pickle."""
+"""Each error has a printable message and its data on attributes, and survives a copy and a pickle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NASTY = "bye\r\n\x1b[31m\x9b2J\u202eevil\u2028\ud800"
 CLEAN = "bye ?[31m?2J?evil ?"
 TOKEN_ADVICE = "the token is not valid; copy the bot's token again from the developer portal"
 
-#: for each class what it is made with, and what it then says
+#: for each class the arguments of an example and its message
 EXAMPLES: dict[type[GatewayError], tuple[tuple[Any, ...], str]] = {
     errors.GatewayError: (("it went wrong",), "it went wrong"),
     errors.AlreadyConnected: (("call close() first",), "call close() first"),
@@ -30,7 +30,7 @@ EXAMPLES: dict[type[GatewayError], tuple[tuple[Any, ...], str]] = {
     ),
     errors.RateLimited: (
         ("the members of guild 1", 2.5),
-        "the gateway will not tell the members of guild 1 for 2.5 seconds: it was asked too often",
+        "the gateway will not send the members of guild 1 for 2.5 seconds: requested too often",
     ),
     errors.PayloadTooLarge: (
         ("PRESENCE_UPDATE", 5000, 4096),
@@ -50,7 +50,7 @@ EXAMPLES: dict[type[GatewayError], tuple[tuple[Any, ...], str]] = {
     errors.InflateError: (("not zlib",), "not zlib"),
     errors.ConnectionClosed: (
         (4999, "no"),
-        "the gateway closed the connection with 4999 (no): read the reason, mend it, and call connect() again",
+        "the gateway closed the connection with 4999 (no): fix what the reason names, then call connect() again",
     ),
     errors.AuthenticationFailed: (
         (4004, "Authentication failed."),
@@ -75,12 +75,12 @@ def tree(root: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]
 
 
 def attributes(error: BaseException) -> dict[str, Any]:
-    """What it can be asked: everything public that is no method."""
+    """Return the public attributes of an error that are not methods."""
     names = [name for name in dir(error) if not name.startswith("_") and hasattr(error, name)]
     return {name: getattr(error, name) for name in names if not callable(getattr(error, name))}
 
 
-CLASSES = sorted(set(tree()), key=lambda one: one.__name__)
+CLASSES = sorted(set(tree()), key=lambda kind: kind.__name__)
 COPIES: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
@@ -92,20 +92,20 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_an_error_says_what_happened_and_what_to_do(kind: type[GatewayError]) -> None:
-    args, words = EXAMPLES[kind]  # a new class needs an example
-    assert str(kind(*args)) == words
+def test_a_message_says_what_happened_and_what_to_do(kind: type[GatewayError]) -> None:
+    args, message = EXAMPLES[kind]  # a new class needs an example
+    assert str(kind(*args)) == message
 
 
 @pytest.mark.parametrize("kind", CLASSES)
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 def test_an_error_survives_a_copy(kind: type[GatewayError], copied: Callable[[Any], Any]) -> None:
-    args, words = EXAMPLES[kind]
+    args, message = EXAMPLES[kind]
     error = kind(*args)
     error.request = 5  # type: ignore[attr-defined]
     twin = copied(copied(error))
     assert type(twin) is kind
-    assert str(twin) == words
+    assert str(twin) == message
     assert repr(twin) == repr(error)
     assert repr(attributes(twin)) == repr(attributes(error)), "exceptions are never equal, their reprs are"
 
@@ -119,9 +119,9 @@ def test_an_error_keeps_its_arguments(kind: type[GatewayError]) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_the_words_of_an_error_are_one_printable_line_and_its_data_is_as_it_came(kind: type[GatewayError]) -> None:
+def test_a_message_is_one_printable_line_and_the_arguments_are_unchanged(kind: type[GatewayError]) -> None:
     args, _ = EXAMPLES[kind]
-    nasty = tuple(NASTY if isinstance(one, str) else one for one in args)
+    nasty = tuple(NASTY if isinstance(arg, str) else arg for arg in args)
     error = kind(*nasty)
     assert CLEAN in str(error)
     assert str(error).isprintable()
@@ -144,9 +144,11 @@ def test_data_is_on_attributes() -> None:
     assert (undiscovered.status, undiscovered.retry_after, undiscovered.permanent) == (404, None, True)
     token = errors.TokenRefused("discord.com")
     assert (token.code, token.reason, token.status, token.host) == (4004, "401: Unauthorized", 401, "discord.com")
-    assert (errors.DecodeError("x").close_code, errors.ProtocolViolation("x").close_code) == (4000, 1002)
+    violations = errors.ProtocolViolation, errors.DecodeError, errors.InflateError
+    assert [kind("x").close_code for kind in violations] == [1002, 4000, 4000]
+    assert [kind("x", 1009).close_code for kind in violations] == [1009, 1009, 1009]
     assert errors.CommandTimeout("late").errno is None
-    assert limited.errno is None, "it is no error of the operating system"
+    assert limited.errno is None, "not an error of the operating system"
 
 
 def test_a_reason_is_optional() -> None:
@@ -154,11 +156,11 @@ def test_a_reason_is_optional() -> None:
     assert ConnectionClosed(4999).reason == ""
 
 
-def test_an_error_without_words_has_none() -> None:
+def test_an_error_without_arguments_has_an_empty_message() -> None:
     assert str(GatewayError()) == ""
 
 
-def test_the_words_are_never_longer_than_anybody_reads() -> None:
+def test_a_long_message_is_cut() -> None:
     error = errors.ConnectionLost("x" * 100_000)
-    assert len(str(error)) == errors.MAX_WORDS
+    assert len(str(error)) == errors.MAX_MESSAGE
     assert len(error.args[0]) == 100_000

@@ -1,35 +1,35 @@
-"""Everything that can go wrong, as one tree.
+"""The exceptions that this package raises.
 
 ::
 
     GatewayError
-    ├── AlreadyConnected          connect() while the client runs           (RuntimeError)
-    ├── NotConnected              a command, and no connection to wait for
-    ├── CommandTimeout            a command waited longer than its timeout  (TimeoutError)
-    ├── StreamEnded               a stream from which nothing comes any more
-    ├── RateLimited               a question asked too often to be answered in time   (TimeoutError)
-    ├── PayloadTooLarge           a command over 4096 encoded bytes         (ValueError)
-    ├── MissingExtra              an optional package is not installed      (ImportError)
-    ├── ThreadFailed              a thread of the client ended unexpectedly; the client was closed
-    ├── ConnectFailed             no websocket could be opened; retried unless it cannot help
+    ├── AlreadyConnected          connect() while the client runs                   (RuntimeError)
+    ├── NotConnected              a command while the client is not running
+    ├── CommandTimeout            a command was not sent within its timeout         (TimeoutError)
+    ├── StreamEnded               a stream with no more events
+    ├── RateLimited               a request that was sent too often to be answered  (TimeoutError)
+    ├── PayloadTooLarge           a command over 4096 encoded bytes                 (ValueError)
+    ├── MissingExtra              an optional package is not installed              (ImportError)
+    ├── ThreadFailed              a thread of the client failed; the client was closed
+    ├── ConnectFailed             no websocket could be opened; retried unless permanent
     │   ├── UpgradeRefused        the server answered the upgrade with an HTTP status
-    │   ├── DiscoveryFailed       the API did not tell where the bot's gateway is
+    │   ├── DiscoveryFailed       the API did not return the gateway's URL
     │   └── CertificateInvalid    the server's certificate does not verify
     ├── ConnectionLost            the connection ended without a close frame; resumed
     ├── ProtocolViolation         the server broke a rule of the websocket or the gateway; resumed
-    │   ├── DecodeError           a payload that is not what its encoding says
+    │   ├── DecodeError           a payload that its encoding does not allow
     │   └── InflateError          a compressed stream that does not inflate
-    └── ConnectionClosed          a close frame with a code that no reconnect can mend
+    └── ConnectionClosed          a close frame with a code that reconnecting cannot fix
         ├── AuthenticationFailed  4004
-        │   └── TokenRefused      HTTP 401, when the API was asked where the gateway is
+        │   └── TokenRefused      HTTP 401 from the API
         ├── InvalidShard          4010
         ├── ShardingRequired      4011
         ├── InvalidVersion        4012
         ├── InvalidIntents        4013
         └── DisallowedIntents     4014
 
-Data is on attributes, as it came; ``str()`` is one printable line, made from it for people. ``args`` holds the
-arguments that the error was made with, so that it survives `copy` and `pickle`. No message ever holds the token.
+Attributes hold the data as it arrived; `str` makes one printable line of it. ``args`` holds the arguments of the
+constructor, so that every error survives `copy` and `pickle`. No message holds the token.
 """
 
 from __future__ import annotations
@@ -64,48 +64,49 @@ __all__ = [
     "UpgradeRefused",
 ]
 
-
-#: characters of an error's words; a server or a proxy may have a part in them
-MAX_WORDS = 1000
+#: characters of `str(error)`; a server or a proxy may have written part of it
+MAX_MESSAGE = 1000
 
 
 class GatewayError(Exception):
-    """The root of every error that this library raises on its own account."""
+    """Base class of every exception that is specific to this package."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__()  # OSError and ImportError would give their own meaning to arguments
+        super().__init__()  # OSError and ImportError interpret arguments themselves
         self.args = args
 
     def __str__(self) -> str:
-        return sanitize_line(self._words(), MAX_WORDS)
+        return sanitize_line(self._message(), MAX_MESSAGE)
 
-    def _words(self) -> str:
-        """What `str` shows; by default the first argument. Text from others may be in it as it came."""
+    def _message(self) -> str:
+        """Return the message, not yet sanitized; by default the first argument."""
         return str(self.args[0]) if self.args else ""
 
 
 class AlreadyConnected(GatewayError, RuntimeError):
-    """`Client.connect` was called while the client already runs, or while another client uses its session file."""
+    """`Client.connect` was called while the client runs, or while another client uses its session file."""
 
 
 class NotConnected(GatewayError):
-    """A command was given while no connection exists or is on its way."""
+    """A command was given while the client is not running, so that no connection can be expected."""
 
 
 class CommandTimeout(GatewayError, TimeoutError):
-    """A command was not sent within the caller's timeout; nothing of it reached the wire."""
+    """A command was not sent within the caller's timeout. Nothing of it was written."""
 
 
 class StreamEnded(GatewayError):
-    """An event was asked of a stream that was closed, or whose client was."""
+    """The stream has no more events: it was closed, or its client was."""
 
 
 class RateLimited(GatewayError, TimeoutError):
-    """The gateway refused to answer, since it was asked the same too often; asking again later helps.
+    """The gateway refused to answer a request that was sent too often. Retrying later helps.
 
     Attributes:
-        what: what was asked for, in words.
-        retry_after: seconds before which it will not answer.
+        what: a description of what was requested.
+        retry_after: seconds until the gateway answers again.
+
+    See: https://docs.discord.com/developers/events/gateway-events#rate-limited
     """
 
     def __init__(self, what: str, retry_after: float) -> None:
@@ -113,17 +114,19 @@ class RateLimited(GatewayError, TimeoutError):
         self.what = what
         self.retry_after = retry_after
 
-    def _words(self) -> str:
-        return f"the gateway will not tell {self.what} for {self.retry_after:.1f} seconds: it was asked too often"
+    def _message(self) -> str:
+        return f"the gateway will not send {self.what} for {self.retry_after:.1f} seconds: requested too often"
 
 
 class PayloadTooLarge(GatewayError, ValueError):
-    """A command is larger than the gateway takes; it was refused before the wire.
+    """A command is larger than the gateway accepts. It was not sent.
 
     Attributes:
         command: the command's name.
-        size: the command's encoded size, in bytes.
-        limit: the largest size the gateway takes, in bytes.
+        size: bytes of the encoded command.
+        limit: bytes that the gateway accepts.
+
+    See: https://docs.discord.com/developers/events/gateway#sending-events
     """
 
     def __init__(self, command: str, size: int, limit: int) -> None:
@@ -132,7 +135,7 @@ class PayloadTooLarge(GatewayError, ValueError):
         self.size = size
         self.limit = limit
 
-    def _words(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.command} is {self.size} bytes when encoded and the gateway takes at most {self.limit}: "
             "send less in one command"
@@ -140,25 +143,25 @@ class PayloadTooLarge(GatewayError, ValueError):
 
 
 class MissingExtra(GatewayError, ImportError):
-    """Something was asked for that needs an optional package.
+    """A feature needs an optional package that is not installed.
 
     Attributes:
-        what: what was asked for, in words.
-        extra: the extra of this package that brings it.
+        what: a description of the feature.
+        extra: the extra of this package that installs it.
     """
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(what, extra)
         self.what = what
         self.extra = extra
-        self.msg = str(self)  # as every ImportError has it
+        self.msg = str(self)  # an attribute of every ImportError
 
-    def _words(self) -> str:
+    def _message(self) -> str:
         return f'{self.what} needs an optional package: pip install "vox-gateway[{self.extra}]"'
 
 
 class ThreadFailed(GatewayError):
-    """A thread of the client ended unexpectedly, and the client was closed. The session is kept: `connect` resumes it.
+    """A thread of the client failed, and the client was closed. The session is kept: `connect` resumes it.
 
     Attributes:
         thread: the thread's name.
@@ -170,7 +173,7 @@ class ThreadFailed(GatewayError):
         self.thread = thread
         self.error = error
 
-    def _words(self) -> str:
+    def _message(self) -> str:
         return f"the thread {self.thread} failed with {self.error!r}: see the log for where; connect() resumes"
 
 
@@ -178,8 +181,8 @@ class ConnectFailed(GatewayError):
     """No websocket could be opened: DNS, TCP, proxy, TLS or the upgrade failed.
 
     Attributes:
-        permanent: trying the same again cannot help (on a first connection).
-        retry_after: seconds before which trying again cannot help, or None where nobody has said.
+        permanent: whether retrying cannot help; it ends a client that was never connected.
+        retry_after: seconds until retrying can help, or None if unknown.
     """
 
     permanent = False
@@ -193,7 +196,9 @@ class UpgradeRefused(ConnectFailed):
     """The server answered the websocket upgrade with an HTTP status other than 101.
 
     Attributes:
-        status: the HTTP status, or None where the answer held none.
+        status: the HTTP status, or None if the answer held none.
+
+    See: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     """
 
     def __init__(self, message: str, status: int | None, retry_after: float | None = None) -> None:
@@ -203,15 +208,17 @@ class UpgradeRefused(ConnectFailed):
 
     @property
     def permanent(self) -> bool:  # type: ignore[override]
-        """Whether the status is one that asking again does not change."""
+        """Whether retrying does not change the status."""
         return self.status in (401, 403)
 
 
 class DiscoveryFailed(ConnectFailed):
-    """GET /gateway/bot was answered, and not with where the bot's gateway is.
+    """The answer to GET /gateway/bot does not hold the gateway's URL.
 
     Attributes:
         status: the HTTP status.
+
+    See: https://docs.discord.com/developers/events/gateway#get-gateway-bot
     """
 
     def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
@@ -221,7 +228,7 @@ class DiscoveryFailed(ConnectFailed):
 
     @property
     def permanent(self) -> bool:  # type: ignore[override]
-        """Whether the status is one that asking again does not change."""
+        """Whether retrying does not change the status."""
         return 300 <= self.status < 500 and self.status not in (408, 425, 429)
 
 
@@ -232,54 +239,59 @@ class CertificateInvalid(ConnectFailed):
 
 
 class ConnectionLost(GatewayError):
-    """The connection ended without a close frame: EOF, a reset, a TLS failure, or silence past a bound."""
+    """The connection ended without a close frame: EOF, a reset, a TLS failure, or no data for too long."""
 
 
 class ProtocolViolation(GatewayError):
-    """The server broke a rule; the connection is closed with `close_code` and resumed.
+    """The server broke a rule of the protocol. The connection is closed with `close_code` and resumed.
 
     Attributes:
-        close_code: the code our close frame carries (RFC 6455 section 7.4.1, or a gateway code).
+        close_code: the code of our close frame: one of RFC 6455 or one of the gateway's.
+        default_close_code: the code that an error of this class has unless another is given.
+
+    See: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
     """
 
-    def __init__(self, message: str, close_code: int = 1002) -> None:
-        super().__init__(message, close_code)
-        self.close_code = close_code
+    default_close_code = 1002
+
+    def __init__(self, message: str, close_code: int | None = None) -> None:
+        self.close_code = self.default_close_code if close_code is None else close_code
+        super().__init__(message, self.close_code)
 
 
 class DecodeError(ProtocolViolation):
-    """A payload is not what its encoding says, or has not the shape of a gateway payload."""
+    """A payload is not valid in its encoding, or does not have the form of a gateway payload."""
 
-    def __init__(self, message: str, close_code: int = 4000) -> None:
-        super().__init__(message, close_code)
+    default_close_code = 4000
 
 
 class InflateError(ProtocolViolation):
-    """A compressed stream does not inflate, or inflates beyond the largest message allowed."""
+    """A compressed stream does not inflate, or inflates to more than the largest message allowed."""
 
-    def __init__(self, message: str, close_code: int = 4000) -> None:
-        super().__init__(message, close_code)
+    default_close_code = 4000
 
 
 class ConnectionClosed(GatewayError):
-    """The gateway closed the connection with a code after which reconnecting cannot help.
+    """The gateway closed the connection with a code that reconnecting cannot fix.
 
     Attributes:
-        code: the close code (Gateway Close Event Codes, "Opcodes and Status Codes").
-        reason: the server's own words, as they came; may be empty.
+        code: the close code.
+        reason: the reason in the close frame, as it arrived; may be empty.
+        advice: how to fix the cause.
+
+    See: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes
     """
 
-    #: what the user can do about it
-    advice = "read the reason, mend it, and call connect() again"
+    advice = "fix what the reason names, then call connect() again"
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
 
-    def _words(self) -> str:
-        said = f" ({sanitize_line(self.reason)})" if self.reason else ""
-        return f"the gateway closed the connection with {self.code}{said}: {self.advice}"
+    def _message(self) -> str:
+        reason = f" ({sanitize_line(self.reason)})" if self.reason else ""
+        return f"the gateway closed the connection with {self.code}{reason}: {self.advice}"
 
 
 class AuthenticationFailed(ConnectionClosed):
@@ -289,7 +301,7 @@ class AuthenticationFailed(ConnectionClosed):
 
 
 class TokenRefused(AuthenticationFailed):
-    """HTTP 401: the API refused the token, as the gateway would have with 4004.
+    """HTTP 401: the API refused the token, as the gateway does with 4004.
 
     Attributes:
         host: the host that refused it.
@@ -302,7 +314,7 @@ class TokenRefused(AuthenticationFailed):
         self.host = host
         self.status = 401
 
-    def _words(self) -> str:
+    def _message(self) -> str:
         return f"{self.host} refused the token with HTTP 401: {self.advice}"
 
 
@@ -315,19 +327,19 @@ class InvalidShard(ConnectionClosed):
 class ShardingRequired(ConnectionClosed):
     """4011: the bot is in too many guilds for one connection."""
 
-    advice = "the bot is in too many guilds for so few shards; raise the count in shard=(id, count)"
+    advice = "the bot is in too many guilds for its number of shards; raise the count in shard=(id, count)"
 
 
 class InvalidVersion(ConnectionClosed):
     """4012: the gateway version was refused."""
 
-    advice = "the gateway does not speak this API version; upgrade vox-gateway, and drop any v= from url"
+    advice = "the gateway does not support this API version; upgrade vox-gateway, and drop any v= from url"
 
 
 class InvalidIntents(ConnectionClosed):
     """4013: the intents were refused."""
 
-    advice = "intents holds a bit that the gateway does not know; build it from vox_gateway.Intents"
+    advice = "intents holds a bit that the gateway does not know; make it from vox_gateway.Intents"
 
 
 class DisallowedIntents(ConnectionClosed):

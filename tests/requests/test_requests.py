@@ -124,7 +124,7 @@ def test_a_refusal_is_waited_out_and_retried_once() -> None:
     error = question.in_vain(110, 120)
     assert isinstance(error, RateLimited)
     assert error.retry_after == 20
-    assert str(error).startswith("the gateway will not tell the members of guild 1 for 20.0 seconds")
+    assert str(error).startswith("the gateway will not send the members of guild 1 for 20.0 seconds")
     assert question.wake(129) == question.resume() == []
     assert question.wake(130) == [{"guild_id": "1", "part": 0, "nonce": "n1"}]
     assert question.wake_at is None
