@@ -31,7 +31,7 @@ LAYERS = (
     ("config",),
     ("shard",),
     ("requests",),
-    ("client_commands", "client_questions"),
+    ("lifecycle",),
     ("client",),
     ("prometheus",),
     ("cli",),

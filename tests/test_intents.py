@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway.intents import KNOWN_EVENTS, Intents, events_of, intents_for, unreachable
+from vox_gateway.intents import KNOWN_EVENTS, Intents, events_of, intents_for, missing_intent_warning
 
 
 def test_the_defaults_are_all_that_need_no_privilege() -> None:
@@ -47,7 +47,7 @@ def test_intents_and_events_agree() -> None:
     ],
 )
 def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, words: str) -> None:
-    said = unreachable(event, intents)
+    said = missing_intent_warning(event, intents)
     assert said is not None
     assert event in said
     assert words in said
@@ -68,7 +68,7 @@ def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, word
     ],
 )
 def test_all_is_well(event: str, intents: int) -> None:
-    assert unreachable(event, intents) is None
+    assert missing_intent_warning(event, intents) is None
 
 
 INTENTS = st.integers(0, Intents.all()).map(lambda bits: bits & Intents.all())
@@ -76,7 +76,7 @@ INTENTS = st.integers(0, Intents.all()).map(lambda bits: bits & Intents.all())
 
 @given(st.sampled_from(sorted(KNOWN_EVENTS)), INTENTS)
 def test_an_event_comes_when_it_needs_no_intent_or_has_one_of_its_own(event: str, intents: int) -> None:
-    said = unreachable(event, intents)
+    said = missing_intent_warning(event, intents)
     if not intents_for(event) or intents_for(event) & intents:
         assert event in events_of(intents)
         assert said is None or "add Intents.MESSAGE_CONTENT" in said

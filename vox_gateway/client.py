@@ -1,48 +1,50 @@
-"""The client: the face of the library. It checks, wires and delegates; no loop runs here."""
+"""The client: checks arguments, then calls the part that does the work. Runs no loop and has no state of its own.
+
+Called on the program's threads. `Lifecycle` starts and ends the connection and takes commands; `Requester` sends the
+requests whose answer the caller waits for.
+"""
 
 from __future__ import annotations
 
 import os
 import ssl
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from .accelerators import Reader
-from .client_commands import ClientCommands
-from .client_questions import ClientQuestions
-from .concurrency.fork import FORKED, ForkCheck, in_child
-from .concurrency.signals import defer_sigint
-from .config import CALLER, DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, make_options
-from .diagnostics.history import TransitionHistory
-from .diagnostics.snapshot import ClientSnapshot
-from .diagnostics.stats import Counters, Stats, Status
+from .concurrency.fork import in_child
+from .config import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, make_options
+from .diagnostics.stats import Stats, Status
 from .discovery.identify_limiter import IdentifyGate
 from .dispatch.emitter import Emitter
-from .dispatch.executors import CallerQueue
 from .dispatch.stream import EventStream
-from .dispatch.subscriptions import Subscribers
-from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
-from .intents import unreachable
+from .lifecycle import Lifecycle
 from .log import LOGGER, ShardLog
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
-from .opcodes import OPCODES
+from .opcodes import OPCODES, Opcode, opcode_name
+from .protocol import payloads
 from .protocol.machine import KEEP_SESSION
-from .requests import Requester
+from .requests import Members, Requester, VoiceConnection
 from .session import state
-from .session.writer import SessionLease, SessionWriter
-from .shard.sender import CommandSender
-from .shard.shard import Shard
-from .validation import check_code, check_count, check_event, check_overflow, check_reason, check_timeout
+from .validation import (
+    check_code,
+    check_count,
+    check_event,
+    check_op,
+    check_overflow,
+    check_predicate,
+    check_reason,
+    check_timeout,
+)
 
 __all__ = ["Client"]
 
 
-class Client(ClientCommands, ClientQuestions, Emitter):
-    """Keeps one connection (one shard) to the Discord Gateway alive and hands its events to plain functions. ::
+class Client(Emitter):
+    """Keeps one connection (one shard) to the Discord Gateway alive and calls plain functions with its events. ::
 
         client = Client(token="...")
 
@@ -52,65 +54,66 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
         client.connect()
 
-    Handlers are registered with pyee's whole interface (`on`, `once`, `remove_listener`, ...) under
+    Handlers are registered with all of pyee's methods (`on`, `once`, `remove_listener`, ...) under
 
-    - a dispatch event's name (``"MESSAGE_CREATE"``): called with its data, the payload's ``d``;
-    - an opcode's name (``"HELLO"``, ``"DISPATCH"``, ...): called with the whole payload;
-    - ``"open"``: called with nothing; ``"close"``: with ``{"code", "reason"}``, the reason as the server wrote it;
+    - the name of a dispatch event (``"MESSAGE_CREATE"``): called with its data, the payload's ``d``;
+    - the name of an opcode (``"HELLO"``, ``"DISPATCH"``, ...): called with the whole payload;
+    - ``"open"``: called without arguments; ``"close"``: with ``{"code", "reason"}``, the reason as the server wrote it;
       ``"error"``: with an exception and the name of the event whose handler raised it, or ``"close"`` for the error
       that ended the client.
 
-    They run on a thread of their own, one after the other, and may block, raise, send and close. `stream` and
-    `wait_for` give events to who asks for them instead.
+    Handlers run one after the other on a thread of their own, and may block, raise, send and close. `stream` and
+    `wait_for` return events to the caller instead.
 
     The connection belongs to the process that called `connect`. In a child made by `os.fork` the client is closed:
     commands raise NotConnected with the words "forked after connect()", and `connect` begins a session of its own.
 
     Args:
         token: the bot's token. It appears in no log, repr or exception.
-        url: the gateway's URL, ``wss://`` or ``ws://``; None asks Get Gateway Bot before each IDENTIFY, and waits
-            with it while no session starts remain. `get_gateway_bot` tells the same.
-        api_url: whom to ask then: the base of the HTTP API.
-        port: instead of the URL's own port.
-        encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both, but for one thing of Discord's own:
-            ids that JSON has as strings may be integers in ETF.
+        url: the gateway's URL, ``wss://`` or ``ws://``; None requests Get Gateway Bot before each IDENTIFY, and waits
+            while no session starts remain. `get_gateway_bot` returns the same.
+        api_url: the base of the HTTP API that is requested if `url` is None.
+        port: a TCP port that replaces the URL's own.
+        encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both, with one exception of Discord's: ids
+            that are strings in JSON may be integers in ETF.
         compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
             ``zstd``) or ``"payload"`` (with ``"json"`` only).
-        json: what reads JSON: ``"simplejson"``, ``"msgspec"`` (extra ``speed``), ``"orjson"``, or a function that makes
-            a value of a document in bytes; None for the fastest that is there, see `speedups`. Any exception that the
-            function raises counts as an unreadable payload: the connection is closed and resumed.
+        json: the JSON reader: ``"simplejson"``, ``"msgspec"`` (extra ``speed``), ``"orjson"``, or a function from a
+            document in bytes to its value; None for the fastest that is installed, see `speedups`. Any exception that
+            the function raises counts as an unreadable payload: the connection is closed and resumed.
         shard: ``(shard id, number of shards)``.
         properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
-        large_threshold: 50 to 250 members, above which a guild's offline members are not sent.
+        large_threshold: 50 to 250 members; offline members of larger guilds are not sent.
         presence: the first presence; see `presence_update` for its keys.
         intents: an `Intents` or its number; None for `Intents.default()`, all that need no privilege.
-        proxy: ``http://`` or ``socks5://`` (and ``socks4``, ``socks4a``, ``socks5h``; extra ``socks``); None looks at
-            the environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
+        proxy: ``http://`` or ``socks5://`` (and ``socks4``, ``socks4a``, ``socks5h``; extra ``socks``); None reads the
+            environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
         ssl_context: verifies the server; certificates and host names are always checked.
-        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together, and for what is asked with url=None.
-        max_message_size: bytes that one message may hold, compressed or not; a larger one closes and resumes the
-            connection. Decoded, Discord's events take about 3 times their size in memory; the worst that a server can
-            write takes 30 times its size as JSON, and 75 times as ETF.
-        slow_handler_warning: seconds after which a handler is warned of, with the stack of where it is.
-        backlog: events that may wait for their handlers before reading pauses.
-        handlers: ``"thread"`` runs them on a thread of the client's; ``"caller"`` on the one that calls
+        connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together, and for Get Gateway Bot.
+        max_message_size: bytes of one message, compressed or not; a larger one closes and resumes the connection.
+            Decoded, Discord's events take about 3 times their size in memory; the worst that a server can write takes
+            30 times its size as JSON, and 75 times as ETF.
+        slow_handler_warning: seconds after which a running handler is logged, with the stack of where it is.
+        backlog: number of events that may wait for their handlers before reading pauses.
+        handlers: ``"thread"`` runs them on a thread of the client; ``"caller"`` on the thread that calls
             `dispatch_pending`, or a blocking `connect`.
-        workers: with ``"thread"``, run handlers on that many threads. Events of one guild keep their order, outside of
-            guilds those of one channel or user, and those that belong to none of these.
+        workers: with ``"thread"``, the number of threads that run handlers; 0 for the client's own thread. Events of
+            one guild keep their order; so do, outside of guilds, events of one channel or user, and events that belong
+            to none of these.
         session_file: path of a file that keeps the session for the next process, which resumes where the handlers had
             got to, so that no event is missed over a restart; see `close`. After a kill the events of the last second
-            may come twice. The file is for this bot and shard only, for one client at a time, and never holds the
-            token. With another token, other intents, or another `encoding` or `compress`, a new session begins; so it
-            does after a damaged file, which is renamed to ``NAME.damaged``. ``NAME.lock`` beside it is locked while the
+            may arrive twice. The file is for this bot and shard only, for one client at a time, and never holds the
+            token. With another token, other intents, or another `encoding` or `compress`, a new session begins; the
+            same after a damaged file, which is renamed to ``NAME.damaged``. ``NAME.lock`` beside it is locked while the
             client runs.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:
-        TypeError, ValueError: an argument is not usable; the message names it.
+        TypeError, ValueError: an argument cannot be used; the message names it.
         MissingExtra: an argument needs an optional package.
         OSError: `session_file` cannot be read.
 
-    Rests on the Gateway page of the official documentation ("Connections", "Identifying", "Sharding").
+    See: https://docs.discord.com/developers/events/gateway#connections
     """
 
     DEFAULT_PROPERTIES = DEFAULT_PROPERTIES
@@ -118,8 +121,6 @@ class Client(ClientCommands, ClientQuestions, Emitter):
     LOGGER = LOGGER
     OPCODES = OPCODES
     Session = state.Session
-
-    _engine: Shard | None = None  # here for a client whose constructor raised, which can still be looked at
 
     def __init__(
         self,
@@ -147,9 +148,6 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         session_file: str | os.PathLike[str] | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
-        # Guards `_engine`, so that two connects make one; reentrant for `close` in a signal handler. Made first, so
-        # that a client whose constructor raised can be closed; and anew in a forked child.
-        self._engine_lock = threading.RLock()
         self._options = make_options(
             url=url,
             api_url=api_url,
@@ -176,98 +174,73 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         )
         self._log = ShardLog(self._options.shard)
         super().__init__(self._log)
-        self._fork = ForkCheck(self._log)
-        self._journal = TransitionHistory()
-        self._taps = Subscribers(self._options.shard[0])
-        self._begin_anew()
+        self._lifecycle = Lifecycle(self._options, self, self._log)
+        self._requester = self._make_requester()
         in_child(self, Client._after_fork)
 
-    def _begin_anew(self) -> None:
-        """Make what belongs to one process: all but the arguments, the handlers, the taps and the journal."""
-        self._engine = None
-        self._engine_lock = threading.RLock()
-        self._session = state.Session()
-        self._counters = Counters()
-        self._outbox = CommandSender()
-        self._pending = CallerQueue() if self._options.handlers == CALLER else None
-        self._warned_of: set[str] = set()  # events that a stream was made of though no intent brings them
-        file = self._options.session_file
-        self._keeper = None if file is None else SessionWriter(f"{self._options.name}-session-file", file, self._log)
-        self._questions = Requester(
-            self._options,
-            self._taps,
-            self._outbox,
-            self._session,
-            self._check_waiting,
-            self._what_ended_it,
-            self._log,
-        )
-
     def __repr__(self) -> str:
-        if not hasattr(self, "_questions"):  # the last of the constructor's
+        if not self._initialized:
             return "<Client not initialized>"
-        now, shard, url = self._situation(), self._options.shard, self._options.url
+        now, (shard_id, count) = self._lifecycle.snapshot(), self._options.shard
         state = f"{now.in_short()} seq={now.session.seq} events_waiting={now.stats.events_waiting}"
-        return f"<Client shard={shard[0]}/{shard[1]} {state} url={url!r}>"
+        return f"<Client shard={shard_id}/{count} {state} url={self._options.url!r}>"
 
     def __enter__(self) -> Client:
-        """Connect as with ``async_=True``; commands wait for READY by themselves."""
+        """Connect as with ``async_=True``; commands wait for READY.
+
+        Raises:
+            AlreadyConnected, ValueError, OSError, RuntimeError: see `connect`.
+        """
         self.connect(async_=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close. Raises the error that ended the client, unless the block itself raised."""
-        self._leave()
+        """Close; with `session_file`, keep the session.
+
+        Raises:
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client, unless the block raised.
+        """
+        self._close_for_exit()
         if error is None:
             self.wait_closed(0)
 
     # -- connecting and closing ------------------------------------------------------------------------------------
 
     def connect(self, async_: bool = False) -> threading.Thread | None:
-        """Connect, and stay connected until `close` or until nothing can help.
+        """Connect, and stay connected until `close` or an error that reconnecting cannot fix.
 
         Args:
-            async_: return at once, with the daemon thread that keeps the connection. Otherwise this call returns when
-                the client was closed; Ctrl-C closes it in order, and with `session_file` keeps the session.
+            async_: return at once, with the daemon thread that keeps the connection. Otherwise return when the client
+                was closed; Ctrl-C closes it in order, and with `session_file` keeps the session.
 
         Raises:
             AlreadyConnected: the client runs, or another client, in this process or another, uses its `session_file`.
             ValueError: `session_file` has become the file of another bot or shard, or is not a session file.
             OSError: `session_file` cannot be read.
             RuntimeError: a thread cannot be started; nothing was connected, and `connect` may be called again.
-            ThreadFailed: (not with `async_`, see below) a thread of the client ended unexpectedly.
-            ConnectionClosed, ConnectFailed: (not with `async_`, where it is emitted as `error` and raised by
-                `wait_closed`) the gateway refused for good, with what to do about it.
+            ThreadFailed: a thread of the client failed. Not with `async_`: then `wait_closed` raises it.
+            ConnectionClosed, ConnectFailed: the gateway refused permanently; the message says how to fix it. Not with
+                `async_`: then it is emitted as `error`, and `wait_closed` raises it.
+
+        See: https://docs.discord.com/developers/events/gateway#connection-lifecycle
         """
         if async_:
-            return self._start().thread
-        engine = None
-        try:
-            engine = run = self._start()
-            if self._pending is not None:
-                self._pending.run_until(lambda: run.finished.rung)
-            engine.finished.wait()
-        except KeyboardInterrupt:
-            self._leave()
-        if engine is not None:
-            engine.thread.join()
-            if engine.error is not None:
-                raise engine.error
+            return self._lifecycle.start().thread
+        self._lifecycle.run(on_interrupt=self._close_for_exit)
         return None
 
     def close(
         self, reason: str | None = None, code: int = 1000, reconnect: bool = False, resumable: bool = False
     ) -> None:
-        """Close the connection; harmless when there is none. Takes 2 seconds at the most, however dead the other side
-        is.
+        """Close the connection. Idempotent. Returns within 2 seconds even if the peer is unresponsive.
 
-        Events that have arrived and wait for their handlers are not delivered any more. May be called from anywhere, a
-        handler included; `connect` works again afterwards.
+        Events that have arrived and wait for their handlers are discarded. May be called from any thread, from a
+        handler and from a signal handler; `connect` may be called again afterwards.
 
         Args:
-            reason: for the server, 123 bytes at the most.
+            reason: text for the server, at most 123 bytes.
             code: the close code. 1000 and 1001 end the session: the bot goes offline, and `session_file` is deleted.
                 With any other, the next `connect` resumes it.
             reconnect: stay connected: close with 4000, then resume on a new connection. Does not wait for it.
@@ -275,59 +248,48 @@ class Client(ClientCommands, ClientQuestions, Emitter):
 
         Raises:
             TypeError, ValueError: `reason` or `code` cannot be sent.
+
+        See: https://docs.discord.com/developers/events/gateway#initiating-a-disconnect
         """
-        reason = check_reason(reason)
-        code = check_code(code)
+        reason, code = check_reason(reason), check_code(code)
         if (reconnect or resumable) and code == 1000:
             code = KEEP_SESSION
-        with self._engine_lock:
-            engine = self._engine
-        if engine is None or engine.finished.rung:
-            return
-        if reconnect:
-            engine.restart(code, reason)
-        else:
-            engine.stop(code, reason)
+        if self._initialized:
+            self._lifecycle.close(code, reason, reconnect)
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
         """Wait for READY or RESUMED. Before the first `connect` this waits for that too.
 
         Args:
-            timeout: seconds; None for as long as it takes.
+            timeout: seconds; None to wait without a limit.
 
         Returns:
-            Whether the client is ready; False after `timeout`, or when the client closes or has been closed.
+            Whether the client is ready. False after `timeout`, when the client closes or has been closed, and in a
+            child process that was forked after `connect`, until `connect` is called there.
 
-        False at once in a child process that was forked after `connect`, until `connect` is called there.
+        Raises:
+            TypeError, ValueError: `timeout` is not a number of seconds.
         """
-        if self._fork.noticed():
-            return False
-        return self._outbox.wait_until_live(check_timeout(timeout))
+        return self._lifecycle.wait_until_ready(check_timeout(timeout))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
-        """Wait until the client is closed; False when `timeout` seconds passed first.
+        """Wait until the client is closed.
+
+        Args:
+            timeout: seconds; None to wait without a limit.
+
+        Returns:
+            Whether the client is closed; False after `timeout`.
 
         Raises:
             ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
             RuntimeError: called by a handler, for which the client would wait in turn; `timeout` 0 is allowed.
+            TypeError, ValueError: `timeout` is not a number of seconds.
         """
         timeout = check_timeout(timeout)
-        engine = self._engine
-        if engine is None:
-            return True
-        if timeout != 0 and not engine.finished.rung and engine.waits_for_caller:
-            raise RuntimeError(
-                "a handler must not wait until the client is closed, since the client waits for the handler to return: "
-                "return from the handler, or wait on another thread"
-            )
-        if not engine.finished.wait(timeout):
-            return False
-        engine.thread.join()  # it has rung `finished`, and does nothing more
-        if engine.error is not None:
-            raise engine.error
-        return True
+        return not self._initialized or self._lifecycle.wait_closed(timeout)
 
-    # -- events, instead of handlers -------------------------------------------------------------------------------
+    # -- receiving events without handlers -------------------------------------------------------------------------
 
     def stream(self, *names: str, maxsize: int = 10_000, overflow: str = "drop") -> EventStream:
         """Collect events from now on, to take them one by one. ::
@@ -339,259 +301,470 @@ class Client(ClientCommands, ClientQuestions, Emitter):
         Args:
             names: dispatch events, opcodes (``"HEARTBEAT_ACK"``), ``"open"`` and ``"close"``; none for every dispatch
                 event.
-            maxsize: events that it holds at the most; 0 for any number.
-            overflow: when it is full, ``"drop"`` the oldest, counted in `EventStream.dropped` and warned of once; or
-                ``"block"`` all events, those of handlers included, until one was taken.
+            maxsize: number of events that the stream holds; 0 for any number.
+            overflow: when it is full, ``"drop"`` the oldest, counted in `EventStream.dropped` and logged once; or
+                ``"block"`` all events, those of handlers included, until an event is taken.
 
         Raises:
-            TypeError, ValueError: an argument is not usable; the message names it.
+            TypeError, ValueError: an argument cannot be used; the message names it.
         """
-        return self._stream(names or ("DISPATCH",), check_count("maxsize", maxsize, 0), check_overflow(overflow))
+        checked = tuple(map(check_event, names)) or ("DISPATCH",)
+        return self._lifecycle.open_stream(checked, check_count("maxsize", maxsize, 0), check_overflow(overflow))
 
     def wait_for(self, name: str, check: Callable[[Any], object] | None = None, timeout: float | None = None) -> Any:
         """Wait for an event, and return its data.
 
-        What came before the call does not count: to wait for the answer to a command, make a `stream`, send the
-        command, and take the answer from the stream. A handler must not wait where it runs on the thread that would
-        bring the event (the default); with `workers`, or ``handlers="caller"``, it may.
+        Events from before the call do not count: to wait for the answer to a command, make a `stream`, send the
+        command, and take the answer from the stream. A handler must not wait where it runs on the thread that brings
+        the event (the default); with `workers`, or ``handlers="caller"``, it may.
 
         Args:
             name: as for `stream`.
-            check: called with the data, on this thread; the first for which it is true is returned.
-            timeout: seconds; None for as long as it takes.
+            check: called with the data, on this thread; the first data for which it is true is returned.
+            timeout: seconds; None to wait without a limit.
 
         Raises:
-            TimeoutError: it did not come in time.
-            NotConnected: the client does not run, or was closed meanwhile.
-            ConnectionClosed, ConnectFailed: the error that ended the client.
+            TimeoutError: the event did not arrive in time.
+            NotConnected: the client is not running, or was closed while this waited.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
             RuntimeError: the caller is a handler that would wait for itself.
-            TypeError, ValueError: an argument is not usable.
+            TypeError, ValueError: an argument cannot be used; the message names it.
         """
-        timeout = check_timeout(timeout)
-        if check is not None and not callable(check):
-            raise TypeError(f"check must be a function or None, not {check!r}")
-        self._check_delivery()
-        with self._stream((name,), 0, "drop") as events:
-            self._check_running(name)
-            try:
-                return events.wait(check, timeout)
-            except StreamEnded:
-                raise NotConnected(f"{name} did not come: the client was closed") from None
+        return self._lifecycle.wait_for(check_event(name), check_predicate(check), check_timeout(timeout))
 
     def dispatch_pending(self, limit: int | None = None, timeout: float | None = 0) -> int:
-        """With ``handlers="caller"``: run the handlers of what has arrived, on this thread.
+        """With ``handlers="caller"``: run the handlers of events that have arrived, on this thread.
 
         Args:
-            limit: events at the most; None for all.
-            timeout: seconds to wait for the first one; None for as long as it takes.
+            limit: number of events; None for all.
+            timeout: seconds to wait for the first event; None to wait without a limit.
 
         Returns:
-            How many events had their turn; 0 also when a call is under way already, on another thread or, from a
-            handler, on this one.
+            The number of events whose handlers were run; 0 also while another call is under way, on another thread or,
+            from a handler, on this one.
 
         Raises:
-            RuntimeError: the client runs handlers by itself.
-            TypeError, ValueError: an argument is not usable.
+            RuntimeError: the client runs handlers on threads of its own.
+            TypeError, ValueError: an argument cannot be used; the message names it.
         """
-        if self._pending is None:
-            raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
-        if limit is not None:
-            check_count("limit", limit, 0)
-        self._fork.noticed()
-        return self._pending.run(limit, check_timeout(timeout))
+        limit = None if limit is None else check_count("limit", limit, 0)
+        return self._lifecycle.dispatch_pending(limit, check_timeout(timeout))
 
-    # -- what the client knows -------------------------------------------------------------------------------------
+    # -- sending commands ------------------------------------------------------------------------------------------
+
+    def send_packet(self, op_code: int | str, data: Any, timeout: float | None = None) -> None:
+        """Send any command. Waits for READY and for the send limit (120 events in 60 seconds, heartbeats included).
+
+        Args:
+            op_code: an `Opcode`, its number or its name.
+            data: the payload's ``d``.
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the command was not sent in time. Nothing of it was written.
+            NotConnected: the client is not running, or was closed while this waited.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used, or `data` holds a value that cannot be encoded.
+
+        See: https://docs.discord.com/developers/events/gateway#sending-events
+        """
+        op, timeout = check_op(op_code), check_timeout(timeout)
+        if op == Opcode.PRESENCE_UPDATE:
+            self._update_presence(payloads.check_presence(data), timeout)
+        else:
+            self._lifecycle.send(opcode_name(op), self._options.encode(op, data), timeout)
+
+    def presence_update(
+        self,
+        *,
+        status: str,
+        afk: bool = False,
+        game: Mapping[str, Any] | None = None,
+        since: int | None = None,
+        activities: Iterable[Mapping[str, Any]] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Change the bot's presence, also for the next IDENTIFY.
+
+        The gateway accepts 5 presences in 20 seconds. Beyond that this returns at once and the newest presence is sent
+        as soon as the limit allows; a presence that was replaced by then is not sent.
+
+        Args:
+            status: ``online``, ``dnd``, ``idle``, ``invisible`` or ``offline``.
+            afk: whether the user is away.
+            game: one activity; the same as ``activities=[game]``.
+            since: when the bot became idle, Unix time in milliseconds.
+            activities: what the bot is doing: mappings with a ``name`` and a ``type`` (0 playing, 1 streaming,
+                2 listening, 3 watching, 4 custom, 5 competing), and optionally ``state`` and ``url``.
+            timeout: seconds to wait for READY; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the client was not ready in time. The presence was not changed.
+            NotConnected: the client is not running, or was closed while this waited.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#update-presence
+        """
+        data = payloads.presence_update(status=status, afk=afk, game=game, since=since, activities=activities)
+        self._update_presence(data, check_timeout(timeout))
+
+    def voice_state_update(
+        self,
+        guild_id: str | int,
+        channel_id: str | int | None,
+        self_mute: bool = False,
+        self_deaf: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Join a voice channel, move to it, or leave. Answered by VOICE_STATE_UPDATE and VOICE_SERVER_UPDATE.
+
+        Args:
+            guild_id: the guild.
+            channel_id: the channel, or None to leave.
+            self_mute, self_deaf: whether the bot is muted or deafened.
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the command was not sent in time. Nothing of it was written.
+            NotConnected: the client is not running, or was closed while this waited.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#update-voice-state
+        """
+        data = payloads.voice_state_update(guild_id, channel_id, self_mute, self_deaf)
+        self.send_packet(Opcode.VOICE_STATE_UPDATE, data, timeout)
+
+    def request_guild_members(
+        self,
+        guild_id: str | int,
+        query: str | None = None,
+        limit: int = 0,
+        presences: bool | None = None,
+        user_ids: str | int | Iterable[str | int] | None = None,
+        nonce: str | int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Request members of a guild, which arrive as GUILD_MEMBERS_CHUNK events.
+
+        Args:
+            guild_id: the guild.
+            query: the beginning of the names; ``""`` with `limit` 0 for all members, which needs GUILD_MEMBERS.
+            limit: number of members to send, with `query`.
+            presences: whether to send presences too, which needs GUILD_PRESENCES.
+            user_ids: the members to send, at most 100, instead of `query`.
+            nonce: is repeated in the chunks, at most 32 bytes.
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the command was not sent in time. Nothing of it was written.
+            NotConnected: the client is not running, or was closed while this waited.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#request-guild-members
+        """
+        data = payloads.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
+        for explain in payloads.unanswered, payloads.answered_in_part:
+            if warning := explain(data, self._options.intents):
+                self._log.warning("%s", warning)
+        self.send_packet(Opcode.REQUEST_GUILD_MEMBERS, data, timeout)
+
+    def request_soundboard_sounds(self, guild_ids: Iterable[str | int], *, timeout: float | None = None) -> None:
+        """Request the soundboard sounds of guilds, which arrive as one SOUNDBOARD_SOUNDS event for each guild.
+
+        Args:
+            guild_ids: the guilds.
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the command was not sent in time. Nothing of it was written.
+            NotConnected: the client is not running, or was closed while this waited.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#request-soundboard-sounds
+        """
+        self.send_packet(Opcode.REQUEST_SOUNDBOARD_SOUNDS, payloads.request_soundboard_sounds(guild_ids), timeout)
+
+    def request_channel_info(self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = None) -> None:
+        """Request details of a guild's channels, which arrive as a CHANNEL_INFO event.
+
+        Args:
+            guild_id: the guild.
+            fields: the details to send, ``status`` and ``voice_start_time``.
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the command was not sent in time. Nothing of it was written.
+            NotConnected: the client is not running, or was closed while this waited.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#request-channel-info
+        """
+        self.send_packet(Opcode.REQUEST_CHANNEL_INFO, payloads.request_channel_info(guild_id, fields), timeout)
+
+    # -- sending requests and waiting for the answer ---------------------------------------------------------------
+
+    def fetch_guild_members(
+        self,
+        guild_id: str | int,
+        query: str | None = None,
+        limit: int = 0,
+        *,
+        user_ids: str | int | Iterable[str | int] | None = None,
+        presences: bool | None = None,
+        timeout: float | None = 60.0,
+    ) -> Members:
+        """Request members of a guild, and wait for all of them. ::
+
+            members = client.fetch_guild_members(guild_id, user_ids=[1, 2])
+            print(len(members), "are members,", members.not_found, "are not")
+
+        When the gateway refuses a request because there were too many (Discord sends all members of a guild once in 30
+        seconds), this waits and requests once more, if `timeout` leaves the time. When the connection drops, what is
+        lost is requested again. Equal requests of several threads are sent once.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            query: the beginning of the names; None or ``""`` for all members, which needs GUILD_MEMBERS.
+            limit: number of members to send, with `query`; Discord sends at most 100 that are found by name.
+            user_ids: the members to send, any number of them, instead of `query`.
+            presences: whether to send presences too, which needs GUILD_PRESENCES.
+            timeout: seconds; None to wait without a limit, which may be forever: the gateway does not answer for a
+                guild that the bot is not in.
+
+        Returns:
+            The members, with the ids that were not found and the presences.
+
+        Raises:
+            TimeoutError: not all members arrived in time, or the connection dropped 3 times in a row after the request,
+                before any answer: the message names the last close code.
+            RateLimited: there were too many requests, and the members will not arrive in time; a TimeoutError.
+            NotConnected: the client is not running, or was closed while this waited.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
+            RuntimeError: the caller is a handler on the thread that brings the answer; see `wait_for`.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used, or an intent is missing; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#request-guild-members
+        """
+        timeout = check_timeout(timeout)
+        return self._requester.guild_members(guild_id, query, limit, user_ids, presences, timeout)
+
+    def join_voice(
+        self,
+        guild_id: str | int,
+        channel_id: str | int,
+        *,
+        self_mute: bool = False,
+        self_deaf: bool = False,
+        timeout: float | None = 10.0,
+    ) -> VoiceConnection:
+        """Join a voice channel, or move to it, and wait for the credentials of the voice connection.
+
+        Needs the intent GUILD_VOICE_STATES. While Discord has no voice server available, this waits.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            channel_id: the channel.
+            self_mute, self_deaf: whether the bot is muted or deafened.
+            timeout: seconds; None to wait without a limit, which may be forever: Discord does not answer if the bot may
+                not connect, or if the channel is full.
+
+        Returns:
+            The credentials that a voice connection is opened with.
+
+        Raises:
+            TimeoutError: no answer in time, or the connection dropped 3 times in a row after the command, before any
+                answer: the message names the last close code.
+            NotConnected: the client is not running, or was closed while this waited.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
+            RuntimeError: the caller is a handler on the thread that brings the answer; see `wait_for`.
+            TypeError, ValueError: an argument cannot be used, or the intent is missing; the message names it.
+
+        See: https://docs.discord.com/developers/topics/voice-connections#retrieving-voice-server-information
+        """
+        timeout = check_timeout(timeout)
+        return self._requester.join_voice(guild_id, channel_id, self_mute, self_deaf, timeout)
+
+    def leave_voice(self, guild_id: str | int, *, timeout: float | None = 10.0) -> None:
+        """Leave the voice channel of a guild, and wait until the bot has left.
+
+        Harmless after `join_voice` whatever has happened since. If the client does not know whether the bot was in a
+        channel, and it was not, Discord does not answer: that is a TimeoutError.
+
+        Needs the intent GUILD_VOICE_STATES.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            timeout: seconds; None to wait without a limit, which may be forever.
+
+        Raises:
+            TimeoutError: no answer in time, or the connection dropped 3 times in a row after the command, before any
+                answer: the message names the last close code.
+            NotConnected: the client is not running, or was closed while this waited.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
+            RuntimeError: the caller is a handler on the thread that brings the answer; see `wait_for`.
+            TypeError, ValueError: an argument cannot be used, or the intent is missing; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#update-voice-state
+        """
+        self._requester.leave_voice(guild_id, check_timeout(timeout))
+
+    def fetch_soundboard_sounds(
+        self, guild_ids: Iterable[str | int], *, timeout: float | None = 10.0
+    ) -> dict[str | int, list[dict[str, Any]]]:
+        """Request the soundboard sounds of guilds, and wait for all of them.
+
+        Args:
+            guild_ids: any number of guilds, all of this client's shard.
+            timeout: seconds; None to wait without a limit, which may be forever.
+
+        Returns:
+            A list of sounds for each guild, under the id as it was given.
+
+        Raises:
+            TimeoutError: not all sounds arrived in time, or the connection dropped 3 times in a row after the request,
+                before any answer: the message names the last close code.
+            NotConnected: the client is not running, or was closed while this waited.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
+            RuntimeError: the caller is a handler on the thread that brings the answer; see `wait_for`.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#request-soundboard-sounds
+        """
+        return self._requester.soundboard_sounds(guild_ids, check_timeout(timeout))
+
+    def fetch_channel_info(
+        self, guild_id: str | int, fields: Iterable[str], *, timeout: float | None = 10.0
+    ) -> list[dict[str, Any]]:
+        """Request details of a guild's channels, and wait for them.
+
+        Args:
+            guild_id: the guild, one of this client's shard.
+            fields: the details to send, ``status`` and ``voice_start_time``.
+            timeout: seconds; None to wait without a limit, which may be forever.
+
+        Returns:
+            A dict for each channel that has any of the details: its ``id`` and those details.
+
+        Raises:
+            TimeoutError: no answer in time, or the connection dropped 3 times in a row after the request, before any
+                answer: the message names the last close code.
+            NotConnected: the client is not running, or was closed while this waited.
+            ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
+            RuntimeError: the caller is a handler on the thread that brings the answer; see `wait_for`.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#request-channel-info
+        """
+        return self._requester.channel_info(guild_id, fields, check_timeout(timeout))
+
+    # -- state -----------------------------------------------------------------------------------------------------
 
     @property
     def handled(self) -> state.Session:
-        """The session as far as the handlers have got: they have returned from every event up to its `seq`. A copy.
+        """The session up to the last event whose handlers have returned. A copy.
 
         It is behind `session` while events wait or a handler runs, and has no `resume_url`.
         """
-        engine = self._engine
-        return self.session if engine is None else engine.handled
+        return self._lifecycle.handled
 
     @property
     def session(self) -> state.Session:
         """The session now: `id`, `seq` and `resume_url`. A copy."""
-        return replace(self._session)
+        return replace(self._lifecycle.session)
 
     @property
     def status(self) -> Status:
         """What the client is doing."""
-        engine = self._engine
-        return Status.CLOSED if engine is None else engine.status
+        return self._lifecycle.status if self._initialized else Status.CLOSED
 
     @property
     def latency(self) -> float:
         """Seconds from the last heartbeat to its acknowledgement; infinity before the first."""
-        return self._counters.latency
+        return self._lifecycle.counters.latency
 
     @property
     def stats(self) -> Stats:
         """Counts since the client was made, or since this process was forked."""
-        engine = self._engine
-        return self._counters.snapshot(0 if engine is None else engine.events_waiting)
+        return self._lifecycle.stats
 
     def explain(self) -> str:
-        """Tell in words what the client has been through lately, and what it waits for now. ::
+        """Return a text that says what the client has done lately, and what it does now. ::
 
             >>> print(client.explain())
 
-        Up to 20 transitions, the newest last, each with how long ago it was; then what it does now. Heartbeats are
-        summed up in one line for each connection. The lines hold neither the token nor a whole session id.
+        Up to 20 transitions, the newest last, each with its age; then the current state. Heartbeats are one line for
+        each connection. The lines hold neither the token nor a whole session id.
         """
-        situation = self._situation()
-        return "\n".join([*self._journal.tell(situation.now), f"now: {situation.describe()}"])
+        snapshot = self._lifecycle.snapshot()
+        return "\n".join([*self._lifecycle.history.tell(snapshot.now), f"now: {snapshot.describe()}"])
 
     def health(self) -> dict[str, Any]:
-        """Tell how the client is, in figures that JSON can hold: for a health route, or a monitor.
+        """Return the client's state as values that JSON can hold, for a health route or a monitor.
 
         Returns:
-            What follows; times are in seconds, and None where there is nothing to tell.
+            A dict with these keys. Times are in seconds; a value that does not exist is None.
 
-            - ``ok``: whether the client does what it is for. True while it is ready, and while it reconnects, for up to
+            - ``ok``: whether the client does its work. True while it is ready, and while it reconnects, for up to
               30 seconds after the drop. False when it is not connected or closes, before it is ready for the first time
               after `connect`, when a reconnect takes longer, and while the backlog is full.
             - ``status``: as `status`.
             - ``shard``: ``[shard id, number of shards]``.
             - ``latency``: from the last heartbeat to its acknowledgement.
             - ``uptime``: since READY or RESUMED, on this connection.
-            - ``downtime``: since the last connection was lost; None while there is one.
-            - ``since_event``: since the last event came.
+            - ``downtime``: since the last connection was lost; None while there is a connection.
+            - ``since_event``: since the last event arrived.
             - ``since_heartbeat``: since the last heartbeat was acknowledged.
-            - ``events``: how many have come since the client was made.
-            - ``events_waiting``: how many of them wait for their handlers.
-            - ``backlog_full``: whether so many wait that reading has paused.
+            - ``events``: number of events that have arrived since the client was made.
+            - ``events_waiting``: number of them that wait for their handlers.
+            - ``backlog_full``: whether reading is paused because `backlog` events wait.
             - ``handler``: the event whose handler runs now; of several, the one that has run for longest.
             - ``handler_seconds``: for how long.
             - ``slow_handler``: the event whose handler has run for longer than `slow_handler_warning`; of several, the
               one that has run for longest.
             - ``slow_handler_seconds``: for how long.
             - ``reconnects``, ``resumes``, ``identifies``: as in `Stats`.
-            - ``last_error``: what went wrong last since `connect`, in words; a reconnect that the gateway or
-              `close` asked for is no error.
-            - ``since_error``: since when.
+            - ``last_error``: the message of the last error since `connect`; a reconnect that the gateway or `close`
+              requested is not an error.
+            - ``since_error``: since that error.
         """
-        return self._situation().health()
+        return self._lifecycle.snapshot().health()
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- private ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _initialized(self) -> bool:
+        """Whether the constructor has returned. If it raised, the client can still be inspected and closed."""
+        return hasattr(self, "_requester")
+
+    def _make_requester(self) -> Requester:
+        lifecycle = self._lifecycle
+        return Requester(
+            self._options,
+            lifecycle.subscribers,
+            lifecycle.sender,
+            lifecycle.session,
+            lifecycle.check_waiting,
+            lambda: lifecycle.error,
+            self._log,
+        )
 
     def _after_fork(self) -> None:
-        """In a child process: be as if made there, with the same handlers; a run that goes on is the parent's."""
-        engine = self._engine
-        runs = engine is not None and not engine.finished.rung
-        if engine is not None and runs:
-            engine.abandon()
-            self._fork.begin()
+        """Make the client in a child process as new, with the same handlers."""
         self._renew_handlers()
-        self._journal.after_fork(time.monotonic(), FORKED if runs else None)
-        for tap in self._taps.renew():
-            if isinstance(tap, EventStream):  # others are of those who wait, who are threads of the parent
-                if runs:
-                    tap.abandon(NotConnected(FORKED))
-                else:
-                    self._taps.add(tap, tap.names)
-        self._begin_anew()
+        self._lifecycle.after_fork()
+        self._requester = self._make_requester()
 
-    def _leave(self) -> None:
-        """Close as a program ends: who keeps the session on disk wants it to go on in the next."""
+    def _close_for_exit(self) -> None:
+        """Close as the program ends: a session that is kept in a file stays resumable."""
         self.close(resumable=self._options.session_file is not None)
 
-    def _start(self) -> Shard:
-        with self._engine_lock:
-            last = self._engine
-            if last is not None and not last.disconnected.rung:
-                raise AlreadyConnected("the client is connected already: call close() first")
-            self._warn_of_missing_intents()
-            with defer_sigint():
-                lease = None if self._keeper is None else self._keeper.acquire(self._session)
-                try:
-                    engine = self._make_engine(last, lease)
-                    self._engine = engine
-                    self._fork.end()
-                    engine.start()
-                except BaseException:
-                    self._engine = last
-                    if lease is not None:
-                        lease.end()
-                    raise
-            return engine
-
-    def _make_engine(self, last: Shard | None, lease: SessionLease | None) -> Shard:
-        presence = self._options.presence if last is None else last.presence.for_identify()
-        return Shard(
-            self._options,
-            self,
-            self._taps,
-            self._pending,
-            self._session,
-            self._counters,
-            self._outbox,
-            presence,
-            self._log,
-            self._journal,
-            lease,
-        )
-
-    def _situation(self) -> ClientSnapshot:
-        engine, options = self._engine, self._options
-        connection = None if engine is None else engine.connection
-        # The clock is read last: nothing is younger than that.
-        status, session, stats, progress = self.status, self.session, self.stats, self._journal.progress
-        work = None if engine is None else engine.work
-        event_at = self._counters.event_at
-        return ClientSnapshot(
-            now=time.monotonic(),
-            status=status,
-            shard=options.shard,
-            session=session,
-            stats=stats,
-            latency=self._counters.latency,
-            progress=progress,
-            slow_after=options.slow_handler_warning,
-            open=connection is not None,
-            next_beat=None if connection is None else connection.next_beat,
-            event_at=event_at,
-            work=work,
-            forked=self._fork.forked,
-        )
-
-    def _stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
-        for name in names:
-            check_event(name)
-            if name not in self._warned_of and (words := unreachable(name, self._options.intents)):
-                self._warned_of.add(name)
-                self._log.warning("%s", words)
-        return EventStream(names, maxsize, overflow, self._taps, self._check_taking, self._log)
-
-    def _check_delivery(self) -> None:
-        engine = self._engine
-        if engine is not None and engine.delivers_here:
-            raise RuntimeError(
-                "a handler must not wait for events on the thread that would bring them: wait on another thread, or "
-                "make the client with workers=, whose handlers may"
-            )
-
-    def _check_taking(self) -> None:
-        self._check_delivery()
-        self._fork.check("no event can come")
-
-    def _check_running(self, what: str) -> None:
-        self._fork.check(f"{what} cannot come")
-        engine = self._engine
-        if engine is None or engine.disconnected.rung or engine.status in (Status.CLOSING, Status.CLOSED):
-            raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
-
-    def _check_waiting(self, what: str) -> None:
-        self._check_delivery()
-        self._check_running(what)
-
-    def _what_ended_it(self) -> GatewayError | None:
-        engine = self._engine
-        return None if engine is None else engine.error
-
-    def _warn_of_missing_intents(self) -> None:
-        for event in self.heard_events():
-            if words := unreachable(event, self._options.intents):
-                self._log.warning("%s", words)
+    def _update_presence(self, presence: dict[str, Any], timeout: float | None) -> None:
+        encoded = self._options.encode(Opcode.PRESENCE_UPDATE, presence)
+        self._lifecycle.update_presence(opcode_name(Opcode.PRESENCE_UPDATE), presence, encoded, timeout)

@@ -21,7 +21,7 @@ from .network.http import import_http_client
 from .network.proxy import check_proxy
 from .network.urls import APIURL, DEFAULT_GATEWAY, gateway_url
 from .network.urls import api_url as check_api_url
-from .opcodes import OPCODES, Opcode
+from .opcodes import Opcode, opcode_name
 from .protocol import payloads
 from .session.file import SessionFile
 from .validation import (
@@ -115,7 +115,7 @@ class Options:
         """
         encoded = self.codec.encode({"op": int(op), "d": data})
         if len(encoded) > MAX_PAYLOAD:
-            raise PayloadTooLarge(str(OPCODES.get(int(op), f"op {op}")), len(encoded), MAX_PAYLOAD)
+            raise PayloadTooLarge(opcode_name(op), len(encoded), MAX_PAYLOAD)
         return encoded
 
 

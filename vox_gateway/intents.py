@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["KNOWN_EVENTS", "Intents", "events_of", "intents_for", "unreachable"]
+__all__ = ["KNOWN_EVENTS", "Intents", "events_of", "intents_for", "missing_intent_warning"]
 
 
 class Intents(enum.IntFlag):
@@ -195,7 +195,7 @@ def intents_for(event: str) -> Intents:
     return _INTENTS[event]
 
 
-def unreachable(event: str, intents: int) -> str | None:
+def missing_intent_warning(event: str, intents: int) -> str | None:
     """Why a handler of `event` hears nothing, or nothing of use, with these `intents`; None when all is well."""
     if event not in KNOWN_EVENTS:
         alike = difflib.get_close_matches(event.upper(), KNOWN_EVENTS, n=1, cutoff=0.85)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from . import errors
 
-__all__ = ["OPCODES", "CloseCode", "Opcode", "Remedy", "fatal_error", "remedy_for"]
+__all__ = ["OPCODES", "CloseCode", "Opcode", "Remedy", "fatal_error", "opcode_name", "remedy_for"]
 
 
 class Opcode(enum.IntEnum):
@@ -37,6 +37,11 @@ class Opcode(enum.IntEnum):
 OPCODES: Mapping[int | str, int | str] = MappingProxyType(
     {**{int(op): op.name for op in Opcode}, **{op.name: int(op) for op in Opcode}}
 )
+
+
+def opcode_name(op: int) -> str:
+    """Return the name of an opcode, such as ``"HELLO"``; ``"op 99"`` for one that is not known."""
+    return str(OPCODES.get(int(op), f"op {op}"))
 
 
 class Remedy(enum.Enum):

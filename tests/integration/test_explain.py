@@ -79,9 +79,8 @@ def test_a_client_can_be_looked_at_while_it_is_made(gateway: LocalGateway) -> No
             super().__setattr__(name, value)
             seen.append(repr(self))
             assert self.status == "closed"
-            if "_engine_lock" in vars(self):
-                self.close()  # as in a `__del__`
-                assert self.wait_closed(0)
+            self.close()  # as in a `__del__`
+            assert self.wait_closed(0)
 
     seen: list[str] = []
     client = Watched(token="t", url=gateway.url)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
+from vox_gateway.config import Options
 from vox_gateway.testing import LocalGateway
 
 GUILD = 1200000000004194304
@@ -110,6 +111,26 @@ def test_a_command_that_is_too_large_is_refused_before_the_wire(gateway: LocalGa
         largest = 4096 - len('{"op":77,"d":""}')
         client.send_packet(77, "x" * largest)
         assert gateway.expect(77, 2).data == "x" * largest
+
+
+def test_a_command_is_encoded_once(gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    encode = Options.encode
+
+    def counting(options: Options, op: int, data: Any) -> bytes:
+        encoded.append(int(op))
+        return encode(options, op, data)
+
+    with make_client(gateway) as client:
+        assert client.wait_until_ready(5)
+        monkeypatch.setattr(Options, "encode", counting)
+        client.voice_state_update(GUILD, None)
+        for number in range(7):  # 5 are sent at once, and the newest when the client is ready again
+            client.presence_update(status="online", activities=[{"name": str(number), "type": 0}])
+        gateway.drop()
+        client.request_channel_info(GUILD, ["status"], timeout=5)
+        gateway.expect("REQUEST_CHANNEL_INFO", 5)
+    assert encoded == [4, *[3] * 7, 43]
 
 
 @pytest.mark.parametrize("op", ["IDENTIFY", "RESUME", "HELLO", 0, 7, 9, 11, "NONSENSE", None, True, 1.5])

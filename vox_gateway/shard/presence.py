@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..concurrency.scheduler import Scheduler
-from ..opcodes import Opcode
 from ..protocol.rate_limit import CommandRateLimiter
 from .sender import CommandSender
 
@@ -23,7 +22,7 @@ class Presence:
 
     Args:
         initial: what the first IDENTIFY carries, or None.
-        encode: an opcode and its data to the encoded payload.
+        encode: not used; `update` is given the encoded command.
     """
 
     def __init__(
@@ -31,27 +30,30 @@ class Presence:
         initial: dict[str, Any] | None,
         outbox: CommandSender,
         timers: Scheduler,
-        encode: Callable[[int, Any], bytes],
+        encode: Callable[[int, Any], bytes] | None = None,
     ) -> None:
         self._outbox = outbox
         self._timers = timers
-        self._encode = encode
         self._window = CommandRateLimiter(LIMIT, PERIOD)
         self._sent = initial
-        self._pending: dict[str, Any] | None = None
+        self._pending: tuple[dict[str, Any], bytes] | None = None  # with the encoded command
         self._lock = threading.Lock()  # guards the two fields above, and keeps the order of what is sent
 
     def for_identify(self) -> dict[str, Any] | None:
         """The newest presence, for an IDENTIFY that is about to be written."""
         with self._lock:
             if self._pending is not None:
-                self._sent, self._pending = self._pending, None
+                self._sent, self._pending = self._pending[0], None
             return self._sent
 
-    def update(self, presence: dict[str, Any]) -> None:
-        """Send `presence` now, or as soon as the limits allow if nothing newer comes first. Never waits."""
+    def update(self, presence: dict[str, Any], encoded: bytes) -> None:
+        """Send `presence` now, or as soon as the limits allow if nothing newer comes first. Never waits.
+
+        Args:
+            encoded: the command that carries `presence`, encoded once, by the caller.
+        """
         with self._lock:
-            self._pending = presence
+            self._pending = presence, encoded
         self.flush()
 
     def flush(self) -> None:
@@ -60,11 +62,11 @@ class Presence:
             if self._pending is None:
                 return
             now = time.monotonic()
-            encoded = self._encode(Opcode.PRESENCE_UPDATE, self._pending)
+            presence, encoded = self._pending
             delay = self._window.delay(now) or self._outbox.try_send("PRESENCE_UPDATE", encoded)
             if delay == 0.0:
                 self._window.take(now)
-                self._sent, self._pending = self._pending, None
+                self._sent, self._pending = presence, None
         if delay:  # None: not live; the next READY or RESUMED flushes
             # Without a thread for it, the next update flushes, or the next READY or RESUMED.
             self._timers.call_at(now + delay, self.flush)

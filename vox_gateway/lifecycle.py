@@ -1,0 +1,362 @@
+"""Starts and ends the runs of a client, one after another, and holds what they share.
+
+`Client` calls this on its callers' threads. A run is a `Shard`, which has threads of its own; whatever a run publishes
+about itself is read here and nowhere else in the client.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from .concurrency.fork import FORKED, ForkCheck
+from .concurrency.signals import defer_sigint
+from .config import CALLER, Options
+from .diagnostics.history import TransitionHistory
+from .diagnostics.snapshot import ClientSnapshot
+from .diagnostics.stats import Counters, Stats, Status
+from .dispatch.emitter import Emitter
+from .dispatch.executors import CallerQueue
+from .dispatch.stream import EventStream
+from .dispatch.subscriptions import Subscribers
+from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
+from .intents import missing_intent_warning
+from .log import ShardLog
+from .session.state import Session
+from .session.writer import SessionLease, SessionWriter
+from .shard.sender import CommandSender
+from .shard.shard import Shard
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """The runs of one client in one process. At most one of them is connected.
+
+    Args:
+        options: the client's checked arguments.
+        emitter: has the handlers.
+
+    Attributes:
+        subscribers: receive the events of every run.
+        history: records the transitions of every run.
+        fork: refuses calls in a forked child until `start`.
+        session: the session of the newest run; written by that run.
+        counters: count over all runs.
+        sender: sends the commands of the run that is connected.
+    """
+
+    def __init__(self, options: Options, emitter: Emitter, log: ShardLog) -> None:
+        self._options = options
+        self._emitter = emitter
+        self._log = log
+        self.subscribers = Subscribers(options.shard[0])
+        self.history = TransitionHistory()
+        self.fork = ForkCheck(log)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Make what belongs to one process: everything but the subscribers and the history."""
+        # Guards `_run`: two calls of `start` make one run. Taken by any caller. Reentrant, since a signal handler may
+        # close during `start`.
+        self._lock = threading.RLock()
+        self._run: Shard | None = None  # the newest
+        self.session = Session()
+        self.counters = Counters()
+        self.sender = CommandSender()
+        self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
+        self._warned: set[str] = set()  # the names of streams whose missing intents were logged
+        file, thread_name = self._options.session_file, f"{self._options.name}-session-file"
+        self._session_writer = None if file is None else SessionWriter(thread_name, file, self._log)
+
+    # -- starting and ending ---------------------------------------------------------------------------------------
+
+    def start(self) -> Shard:
+        """Start a run and return it.
+
+        Raises:
+            AlreadyConnected: a run is connected, or another client uses the session file.
+            ValueError: the session file belongs to another bot or shard, or is not a session file.
+            OSError: the session file cannot be read.
+            RuntimeError: a thread cannot be started; nothing was connected.
+        """
+        with self._lock:
+            previous = self._run
+            if previous is not None and not previous.disconnected.rung:
+                raise AlreadyConnected("the client is connected already: call close() first")
+            self._warn_of_missing_intents(self._emitter.heard_events())
+            with defer_sigint():
+                return self._start_after(previous)
+
+    def _start_after(self, previous: Shard | None) -> Shard:
+        lease = None if self._session_writer is None else self._session_writer.acquire(self.session)
+        try:
+            run = self._run = self._make_run(previous, lease)
+            self.fork.end()
+            run.start()
+        except BaseException:
+            self._run = previous
+            if lease is not None:
+                lease.end()
+            raise
+        return run
+
+    def _make_run(self, previous: Shard | None, lease: SessionLease | None) -> Shard:
+        return Shard(
+            self._options,
+            self._emitter,
+            self.subscribers,
+            self._caller_queue,
+            self.session,
+            self.counters,
+            self.sender,
+            self._options.presence if previous is None else previous.presence.for_identify(),
+            self._log,
+            self.history,
+            lease,
+        )
+
+    def run(self, on_interrupt: Callable[[], None]) -> None:
+        """Start a run and wait until it has ended; run handlers here with ``handlers="caller"``.
+
+        Args:
+            on_interrupt: called on Ctrl-C; closes the run.
+
+        Raises:
+            GatewayError: the error that ended the run, or of `start`.
+            ValueError, OSError, RuntimeError: see `start`.
+        """
+        run = None
+        try:
+            run = started = self.start()
+            if self._caller_queue is not None:
+                self._caller_queue.run_until(lambda: started.finished.rung)
+            run.finished.wait()
+        except KeyboardInterrupt:
+            on_interrupt()
+        if run is not None:
+            _join(run)
+
+    def close(self, code: int, reason: str, reconnect: bool) -> None:
+        """Close the connection, if there is one, and unless `reconnect` end the run."""
+        with self._lock:
+            run = self._run
+        if run is None or run.finished.rung:
+            return
+        if reconnect:
+            run.restart(code, reason)
+        else:
+            run.stop(code, reason)
+
+    def wait_closed(self, timeout: float | None) -> bool:
+        """Wait until no run is left, and return whether that is so.
+
+        Args:
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            GatewayError: the error that ended the newest run.
+            RuntimeError: called by a handler, for which the run would wait in turn; 0 as `timeout` is allowed.
+        """
+        run = self._run
+        if run is None:
+            return True
+        if timeout != 0 and not run.finished.rung and run.waits_for_caller:
+            raise RuntimeError(
+                "a handler must not wait until the client is closed, since the client waits for the handler to return: "
+                "return from the handler, or wait on another thread"
+            )
+        if not run.finished.wait(timeout):
+            return False
+        _join(run)
+        return True
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process. A run that is under way belongs to the parent."""
+        run = self._run
+        forked = run is not None and not run.finished.rung
+        if run is not None and forked:
+            run.abandon()
+            self.fork.begin()
+        self.history.after_fork(time.monotonic(), FORKED if forked else None)
+        for subscriber in self.subscribers.renew():
+            if isinstance(subscriber, EventStream):  # the others belong to threads of the parent
+                if forked:
+                    subscriber.abandon(NotConnected(FORKED))
+                else:
+                    self.subscribers.add(subscriber, subscriber.names)
+        self._renew()
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, name: str, encoded: bytes, timeout: float | None) -> None:
+        """Send an encoded command.
+
+        Args:
+            name: of its opcode.
+            timeout: seconds; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: it was not sent in time.
+            NotConnected: no run is under way, or it was closed while this waited.
+        """
+        self.fork.check(f"{name} was not sent")
+        self.sender.send(name, encoded, timeout)
+
+    def update_presence(self, name: str, presence: dict[str, Any], encoded: bytes, timeout: float | None) -> None:
+        """Wait until the run is ready, then hand over the presence. It is sent as soon as the limits allow.
+
+        Args:
+            name: of the opcode.
+            presence: what the next IDENTIFY holds.
+            encoded: the command with `presence`.
+            timeout: seconds to wait for READY; None to wait without a limit.
+
+        Raises:
+            CommandTimeout: the run was not ready in time.
+            NotConnected: no run is under way, or it was closed while this waited.
+        """
+        self.fork.check(f"{name} was not sent")
+        self.sender.wait_for_line(name, timeout)
+        if (run := self._run) is not None:
+            run.presence.update(presence, encoded)
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """Wait for READY or RESUMED, and return whether one arrived; False at once in a forked child."""
+        return not self.fork.noticed() and self.sender.wait_until_live(timeout)
+
+    def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
+        """Return a stream that collects the events of `names`."""
+        new = [name for name in dict.fromkeys(names) if name not in self._warned]
+        self._warn_of_missing_intents(new)
+        self._warned.update(new)
+        return EventStream(names, maxsize, overflow, self.subscribers, self._check_taking, self._log)
+
+    def wait_for(self, name: str, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
+        """Return the data of the next event `name` for which `check` is true.
+
+        Raises:
+            TimeoutError: it did not arrive within `timeout` seconds.
+            NotConnected: no run is under way, or it was closed while this waited.
+            GatewayError: the error that ended the run.
+            RuntimeError: called on the thread that brings the event.
+        """
+        self._check_thread()
+        with self.open_stream((name,), 0, "drop") as events:
+            self._check_running(name)
+            try:
+                return events.wait(check, timeout)
+            except StreamEnded:
+                raise NotConnected(f"{name} did not come: the client was closed") from None
+
+    def dispatch_pending(self, limit: int | None, timeout: float | None) -> int:
+        """Run the handlers of events that have arrived, and return for how many events.
+
+        Args:
+            limit: number of events; None for all.
+            timeout: seconds to wait for the first; None to wait without a limit.
+
+        Raises:
+            RuntimeError: the client runs handlers on threads of its own.
+        """
+        if self._caller_queue is None:
+            raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
+        self.fork.noticed()
+        return self._caller_queue.run(limit, timeout)
+
+    def check_waiting(self, what: str) -> None:
+        """Check that the caller may wait for an answer, and that it can arrive.
+
+        Args:
+            what: a description of the answer.
+
+        Raises:
+            RuntimeError: called on the thread that brings the answer.
+            NotConnected: no run is under way.
+        """
+        self._check_thread()
+        self._check_running(what)
+
+    def _check_taking(self) -> None:
+        self._check_thread()
+        self.fork.check("no event can come")
+
+    def _check_thread(self) -> None:
+        run = self._run
+        if run is not None and run.delivers_here:
+            raise RuntimeError(
+                "a handler must not wait for events on the thread that would bring them: wait on another thread, or "
+                "make the client with workers=, whose handlers may"
+            )
+
+    def _check_running(self, what: str) -> None:
+        self.fork.check(f"{what} cannot come")
+        run = self._run
+        if run is None or run.disconnected.rung or run.status in (Status.CLOSING, Status.CLOSED):
+            raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
+
+    def _warn_of_missing_intents(self, events: Iterable[str]) -> None:
+        for event in events:
+            if warning := missing_intent_warning(event, self._options.intents):
+                self._log.warning("%s", warning)
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """The state of the newest run."""
+        run = self._run
+        return Status.CLOSED if run is None else run.status
+
+    @property
+    def stats(self) -> Stats:
+        """The counts over all runs."""
+        run = self._run
+        return self.counters.snapshot(0 if run is None else run.events_waiting)
+
+    @property
+    def handled(self) -> Session:
+        """A copy of the session that ends with the last event whose handlers have returned."""
+        run = self._run
+        return replace(self.session) if run is None else run.handled
+
+    @property
+    def error(self) -> GatewayError | None:
+        """The error that ended the newest run."""
+        run = self._run
+        return None if run is None else run.error
+
+    def snapshot(self) -> ClientSnapshot:
+        """Return all that is known now."""
+        run, options = self._run, self._options
+        connection = None if run is None else run.connection
+        status, session, stats, progress = self.status, replace(self.session), self.stats, self.history.progress
+        work = None if run is None else run.work
+        event_at = self.counters.event_at
+        return ClientSnapshot(
+            now=time.monotonic(),  # read last, so that no time in the snapshot is later
+            status=status,
+            shard=options.shard,
+            session=session,
+            stats=stats,
+            latency=self.counters.latency,
+            progress=progress,
+            slow_after=options.slow_handler_warning,
+            open=connection is not None,
+            next_beat=None if connection is None else connection.next_beat,
+            event_at=event_at,
+            work=work,
+            forked=self.fork.forked,
+        )
+
+
+def _join(run: Shard) -> None:
+    """Wait for the last steps of a finished run. Raises the error that ended it."""
+    run.thread.join()
+    if run.error is not None:
+        raise run.error
