@@ -1,6 +1,6 @@
-"""The faster packages, found at import and used where they are: the extra ``speed``.
+"""Finds the faster packages of the extra ``speed`` when it is imported.
 
-None of them changes a result: what another reader would read otherwise than simplejson is given to simplejson.
+None of them changes a result: a document that a reader would read differently from simplejson is read by simplejson.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any, Final
 
 __all__ = ["JSON_READERS", "Reader", "speedups", "zlib_package", "zstd_package"]
 
-#: makes a value of one JSON document
-
+#: returns the value of one JSON document
 Reader = Callable[[bytes], Any]
 
 
 def _find(*names: str) -> ModuleType | None:
-    """The first of these modules that is installed."""
+    """Return the first of these modules that is installed."""
     for name in names:
         try:
             return importlib.import_module(name)
@@ -30,26 +29,29 @@ def _find(*names: str) -> ModuleType | None:
 
 _msgspec: Any = _find("msgspec")
 _orjson: Any = _find("orjson")
-#: what inflates zlib-streams: zlib-ng where it is installed
+#: the module that inflates zlib-streams: zlib-ng where it is installed
 zlib_package: Final[Any] = _find("zlib_ng.zlib_ng") or zlib
 
 
 def zstd_package() -> Any:
-    """What inflates zstd-streams: the standard library's from Python 3.14 on, its backport before; None for nothing."""
+    """Return the module that inflates zstd-streams: the standard library's from Python 3.14 on, its backport before.
+
+    None if it is not installed.
+    """
     return _find("compression.zstd", "backports.zstd")
 
 
-#: digits and the minus, all as one
+#: maps digits and the minus to one character
 _AS_ZERO = bytes(48 if chr(byte) in "-0123456789" else byte for byte in range(256))
-#: an integer that 64 bits do not hold has so many, as few other things have
+#: An integer beyond 64 bits has at least this many digits; little else has.
 _TWENTY_DIGITS = b"0" * 20
 
 
 def _orjson_reader(reader: Reader) -> Reader:
-    """orjson's reader, made to read as `reader` does.
+    """Return a reader that uses orjson and returns what `reader` does.
 
-    orjson makes floats of integers beyond 64 bits, and refuses halves of surrogate pairs and numbers beyond a float's
-    range; errors are told in `reader`'s words.
+    orjson makes floats of integers beyond 64 bits, and refuses lone surrogates and numbers beyond the range of a float.
+    Documents that it refuses are left to `reader`, which has the error messages.
     """
     loads, error = _orjson.loads, _orjson.JSONDecodeError
 
@@ -65,7 +67,7 @@ def _orjson_reader(reader: Reader) -> Reader:
 
 
 def _msgspec_reader(reader: Reader) -> Reader:
-    """msgspec's reader, made to read as `reader` does: what it refuses is left to that."""
+    """Return a reader that uses msgspec and leaves documents that it refuses to `reader`."""
     loads, error = _msgspec.json.Decoder().decode, _msgspec.MsgspecError
 
     def read(data: bytes) -> Any:
@@ -77,8 +79,8 @@ def _msgspec_reader(reader: Reader) -> Reader:
     return read
 
 
-#: what can read JSON here, the fastest first: each makes a reader that reads as the given one, simplejson's, does.
-#: orjson alone is as fast as msgspec, but not where integers have to stay integers.
+#: The JSON readers that are installed, the fastest first. Each makes a reader that returns what the given one, that of
+#: simplejson, does. orjson alone is as fast as msgspec, but not with the check for large integers.
 JSON_READERS: Final[Mapping[str, Callable[[Reader], Reader]]] = MappingProxyType(
     {
         **({"msgspec": _msgspec_reader} if _msgspec else {}),
@@ -89,13 +91,15 @@ JSON_READERS: Final[Mapping[str, Callable[[Reader], Reader]]] = MappingProxyType
 
 
 def speedups() -> dict[str, str]:
-    """Which packages read JSON, inflate zlib-streams and inflate zstd-streams here, each with its version.
+    """Return which packages read JSON, inflate zlib-streams and inflate zstd-streams, each with its version.
 
-    What is not there is an empty string: zstd has no slower way.
+    Returns:
+        A dict with the keys ``json``, ``zlib`` and ``zstd``. ``zstd`` is empty if no package is installed: there is no
+        slower one.
     """
     return {
-        "json": _named(next(iter(JSON_READERS))),
-        "zlib": "zlib" if zlib_package is zlib else _named("zlib-ng"),
+        "json": _with_version(next(iter(JSON_READERS))),
+        "zlib": "zlib" if zlib_package is zlib else _with_version("zlib-ng"),
         "zstd": _zstd_name(),
     }
 
@@ -104,10 +108,10 @@ def _zstd_name() -> str:
     package = zstd_package()
     if package is None:
         return ""
-    return _named("backports.zstd") if package.__name__.startswith("backports") else "compression.zstd"
+    return _with_version("backports.zstd") if package.__name__.startswith("backports") else "compression.zstd"
 
 
-def _named(distribution: str) -> str:
-    import importlib.metadata  # 2 MB, for who asks
+def _with_version(distribution: str) -> str:
+    import importlib.metadata  # takes 2 MB, so only on demand
 
     return f"{distribution} {importlib.metadata.version(distribution)}"

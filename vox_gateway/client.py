@@ -724,10 +724,10 @@ class Client(Emitter):
             - ``events``: number of events that have arrived since the client was made.
             - ``events_waiting``: number of them that wait for their handlers.
             - ``backlog_full``: whether reading is paused because `backlog` events wait.
-            - ``handler``: the event whose handler runs now; of several, the one that has run for longest.
+            - ``handler``: the event whose handler runs now; of several, the longest-running.
             - ``handler_seconds``: for how long.
             - ``slow_handler``: the event whose handler has run for longer than `slow_handler_warning`; of several, the
-              one that has run for longest.
+              longest-running.
             - ``slow_handler_seconds``: for how long.
             - ``reconnects``, ``resumes``, ``identifies``: as in `Stats`.
             - ``last_error``: the message of the last error since `connect`; a reconnect that the gateway or `close`

@@ -1,4 +1,7 @@
-"""The client's arguments, checked at once and taken apart."""
+"""Checks all arguments of a client at once, and keeps them in the form that the other modules use.
+
+Called on the thread that makes the client; the frozen result is read by every thread.
+"""
 
 from __future__ import annotations
 
@@ -40,25 +43,27 @@ from .validation import (
 
 __all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE", "MAX_PAYLOAD", "Options", "make_options"]
 
-#: What IDENTIFY tells the gateway about this library.
+#: What IDENTIFY says about this library.
 DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
     {"os": sys.platform, "browser": "vox_gateway", "device": "vox_gateway"}
 )
-#: the compression that IDENTIFY asks for, and not the URL
-PAYLOAD = "payload"
-#: where handlers run: on threads of the client's, or on the one that calls `Client.dispatch_pending`
+#: the compression that is requested in IDENTIFY, not in the URL
+PAYLOAD_COMPRESSION = "payload"
+#: where handlers run: on threads of the client, or on the thread that calls `Client.dispatch_pending`
 THREAD, CALLER = HANDLERS = "thread", "caller"
-#: Bytes that one message may hold by default. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
-#: members to a bot with the presences intent: about 850 bytes for each member who is online, 64 MB if all of them were.
-#: Of larger guilds it holds only the members in voice channels ("Guild Create", official Gateway Events documentation).
+#: Default limit of one message in bytes. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
+#: members to a bot with the presences intent: about 850 bytes for each member who is online, 64 MB if all are. For
+#: larger guilds it holds only the members in voice channels.
+#: See: https://docs.discord.com/developers/events/gateway-events#guild-create
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
-#: bytes that the gateway takes in one event ("Sending Events", official Gateway documentation)
+#: bytes that the gateway accepts in one event.
+#: See: https://docs.discord.com/developers/events/gateway#sending-events
 MAX_PAYLOAD = 4096
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a client was made with, once all of it is known to be usable."""
+    """The arguments of a client, all checked."""
 
     url: str | None
     api: APIURL
@@ -81,21 +86,21 @@ class Options:
 
     @property
     def secure(self) -> bool:
-        """Whether the token must not go out without TLS."""
+        """Whether the token must not be sent without TLS."""
         return self.api.secure if self.url is None else self.url.lower().startswith("wss:")
 
     @property
     def transport_compression(self) -> str | None:
-        """What the URL's ``compress`` says. Payload compression is asked for in IDENTIFY instead."""
-        return None if self.compress == PAYLOAD else self.compress
+        """The URL's ``compress``; None also for payload compression, which is requested in IDENTIFY."""
+        return None if self.compress == PAYLOAD_COMPRESSION else self.compress
 
     @property
     def name(self) -> str:
-        """What the client's threads and log lines begin with."""
+        """The prefix of the names of the client's threads."""
         return f"vox_gateway-{self.shard[0]}/{self.shard[1]}"
 
     def identify(self, presence: dict[str, Any] | None) -> dict[str, Any]:
-        """The data of an IDENTIFY that carries `presence`."""
+        """Return the data of an IDENTIFY with `presence`."""
         return payloads.identify(
             token=self.token,
             intents=int(self.intents),
@@ -103,15 +108,19 @@ class Options:
             shard=self.shard,
             large_threshold=self.large_threshold,
             presence=presence,
-            compress=self.compress == PAYLOAD,
+            compress=self.compress == PAYLOAD_COMPRESSION,
         )
 
     def encode(self, op: int, data: Any) -> bytes:
-        """One command as it goes on the wire.
+        """Encode a command.
+
+        Args:
+            op: the number of its opcode.
+            data: the payload's ``d``.
 
         Raises:
-            PayloadTooLarge: it is more than the gateway takes.
-            TypeError, ValueError: it holds something that the encoding has no form for.
+            PayloadTooLarge: it is larger than the gateway accepts.
+            TypeError, ValueError: `data` holds a value that cannot be encoded.
         """
         encoded = self.codec.encode({"op": int(op), "d": data})
         if len(encoded) > MAX_PAYLOAD:
@@ -144,11 +153,13 @@ def make_options(
     session_file: str | os.PathLike[str] | None,
     identify_gate: IdentifyGate | None,
 ) -> Options:
-    """Check every argument; see `Client` for what they mean.
+    """Check all arguments of `Client`, where they are described.
 
     Raises:
-        TypeError, ValueError: naming the argument, its value (never the token) and what it should be.
-        MissingExtra: `compress` needs a package that is not installed.
+        TypeError, ValueError: an argument cannot be used; the message has its name, its value (never the token) and
+            what it must be.
+        MissingExtra: `compress` or `proxy` needs a package that is not installed.
+        OSError: `session_file` cannot be read.
     """
     token = check_token(token)
     max_message_size = check_count("max_message_size", max_message_size, 4096)
@@ -219,9 +230,9 @@ def _compression(compress: object, codec: Codec, max_message_size: int) -> str |
     if compress not in INFLATERS:
         known = ", ".join(repr(name) for name in INFLATERS if name)
         raise ValueError(f"compress must be True, False or one of {known}, not {compress!r}")
-    if compress == PAYLOAD and not codec.text:
-        raise ValueError(f"compress={PAYLOAD!r} needs encoding='json', not {codec.name!r}; use True for a zlib-stream")
-    INFLATERS[compress](max_message_size)  # says now, and not at connect, when a package is missing
+    if compress == PAYLOAD_COMPRESSION and not codec.text:
+        raise ValueError(f"compress={compress!r} needs encoding='json', not {codec.name!r}; use True for a zlib-stream")
+    INFLATERS[compress](max_message_size)  # raises MissingExtra now instead of in `connect`
     return compress
 
 
@@ -238,5 +249,5 @@ def _session_file(
     if checked is None:
         return None
     file = SessionFile.of(checked, token, check_shard(shard), int(intents), encoding, compress)
-    file.check()  # says now, and not at connect, when it is another bot's
+    file.check()  # raises now instead of in `connect` if it is another bot's
     return file

@@ -1,4 +1,4 @@
-"""What a stream yields."""
+"""The event that a stream yields."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["Event"]
 
 
 class Event(NamedTuple):
-    """One event, as it arrived.
+    """An event as it arrived.
 
     Attributes:
-        name: ``"MESSAGE_CREATE"``, or what else was listened to.
-        data: what a handler of it gets: a dispatch's ``d``, the whole payload of any other opcode.
-        seq: a dispatch's sequence number; None for all else.
-        shard: the id of the shard that it came from.
+        name: the name that the stream collects, such as ``"MESSAGE_CREATE"``.
+        data: the argument of a handler: the ``d`` of a dispatch, the whole payload of any other opcode.
+        seq: the sequence number of a dispatch; otherwise None.
+        shard: the id of the shard that received it.
     """
 
     name: str

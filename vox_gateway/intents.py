@@ -1,6 +1,8 @@
-"""Gateway intents: what a bot asks to be told, and which events each brings. Pure.
+"""Gateway intents and the events that each of them enables. Pure.
 
-Rests on "Gateway Intents" of the official Gateway documentation. An event that is listed with no intent always comes.
+An event that is listed with no intent is always sent.
+
+See: https://docs.discord.com/developers/events/gateway#list-of-intents
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ class Intents(enum.IntFlag):
     """The bits of IDENTIFY's ``intents``; combine them with ``|``."""
 
     GUILDS = 1 << 0  # guilds, channels, threads, roles, stages
-    GUILD_MEMBERS = 1 << 1  # privileged: members come, go and change
+    GUILD_MEMBERS = 1 << 1  # privileged: members join, leave and change
     GUILD_MODERATION = 1 << 2  # bans and the audit log
     GUILD_EXPRESSIONS = 1 << 3  # emojis, stickers, soundboard sounds
     GUILD_INTEGRATIONS = 1 << 4
@@ -31,7 +33,7 @@ class Intents(enum.IntFlag):
     DIRECT_MESSAGES = 1 << 12
     DIRECT_MESSAGE_REACTIONS = 1 << 13
     DIRECT_MESSAGE_TYPING = 1 << 14
-    MESSAGE_CONTENT = 1 << 15  # privileged: brings no event, but what messages say
+    MESSAGE_CONTENT = 1 << 15  # privileged: enables no event, but the content of messages
     GUILD_SCHEDULED_EVENTS = 1 << 16
     AUTO_MODERATION_CONFIGURATION = 1 << 20
     AUTO_MODERATION_EXECUTION = 1 << 21
@@ -40,22 +42,25 @@ class Intents(enum.IntFlag):
 
     @classmethod
     def none(cls) -> Intents:
-        """No intent: only the events that need none."""
+        """Return no intent, for only the events that need none."""
         return cls(0)
 
     @classmethod
     def all(cls) -> Intents:
-        """Every intent, the privileged ones too."""
+        """Return every intent, including the privileged ones."""
         return cls(sum(intent for intent in cls))
 
     @classmethod
     def privileged(cls) -> Intents:
-        """The intents that must be enabled on the Bot page of the developer portal."""
+        """Return the intents that must be enabled on the Bot page of the developer portal.
+
+        See: https://docs.discord.com/developers/events/gateway#privileged-intents
+        """
         return cls.GUILD_MEMBERS | cls.GUILD_PRESENCES | cls.MESSAGE_CONTENT
 
     @classmethod
     def default(cls) -> Intents:
-        """Every intent that needs no privilege."""
+        """Return every intent that needs no privilege."""
         return cls.all() & ~cls.privileged()
 
 
@@ -140,7 +145,7 @@ _EVENTS: Mapping[Intents, tuple[str, ...]] = {
     Intents.DIRECT_MESSAGE_POLLS: _POLLS,
 }
 
-#: events that come whatever the intents are
+#: events that are sent whatever the intents are
 _ALWAYS = frozenset(
     {
         "READY",
@@ -162,9 +167,9 @@ _ALWAYS = frozenset(
     }
 )
 
-
-#: comes for the bot itself whatever the intents are ("Caveats"); its intent brings it for the other members
-_OF_ITSELF = "GUILD_MEMBER_UPDATE"
+#: the event that is sent about the bot itself whatever the intents are; its intent enables it for other members.
+#: See: https://docs.discord.com/developers/events/gateway#caveats
+_ABOUT_ITSELF = "GUILD_MEMBER_UPDATE"
 
 
 def _intents_by_event() -> dict[str, Intents]:
@@ -182,26 +187,26 @@ KNOWN_EVENTS: frozenset[str] = frozenset(_INTENTS)
 
 
 def events_of(intents: int) -> frozenset[str]:
-    """The dispatch events that `intents` can bring, those that need no intent included."""
-    return frozenset(event for event, needed in _INTENTS.items() if not needed or needed & intents) | {_OF_ITSELF}
+    """Return the dispatch events that `intents` enable, including those that need no intent."""
+    return frozenset(event for event, needed in _INTENTS.items() if not needed or needed & intents) | {_ABOUT_ITSELF}
 
 
 def intents_for(event: str) -> Intents:
-    """The intents of which any brings `event`; none when it always comes.
+    """Return the intents of which any enables `event`; none if it is always sent.
 
     Raises:
-        KeyError: no such event is documented.
+        KeyError: the event is not documented.
     """
     return _INTENTS[event]
 
 
 def missing_intent_warning(event: str, intents: int) -> str | None:
-    """Why a handler of `event` hears nothing, or nothing of use, with these `intents`; None when all is well."""
+    """Return a warning if `intents` leave a handler of `event` without calls or with empty data; otherwise None."""
     if event not in KNOWN_EVENTS:
-        alike = difflib.get_close_matches(event.upper(), KNOWN_EVENTS, n=1, cutoff=0.85)
-        return f"a handler listens to {event}, which is no known event: did you mean {alike[0]}?" if alike else None
+        similar = difflib.get_close_matches(event.upper(), KNOWN_EVENTS, n=1, cutoff=0.85)
+        return f"a handler listens to {event}, an unknown event: did you mean {similar[0]}?" if similar else None
     needed = _INTENTS[event]
-    if event == _OF_ITSELF and not needed & intents:
+    if event == _ABOUT_ITSELF and not needed & intents:
         return (
             f"a handler listens to {event}, which comes for the bot itself only: for others add {_how_to_add(needed)}"
         )

@@ -1,4 +1,7 @@
-"""The library's log: one standard logger, each line with its shard, and safe to show."""
+"""The package's logger. Each record has its shard, and its arguments are made printable.
+
+Any thread logs. The sanitizing filter runs on the logging thread, before any handler sees the record.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from .sanitize import sanitize_block, sanitize_line
 
 __all__ = ["LOGGER", "Lines", "ShardLog"]
 
-#: The logger of this library.
+#: The logger of this package.
 LOGGER = logging.getLogger("vox_gateway")
-#: characters of one argument of a line
+#: characters of one argument of a record
 MAX_ARGUMENT = 1000
 
-#: frames of this module between a call and `logging`; Python 3.10 counts those of LoggerAdapter too
+#: stack frames of this module between a call and `logging`; Python 3.10 counts those of LoggerAdapter too
 _FRAMES = 1 if sys.version_info >= (3, 11) else 2
 
 if TYPE_CHECKING:
@@ -27,13 +30,13 @@ else:  # generic only from Python 3.11
 
 
 class Lines(str):
-    """An argument of a log line that keeps its line breaks, such as a stack."""
+    """An argument of a record that keeps its line breaks, such as a stack trace."""
 
     __slots__ = ()
 
 
 class ShardLog(_Adapter):
-    """`LOGGER`, with the shard before each line and on each record."""
+    """`LOGGER` with the shard in each message and on each record."""
 
     def __init__(self, shard: tuple[int, int]) -> None:
         name = f"{shard[0]}/{shard[1]}"
@@ -41,43 +44,43 @@ class ShardLog(_Adapter):
         self._prefix = f"[shard {name}]"
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a line. A log handler that raises costs that line, and not the thread that logs."""
+        """Log a message. An exception of a log handler is printed and does not reach the caller."""
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + _FRAMES
         try:
             super().log(level, msg, *args, **kwargs)
         except Exception:
-            if logging.raiseExceptions and sys.stderr is not None:  # as logging reports other errors of its handlers
+            if logging.raiseExceptions and sys.stderr is not None:  # as `logging` reports other errors of handlers
                 traceback.print_exc()
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Put the shard before `msg`."""
+        """Add the shard to the message and to the record."""
         kwargs["extra"] = self.extra
         return f"{self._prefix} {msg}", kwargs
 
 
 class _Sanitizer(logging.Filter):
-    """Makes what servers, proxies and exceptions say printable, before any handler sees the record.
+    """Makes the text of servers, proxies and exceptions printable before any handler sees the record.
 
-    Here, and not where a line is logged, so that no line is forgotten. Lines that a program logs by itself have no
-    shard, and are left alone.
+    A filter covers every call, so that no call has to sanitize its arguments. Records that the program itself logs have
+    no shard, and are not changed.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if hasattr(record, "shard"):
             if isinstance(record.args, tuple):
                 record.args = tuple(map(_printable, record.args))
-            elif isinstance(record.args, Mapping):  # which logging makes of a single one
+            elif isinstance(record.args, Mapping):  # logging unpacks a mapping that is the only argument
                 record.args = {key: _printable(value) for key, value in record.args.items()}
             if record.exc_info:
                 text = logging.Formatter().formatException(record.exc_info)
-                # Left to the program's formatter where it is clean: that may show tracebacks in another way.
+                # A clean traceback is left to the program's formatter, which may format it differently.
                 if (clean := sanitize_block(text)) != text:
                     record.exc_text = clean
         return True
 
 
-class _Shown:
-    """Stands for an argument whose own words are not printable."""
+class _Sanitized:
+    """Replaces an argument whose `str` or `repr` is not printable."""
 
     __slots__ = ("_repr", "_str")
 
@@ -98,9 +101,10 @@ def _printable(argument: object) -> object:
     if isinstance(argument, str):
         return sanitize_block(argument) if isinstance(argument, Lines) else sanitize_line(argument, MAX_ARGUMENT)
     try:
-        shown = _Shown(argument)
-        return argument if (str(shown), repr(shown)) == (str(argument), repr(argument)) else shown
-    except Exception:  # of a program's own class, which the program's handlers have to bear with
+        sanitized = _Sanitized(argument)
+        unchanged = (str(sanitized), repr(sanitized)) == (str(argument), repr(argument))
+        return argument if unchanged else sanitized
+    except Exception:  # raised by a class of the program; `logging` reports it when it formats the record
         return argument
 
 

@@ -1,7 +1,6 @@
-"""The gateway's opcodes and close codes, and what each close code calls for.
+"""The gateway's opcodes and close codes, and how a client recovers from each close code. Pure.
 
-Rests on "Gateway Opcodes" and "Gateway Close Event Codes" of the official documentation
-(Topics, Opcodes and Status Codes).
+See: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ __all__ = ["OPCODES", "CloseCode", "Opcode", "Remedy", "fatal_error", "opcode_na
 
 
 class Opcode(enum.IntEnum):
-    """What a payload is for: the ``op`` of the payload."""
+    """The ``op`` of a payload."""
 
     DISPATCH = 0  # in: an event
-    HEARTBEAT = 1  # both ways: a beat, or the server asking for one
-    IDENTIFY = 2  # out: begins a session
+    HEARTBEAT = 1  # out: a heartbeat; in: a request for one
+    IDENTIFY = 2  # out: starts a session
     PRESENCE_UPDATE = 3  # out
     VOICE_STATE_UPDATE = 4  # out: join, move or leave a voice channel
     RESUME = 6  # out: continues a session
     RECONNECT = 7  # in: reconnect and resume now
     REQUEST_GUILD_MEMBERS = 8  # out
-    INVALID_SESSION = 9  # in: the session cannot go on; d says whether it can be resumed
+    INVALID_SESSION = 9  # in: the session is over; d says whether it can be resumed
     HELLO = 10  # in: the first payload, with the heartbeat interval
     HEARTBEAT_ACK = 11  # in
     REQUEST_SOUNDBOARD_SOUNDS = 31  # out
     REQUEST_CHANNEL_INFO = 43  # out
 
 
-#: Names to numbers and numbers to names, as in the original.
+#: Names to numbers and numbers to names.
 OPCODES: Mapping[int | str, int | str] = MappingProxyType(
     {**{int(op): op.name for op in Opcode}, **{op.name: int(op) for op in Opcode}}
 )
@@ -45,7 +44,7 @@ def opcode_name(op: int) -> str:
 
 
 class Remedy(enum.Enum):
-    """What follows when a connection ends."""
+    """How a client recovers when a connection ends."""
 
     RESUME = "resume"
     NEW_SESSION = "new session"
@@ -53,7 +52,7 @@ class Remedy(enum.Enum):
 
 
 class CloseCode(enum.IntEnum):
-    """The close codes of the gateway; each knows its `remedy`."""
+    """The close codes of the gateway."""
 
     UNKNOWN_ERROR = 4000
     UNKNOWN_OPCODE = 4001
@@ -72,7 +71,7 @@ class CloseCode(enum.IntEnum):
 
     @property
     def remedy(self) -> Remedy:
-        """What this code calls for."""
+        """How a client recovers from this code."""
         return remedy_for(self)
 
 
@@ -96,9 +95,9 @@ _FATAL: Mapping[int, type[errors.ConnectionClosed]] = {
 
 
 def remedy_for(code: int | None) -> Remedy:
-    """What follows a close with `code`; None means that no close frame came.
+    """Return how a client recovers from a close with `code`; None means that no close frame arrived.
 
-    Any code that is not listed, 1000 and 1001 from the server included, is resumed.
+    A code that is not listed is resumed, also 1000 and 1001 from the server.
     """
     if code in _FATAL:
         return Remedy.FATAL
@@ -108,5 +107,5 @@ def remedy_for(code: int | None) -> Remedy:
 
 
 def fatal_error(code: int, reason: str) -> errors.ConnectionClosed:
-    """The typed error of a fatal close code."""
+    """Return the error of a fatal close code, of the class that belongs to it."""
     return _FATAL.get(code, errors.ConnectionClosed)(code, reason)

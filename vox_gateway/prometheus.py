@@ -1,11 +1,12 @@
-"""Metrics for Prometheus, through its official client: the extra ``prometheus``.
+"""Metrics for Prometheus through its official client, the extra ``prometheus``.
 
-Nothing is counted twice: a scrape reads what the clients count anyway, so an event costs nothing more. ::
+A scrape reads the counts that clients have anyway, so metrics add nothing to the cost of an event. Called on the thread
+that serves the scrape. ::
 
     GatewayCollector(client)
     prometheus_client.start_http_server(8000)
 
-Rests on the pages "Metric and label naming" and "Writing exporters" of the Prometheus documentation.
+See: https://prometheus.io/docs/practices/naming/ and https://prometheus.io/docs/instrumenting/writing_exporters/
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ _Family = CounterMetricFamily | GaugeMetricFamily | StateSetMetricFamily
 
 
 class GatewayCollector(Collector):
-    """Exports what clients count, one time series for each shard; the label ``shard`` is the shard's id.
+    """Exports the counts of clients as one time series for each shard; the label ``shard`` is the shard's id.
 
-    It registers itself; ``registry.unregister(collector)`` takes it out again. A client may be exported before it
-    connects and after it was closed.
+    It registers itself; ``registry.unregister(collector)`` removes it. A client may be exported before it connects and
+    after it was closed.
 
     Args:
-        clients: one or more, each of another shard.
-        registry: Prometheus' own by default; a registry takes one collector of this kind.
+        clients: at least one, each of a different shard.
+        registry: the default registry of Prometheus if not given; a registry holds one collector of this class.
 
     Raises:
         MissingExtra: (when the module is imported) prometheus_client is not installed.
-        TypeError, ValueError: an argument is not usable, or the registry has such a collector already.
+        TypeError, ValueError: an argument cannot be used, or the registry has such a collector already.
     """
 
     def __init__(self, *clients: Client, registry: CollectorRegistry = REGISTRY) -> None:
@@ -51,11 +52,11 @@ class GatewayCollector(Collector):
         registry.register(self)
 
     def describe(self) -> Iterable[_Family]:
-        """The metrics without their values. For the registry."""
+        """Return the metrics without values, for the registry."""
         return _families().values()
 
     def collect(self) -> Iterator[_Family]:
-        """The metrics as they are now. For the registry."""
+        """Yield the metrics with their current values, for the registry."""
         families = _families()
         for client in self._clients:
             health, stats = client.health(), client.stats
@@ -67,30 +68,34 @@ class GatewayCollector(Collector):
 
 def _families() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for kind, name, words in (
-        (GaugeMetricFamily, "up", "Whether the client is ready: READY or RESUMED came on the connection that there is"),
-        (GaugeMetricFamily, "ok", "Whether the client is well, by the rule of Client.health()"),
+    for kind, name, documentation in (
+        (GaugeMetricFamily, "up", "Whether the client is ready: READY or RESUMED arrived on its connection"),
+        (GaugeMetricFamily, "ok", "Whether the client does its work; see Client.health()"),
         (StateSetMetricFamily, "status", "What the client is doing"),
         (GaugeMetricFamily, "latency_seconds", "From the last heartbeat to its acknowledgement"),
         (GaugeMetricFamily, "uptime_seconds", "Since READY or RESUMED, on this connection"),
-        (GaugeMetricFamily, "last_event_timestamp_seconds", "When the last event came, Unix time"),
+        (GaugeMetricFamily, "last_event_timestamp_seconds", "When the last event arrived, Unix time"),
         (CounterMetricFamily, "events", "Dispatch events received"),
         (GaugeMetricFamily, "events_waiting", "Events that wait for their handlers"),
-        (GaugeMetricFamily, "backlog_full", "Whether so many events wait that reading has paused"),
-        (GaugeMetricFamily, "slow_handler_seconds", "How long a handler beyond slow_handler_warning has been running"),
+        (GaugeMetricFamily, "backlog_full", "Whether reading is paused because too many events wait"),
+        (
+            GaugeMetricFamily,
+            "slow_handler_seconds",
+            "For how long a handler slower than slow_handler_warning has been running",
+        ),
         (CounterMetricFamily, "received_bytes", "Bytes read from sockets"),
         (CounterMetricFamily, "inflated_bytes", "Bytes of payloads after inflating"),
         (CounterMetricFamily, "heartbeats", "Heartbeats sent"),
         (CounterMetricFamily, "reconnects", "Connections made after the first"),
-        (CounterMetricFamily, "resumes", "Connections on which RESUMED came"),
+        (CounterMetricFamily, "resumes", "Connections on which RESUMED arrived"),
         (CounterMetricFamily, "identifies", "IDENTIFYs sent"),
     ):
-        found[name] = kind(f"vox_gateway_{name}", words, labels=["shard"])
+        found[name] = kind(f"vox_gateway_{name}", documentation, labels=["shard"])
     return found
 
 
 def _values(health: dict[str, Any], stats: Stats) -> dict[str, Any]:
-    """The value of each metric; None for no sample: a figure that there is not is not zero."""
+    """Return the value of each metric; None omits the sample, since a missing value is not zero."""
     since = health["since_event"]
     return {
         "up": health["uptime"] is not None,
@@ -114,7 +119,7 @@ def _values(health: dict[str, Any], stats: Stats) -> dict[str, Any]:
 
 def _check_clients(clients: tuple[object, ...]) -> list[Client]:
     if not clients:
-        raise TypeError("clients must be one Client or more, and there is none")
+        raise TypeError("clients must hold at least one Client")
     checked: dict[int, Client] = {}
     for client in clients:
         if not isinstance(client, Client):

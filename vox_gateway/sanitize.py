@@ -1,7 +1,7 @@
-"""Makes text that others wrote safe to show: a server's close reason, a proxy's answer, an event's name. Pure.
+"""Makes text of servers and proxies safe to show, such as a close reason or the name of an event. Pure.
 
-Used on every way out to people: exception texts, log lines, `Client.explain`, `Client.health`, reprs and the command.
-Data that goes to programs (attributes of errors, what handlers are given) stays as it came.
+Used wherever people read it: exception messages, log lines, `Client.explain`, `Client.health`, reprs and the command.
+Data for programs (attributes of errors, arguments of handlers) is not changed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ LINE_LIMIT = 240
 def sanitize_line(text: str, limit: int = LINE_LIMIT) -> str:
     """Return `text` as one printable line of at most `limit` characters.
 
-    White space of any kind, line and paragraph separators included, becomes single spaces. Every other character that
+    White space of any kind, including line and paragraph separators, becomes single spaces. Every other character that
     is not printable becomes ``?``: control characters (C0 and C1), bidirectional controls, zero-width characters, lone
-    surrogates, and what Unicode has not assigned. A longer text ends in ``…``.
+    surrogates, and unassigned code points. A longer text is cut and ends in ``…``.
     """
     text = text.strip()
-    head = text[: 8 * limit]  # enough for a line; a text may be a whole message of the server's
+    head = text[: 8 * limit]  # enough for a line; the text may be a whole message of the server
     line = " ".join(head.split())
     if not line.isprintable():
         line = "".join(character if character.isprintable() else "?" for character in line)

@@ -118,7 +118,7 @@ def check_op(op: object) -> int:
     """Return the number of an opcode that a program may send, given by number or name.
 
     Raises:
-        TypeError, ValueError: it is not an opcode, or one that the client sends itself or only receives.
+        TypeError, ValueError: it is not an opcode, or not one for programs to send; the message says why.
     """
     if isinstance(op, str) and op not in OPCODES:
         raise ValueError(f"op_code must be an opcode's number or name, not {op!r}")
@@ -182,7 +182,7 @@ def check_code(code: object) -> int:
     """Return a close code that a client may send.
 
     Raises:
-        TypeError, ValueError: it is not one.
+        TypeError, ValueError: a client may not send it.
 
     See: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
     """

@@ -176,7 +176,7 @@ def test_what_cannot_be_exported_is_refused(
     gateway: LocalGateway, make_client: Any, registry: Any, collector: Any
 ) -> None:
     client = make_client(gateway)
-    with pytest.raises(TypeError, match="clients must be one Client or more"):
+    with pytest.raises(TypeError, match="clients must hold at least one Client"):
         collector(registry=registry)
     with pytest.raises(TypeError, match="clients must be Clients, not 5"):
         collector(5, registry=registry)
