@@ -95,7 +95,7 @@ class Lifecycle:
         lease = None if self._session_writer is None else self._session_writer.acquire(self.session)
         try:
             run = self._run = self._make_run(previous, lease)
-            self.fork.end()
+            self.fork.mark_connected()
             run.start()
         except BaseException:
             self._run = previous
@@ -180,7 +180,7 @@ class Lifecycle:
         forked = run is not None and not run.finished.rung
         if run is not None and forked:
             run.abandon()
-            self.fork.begin()
+            self.fork.mark_forked()
         self.history.after_fork(time.monotonic(), FORKED if forked else None)
         for subscriber in self.subscribers.renew():
             if isinstance(subscriber, EventStream):  # the others belong to threads of the parent
@@ -203,7 +203,7 @@ class Lifecycle:
             CommandTimeout: it was not sent in time.
             NotConnected: no run is under way, or it was closed while this waited.
         """
-        self.fork.check(f"{name} was not sent")
+        self.fork.raise_if_forked(f"{name} was not sent")
         self.sender.send(name, encoded, timeout)
 
     def update_presence(self, name: str, presence: dict[str, Any], encoded: bytes, timeout: float | None) -> None:
@@ -219,7 +219,7 @@ class Lifecycle:
             CommandTimeout: the run was not ready in time.
             NotConnected: no run is under way, or it was closed while this waited.
         """
-        self.fork.check(f"{name} was not sent")
+        self.fork.raise_if_forked(f"{name} was not sent")
         self.sender.wait_for_line(name, timeout)
         if (run := self._run) is not None:
             run.presence.update(presence, encoded)
@@ -228,7 +228,7 @@ class Lifecycle:
 
     def wait_until_ready(self, timeout: float | None) -> bool:
         """Wait for READY or RESUMED, and return whether one arrived; False at once in a forked child."""
-        return not self.fork.noticed() and self.sender.wait_until_live(timeout)
+        return not self.fork.warn_if_forked() and self.sender.wait_until_live(timeout)
 
     def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
         """Return a stream that collects the events of `names`."""
@@ -266,7 +266,7 @@ class Lifecycle:
         """
         if self._caller_queue is None:
             raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
-        self.fork.noticed()
+        self.fork.warn_if_forked()
         return self._caller_queue.run(limit, timeout)
 
     def check_waiting(self, what: str) -> None:
@@ -284,7 +284,7 @@ class Lifecycle:
 
     def _check_taking(self) -> None:
         self._check_thread()
-        self.fork.check("no event can come")
+        self.fork.raise_if_forked("no event can come")
 
     def _check_thread(self) -> None:
         run = self._run
@@ -295,7 +295,7 @@ class Lifecycle:
             )
 
     def _check_running(self, what: str) -> None:
-        self.fork.check(f"{what} cannot come")
+        self.fork.raise_if_forked(f"{what} cannot come")
         run = self._run
         if run is None or run.disconnected.rung or run.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")

@@ -119,7 +119,7 @@ class Lines:
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> Lines | None:
         code = frame.f_code
-        if not (code.co_filename.endswith("signals.py") and code.co_name in ("wait", "_telling")):
+        if not (code.co_filename.endswith("signals.py") and code.co_name in ("wait", "_notifying")):
             return None
         if event == "line" and not linecache.getline(code.co_filename, frame.f_lineno).strip().startswith("with"):
             self.left -= 1

@@ -14,57 +14,57 @@ from vox_gateway.concurrency.wakeup import Interrupted, Selector, Wakeup
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Wakeup]:
-    with contextlib.closing(Wakeup()) as interrupt:
-        yield interrupt
+def wakeup() -> Iterator[Wakeup]:
+    with contextlib.closing(Wakeup()) as wakeup:
+        yield wakeup
 
 
-def wakes(interrupt: Wakeup, timeout: float) -> bool:
+def wakes(wakeup: Wakeup, timeout: float) -> bool:
     with Selector() as selector:
-        selector.register(interrupt, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
         return bool(selector.select(timeout))
 
 
-def test_a_wait_ends_when_it_is_set_by_another_thread(interrupt: Wakeup) -> None:
+def test_a_wait_ends_when_it_is_set_by_another_thread(wakeup: Wakeup) -> None:
     waiting = threading.Event()
 
     def wait() -> None:
         waiting.set()
-        assert wakes(interrupt, TIMEOUT)
+        assert wakes(wakeup, TIMEOUT)
 
     with running(wait):
         assert waiting.wait(TIMEOUT)
-        interrupt.set()
+        wakeup.set()
 
 
-def test_a_set_before_the_wait_is_not_lost(interrupt: Wakeup) -> None:
-    interrupt.check()
-    interrupt.set()
-    assert interrupt
-    assert wakes(interrupt, 0)
+def test_a_set_before_the_wait_is_not_lost(wakeup: Wakeup) -> None:
+    wakeup.check()
+    wakeup.set()
+    assert wakeup.is_set
+    assert wakes(wakeup, 0)
     with pytest.raises(Interrupted):
-        interrupt.check()
+        wakeup.check()
 
 
-def test_a_nudge_wakes_once_and_interrupts_nothing(interrupt: Wakeup) -> None:
-    interrupt.nudge()
-    assert wakes(interrupt, 0)
-    interrupt.drain()
-    assert not wakes(interrupt, 0)
-    assert not interrupt
-    interrupt.check()
+def test_a_nudge_wakes_once_and_interrupts_nothing(wakeup: Wakeup) -> None:
+    wakeup.nudge()
+    assert wakes(wakeup, 0)
+    wakeup.drain()
+    assert not wakes(wakeup, 0)
+    assert not wakeup.is_set
+    wakeup.check()
 
 
-def test_any_number_of_nudges_never_blocks(interrupt: Wakeup) -> None:
+def test_any_number_of_nudges_never_blocks(wakeup: Wakeup) -> None:
     for _ in range(100_000):
-        interrupt.nudge()
-    assert wakes(interrupt, 0)
+        wakeup.nudge()
+    assert wakes(wakeup, 0)
 
 
 def test_what_comes_after_its_close_is_harmless() -> None:
-    interrupt = Wakeup()
-    interrupt.close()
-    interrupt.nudge()
-    interrupt.set()
-    assert interrupt
-    interrupt.close()
+    wakeup = Wakeup()
+    wakeup.close()
+    wakeup.nudge()
+    wakeup.set()
+    assert wakeup.is_set
+    wakeup.close()

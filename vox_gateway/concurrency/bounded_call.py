@@ -1,4 +1,8 @@
-"""Work on the network for a caller who waits: in bounded time, though a name lookup may hang, and open to Ctrl-C."""
+"""A blocking network call with a time limit, for callers outside the client's threads.
+
+`get_gateway_bot` and the command's ``doctor`` call it on the caller's thread. The work runs on a thread of its own, so
+that a hanging name lookup does not hold the caller and Ctrl-C ends the wait. The result or error returns to the caller.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from ..errors import ConnectFailed
 from .signals import SignalSafeEvent, defer_sigint
@@ -16,59 +20,49 @@ __all__ = ["call_with_deadline"]
 
 Result = TypeVar("Result")
 
-#: seconds beyond the deadline before the work is held to be stuck in a name lookup
+#: seconds past the deadline after which the work must be stuck in a name lookup
 LOOKUP_GRACE = 0.5
-#: seconds that the work has to end once it is interrupted
+#: seconds that interrupted work has to end before its thread is abandoned
 ABANDON_AFTER = 0.3
 
 
 def call_with_deadline(work: Callable[[Deadline, Wakeup], Result], seconds: float, timeout_name: str) -> Result:
-    """Do `work` on a thread of its own, and wait for it.
+    """Run `work` on a new thread and wait for its result.
 
-    The thread is left behind in one case only: nothing can end a name lookup from outside. It opens nothing any more.
+    The thread is abandoned in one case only: while it is in a name lookup, which cannot be interrupted. It ends with
+    the lookup and opens nothing afterwards.
 
     Args:
-        work: keeps to the deadline, and ends when it is interrupted.
+        work: honours the deadline, and ends when the wakeup is set.
         seconds: until the deadline.
-        timeout_name: what the caller calls `seconds`, for the error.
+        timeout_name: the caller's name for `seconds`, for the error.
 
     Raises:
         ConnectFailed: the name lookup took too long.
-        Exception: what `work` raises.
+        Exception: any exception that `work` raised.
     """
-    errand = _Errand(work, time.monotonic() + seconds)
-    with defer_sigint():
-        errand.thread.start()
-    try:
-        if not errand.done.wait(seconds + LOOKUP_GRACE):
-            raise ConnectFailed(f"the name lookup took longer than {timeout_name}={seconds:g} seconds")
-        return errand.result()
-    finally:  # Ctrl-C may end the wait too
-        errand.interrupt.set()
-        errand.thread.join(ABANDON_AFTER)
+    ends_at = time.monotonic() + seconds
+    done, wakeup = SignalSafeEvent(), Wakeup()
+    results: list[Result] = []
+    errors: list[BaseException] = []
 
-
-class _Errand(Generic[Result]):
-    """One piece of work and its thread."""
-
-    def __init__(self, work: Callable[[Deadline, Wakeup], Result], ends_at: float) -> None:
-        self.done = SignalSafeEvent()
-        self.interrupt = Wakeup()
-        self.thread = threading.Thread(target=self._run, name="vox_gateway-errand", daemon=True)
-        self._work = work
-        self._ends_at = ends_at
-        self._results: list[Result] = []
-        self._error: BaseException | None = None
-
-    def result(self) -> Result:
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
-
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            with contextlib.closing(self.interrupt):
-                self._results.append(self._work(lambda: self._ends_at, self.interrupt))
-        except BaseException as error:  # the caller raises it
-            self._error = error
-        self.done.ring()
+            with contextlib.closing(wakeup):
+                results.append(work(lambda: ends_at, wakeup))
+        except BaseException as error:  # raised on the caller's thread
+            errors.append(error)
+        done.ring()
+
+    thread = threading.Thread(target=run, name="vox_gateway-call", daemon=True)
+    with defer_sigint():
+        thread.start()
+    try:
+        if not done.wait(seconds + LOOKUP_GRACE):
+            raise ConnectFailed(f"the name lookup took longer than {timeout_name}={seconds:g} seconds")
+    finally:  # Ctrl-C may end the wait
+        wakeup.set()
+        thread.join(ABANDON_AFTER)
+    if errors:
+        raise errors[0]
+    return results[0]

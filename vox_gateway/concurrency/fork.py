@@ -1,11 +1,11 @@
-"""What a child process does with objects that it has from its parent by `os.fork`: it keeps none of the connections.
+"""Puts objects in order in a child process made by `os.fork`: it keeps none of its parent's connections.
 
-The child has a copy of every object and of every descriptor, and one thread: the one that forked. Locks that another
-thread of the parent held stay locked in it. So an object that owns a socket or a lock says here what becomes of it in a
-child, and that is done there before `os.fork` returns. It takes no lock, and it sends nothing: what the child would
-write to a socket of its parent, the server or the parent's threads would read.
+The child has a copy of every object and descriptor, but only the thread that forked. A lock held by another thread of
+the parent stays locked there. So an object that owns a socket or a lock registers here, on any thread, and is put in
+order on the child's only thread before `os.fork` returns. That takes no lock and sends nothing: bytes that the child
+wrote to a socket of its parent would reach the server or the parent's threads.
 
-Nothing is done in the parent, nor where another program is executed: `subprocess` has no need of this.
+The parent runs nothing of this, and neither does `subprocess`, which executes another program.
 """
 
 from __future__ import annotations
@@ -24,63 +24,63 @@ from ..log import ShardLog
 
 __all__ = ["FORKED", "ForkCheck", "close_in_child", "in_child"]
 
-Thing = TypeVar("Thing")
+Owner = TypeVar("Owner")
 
-#: what a child is told
+#: why a client cannot be used in a child
 FORKED = "forked after connect(): the connection belongs to the parent process; call connect() in this one"
 
-# Any thread adds; they are read in a child only, which has no other thread.
+# Added to by any thread; read only in a child, which has no other thread.
 _sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 _actions: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
 
 
 def close_in_child(sock: socket.socket) -> None:
-    """Have a child close its copy of `sock`, without a word to the other side.
+    """Close the child's copy of `sock` after a fork, without notice to the peer.
 
-    As long as a child has a copy, the other side does not see that the parent has closed its own.
+    While a child has a copy, the peer does not see that the parent closed its own.
     """
     _sockets.add(sock)
 
 
-def in_child(thing: Thing, action: Callable[[Thing], None]) -> None:
-    """Have a child call `action` with `thing`, in no particular order, when the sockets are closed.
+def in_child(owner: Owner, action: Callable[[Owner], None]) -> None:
+    """Call ``action(owner)`` in a child after a fork, once the sockets are closed. The order of actions is undefined.
 
     Args:
-        thing: kept by a weak reference.
-        action: must take no lock, and not block.
+        owner: held by a weak reference.
+        action: must neither take a lock nor block.
     """
-    _actions[thing] = action
+    _actions[owner] = action
 
 
 def _after_fork() -> None:
-    ours = list(_sockets)
-    _forget_wakeup_descriptor({sock.fileno() for sock in ours})
-    for sock in ours:
+    sockets = list(_sockets)
+    _reset_wakeup_fd({sock.fileno() for sock in sockets})
+    for sock in sockets:
         with contextlib.suppress(OSError):
             sock.close()
-    for thing, action in list(_actions.items()):
+    for owner, action in list(_actions.items()):
         try:
-            action(thing)
-        except Exception:  # the others still need their locks
+            action(owner)
+        except Exception:  # the other locks must be replaced all the same
             traceback.print_exc()
 
 
-def _forget_wakeup_descriptor(ours: set[int]) -> None:
-    """Keep signals of this process from being written to a socket of the parent's; see `foreground`."""
+def _reset_wakeup_fd(descriptors: set[int]) -> None:
+    """Stop the child's signals from being written to a socket of its parent; see `signals`."""
     with contextlib.suppress(ValueError, OSError):
         descriptor = signal.set_wakeup_fd(-1)
-        if descriptor != -1 and descriptor not in ours:
-            signal.set_wakeup_fd(descriptor)  # somebody else's
+        if descriptor != -1 and descriptor not in descriptors:
+            signal.set_wakeup_fd(descriptor)  # not ours
 
 
 class ForkCheck:
-    """Refuses in a child what needs the connection of its parent.
+    """Refuses, in a child process, the use of a client that its parent connected.
 
-    The log is told once, when the client is first used there, and not at the fork: a program may fork many workers that
-    never use it.
+    The warning is logged once per fork, at the client's first use there: a program may fork many workers that never use
+    it.
 
     Attributes:
-        forked: whether this process was forked after `connect`, and has not called it since.
+        forked: this process was forked after `connect`, and has not called `connect` since.
     """
 
     def __init__(self, log: ShardLog) -> None:
@@ -88,29 +88,29 @@ class ForkCheck:
         self._log = log
         self._logged = False
 
-    def begin(self) -> None:
-        """This process was forked after `connect`."""
+    def mark_forked(self) -> None:
+        """Record that this process was forked after `connect`."""
         self.forked, self._logged = True, False
 
-    def end(self) -> None:
-        """`connect` was called in this process."""
+    def mark_connected(self) -> None:
+        """Record that `connect` was called in this process."""
         self.forked = False
 
-    def noticed(self) -> bool:
-        """Return whether the client cannot be used since this process was forked, and log that once."""
+    def warn_if_forked(self) -> bool:
+        """Return `forked`, and log a warning the first time that it is true."""
         if self.forked and not self._logged:
             self._logged = True
             self._log.warning("this process was %s", FORKED)
         return self.forked
 
-    def check(self, what: str) -> None:
-        """Raise NotConnected where the client cannot be used since this process was forked.
+    def raise_if_forked(self, consequence: str) -> None:
+        """Raise NotConnected if this process was forked after `connect`.
 
         Args:
-            what: did not happen, in words.
+            consequence: the start of the message, such as ``"PRESENCE_UPDATE was not sent"``.
         """
-        if self.noticed():
-            raise NotConnected(f"{what}: {FORKED}")
+        if self.warn_if_forked():
+            raise NotConnected(f"{consequence}: {FORKED}")
 
 
 if hasattr(os, "register_at_fork"):

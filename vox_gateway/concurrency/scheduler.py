@@ -1,4 +1,7 @@
-"""Things to do later: one thread, one inbox, asleep while there is nothing to wait for."""
+"""Runs short functions at given times.
+
+Any thread schedules; the functions run on the scheduler's own thread, which sleeps on its inbox while nothing is due.
+"""
 
 from __future__ import annotations
 
@@ -18,33 +21,32 @@ _Entry = tuple[float, int, Callable[[], None]]
 
 
 class Scheduler:
-    """Calls functions at given times, on a thread that is started when it is first needed.
+    """Calls functions at given times, on a thread that starts with the first call.
 
-    The thread is a daemon because a script that ends without `close` must not hang; its owner calls `stop`. The
-    functions must be short and must not block.
+    The thread is a daemon because a script that ends without `close` must not hang; its owner calls `stop`. Functions
+    must not block.
 
     Args:
-        on_failure: called, on the thread, with what ends it other than `stop`.
+        on_failure: called on the thread with the error that ended it unexpectedly.
     """
 
     def __init__(self, name: str, log: ShardLog, on_failure: Callable[[BaseException], None]) -> None:
         self._log = log
         self._on_failure = on_failure
         self._inbox: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._order = itertools.count()  # entries of one time keep their order, and functions are never compared
+        self._order = itertools.count()  # keeps entries of one time in order, and functions from being compared
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._started = self._stopped = False
-        self._refused = False  # whether the last start failed, and was warned of
-        self._lock = threading.Lock()  # guards the flags, so that a stop before the start is not lost
+        self._start_failed = False  # the last start failed, and that was logged
+        self._lock = threading.Lock()  # guards the three flags; taken by threads that schedule or stop
 
     def call_at(self, when: float, function: Callable[[], None]) -> bool:
-        """Call `function` at `when` on the monotonic clock; never, once stopped.
+        """Call `function` at `when`, in monotonic time. Does nothing after `stop`.
 
         Returns:
-            False if the thread could not be started; the next call tries again. True otherwise, also after `stop`, when
-            `function` is never called.
+            False if the thread could not be started; the next call tries again. True otherwise, also after `stop`.
         """
-        # Ctrl-C is put off, since the main thread may run handlers, and arm their warning.
+        # Ctrl-C is deferred, since the main thread schedules too, when it runs handlers.
         with defer_sigint(), self._lock:
             if self._stopped:
                 return True
@@ -52,23 +54,22 @@ class Scheduler:
             if error is None:
                 self._inbox.put((when, next(self._order), function))
                 return True
-            first, self._refused = not self._refused, True
-        if first:
+            is_first, self._start_failed = not self._start_failed, True
+        if is_first:
             self._log.warning("cannot start the thread %s: %s", self._thread.name, error)
         return False
 
     def _start(self) -> RuntimeError | None:
-        """Start the thread; returns the error if the system has no thread to give. The lock is held."""
+        """Start the thread; return the error if the system has no thread left. The lock is held."""
         try:
             self._thread.start()
         except RuntimeError as error:
             return error
-        self._started = True
-        self._refused = False
+        self._started, self._start_failed = True, False
         return None
 
     def stop(self) -> None:
-        """Forget what is still to do and end the thread; returns when it has ended."""
+        """Drop all pending calls and end the thread. Returns when it has ended."""
         with self._lock:
             self._stopped = True
             started = self._started
@@ -83,13 +84,13 @@ class Scheduler:
             self._on_failure(error)
 
     def _loop(self) -> None:
-        agenda: list[_Entry] = []
+        pending: list[_Entry] = []
         while True:
             try:
-                timeout = max(agenda[0][0] - time.monotonic(), 0.0) if agenda else None
+                timeout = max(pending[0][0] - time.monotonic(), 0.0) if pending else None
                 entry = self._inbox.get(timeout=timeout)
             except queue.Empty:
-                function = heapq.heappop(agenda)[2]
+                function = heapq.heappop(pending)[2]
                 try:
                     function()
                 except Exception:
@@ -97,4 +98,4 @@ class Scheduler:
             else:
                 if entry is None:
                     return
-                heapq.heappush(agenda, entry)
+                heapq.heappush(pending, entry)

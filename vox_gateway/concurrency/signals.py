@@ -1,12 +1,15 @@
-"""How the main thread waits, so that Ctrl-C and other signals are heard at once, and no lock is left locked.
+"""Lets the main thread wait so that signals are handled at once and no lock stays locked.
 
-A signal may be taken by any thread of the process, and then does not end the main thread's wait for a lock; nor does
-one that comes just as that wait begins. So the main thread waits for a socket to which Python's own C handler writes
-each signal, whichever thread took it (`signal.set_wakeup_fd`).
+Called by any thread that waits for the client. Two properties of Python shape it:
 
-A handler of signals, as that of Ctrl-C, raises between any two steps of Python code. `threading.Condition` and `Event`
-take and leave their locks in Python code, so that one of them would be left locked for ever now and then. So what the
-main thread does holds `Lock` and `RLock` only, which are left in any case, and starts threads `defer_sigint`.
+- Any thread of the process may receive a signal, and then the main thread's wait for a lock goes on; so it does for a
+  signal that arrives just as the wait begins. So the main thread selects on a socket to which Python's C-level handler
+  writes every signal, whichever thread received it (`signal.set_wakeup_fd`).
+- A signal handler, such as that of Ctrl-C, may raise between any two bytecodes. `threading.Condition` and `Event`
+  acquire and release their locks in Python code, and so would sometimes stay locked forever. So the main thread holds
+  `Lock` and `RLock` only, which are always released, and starts threads under `defer_sigint`.
+
+See: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
 """
 
 from __future__ import annotations
@@ -24,121 +27,120 @@ from .wakeup import Selector, Wakeup
 
 __all__ = ["SignalSafeEvent", "defer_sigint"]
 
-#: seconds between two looks where the process's wake-up descriptor belongs to somebody else (an asyncio loop, say)
-GLANCE = 0.5
-#: seconds that a selector waits at a time; poll() takes no more than 24 days
+#: seconds between two polls while the wake-up descriptor belongs to somebody else, such as an asyncio loop
+POLL_INTERVAL = 0.5
+#: seconds of the longest single select; poll() takes at most 24 days
 LONGEST_WAIT = 86_400.0
 
 
 @contextlib.contextmanager
 def defer_sigint() -> Iterator[None]:
-    """Put Ctrl-C off until the end of the block; for what is short, and half done would do harm."""
+    """Defer Ctrl-C to the end of the block. For short steps that must not be left half done."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    heard: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: heard.append((number, frame)))
+    received: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if heard:
-            handler(*heard[0])
+        if received:
+            handler(*received[0])
 
 
 class SignalSafeEvent:
-    """A flag to wait for, by any thread; on the main thread, signal handlers run meanwhile, and may raise."""
+    """An event for any thread. While the main thread waits, signal handlers run, and may raise."""
 
     def __init__(self) -> None:
-        self._rung = False
-        self._waiting: dict[object, Callable[[], None]] = {}
-        # Guards the table above. A signal handler may ring or wait while the code that it interrupted holds the lock,
-        # so it is reentrant, and each change of the table is a single step.
+        self._is_set = False
+        self._waiters: dict[object, Callable[[], None]] = {}
+        # Guards the table above; taken by every thread that sets or waits. Reentrant, since a signal handler may set or
+        # wait while the code that it interrupted holds it; so each change of the table is a single step.
         self._lock = threading.RLock()
 
     @property
     def rung(self) -> bool:
         """Whether a wait would return at once."""
-        return self._rung
+        return self._is_set
 
     def ring(self) -> None:
-        """End the waits, those to come as well."""
-        self._rung = True
+        """End all current and later waits."""
+        self._is_set = True
         with self._lock:
-            waiting = self._waiting.copy()
-        for tell in waiting.values():
-            tell()
+            waiters = self._waiters.copy()
+        for notify in waiters.values():
+            notify()
 
     def silence(self) -> None:
-        """Let waits be waits again."""
-        self._rung = False
+        """Reset the event: later waits block again."""
+        self._is_set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it rings; False when `timeout` seconds passed first."""
-        if self._rung:
+        """Wait for `ring`; return False if `timeout` seconds passed first."""
+        if self._is_set:
             return True
         if threading.current_thread() is threading.main_thread():
-            return self._wait_in_the_foreground(timeout)
-        told: queue.SimpleQueue[None] = queue.SimpleQueue()
-        with self._telling(lambda: told.put(None)), contextlib.suppress(queue.Empty):
-            told.get(timeout=timeout)
+            return self._wait_on_main_thread(timeout)
+        notified: queue.SimpleQueue[None] = queue.SimpleQueue()
+        with self._notifying(lambda: notified.put(None)), contextlib.suppress(queue.Empty):
+            notified.get(timeout=timeout)
             return True
-        return self._rung
+        return self._is_set
 
     @contextlib.contextmanager
-    def _telling(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Have `tell` called when it rings, or at once if it has."""
+    def _notifying(self, notify: Callable[[], None]) -> Iterator[None]:
+        """Call `notify` on `ring`, or at once if the event is set."""
         key = object()
         try:
             with self._lock:
-                self._waiting[key] = tell
-            if self._rung:
-                tell()
+                self._waiters[key] = notify
+            if self._is_set:
+                notify()
             yield
         finally:
             with self._lock:
-                self._waiting.pop(key, None)  # Ctrl-C may have come before it was added
+                self._waiters.pop(key, None)  # Ctrl-C may have come before it was added
 
-    def _wait_in_the_foreground(self, timeout: float | None) -> bool:
+    def _wait_on_main_thread(self, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
-        doorbell = _main_doorbell()
-        told: list[bool] = []
+        wakeup = _main_wakeup()
+        notified: list[bool] = []
 
-        def tell() -> None:
-            told.append(True)
-            doorbell.nudge()
+        def notify() -> None:
+            notified.append(True)
+            wakeup.nudge()
 
-        with self._telling(tell), Selector() as selector:
-            selector.register(doorbell, selectors.EVENT_READ)
-            ours = True
+        with self._notifying(notify), Selector() as selector:
+            selector.register(wakeup, selectors.EVENT_READ)
+            is_ours = True
             try:
-                others = signal.set_wakeup_fd(doorbell.write_end, warn_on_full_buffer=False)
-                if others not in (-1, doorbell.write_end):  # ours is still set where Ctrl-C cut an earlier wait short
-                    ours = False
-                    signal.set_wakeup_fd(others)
-                while not self._rung and not told and not doorbell:
-                    left = LONGEST_WAIT if ours else GLANCE
+                previous = signal.set_wakeup_fd(wakeup.write_end, warn_on_full_buffer=False)
+                if previous not in (-1, wakeup.write_end):  # ours may be left from a wait that Ctrl-C ended
+                    is_ours = False
+                    signal.set_wakeup_fd(previous)
+                while not (self._is_set or notified or wakeup.is_set):
+                    left = LONGEST_WAIT if is_ours else POLL_INTERVAL
                     if deadline is not None:
-                        until = deadline - time.monotonic()
-                        if until <= 0:
+                        left = min(left, deadline - time.monotonic())
+                        if left <= 0:
                             break
-                        left = min(left, until)
                     if selector.select(left):
-                        doorbell.drain()
+                        wakeup.drain()
             finally:
-                if ours:
+                if is_ours:
                     signal.set_wakeup_fd(-1)
-                doorbell.nudge()  # a signal handler may wait inside another wait, and take what was meant for that
-        return self._rung or bool(told) or bool(doorbell)
+                wakeup.nudge()  # for an outer wait: this one may run in its signal handler, and have drained its nudge
+        return self._is_set or bool(notified) or wakeup.is_set
 
 
-_doorbell: Wakeup | None = None
+_wakeup: Wakeup | None = None
 
 
-def _main_doorbell() -> Wakeup:
-    """What wakes the main thread. Kept for the life of the process: a signal may be written to it at any moment."""
-    global _doorbell  # noqa: PLW0603  # used by the main thread only
-    if _doorbell is None or _doorbell:  # set in a child process: it is the parent's
-        _doorbell = Wakeup()
-    return _doorbell
+def _main_wakeup() -> Wakeup:
+    """Return the main thread's wakeup, kept for the life of the process: any signal may be written to it."""
+    global _wakeup  # noqa: PLW0603  # used by the main thread only
+    if _wakeup is None or _wakeup.is_set:  # set after a fork: it is the parent's
+        _wakeup = Wakeup()
+    return _wakeup

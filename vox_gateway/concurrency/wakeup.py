@@ -1,7 +1,8 @@
-"""How a wait on a socket ends early.
+"""Wakes a thread that waits on a socket, and bounds its waits.
 
-A loop that waits on its inbox is woken through the inbox. The reader waits on a socket, and is woken through an
-`Wakeup`. Neither exception is an OSError, so that no library in between takes it for one of the network's.
+The reader and the threads of bounded calls select on a `Wakeup` beside their socket; the main thread has one for its
+signals. Any thread may set it. `Interrupted` and `DeadlinePassed` then travel up the waiting thread's stack. Neither is
+an OSError, so that no library in between mistakes it for a network error.
 """
 
 from __future__ import annotations
@@ -10,44 +11,64 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from .fork import close_in_child, in_child
 
-__all__ = ["Deadline", "DeadlinePassed", "Interrupted", "Selector", "Wakeup"]
+__all__ = ["Deadline", "DeadlinePassed", "Interrupted", "Selector", "Wakeup", "seconds_left"]
 
-#: says when the wait under way ends; monotonic clock, None for never
+#: returns when the current wait ends, in monotonic time; None for never
 Deadline = Callable[[], float | None]
+
+#: poll() needs no descriptor of its own; epoll would cost one for each connection
+Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Interrupted(Exception):
-    """The wait was interrupted; internal, never reaches the user."""
+    """The wait was interrupted. Internal: never reaches the user."""
 
 
 class DeadlinePassed(Exception):
-    """The wait took too long; internal, turned into words by who knows what was waited for."""
+    """The wait took too long. Internal: becomes an error that names what was waited for."""
+
+
+def seconds_left(deadline: Deadline) -> float | None:
+    """Return the seconds until `deadline`, or None if there is none.
+
+    Raises:
+        DeadlinePassed: none are left.
+    """
+    ends_at = deadline()
+    if ends_at is None:
+        return None
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise DeadlinePassed
+    return left
 
 
 class Wakeup:
-    """Set once, by any thread; a wait under way ends, and so does every later one.
+    """A flag to select on; setting it ends the wait in progress and every later one.
 
-    The thread that waits owns it and closes it. It is usable as a file object in a selector.
+    The thread that waits owns it and closes it; any thread may set it.
     """
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
         for end in (self._receiver, self._sender):
             end.setblocking(False)
+            close_in_child(end)
         self._set = False
         self._open = True
-        # Guards the three fields above against a close in the middle of a set; reentrant, since a signal handler may
-        # set it while the code that it interrupted does.
+        # Guards the four fields above, so that no write meets a closed socket. Taken by the owner and by every thread
+        # that sets; reentrant, since a signal handler may set while the code that it interrupted holds it.
         self._lock = threading.RLock()
-        close_in_child(self._receiver)
-        close_in_child(self._sender)
         in_child(self, Wakeup._after_fork)
 
-    def __bool__(self) -> bool:
+    @property
+    def is_set(self) -> bool:
+        """Whether waits end at once."""
         return self._set
 
     def fileno(self) -> int:
@@ -55,50 +76,41 @@ class Wakeup:
 
     @property
     def write_end(self) -> int:
-        """The descriptor that a byte can be written to instead of a `nudge`; it does not block."""
+        """A non-blocking descriptor; writing a byte to it is a `nudge`."""
         return self._sender.fileno()
 
     def set(self) -> None:
-        """End the wait, whether it has begun or not."""
+        """End the current wait and all later ones."""
         with self._lock:
             self._set = True
-            self._nudge()
+            self.nudge()
 
     def nudge(self) -> None:
-        """Make the waiting thread look again, without ending its wait."""
+        """Wake the waiting thread once, so that it reads its deadline anew."""
         with self._lock:
-            self._nudge()
-
-    def _nudge(self) -> None:
-        if self._open:
-            # A full pipe wakes as well as a fuller one.
-            with contextlib.suppress(BlockingIOError):
-                self._sender.send(b"\0")
+            if self._open:
+                with contextlib.suppress(BlockingIOError):  # a full pipe wakes as well
+                    self._sender.send(b"\0")
 
     def drain(self) -> None:
-        """Forget the nudges so far; for the waiting thread, once it is awake."""
-        if not self._open:
-            return
-        with contextlib.suppress(BlockingIOError):  # a signal handler may have done so
-            self._receiver.recv(4096)
+        """Forget earlier nudges. Called by the waiting thread after it woke."""
+        if self._open:
+            with contextlib.suppress(BlockingIOError):  # a signal handler may have drained it
+                self._receiver.recv(4096)
 
     def check(self) -> None:
-        """Raise Interrupted when the flag is set."""
+        """Raise Interrupted if the flag is set."""
         if self._set:
             raise Interrupted
 
     def close(self) -> None:
-        """Give back the descriptors; a later `set` is harmless."""
+        """Close the descriptors. Idempotent; a later `set` has no effect but the flag."""
         with self._lock:
             self._open = False
             self._receiver.close()
             self._sender.close()
 
     def _after_fork(self) -> None:
-        # The pair is closed; a wait of the thread that forked, if it was in one, is over.
+        # Both sockets are closed. If the forking thread was in a wait, that wait ends.
         self._lock = threading.RLock()
         self._set, self._open = True, False
-
-
-#: poll() needs no descriptor of its own; epoll would cost one for each connection
-Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
