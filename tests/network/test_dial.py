@@ -18,9 +18,9 @@ from vox_gateway.network.dial import dial
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Wakeup]:
-    with contextlib.closing(Wakeup()) as interrupt:
-        yield interrupt
+def wakeup() -> Iterator[Wakeup]:
+    with contextlib.closing(Wakeup()) as wakeup:
+        yield wakeup
 
 
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
@@ -42,56 +42,56 @@ def greeting(sock: socket.socket) -> bytes:
         return sock.recv(10)
 
 
-def test_it_connects_and_never_blocks_afterwards(interrupt: Wakeup) -> None:
+def test_it_connects_and_never_blocks_afterwards(wakeup: Wakeup) -> None:
     with serving(greet(b"a")) as port:
-        sock = dial("localhost", port, after(TIMEOUT), interrupt)
+        sock = dial("localhost", port, after(TIMEOUT), wakeup)
         assert not sock.getblocking()
         assert greeting(sock) == b"a"
 
 
-def test_a_refusal_says_where_and_why(interrupt: Wakeup) -> None:
+def test_a_refusal_says_where_and_why(wakeup: Wakeup) -> None:
     port = refused_port()
     with pytest.raises(ConnectFailed, match=f"127.0.0.1 port {port}: .*refused") as raised:
-        dial("127.0.0.1", port, after(TIMEOUT), interrupt)
+        dial("127.0.0.1", port, after(TIMEOUT), wakeup)
     assert not raised.value.permanent
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), OSError("no resolver")])
-def test_a_name_that_is_not_known_is_said(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+def test_a_name_that_is_not_known_is_said(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
     def getaddrinfo(*args: Any, **options: Any) -> Any:
         raise error
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(ConnectFailed, match=r"'gateway\.example' could not be looked up"):
-        dial("gateway.example", 443, never, interrupt)
+        dial("gateway.example", 443, never, wakeup)
 
 
-def test_a_name_that_cannot_be_one_is_said(interrupt: Wakeup) -> None:
+def test_a_name_that_cannot_be_one_is_said(wakeup: Wakeup) -> None:
     with pytest.raises(ConnectFailed, match="could not be looked up"):
-        dial("x" * 64 + ".example", 443, never, interrupt)
+        dial("x" * 64 + ".example", 443, never, wakeup)
 
 
-def test_a_name_without_an_address_is_said(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_an_address_is_said(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     resolves_to(monkeypatch, ("127.0.0.1", refused_port()))
     with pytest.raises(ConnectFailed, match=r"could not connect to gateway\.example"):
-        dial("gateway.example", 443, never, interrupt)
+        dial("gateway.example", 443, never, wakeup)
 
 
-def test_an_address_that_refuses_is_followed_by_the_next(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_refuses_is_followed_by_the_next(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", refused_port()), ("127.0.0.1", refused_port()), ("127.0.0.1", port))
-        assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"b"
+        assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"b"
 
 
 def test_an_address_that_does_not_answer_does_not_hold_up_the_next(
-    interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch
+    wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with black_hole() as hole, serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", hole), ("127.0.0.1", port))
-        assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"b"
+        assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"b"
 
 
-def test_the_families_take_turns(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_families_take_turns(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     if not socket.has_ipv6:
         pytest.skip("this Python has no IPv6")
     with contextlib.ExitStack() as stack:
@@ -101,38 +101,38 @@ def test_the_families_take_turns(interrupt: Wakeup, monkeypatch: pytest.MonkeyPa
             pytest.skip("this machine has no IPv6")
         fourth = stack.enter_context(serving(greet(b"4")))
         resolves_to(monkeypatch, ("127.0.0.1", refused_port()), ("127.0.0.1", fourth), ("::1", sixth))
-        assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"6"
+        assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"6"
 
 
-def test_a_family_that_the_machine_does_not_have_is_skipped(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_that_the_machine_does_not_have_is_skipped(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", port))
         found = socket.getaddrinfo("gateway.example", 443)
         unknown = (9999, socket.SOCK_STREAM, 6, "", ("nowhere", 1))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: [unknown, *found])
-        assert greeting(dial("gateway.example", 443, after(TIMEOUT), interrupt)) == b"b"
+        assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"b"
 
 
-def test_the_deadline_ends_it(interrupt: Wakeup) -> None:
+def test_the_deadline_ends_it(wakeup: Wakeup) -> None:
     with black_hole() as hole:
         with pytest.raises(DeadlinePassed):
-            dial("127.0.0.1", hole, after(0.1), interrupt)
+            dial("127.0.0.1", hole, after(0.1), wakeup)
         with pytest.raises(DeadlinePassed):
-            dial("127.0.0.1", hole, after(-1), interrupt)
+            dial("127.0.0.1", hole, after(-1), wakeup)
 
 
-def test_an_interrupt_ends_it_at_once(interrupt: Wakeup) -> None:
+def test_an_interrupt_ends_it_at_once(wakeup: Wakeup) -> None:
     with black_hole() as hole:
-        timer = threading.Timer(0.1, interrupt.set)
+        timer = threading.Timer(0.1, wakeup.set)
         timer.start()
         began = time.monotonic()
         with pytest.raises(Interrupted):
-            dial("127.0.0.1", hole, after(TIMEOUT), interrupt)
+            dial("127.0.0.1", hole, after(TIMEOUT), wakeup)
         assert time.monotonic() - began < 1
         timer.join()
 
 
-def test_an_interrupt_during_the_lookup_opens_nothing(interrupt: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_during_the_lookup_opens_nothing(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     looking, answer = threading.Event(), threading.Event()
 
     def getaddrinfo(*args: Any, **options: Any) -> Any:
@@ -144,9 +144,9 @@ def test_an_interrupt_during_the_lookup_opens_nothing(interrupt: Wakeup, monkeyp
 
     def dial_in_vain() -> None:
         with pytest.raises(Interrupted):
-            dial("gateway.example", 443, after(TIMEOUT), interrupt)
+            dial("gateway.example", 443, after(TIMEOUT), wakeup)
 
     with running(dial_in_vain):
         assert looking.wait(TIMEOUT)
-        interrupt.set()
+        wakeup.set()
         answer.set()

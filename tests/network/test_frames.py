@@ -92,7 +92,7 @@ def test_garbage_raises_nothing_but_a_violation(pieces: list[bytes]) -> None:
         (frame(0xB, b""), 1002, "0xb"),
         (frame(BINARY, b"x", masked=True), 1002, "masked"),
         (frame(PING, b"x" * 126), 1002, "125"),
-        (frame(CLOSE, b"", final=False), 1002, "whole"),
+        (frame(CLOSE, b"", final=False), 1002, "unfragmented"),
         (frame(0, b"x"), 1002, "nothing to continue"),
         (frame(TEXT, b"x", final=False) + frame(BINARY, b"y"), 1002, "inside"),
         (frame(TEXT, b"x", final=False) + frame(TEXT, b"y", final=False), 1002, "inside"),

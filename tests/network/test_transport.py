@@ -26,26 +26,26 @@ AUTHORITY = trustme.CA()
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Wakeup]:
-    with contextlib.closing(Wakeup()) as interrupt:
-        yield interrupt
+def wakeup() -> Iterator[Wakeup]:
+    with contextlib.closing(Wakeup()) as wakeup:
+        yield wakeup
 
 
 class Pair:
     """A transport and the plain socket at its other end."""
 
-    def __init__(self, interrupt: Wakeup) -> None:
+    def __init__(self, wakeup: Wakeup) -> None:
         self.deadline: float | None = time.monotonic() + 10
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            ours = dial("127.0.0.1", listener.getsockname()[1], lambda: self.deadline, interrupt)
+            ours = dial("127.0.0.1", listener.getsockname()[1], lambda: self.deadline, wakeup)
             self.other, _ = listener.accept()
         self.other.settimeout(5)
-        self.transport = Transport(ours, interrupt, lambda: self.deadline)
+        self.transport = Transport(ours, wakeup, lambda: self.deadline)
 
 
 @pytest.fixture
-def pair(interrupt: Wakeup) -> Iterator[Pair]:
-    pair = Pair(interrupt)
+def pair(wakeup: Wakeup) -> Iterator[Pair]:
+    pair = Pair(wakeup)
     with contextlib.closing(pair.transport), pair.other:
         yield pair
 
@@ -67,12 +67,12 @@ def test_a_wait_ends_at_the_deadline(pair: Pair) -> None:
         pair.transport.read()
 
 
-def test_a_deadline_that_moves_counts_at_once(pair: Pair, interrupt: Wakeup) -> None:
+def test_a_deadline_that_moves_counts_at_once(pair: Pair, wakeup: Wakeup) -> None:
     pair.deadline = None
 
     def hurry() -> None:
         pair.deadline = time.monotonic()
-        interrupt.nudge()
+        wakeup.nudge()
 
     hurrier = threading.Timer(0.05, hurry)
     hurrier.start()
@@ -103,8 +103,8 @@ def test_an_abort_is_never_taken_for_the_end_of_the_stream() -> None:
     sys.setswitchinterval(1e-6)
     try:
         for _ in range(50):
-            with tcp_pair() as (ours, _theirs), contextlib.closing(Wakeup()) as interrupt:
-                transport = Transport(ours, interrupt, never)
+            with tcp_pair() as (ours, _theirs), contextlib.closing(Wakeup()) as wakeup:
+                transport = Transport(ours, wakeup, never)
                 with contextlib.closing(transport), running(transport.abort), pytest.raises(Interrupted):
                     transport.read()
     finally:
@@ -137,10 +137,10 @@ def test_what_waits_for_a_side_that_reads_nothing_is_bounded(pair: Pair) -> None
             pair.transport.send(pong)
 
 
-def test_a_reset_is_told_in_words(interrupt: Wakeup) -> None:
+def test_a_reset_is_told_in_words(wakeup: Wakeup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = dial("127.0.0.1", listener.getsockname()[1], lambda: time.monotonic() + 5, interrupt)
-        with contextlib.closing(Transport(sock, interrupt, lambda: time.monotonic() + 5)) as transport:
+        sock = dial("127.0.0.1", listener.getsockname()[1], lambda: time.monotonic() + 5, wakeup)
+        with contextlib.closing(Transport(sock, wakeup, lambda: time.monotonic() + 5)) as transport:
             other, _ = listener.accept()
             other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             other.close()
@@ -177,15 +177,15 @@ def trusting() -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def tls_transport(port: int, interrupt: Wakeup, context: ssl.SSLContext, host: str) -> Iterator[Transport]:
+def tls_transport(port: int, wakeup: Wakeup, context: ssl.SSLContext, host: str) -> Iterator[Transport]:
     deadline = time.monotonic() + 10
-    sock = dial("127.0.0.1", port, lambda: deadline, interrupt)
-    with contextlib.closing(Transport(sock, interrupt, lambda: deadline)) as transport:
+    sock = dial("127.0.0.1", port, lambda: deadline, wakeup)
+    with contextlib.closing(Transport(sock, wakeup, lambda: deadline)) as transport:
         transport.start_tls(context, host)
         yield transport
 
 
-def test_tls_reads_and_writes_megabytes_at_once(interrupt: Wakeup) -> None:
+def test_tls_reads_and_writes_megabytes_at_once(wakeup: Wakeup) -> None:
     count, size = 400, 10_000
 
     def behave(server: ssl.SSLSocket) -> None:
@@ -196,7 +196,7 @@ def test_tls_reads_and_writes_megabytes_at_once(interrupt: Wakeup) -> None:
                 got += server.recv(size - len(got))
             server.sendall(got)
 
-    with tls_server("localhost", behave) as port, tls_transport(port, interrupt, trusting(), "localhost") as transport:
+    with tls_server("localhost", behave) as port, tls_transport(port, wakeup, trusting(), "localhost") as transport:
         pieces = [bytes([number % 256]) * size for number in range(count)]
 
         def write(mine: list[bytes]) -> None:
@@ -215,22 +215,22 @@ def test_tls_reads_and_writes_megabytes_at_once(interrupt: Wakeup) -> None:
         assert sorted(back) == sorted(pieces)  # each whole, whichever came first
 
 
-def test_what_came_before_the_end_of_tls_is_read_first(interrupt: Wakeup) -> None:
+def test_what_came_before_the_end_of_tls_is_read_first(wakeup: Wakeup) -> None:
     def behave(server: ssl.SSLSocket) -> None:
         server.sendall(b"last words")
         server.unwrap()
 
-    with tls_server("localhost", behave) as port, tls_transport(port, interrupt, trusting(), "localhost") as transport:
+    with tls_server("localhost", behave) as port, tls_transport(port, wakeup, trusting(), "localhost") as transport:
         assert transport.read() == b"last words"
         assert transport.read() == b""
         transport.abort()
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("example.org", True), ("localhost", False)])
-def test_a_certificate_that_does_not_verify_is_refused(interrupt: Wakeup, host: str, trusted: bool) -> None:
+def test_a_certificate_that_does_not_verify_is_refused(wakeup: Wakeup, host: str, trusted: bool) -> None:
     context = trusting() if trusted else ssl.create_default_context()
     with tls_server(host, lambda server: server.recv(1)) as port:
-        with pytest.raises(CertificateInvalid, match="localhost"), tls_transport(port, interrupt, context, "localhost"):
+        with pytest.raises(CertificateInvalid, match="localhost"), tls_transport(port, wakeup, context, "localhost"):
             pass
 
 
@@ -249,16 +249,16 @@ def test_a_server_that_leaves_in_the_tls_handshake_is_told_in_words(pair: Pair) 
 # -- names and addresses -------------------------------------------------------------------------------------------
 
 
-def test_a_name_that_nobody_knows_is_told_in_words(interrupt: Wakeup) -> None:
+def test_a_name_that_nobody_knows_is_told_in_words(wakeup: Wakeup) -> None:
     with pytest.raises(ConnectFailed, match=r"nowhere\.invalid"):
-        dial("nowhere.invalid", 1, lambda: time.monotonic() + 5, interrupt)
+        dial("nowhere.invalid", 1, lambda: time.monotonic() + 5, wakeup)
 
 
-def test_a_refused_connection_is_told_in_words(interrupt: Wakeup) -> None:
+def test_a_refused_connection_is_told_in_words(wakeup: Wakeup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectFailed, match="refused"):
-        dial("127.0.0.1", port, lambda: time.monotonic() + 5, interrupt)
+        dial("127.0.0.1", port, lambda: time.monotonic() + 5, wakeup)
 
 
 def address(host: str, port: int) -> tuple[object, ...]:
@@ -279,7 +279,7 @@ def deaf_port() -> Iterator[int]:
 
 
 def test_an_address_that_is_deaf_does_not_hold_up_the_next(
-    interrupt: Wakeup, deaf_port: int, monkeypatch: pytest.MonkeyPatch
+    wakeup: Wakeup, deaf_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         good = listener.getsockname()[1]
@@ -288,18 +288,18 @@ def test_an_address_that_is_deaf_does_not_hold_up_the_next(
         found = [address("127.0.0.1", port) for port in (refused, deaf_port, good)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
         began = time.monotonic()
-        dial("somewhere", 1, lambda: time.monotonic() + 5, interrupt).close()
+        dial("somewhere", 1, lambda: time.monotonic() + 5, wakeup).close()
         assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("way", ["deadline", "interrupt"])
-def test_a_connection_that_gets_no_answer_is_given_up(interrupt: Wakeup, deaf_port: int, way: str) -> None:
+def test_a_connection_that_gets_no_answer_is_given_up(wakeup: Wakeup, deaf_port: int, way: str) -> None:
     deadline = time.monotonic() + (0.1 if way == "deadline" else 10)
-    stopper = threading.Timer(0.1, interrupt.set)
+    stopper = threading.Timer(0.1, wakeup.set)
     if way == "interrupt":
         stopper.start()
     with pytest.raises(DeadlinePassed if way == "deadline" else Interrupted):
-        dial("127.0.0.1", deaf_port, lambda: deadline, interrupt)
+        dial("127.0.0.1", deaf_port, lambda: deadline, wakeup)
     if way == "interrupt":
         stopper.join()
 
@@ -328,19 +328,19 @@ def scripted(answer: bytes, stay: bool = False) -> Iterator[int]:
         server.join(10)
 
 
-def open_websocket(port: int, interrupt: Wakeup, timeout: float = 5.0) -> WebSocket:
+def open_websocket(port: int, wakeup: Wakeup, timeout: float = 5.0) -> WebSocket:
     network = Network(None, ssl.create_default_context(), timeout, 1 << 20)
     deadline = time.monotonic() + timeout
-    return WebSocket.open(GatewayURL("127.0.0.1", port, False, "/"), network, lambda: deadline, interrupt)
+    return WebSocket.open(GatewayURL("127.0.0.1", port, False, "/"), network, lambda: deadline, wakeup)
 
 
 @pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 429, 500, 503])
-def test_a_refused_upgrade_carries_its_status(interrupt: Wakeup, status: int) -> None:
+def test_a_refused_upgrade_carries_its_status(wakeup: Wakeup, status: int) -> None:
     answer = f"HTTP/1.1 {status} No\r\nLocation: http://x\r\nContent-Length: 2\r\n\r\nno".encode()
     with scripted(answer) as port:
         error = ConnectFailed if status == 302 else UpgradeRefused
         with pytest.raises(error) as raised:
-            open_websocket(port, interrupt)
+            open_websocket(port, wakeup)
         if isinstance(raised.value, UpgradeRefused):
             assert raised.value.status == status
             assert raised.value.permanent is (status in (401, 403))
@@ -349,10 +349,10 @@ def test_a_refused_upgrade_carries_its_status(interrupt: Wakeup, status: int) ->
 @pytest.mark.parametrize(
     ("said", "heard"), [("2.5", 2.5), ("0", 0.0), ("86400", 600.0), ("-1", None), ("nan", None), ("tomorrow", None)]
 )
-def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Wakeup, said: str, heard: float | None) -> None:
+def test_a_refused_upgrade_may_say_when_to_come_again(wakeup: Wakeup, said: str, heard: float | None) -> None:
     with scripted(f"HTTP/1.1 503 No\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
         with pytest.raises(UpgradeRefused) as raised:
-            open_websocket(port, interrupt)
+            open_websocket(port, wakeup)
         assert raised.value.retry_after == heard
 
 
@@ -370,15 +370,15 @@ def test_a_refused_upgrade_may_say_when_to_come_again(interrupt: Wakeup, said: s
         b"SSH-2.0-OpenSSH\r\n",
     ],
 )
-def test_an_answer_that_is_none_is_told_in_words(interrupt: Wakeup, answer: bytes) -> None:
+def test_an_answer_that_is_none_is_told_in_words(wakeup: Wakeup, answer: bytes) -> None:
     with scripted(answer) as port, pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
-        open_websocket(port, interrupt)
+        open_websocket(port, wakeup)
 
 
-def test_an_upgrade_that_takes_too_long_names_the_option(interrupt: Wakeup) -> None:
+def test_an_upgrade_that_takes_too_long_names_the_option(wakeup: Wakeup) -> None:
     with scripted(b"HTTP/1.1 101", stay=True) as port:
         with pytest.raises(ConnectFailed, match=r"upgrade.*connect_timeout=0\.2 seconds"):
-            open_websocket(port, interrupt, 0.2)
+            open_websocket(port, wakeup, 0.2)
 
 
 def test_a_close_frame_is_told_apart() -> None:

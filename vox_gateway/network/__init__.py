@@ -1,6 +1,6 @@
-"""The socket side: dialling, proxies, TLS, HTTP, and WebSocket frames.
+"""The socket side: name lookup, TCP, proxies, TLS, HTTP and WebSocket frames.
 
-In: a URL and bytes from the kernel. Out: whole WebSocket messages, on the reader thread; writes come from any thread.
+In: a URL, and bytes from the kernel. Out: whole WebSocket messages, on the reader thread. Any thread may write.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""From an address to a connected stream: name lookup, TCP, proxy, TLS.
+"""Opens a connected stream: name lookup, TCP, proxy, TLS.
 
-The first half of every connection, whatever is spoken on it then: the gateway's websocket, or one question to the API.
+Called on the reader thread, or on the thread of a bounded call. The stream goes to the WebSocket (`websocket`) or to
+one HTTP request (`http`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .transport import Transport
 
 __all__ = ["USER_AGENT", "Network", "default_ssl_context"]
 
-#: how this library introduces itself to servers ("User Agent", official API reference)
+#: the User-Agent of every request; see https://docs.discord.com/developers/reference#user-agent
 USER_AGENT = f"DiscordBot (vox_gateway, {__version__})"
 
 
@@ -27,11 +28,11 @@ class Network:
     """How connections are opened.
 
     Attributes:
-        proxy: the proxy to use; None looks at the environment.
+        proxy: the proxy to use; None reads the environment.
         ssl_context: verifies the server; shared by all connections.
-        connect_timeout: seconds for DNS, TCP, proxy, TLS and what is asked first, together.
-        max_message_size: bytes that one message may hold.
-        timeout_name: what the user calls `connect_timeout`.
+        connect_timeout: seconds for all steps up to the first answer together.
+        max_message_size: bytes of the largest message accepted.
+        timeout_name: the user's name for `connect_timeout`.
     """
 
     proxy: Proxy | None
@@ -41,26 +42,26 @@ class Network:
     timeout_name: str = "connect_timeout"
 
     def proxy_for(self, host: str, secure: bool) -> Proxy | None:
-        """The proxy on the way to `host`, or None."""
+        """Return the proxy for connections to `host`, or None."""
         return self.proxy or proxy_from_environment(host, secure)
 
-    def connect(self, host: str, port: int, secure: bool, deadline: Deadline, interrupt: Wakeup) -> Transport:
-        """Connect to `host`; the caller closes what it gets.
+    def connect(self, host: str, port: int, secure: bool, deadline: Deadline, wakeup: Wakeup) -> Transport:
+        """Connect to `host`. The caller closes the transport.
 
         Args:
-            secure: speak TLS.
-            deadline: of this, and for the stream's whole life; see `Transport`.
-            interrupt: ends every wait.
+            secure: use TLS.
+            deadline: of this call, and of every later wait of the transport.
+            wakeup: ends every wait.
 
         Raises:
-            ConnectFailed: with the reason in words.
-            Interrupted: `interrupt` was set.
+            ConnectFailed: a step failed or took too long.
+            Interrupted: `wakeup` was set.
         """
         step = f"connecting to {host} port {port}"
         try:
             proxy = self.proxy_for(host, secure)
             first_hop = (proxy.host, proxy.port) if proxy else (host, port)
-            transport = Transport(dial(*first_hop, deadline, interrupt), interrupt, deadline)
+            transport = Transport(dial(*first_hop, deadline, wakeup), wakeup, deadline)
             try:
                 if proxy:
                     step = f"the proxy {proxy.host} port {proxy.port}"
@@ -76,7 +77,7 @@ class Network:
         return transport
 
     def too_slow(self, step: str) -> ConnectFailed:
-        """The error for a `step` that took too long."""
+        """Return the error for a `step` that took too long."""
         return ConnectFailed(f"{step} took longer than {self.timeout_name}={self.connect_timeout:g} seconds")
 
 

@@ -1,31 +1,31 @@
-"""From a host name to a connected TCP socket, within a deadline, and interruptible at every step but one.
+"""From a host name to a connected TCP socket.
 
-The one is the name lookup: nothing can end a `getaddrinfo` from outside. The thread in it is left behind by its owner
-and ends by itself when the lookup does; it opens nothing any more.
+Called by `connector`, on the thread that is to read; the socket goes to `transport`. Every step keeps the deadline and
+can be interrupted, except the name lookup: nothing outside can end a `getaddrinfo`. Its owner abandons a thread that
+hangs there; the thread ends with the lookup and opens nothing afterwards.
 """
 
 from __future__ import annotations
 
-import contextlib
 import encodings.idna  # noqa: F401 - see below
 import errno
+import itertools
 import os
 import selectors
 import socket
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..concurrency.fork import close_in_child
-from ..concurrency.wakeup import DeadlinePassed, Selector, Wakeup
+from ..concurrency.wakeup import Deadline, Selector, Wakeup, seconds_left
 from ..errors import ConnectFailed
 
 __all__ = ["dial"]
 
 # encodings.idna is imported here, since `socket.getaddrinfo` would import it on the reader's thread. In a child that is
-# forked during that import its lock would stay locked, and every lookup of a codec would wait forever.
+# forked during that import its lock would stay locked, and every codec lookup would wait forever.
 
-#: seconds before the next address is tried beside the one that does not answer (RFC 8305, "Happy Eyeballs")
+#: seconds before the next address is tried while one does not answer: https://www.rfc-editor.org/rfc/rfc8305#section-5
 HEAD_START = 0.25
 
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
@@ -33,103 +33,70 @@ _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOU
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
 
 
-def dial(host: str, port: int, deadline: Callable[[], float | None], interrupt: Wakeup) -> socket.socket:
-    """Connect to `host`, trying its addresses side by side; returns a non-blocking socket.
-
-    Args:
-        deadline: says when to give up; monotonic clock, None for never.
-        interrupt: ends the attempt.
+def dial(host: str, port: int, deadline: Deadline, wakeup: Wakeup) -> socket.socket:
+    """Connect to `host` and return a non-blocking socket. Its addresses are tried in parallel, each after a head start.
 
     Raises:
-        ConnectFailed: the name is not known, or every address refuses.
+        ConnectFailed: the name is unknown, or every address failed.
         DeadlinePassed: no address answered in time.
-        Interrupted: `interrupt` was set.
+        Interrupted: `wakeup` was set.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ConnectFailed(f"the name {host!r} could not be looked up: {error}") from error
-    interrupt.check()
-    with contextlib.closing(_Dialer(interrupt, deadline)) as dialer:
-        try:
-            return dialer.first_of(_alternate(found))
-        except OSError as error:
-            raise ConnectFailed(f"could not connect to {host} port {port}: {error.strerror or error}") from error
+    wakeup.check()
+    try:
+        return _connect_first(_alternate(found), deadline, wakeup)
+    except OSError as error:
+        raise ConnectFailed(f"could not connect to {host} port {port}: {error.strerror or error}") from error
 
 
 def _alternate(found: Sequence[_Address]) -> deque[_Address]:
-    """The addresses in the resolver's order, the families taking turns: one that is broken costs one head start."""
+    """Return the addresses with families alternating, so that a broken family costs one head start."""
     first = [address for address in found if address[0] == found[0][0]]
     rest = [address for address in found if address[0] != found[0][0]]
-    ordered: deque[_Address] = deque()
-    while first or rest:
-        ordered.extend(first[:1] + rest[:1])
-        first, rest = first[1:], rest[1:]
-    return ordered
+    return deque(address for pair in itertools.zip_longest(first, rest) for address in pair if address)
 
 
-class _Dialer:
-    """Connection attempts under way, each begun a little after the one before."""
-
-    def __init__(self, interrupt: Wakeup, deadline: Callable[[], float | None]) -> None:
-        self._interrupt = interrupt
-        self._deadline = deadline
-        self._selector = Selector()
-        self._selector.register(interrupt, selectors.EVENT_READ)
-        self._under_way: set[socket.socket] = set()
-        self._error = OSError("the name has no address")
-
-    def first_of(self, addresses: deque[_Address]) -> socket.socket:
-        """The first socket that connects; OSError of the last that failed when none does."""
-        while addresses or self._under_way:
-            if addresses:
-                self._begin(addresses.popleft())
-            patience = HEAD_START if addresses and self._under_way else None
-            if self._under_way and (winner := self._wait(patience)) is not None:
-                return winner
-        raise self._error
-
-    def _begin(self, address: _Address) -> None:
-        family, kind, protocol, _, where = address
+def _connect_first(addresses: deque[_Address], deadline: Deadline, wakeup: Wakeup) -> socket.socket:
+    """Return the first socket that connects; raise the OSError of the last attempt to fail if none does."""
+    last_error = OSError("the name has no address")
+    connecting: set[socket.socket] = set()
+    with Selector() as selector:
+        selector.register(wakeup, selectors.EVENT_READ)
         try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:
-            self._error = error
-            return
-        close_in_child(sock)
-        sock.setblocking(False)
-        status = sock.connect_ex(where)  # type: ignore[arg-type]
-        if status in _IN_PROGRESS:
-            self._selector.register(sock, selectors.EVENT_WRITE)
-            self._under_way.add(sock)
-        else:
-            self._fail(sock, status)
+            while addresses or connecting:
+                if addresses:
+                    try:
+                        connecting.add(sock := _start(addresses.popleft()))
+                    except OSError as error:
+                        last_error = error
+                        continue
+                    selector.register(sock, selectors.EVENT_WRITE)
+                timeouts = seconds_left(deadline), HEAD_START if addresses else None
+                ready = selector.select(min((seconds for seconds in timeouts if seconds is not None), default=None))
+                wakeup.check()
+                for ended in [key.fileobj for key, _ in ready if isinstance(key.fileobj, socket.socket)]:
+                    selector.unregister(ended)
+                    connecting.remove(ended)
+                    if not (status := ended.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+                        return ended
+                    ended.close()
+                    last_error = OSError(status, os.strerror(status))
+        finally:
+            for sock in connecting:
+                sock.close()
+    raise last_error
 
-    def _wait(self, patience: float | None) -> socket.socket | None:
-        """A connected socket; None when an attempt failed or `patience` ran out."""
-        deadline = self._deadline()
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            raise DeadlinePassed
-        bounds = [seconds for seconds in (left, patience) if seconds is not None]
-        ready = self._selector.select(min(bounds, default=None))
-        self._interrupt.check()
-        for key, _ in ready:
-            if not isinstance(sock := key.fileobj, socket.socket):
-                continue
-            self._selector.unregister(sock)
-            self._under_way.discard(sock)
-            if status := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self._fail(sock, status)
-            else:
-                return sock
-        return None
 
-    def _fail(self, sock: socket.socket, status: int) -> None:
+def _start(address: _Address) -> socket.socket:
+    """Start to connect to `address`; raise OSError if that fails at once."""
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    close_in_child(sock)
+    sock.setblocking(False)
+    if (status := sock.connect_ex(where)) not in _IN_PROGRESS:  # type: ignore[arg-type]
         sock.close()
-        self._error = OSError(status, os.strerror(status))
-
-    def close(self) -> None:
-        self._selector.close()
-        for sock in self._under_way:
-            sock.close()
+        raise OSError(status, os.strerror(status))
+    return sock

@@ -1,7 +1,9 @@
-"""The read side of the websocket: bytes in, whole messages out.
+"""The read side of the WebSocket protocol: bytes in, whole messages out. Pure.
 
-Big reads are cut into frames from one buffer, and fragments are put together. Only what a client without extensions may
-meet is accepted (RFC 6455 section 5); anything else raises, with the close code to answer it with. Pure: no socket.
+`websocket` calls it on the reader thread and passes the messages on. Each read is cut into frames in place, and
+fragments are joined. Whatever a server may not send to a client without extensions raises, with the close code for it.
+
+See: https://www.rfc-editor.org/rfc/rfc6455#section-5
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ PONG: Final = 0xA
 
 _OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
-#: what no frame begins with
+#: matches the first byte of no frame
 NO_FRAME: Final = -1
 
 #: A websocket opcode (TEXT, BINARY, CLOSE, PING or PONG) and its payload.
 Message = tuple[int, bytes]
-#: Messages of one opcode that came one after the other.
+#: Consecutive messages of one opcode.
 Run = tuple[int, list[bytes]]
 
+# Close codes: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 PROTOCOL_ERROR: Final = 1002
 INVALID_TEXT: Final = 1007
 TOO_BIG: Final = 1009
@@ -39,21 +42,21 @@ class FrameReader:
     """Cuts a byte stream into messages.
 
     Args:
-        max_size: bytes that one message may hold, fragments together.
+        max_size: bytes of the largest message accepted, its fragments together.
     """
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._pending = bytearray()  # the beginning of a frame that is not complete
-        self._needed = 0  # bytes of it to have before looking again
-        self._fragments = bytearray()  # one buffer: a fragment of two bytes must not cost an object
+        self._pending = bytearray()  # the start of an incomplete frame
+        self._needed = 0  # bytes it must have before it is parsed again
+        self._fragments = bytearray()  # one buffer, since an object for each tiny fragment would cost memory
         self._fragmented_opcode: int | None = None
 
-    def feed(self, data: bytes) -> Iterator[Run]:  # noqa: C901, PLR0912  # a call for each frame would double its cost
-        """Yield the messages that `data` completes, in order; those of one kind that follow each other come together.
+    def feed(self, data: bytes) -> Iterator[Run]:  # noqa: C901, PLR0912  # a call for each frame would double the cost
+        """Yield the messages that `data` completes, in order and in runs of one opcode.
 
         Raises:
-            ProtocolViolation: the stream breaks RFC 6455; what came before the violation was yielded.
+            ProtocolViolation: the stream breaks RFC 6455. All earlier messages were yielded.
         """
         if self._pending:
             self._pending += data
@@ -79,15 +82,15 @@ class FrameReader:
                         length = data[position + 2] << 8 | data[position + 3]
                     else:
                         length = int.from_bytes(data[position + 2 : start], "big")
-                # The head is checked before its payload is waited for: a broken one may promise terabytes.
-                usual = first == whole and length <= self._max_size and self._fragmented_opcode is None
-                if not usual:
+                # The head is checked before its payload has come: a broken head may announce terabytes.
+                is_plain = first == whole and length <= self._max_size and self._fragmented_opcode is None
+                if not is_plain:
                     self._check_head(first, length)
                 stop = start + length
                 if end < stop:
                     self._needed = stop - position
                     break
-                if usual:
+                if is_plain:
                     run.append(data[start:stop])
                 elif (message := self._frame(first, data[start:stop])) is not None:
                     opcode, payload = message
@@ -115,12 +118,14 @@ class FrameReader:
             raise ProtocolViolation(f"a frame has the unknown websocket opcode {opcode:#x}", PROTOCOL_ERROR)
         if opcode >= CLOSE:
             if length > 125 or not first & 0x80:
-                raise ProtocolViolation("a control frame must be whole and of 125 bytes at the most", PROTOCOL_ERROR)
+                raise ProtocolViolation(
+                    "a control frame must be unfragmented and hold at most 125 bytes", PROTOCOL_ERROR
+                )
         elif (size := length + len(self._fragments)) > self._max_size:
             raise ProtocolViolation(f"a message of {size} bytes is over max_message_size={self._max_size}", TOO_BIG)
 
     def _frame(self, first: int, payload: bytes) -> Message | None:
-        """The message that this frame is, or completes; None while more fragments must come."""
+        """Return the message that this frame completes, or None while fragments are missing."""
         opcode, final = first & 0x0F, first & 0x80
         if opcode >= CLOSE:
             return opcode, payload
@@ -143,10 +148,12 @@ class FrameReader:
 
 
 def parse_close(payload: bytes) -> tuple[int | None, str]:
-    """The code and reason of a close frame; the code is None when the frame is empty.
+    """Return the code and reason of a close frame; the code is None if the frame is empty.
 
     Raises:
-        ProtocolViolation: the frame breaks RFC 6455 section 5.5.1 or 7.4.
+        ProtocolViolation: the length, the code or the text of the reason is not allowed.
+
+    See: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
     """
     if not payload:
         return None, ""

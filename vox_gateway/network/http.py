@@ -1,6 +1,7 @@
-"""One HTTP question over the same kind of connection as the websocket's: same proxy, same TLS, same interrupt.
+"""One HTTP GET over the same kind of connection as the WebSocket's: same proxy, TLS, deadline and wakeup.
 
-The standard library parses the answer (`http.client`); what it reads from is ours, and bounded.
+Called on the reader thread before it connects, or on the thread of a bounded call; `gateway_bot` reads the response.
+`http.client` parses it, from a bounded stream.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from .connector import USER_AGENT, Network
 from .transport import Transport
 from .urls import APIURL
 
-__all__ = ["Answer", "http_get", "import_http_client", "retry_after_of"]
+__all__ = ["Response", "http_get", "import_http_client", "retry_after_of"]
 
-#: bytes of an answer, head and body, beyond which it is none: those of interest have a few hundred
-MAX_ANSWER = 262_144
+#: bytes of the largest response accepted, head and body together; those expected have a few hundred
+MAX_RESPONSE = 262_144
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer with whatever status.
+class Response:
+    """An HTTP response of any status.
 
     Attributes:
         headers: names in lower case.
@@ -38,42 +39,42 @@ class Answer:
     body: bytes
 
 
-def retry_after_of(headers: Mapping[str, str], most: float) -> float | None:
-    """The seconds of ``Retry-After``, or None where it holds none.
+def retry_after_of(headers: Mapping[str, str], limit: float) -> float | None:
+    """Return the seconds of ``Retry-After``, or None if it holds no valid number.
 
     Args:
         headers: names in lower case.
-        most: seconds that are believed.
+        limit: the largest result, in seconds.
     """
     try:
         seconds = float(headers["retry-after"])
     except (KeyError, ValueError):
         return None
-    return min(seconds, most) if seconds >= 0 else None
+    return min(seconds, limit) if seconds >= 0 else None
 
 
 def import_http_client() -> None:
-    """Import what `http_get` needs, before a thread does: a child that is forked meanwhile could not import it."""
+    """Import what `http_get` needs before a thread does: a child forked during that import could never import it."""
     importlib.import_module("http.client")
 
 
 def http_get(
-    api: APIURL, route: str, headers: Mapping[str, str], network: Network, deadline: Deadline, interrupt: Wakeup
-) -> Answer:
-    """GET `route` of `api`. Redirects are not followed: a token must go nowhere else.
+    api: APIURL, route: str, headers: Mapping[str, str], network: Network, deadline: Deadline, wakeup: Wakeup
+) -> Response:
+    """GET `route` of `api`. Redirects are not followed, since the token must go nowhere else.
 
     Args:
-        headers: what the request says beside what every one does.
-        deadline: of the whole.
-        interrupt: ends every wait.
+        headers: added to those of every request.
+        deadline: of the whole exchange.
+        wakeup: ends every wait.
 
     Raises:
-        ConnectFailed: there was no answer, or none that is HTTP.
-        Interrupted: `interrupt` was set.
+        ConnectFailed: there was no response, or not one of HTTP.
+        Interrupted: `wakeup` was set.
     """
-    from http.client import HTTPException  # here and below: 2 MB that only those who ask need
+    from http.client import HTTPException  # here and below: 2 MB that most clients do not need
 
-    with contextlib.closing(network.connect(api.host, api.port, api.secure, deadline, interrupt)) as transport:
+    with contextlib.closing(network.connect(api.host, api.port, api.secure, deadline, wakeup)) as transport:
         try:
             transport.send(_request(api, route, headers))
             return _read(transport)
@@ -83,7 +84,7 @@ def http_get(
             raise ConnectFailed(f"{api.host} did not answer GET {route}: {error}") from error
         except (HTTPException, ValueError, OSError) as error:
             words = str(error) or type(error).__name__
-            # `from None`: the cause holds unsanitised text from the server, which a traceback would print.
+            # `from None`, since a traceback would print the server's text as it came.
             raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {words}") from None
 
 
@@ -100,7 +101,7 @@ def _request(api: APIURL, route: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*head, "", ""]).encode("ascii")
 
 
-def _read(transport: Transport) -> Answer:
+def _read(transport: Transport) -> Response:
     from http.client import HTTPResponse
 
     stream = _Stream(transport)
@@ -109,15 +110,15 @@ def _read(transport: Transport) -> Answer:
         body = response.read()
         if response.length:
             raise ValueError(f"the answer ended {response.length} bytes before its end")
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+        return Response(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
 
 
 class _Stream(io.RawIOBase):
-    """The transport, to `http.client`: a file to read from, and no answer may go on for ever."""
+    """The transport as the bounded file that `http.client` reads."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._left = MAX_ANSWER
+        self._left = MAX_RESPONSE
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -126,10 +127,10 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        self._transport.time_left()  # a server that never pauses must not keep us here
+        self._transport.time_left()  # a server that sends without pause must not outlast the deadline
         data = self._transport.recv(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise ValueError(f"an answer of more than {MAX_ANSWER} bytes")
+            raise ValueError(f"an answer of more than {MAX_RESPONSE} bytes")
         buffer[: len(data)] = data
         return len(data)

@@ -1,7 +1,8 @@
-"""Through a proxy to the gateway: which one, and how to ask it.
+"""Chooses the proxy, and opens a tunnel through it.
 
-HTTP proxies are asked by websocket-client; SOCKS proxies by python-socks, which websocket-client uses too, and which
-is the optional extra ``socks``.
+`config` parses the argument on the caller's thread. `connector` reads the environment and opens the tunnel on the
+reader thread, over the transport that then carries TLS. websocket-client implements HTTP proxies. python-socks, the
+optional extra ``socks``, implements SOCKS.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from websocket._url import _is_no_proxy_host
 
 from ..errors import ConnectFailed, MissingExtra
 from .transport import Transport
+from .urls import bracketed
 
 __all__ = ["Proxy", "check_proxy", "proxy_from_environment", "tunnel"]
 
@@ -25,10 +27,10 @@ _DEFAULT_PORTS = {"http": 80, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy taken apart.
+    """A parsed proxy URL.
 
     Attributes:
-        kind: ``http``, ``socks4``, ``socks4a``, ``socks5`` or ``socks5h``; with a and h the proxy looks names up.
+        kind: ``http``, ``socks4``, ``socks4a``, ``socks5`` or ``socks5h``; with the a and h the proxy looks up names.
     """
 
     kind: str
@@ -39,11 +41,11 @@ class Proxy:
 
 
 def check_proxy(proxy: object) -> Proxy | None:
-    """The `proxy` argument of the client, taken apart; None stays None.
+    """Parse the client's `proxy` argument; None stays None.
 
     Raises:
-        TypeError, ValueError: it is not the URL of a proxy; the message names it, without its password.
-        MissingExtra: a SOCKS proxy without python-socks.
+        TypeError, ValueError: not a proxy's URL. The message does not hold its password.
+        MissingExtra: a SOCKS proxy needs python-socks.
     """
     if proxy is None:
         return None
@@ -65,10 +67,10 @@ def check_proxy(proxy: object) -> Proxy | None:
 
 
 def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
-    """What ``HTTPS_PROXY`` (``HTTP_PROXY`` for ws), less ``NO_PROXY``, says about `host`.
+    """Return the proxy in ``HTTPS_PROXY`` (``HTTP_PROXY`` without TLS), unless ``NO_PROXY`` names `host`.
 
     Raises:
-        ConnectFailed: it is not a valid URL.
+        ConnectFailed: the variable is not a valid URL.
     """
     if _is_no_proxy_host(host, None):
         return None
@@ -76,7 +78,7 @@ def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
     try:
         parts = urlsplit(os.environ.get(variable, os.environ.get(variable.upper(), "")).replace(" ", ""))
         port = parts.port
-    except ValueError:  # not shown, since it may quote a piece of a password
+    except ValueError:  # its text is dropped, since it may quote a password
         raise ConnectFailed(
             f"the environment variable {variable.upper()} is not a valid URL: expected one such as http://localhost:8080"
         ) from None
@@ -86,29 +88,30 @@ def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
 
 
 def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
-    """Return the user name and the password in a proxy's URL, decoded; None for each that is not there."""
+    """Return the user name and password of a URL, decoded; None for each that is missing."""
     username, password = parts.username, parts.password
     return None if username is None else unquote(username), None if password is None else unquote(password)
 
 
 def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
-    """Ask `proxy`, to which `transport` is connected, for a tunnel to `host`.
+    """Open a tunnel to `host` over `transport`, which is connected to `proxy`.
 
     Raises:
-        ConnectFailed: it refuses.
+        ConnectFailed: the proxy refused, or did not answer as one.
     """
     try:
         if proxy.kind == "http":
-            # As one string: without a password websocket-client leaves out the colon, which RFC 7617 requires.
+            # As one string, since websocket-client omits the colon of an empty password, which is required:
+            # https://www.rfc-editor.org/rfc/rfc7617#section-2
             credentials = None if proxy.username is None else f"{proxy.username}:{proxy.password or ''}"
-            _tunnel(transport, f"[{host}]" if ":" in host else host, port, (credentials, None))
+            _tunnel(transport, bracketed(host), port, (credentials, None))
         else:
-            _ask_socks(proxy, transport, host, port)
+            _open_socks_tunnel(proxy, transport, host, port)
     except (OSError, WebSocketException) as error:
         raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no tunnel to {host}:{port}: {error}") from error
 
 
-def _ask_socks(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
+def _open_socks_tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
     python_socks = _python_socks()
     kind = python_socks.ProxyType.SOCKS4 if proxy.kind.startswith("socks4") else python_socks.ProxyType.SOCKS5
     try:
@@ -126,15 +129,12 @@ def _ask_socks(proxy: Proxy, transport: Transport, host: str, port: int) -> None
 
 
 class _Connected:
-    """Stands where python-socks expects a proxy before the proxy, and hands it the connection that there is already.
-
-    So the connection stays one that can be interrupted, and python-socks opens none of its own.
-    """
+    """The ``forward`` proxy of python-socks: hands it the existing, interruptible connection instead of a new one."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def connect(self, **where: object) -> Transport:
+    def connect(self, **address: object) -> Transport:
         return self._transport
 
 

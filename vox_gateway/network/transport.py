@@ -1,11 +1,13 @@
 """A TCP socket, with or without TLS, that one thread reads and any thread writes.
 
-OpenSSL forbids reading and writing one connection at the same time, so TLS runs over memory (`ssl.SSLObject` and
-`ssl.MemoryBIO`): one lock covers each call into it and each write to the socket, and all waiting happens with no lock
-held. The same shape serves without TLS.
+The reader thread reads; the bytes go to `frames` or to `http.client`. OpenSSL forbids reading and writing one
+connection concurrently, so TLS runs over memory (`ssl.SSLObject` and `ssl.MemoryBIO`): one lock covers each call into
+it and each write to the socket, and no lock is held while waiting. The same holds without TLS.
 
-A write never blocks: what the kernel does not take at once stays in a buffer, which the reader empties as the kernel
-makes room. Commands are few and small (the send window sees to that), so the buffer stays small too.
+A write never blocks: what the kernel does not take at once stays in a buffer, which the reader flushes as the kernel
+makes room. The buffer stays small, since the rate limit keeps commands few.
+
+See: https://docs.python.org/3/library/ssl.html#memory-bio-support
 """
 
 from __future__ import annotations
@@ -16,18 +18,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
-from ..concurrency.wakeup import DeadlinePassed, Selector, Wakeup
+from ..concurrency.wakeup import Deadline, Selector, Wakeup, seconds_left
 from ..errors import CertificateInvalid, ConnectFailed, ConnectionLost
 
 __all__ = ["Transport"]
 
-#: bytes asked of the kernel at once
+#: bytes of one read
 READ_SIZE = 65_536
-#: bytes beyond what the kernel takes that may wait for the other side to read: more than the send window lets through
-#: before a connection is found dead, and less than a flood of pings could ask for
+#: bytes that may be buffered beyond what the kernel takes: more than the rate limit lets through before a connection is
+#: found dead, and less than the replies to a flood of pings
 MAX_UNSENT = 4 * 1024 * 1024
 
 _KEEPALIVE = (
@@ -43,40 +44,39 @@ class Transport:
     """One connected stream.
 
     Only the thread that made it calls `start_tls`, `read`, `recv` and `close`; any thread may call `send` and `abort`.
-    It offers `recv`, `send`, `gettimeout` and `settimeout` as a socket does, so that websocket-client can shake hands
-    on it.
+    `recv`, `send`, `sendall`, `gettimeout` and `settimeout` are those of a socket, for the handshakes of
+    websocket-client and python-socks.
 
     Args:
-        sock: connected and non-blocking; owned from now on.
-        interrupt: ends every wait.
-        deadline: says when the wait under way ends; monotonic clock, None for never. Asked anew at every wake, so
-            `Wakeup.nudge` makes a changed answer count.
+        sock: connected and non-blocking; owned by the transport.
+        wakeup: ends every wait.
+        deadline: when the current wait ends. Called again after every wake, so that `Wakeup.nudge` applies a change.
 
     Attributes:
-        bytes_in: bytes read from the socket so far.
-        waiting_since: when the reader found nothing more to read, in monotonic time; None while it is busy with what it
-            has read.
+        bytes_in: bytes read from the socket.
+        waiting_since: when the reader ran out of data, in monotonic time; None while it processes what it has read.
     """
 
-    def __init__(self, sock: socket.socket, interrupt: Wakeup, deadline: Callable[[], float | None]) -> None:
+    def __init__(self, sock: socket.socket, wakeup: Wakeup, deadline: Deadline) -> None:
         self.bytes_in = 0
         self.waiting_since: float | None = None
         self._deadline = deadline
         self._sock = sock
-        self._interrupt = interrupt
+        self._wakeup = wakeup
         self._unread = b""
         self._selector = Selector()
-        self._selector.register(interrupt, selectors.EVENT_READ)
+        self._selector.register(wakeup, selectors.EVENT_READ)
         self._selector.register(sock, selectors.EVENT_READ)
         self._waits_for_room = False
         self._tls: ssl.SSLObject | None = None
         self._tls_in = ssl.MemoryBIO()
         self._tls_out = ssl.MemoryBIO()
-        self._tls_end: ConnectionLost | bool = False  # how TLS ended, once it has
+        self._tls_end: ConnectionLost | bool = False  # True after an orderly end
         self._unencrypted = bytearray()
         self._unsent = bytearray()
         self._closed = False
-        self._lock = threading.Lock()  # guards the seven fields above and every write to the socket
+        # Guards the seven fields above and every write to the socket; taken by the reader and by all threads that send.
+        self._lock = threading.Lock()
         for level, option, value in _KEEPALIVE:
             if hasattr(socket, option):
                 sock.setsockopt(getattr(socket, level), getattr(socket, option), value)
@@ -84,18 +84,18 @@ class Transport:
     # -- reading: the owner's thread only --------------------------------------------------------------------------
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Shake hands; the certificate and `host` in it are verified by `context`.
+        """Perform the TLS handshake; `context` verifies the certificate and its `host`.
 
         Raises:
-            CertificateInvalid: the certificate, or the name in it, does not verify.
+            CertificateInvalid: the certificate or its host name does not verify.
             ConnectFailed: TLS failed otherwise.
-            DeadlinePassed, Interrupted: see `read`.
+            DeadlinePassed: the deadline passed.
+            Interrupted: the wakeup was set.
         """
         tls = context.wrap_bio(self._tls_in, self._tls_out, server_hostname=host)
         try:
             while not self._handshake_step(tls):
-                data = self._wait_and_receive()
-                if data:
+                if data := self._wait_and_receive():
                     self._tls_in.write(data)
                 else:
                     self._tls_in.write_eof()
@@ -105,38 +105,39 @@ class Transport:
                 "Check url, the machine's clock, and the certificates it trusts (ssl_context)"
             ) from error
         except OSError as error:  # SSLError is one
-            raise ConnectFailed(f"TLS with {host} failed: {_words(error)}") from error
+            raise ConnectFailed(f"TLS with {host} failed: {_message(error)}") from error
         with self._lock:
             self._tls = tls
 
     def certificate(self) -> dict[str, Any] | None:
-        """The server's certificate, as `ssl.SSLSocket.getpeercert` has it; None without TLS."""
+        """Return the server's certificate as `ssl.SSLSocket.getpeercert` does; None without TLS."""
         with self._lock:
             return None if self._tls is None else self._tls.getpeercert()
 
     def _handshake_step(self, tls: ssl.SSLObject) -> bool:
-        """Go on as far as what has arrived allows; whether the handshake is done."""
+        """Continue as far as the received data allows; return whether the handshake is complete."""
         try:
             tls.do_handshake()
+            done = True
         except ssl.SSLWantReadError:
             done = False
         except ssl.SSLError:
-            # There is an alert for the server; that it may not want to hear it must not hide why.
-            with contextlib.suppress(OSError), self._lock:
+            with (
+                contextlib.suppress(OSError),
+                self._lock,
+            ):  # the alert for the server; a failure must not hide the cause
                 self._flush()
             raise
-        else:
-            done = True
         with self._lock:
             self._flush()
         return done
 
     def read(self) -> bytes:
-        """What has arrived, in one big piece; waits for it. Empty at the end of the stream.
+        """Wait for data and return what one read of the socket brought; empty at the end of the stream.
 
         Raises:
             ConnectionLost: the connection broke.
-            DeadlinePassed: `deadline` passed.
+            DeadlinePassed: the deadline passed.
             Interrupted: the connection was aborted.
         """
         if self._unread:
@@ -146,49 +147,42 @@ class Transport:
             try:
                 data = self._wait_and_receive()
             except OSError as error:
-                raise ConnectionLost(f"the connection broke: {_words(error)}") from error
+                raise ConnectionLost(f"the connection broke: {_message(error)}") from error
             if self._tls is None or not data:
                 return data
-            plain = self._decrypt(data)
-            if plain:
+            if plain := self._decrypt(data):
                 return plain
         if isinstance(self._tls_end, ConnectionLost):
             raise self._tls_end
         return b""
 
     def recv(self, size: int) -> bytes:
-        """As `socket.recv`: at most `size` bytes. For the handshakes, which read a byte at a time."""
+        """As `socket.recv`: at most `size` bytes. For handshakes, which read byte by byte."""
         if not self._unread:
             self._unread = self.read()
         data, self._unread = self._unread[:size], self._unread[size:]
         return data
 
     def settimeout(self, timeout: float | None) -> None:
-        """As on a socket; nothing to do, since `deadline` bounds every wait."""
+        """Do nothing: the deadline bounds every wait."""
 
     def gettimeout(self) -> float | None:
-        """As on a socket: seconds left."""
-        deadline = self._deadline()
-        return None if deadline is None else max(deadline - time.monotonic(), 0.001)
+        """As `socket.gettimeout`: the seconds until the deadline."""
+        ends_at = self._deadline()
+        return None if ends_at is None else max(ends_at - time.monotonic(), 0.001)
 
     def time_left(self) -> float | None:
-        """Seconds until the deadline, None where there is none.
+        """Return the seconds until the deadline, or None if there is none.
 
         Raises:
-            DeadlinePassed: there are none left. A wait sees that by itself; only who reads on without waiting must ask.
+            DeadlinePassed: none are left. Waits raise it themselves; a loop that never has to wait must call this.
         """
-        deadline = self._deadline()
-        if deadline is None:
-            return None
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise DeadlinePassed
-        return left
+        return seconds_left(self._deadline)
 
     def _wait_and_receive(self) -> bytes:
-        """The socket's next bytes; empty at its end."""
+        """Return the socket's next bytes; empty at its end."""
         while True:
-            self._interrupt.check()
+            self._wakeup.check()
             try:
                 data = self._sock.recv(READ_SIZE)
             except BlockingIOError:
@@ -198,7 +192,7 @@ class Transport:
             else:
                 self.waiting_since = None
                 if not data:
-                    self._interrupt.check()
+                    self._wakeup.check()
                 self.bytes_in += len(data)
                 return data
 
@@ -210,14 +204,14 @@ class Transport:
             interest = selectors.EVENT_READ | selectors.EVENT_WRITE if unsent else selectors.EVENT_READ
             self._selector.modify(self._sock, interest)
         for key, events in self._selector.select(self.time_left()):
-            if key.fileobj is self._interrupt:
-                self._interrupt.drain()
+            if key.fileobj is self._wakeup:
+                self._wakeup.drain()
             elif events & selectors.EVENT_WRITE:
                 with self._lock:
                     self._flush()
 
     def _decrypt(self, data: bytes) -> bytes:
-        """Every whole record in `data`, in plain; empty while none is whole."""
+        """Return the plaintext of all TLS records that `data` completes; empty if it completes none."""
         pieces: list[bytes] = []
         with self._lock:
             tls = self._tls
@@ -230,10 +224,10 @@ class Transport:
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLZeroReturnError:
-                self._tls_end = True  # the server closed TLS in order
+                self._tls_end = True
             except ssl.SSLError as error:
-                self._tls_end = ConnectionLost(f"TLS failed: {_words(error)}")
-            # Reading may have made TLS answer (a key update), or let it go on writing (a renegotiation).
+                self._tls_end = ConnectionLost(f"TLS failed: {_message(error)}")
+            # Reading may produce a reply (key update), or unblock writing (renegotiation).
             with contextlib.suppress(OSError):
                 self._encrypt()
         return b"".join(pieces)
@@ -241,15 +235,17 @@ class Transport:
     # -- writing: any thread ---------------------------------------------------------------------------------------
 
     def sendall(self, data: bytes) -> None:
-        """As `socket.sendall`; see `send`."""
+        """As `socket.sendall`; never blocks."""
         self.send(data)
 
     def send(self, data: bytes) -> int:
-        """Hand over `data` whole: to the kernel, or to the buffer before it. Never blocks.
+        """Pass all of `data` to the kernel or the buffer. Never blocks.
+
+        Returns:
+            The length of `data`.
 
         Raises:
-            ConnectionLost: the connection is over, or the other side has read nothing for long; nothing of `data` was
-                sent.
+            ConnectionLost: the connection is over, or the server has stopped reading. Nothing was sent.
         """
         with self._lock:
             if self._closed:
@@ -264,30 +260,30 @@ class Transport:
                     self._unencrypted += data
                     self._encrypt()
             except OSError as error:
-                raise ConnectionLost(f"the connection broke: {_words(error)}") from error
+                raise ConnectionLost(f"the connection broke: {_message(error)}") from error
             unsent = bool(self._unsent)
         if unsent:
-            self._interrupt.nudge()
+            self._wakeup.nudge()
         return len(data)
 
     def abort(self) -> None:
-        """Cut the connection off now; the reader wakes and ends."""
-        self._interrupt.set()  # first: the end of the stream that follows is ours, and not the server's
+        """Shut the connection down now; the reader's wait raises Interrupted."""
+        self._wakeup.set()  # first, so that the reader does not take the shutdown for the server's
         with self._lock:
             if not self._closed:
                 self._closed = True
-                with contextlib.suppress(OSError):  # gone already
+                with contextlib.suppress(OSError):  # not connected any more
                     self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give back the socket; for the owner's thread, when it reads no more."""
+        """Close the socket. For the reading thread, after its last read."""
         with self._lock:
             self._closed = True
             self._selector.close()
             self._sock.close()
 
     def _encrypt(self) -> None:
-        """Put what waits through TLS. The lock is held."""
+        """Encrypt the buffered plaintext and flush. The lock is held."""
         assert self._tls is not None
         with contextlib.suppress(ssl.SSLWantReadError):
             while self._unencrypted:
@@ -296,7 +292,7 @@ class Transport:
         self._flush()
 
     def _flush(self) -> None:
-        """Give the kernel what it takes. The lock is held."""
+        """Pass as much to the kernel as it takes. The lock is held."""
         if self._tls_out.pending:
             self._unsent += self._tls_out.read()
         while self._unsent:
@@ -307,8 +303,8 @@ class Transport:
             del self._unsent[:sent]
 
 
-def _words(error: OSError) -> str:
-    """What an error of the socket or of TLS says, in words."""
+def _message(error: OSError) -> str:
+    """Return the message of a socket or TLS error without its number."""
     if isinstance(error, ssl.SSLError):
         return error.reason or str(error)
     return error.strerror or str(error)

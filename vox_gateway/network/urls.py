@@ -1,6 +1,8 @@
-"""URLs of the gateway and of the API: what the user or the server gives in, what is connected to out. Pure.
+"""Parses URLs of the gateway and of the API into connection targets. Pure.
 
-Rests on "Connecting", Gateway URL Query String Params, of the official Gateway documentation.
+Called for arguments on the caller's thread, and for URLs from the server on the reader thread, which then connects.
+
+See: https://docs.discord.com/developers/events/gateway#connecting-gateway-url-query-string-params
 """
 
 from __future__ import annotations
@@ -9,11 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-__all__ = ["APIURL", "DEFAULT_API", "DEFAULT_GATEWAY", "GATEWAY_VERSION", "GatewayURL", "api_url", "gateway_url"]
+__all__ = [
+    "APIURL",
+    "DEFAULT_API",
+    "DEFAULT_GATEWAY",
+    "GATEWAY_VERSION",
+    "GatewayURL",
+    "api_url",
+    "bracketed",
+    "check_port",
+    "gateway_url",
+]
 
-#: Where Discord's gateway is, for a bot that did not ask Get Gateway Bot.
+#: Discord's gateway, for bots that do not ask Get Gateway Bot for its URL.
 DEFAULT_GATEWAY = "wss://gateway.discord.gg"
-#: Where Discord's HTTP API is, which knows where a bot's gateway is.
+#: Discord's HTTP API, which serves Get Gateway Bot.
 DEFAULT_API = "https://discord.com/api/v10"
 #: The version of the gateway that this library speaks.
 GATEWAY_VERSION = 10
@@ -24,13 +36,13 @@ _API_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class GatewayURL:
-    """A URL taken apart for connecting.
+    """A parsed gateway URL.
 
     Attributes:
         host: name or address, without brackets.
         port: TCP port.
-        secure: whether TLS is spoken.
-        resource: path and query, as the upgrade request names them.
+        secure: whether to use TLS.
+        resource: path and query of the upgrade request.
     """
 
     host: str
@@ -39,19 +51,18 @@ class GatewayURL:
     resource: str
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}{self.resource}"
+        return f"{'wss' if self.secure else 'ws'}://{bracketed(self.host)}:{self.port}{self.resource}"
 
 
 @dataclass(frozen=True, slots=True)
 class APIURL:
-    """The base of an HTTP API, taken apart for connecting.
+    """The parsed base URL of an HTTP API.
 
     Attributes:
         host: name or address, without brackets.
         port: TCP port.
-        secure: whether TLS is spoken.
-        path: what stands before a route, without a slash at its end.
+        secure: whether to use TLS.
+        path: prefix of every route, without a slash at its end.
     """
 
     host: str
@@ -61,8 +72,8 @@ class APIURL:
 
     @property
     def authority(self) -> str:
-        """What a request's ``Host`` says."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """The value of the ``Host`` header."""
+        host = bracketed(self.host)
         return host if self.port == _API_PORTS["https" if self.secure else "http"] else f"{host}:{self.port}"
 
     def __str__(self) -> str:
@@ -72,19 +83,17 @@ class APIURL:
 def gateway_url(
     url: str, *, encoding: str, compress: str | None, port: int | None = None, default_port: int | None = None
 ) -> GatewayURL:
-    """The URL to connect to: `url` with the query that the gateway wants.
-
-    The URL's own port, path and other query parameters stay.
+    """Parse `url` and set the query parameters of the gateway. Port, path and other parameters are kept.
 
     Args:
         url: ``ws://`` or ``wss://``.
         encoding: ``"json"`` or ``"etf"``.
-        compress: the transport compression, or None; ``compress=`` is never sent without a value.
-        port: used instead of the URL's own port; checked already.
-        default_port: used where the URL names no port, instead of the scheme's.
+        compress: the transport compression; None omits the parameter.
+        port: replaces the URL's port.
+        default_port: for a URL without a port, instead of the scheme's.
 
     Raises:
-        TypeError, ValueError: `url` is not usable; the message names it.
+        TypeError, ValueError: `url` is not valid; the message names it.
     """
     parts, host, url_port = _split("url", url, _GATEWAY_PORTS, DEFAULT_GATEWAY)
     query = [
@@ -104,10 +113,10 @@ def gateway_url(
 
 
 def api_url(url: object) -> APIURL:
-    """The `api_url` argument, taken apart.
+    """Parse the `api_url` argument.
 
     Raises:
-        TypeError, ValueError: it is not the base of an HTTP API; the message names it.
+        TypeError, ValueError: not the base URL of an HTTP API.
     """
     parts, host, port = _split("api_url", url, _API_PORTS, DEFAULT_API)
     if parts.query or parts.fragment:
@@ -116,7 +125,7 @@ def api_url(url: object) -> APIURL:
 
 
 def _split(name: str, url: object, ports: Mapping[str, int], example: str) -> tuple[SplitResult, str, int | None]:
-    """The parts of the URL that the argument `name` is, with its host and its own port."""
+    """Parse the URL in the argument `name`; return its parts, its host and its explicit port."""
     if not isinstance(url, str):
         raise TypeError(f"{name} must be a string such as {example!r}, not {url!r}")
     try:
@@ -133,3 +142,8 @@ def _split(name: str, url: object, ports: Mapping[str, int], example: str) -> tu
     if parts.username is not None:
         raise ValueError(f"{name} must hold no user name or password: the bot's token is all that is asked for")
     return parts, parts.hostname, port
+
+
+def bracketed(host: str) -> str:
+    """Return `host` as URLs write it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -1,9 +1,10 @@
-"""One websocket connection: opened once, read by one thread, written by any.
+"""One WebSocket connection: opened once, read by one thread, written by any.
 
-websocket-client shakes hands and builds the frames that go out. The read side and the control frames are ours: its own
-`close` reads beside the reader, and its answer to a close frame can lose the code.
+The reader thread opens it and reads runs of messages, which it inflates and decodes next. websocket-client performs the
+opening handshake and builds outgoing frames. Incoming frames and control frames are handled here, because its `close`
+reads concurrently with the reader, and its automatic reply to a close frame can lose the code.
 
-Rests on RFC 6455; pings are answered, a close is answered with its own code.
+See: https://www.rfc-editor.org/rfc/rfc6455
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from .urls import GatewayURL
 
 __all__ = ["ClosedByServer", "WebSocket"]
 
-#: bytes that the head of the upgrade's answer may have
+#: bytes of the longest response head that is accepted
 MAX_HANDSHAKE = 65_536
 SWITCHING_PROTOCOLS = 101
-#: seconds that a refusal may put off the next attempt: what it says may be meant for others
+#: seconds of the longest ``Retry-After`` that a refusal may ask for; a longer one may be meant for others
 MAX_RETRY_AFTER = 600.0
 
 _ADVICE = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
 
 
 class ClosedByServer(Exception):
-    """The server sent a close frame; internal to the reader."""
+    """The server sent a close frame. Internal to the reader."""
 
     def __init__(self, code: int | None, reason: str) -> None:
         super().__init__(code, reason)
@@ -44,25 +45,25 @@ class ClosedByServer(Exception):
 
 
 class WebSocket:
-    """An open websocket. Made by `open`; the thread that opened it reads and disposes of it."""
+    """An open WebSocket, made by `open`. The thread that opened it reads and disposes of it."""
 
     def __init__(self, transport: Transport, max_message_size: int) -> None:
         self._transport = transport
         self._frames = FrameReader(max_message_size)
 
     @classmethod
-    def open(cls, url: GatewayURL, network: Network, deadline: Deadline, interrupt: Wakeup) -> WebSocket:
+    def open(cls, url: GatewayURL, network: Network, deadline: Deadline, wakeup: Wakeup) -> WebSocket:
         """Connect to `url`: DNS, TCP, proxy, TLS, upgrade.
 
         Args:
-            deadline: says when the wait under way ends, then and for the websocket's whole life; see `Transport`.
-            interrupt: ends every wait.
+            deadline: of this call, and of every later wait; see `Transport`.
+            wakeup: ends every wait.
 
         Raises:
-            ConnectFailed: with the reason in words.
-            Interrupted: `interrupt` was set.
+            ConnectFailed: a step failed or took too long.
+            Interrupted: `wakeup` was set.
         """
-        transport = network.connect(url.host, url.port, url.secure, deadline, interrupt)
+        transport = network.connect(url.host, url.port, url.secure, deadline, wakeup)
         try:
             _upgrade(url, transport)
         except DeadlinePassed:
@@ -75,20 +76,20 @@ class WebSocket:
 
     @property
     def bytes_in(self) -> int:
-        """Bytes read from the socket so far, as they were on the wire."""
+        """Bytes read from the socket, as they were on the wire."""
         return self._transport.bytes_in
 
     @property
     def waiting_since(self) -> float | None:
-        """Since when `receive` waits, in monotonic time; None while it does not."""
+        """When the wait of `receive` began, in monotonic time; None while it does not wait."""
         return self._transport.waiting_since
 
     def receive(self) -> Iterator[Run]:
-        """Wait for the next read, then yield the text and binary messages that it completes, in runs of one kind.
+        """Wait for one read, then yield the text and binary messages that it completes, in runs of one opcode.
 
         Raises:
-            ClosedByServer: a close frame came; it has been answered.
-            ConnectionLost: the stream ended, or broke, without one.
+            ClosedByServer: a close frame came, and was answered.
+            ConnectionLost: the stream ended or broke without a close frame.
             ProtocolViolation: the server broke RFC 6455.
             DeadlinePassed: nothing came in time.
             Interrupted: the connection was aborted.
@@ -101,21 +102,21 @@ class WebSocket:
                 yield opcode, payloads
             elif opcode == frames.PING:
                 for payload in payloads:
-                    with contextlib.suppress(ConnectionLost):  # the next read says so, with what still came before it
+                    with contextlib.suppress(ConnectionLost):  # the next read raises it, after what came before it
                         self._send(frames.PONG, payload)
             elif opcode == frames.CLOSE:
                 code, reason = frames.parse_close(payloads[0])
-                with contextlib.suppress(ConnectionLost):  # gone already, and the code is what counts
+                with contextlib.suppress(ConnectionLost):  # the code counts
                     self._send(frames.CLOSE, payloads[0][:2])
                 raise ClosedByServer(code, reason)
 
     def drain(self) -> None:
-        """Read and forget until the stream ends, once nothing that comes is wanted; raises as `receive` does.
+        """Read and discard until the stream ends. Raises as `receive` does.
 
-        A socket closed with unread bytes in it is reset, and a reset can overtake our close frame.
+        A socket closed with unread bytes is reset, and the reset can overtake our close frame.
         """
         while self._transport.read():
-            self._transport.time_left()  # a server that never pauses must not keep us here
+            self._transport.time_left()  # a server that sends without pause must not outlast the deadline
 
     def send(self, data: bytes, text: bool) -> None:
         """Send one message. Never blocks.
@@ -126,16 +127,16 @@ class WebSocket:
         self._send(frames.TEXT if text else frames.BINARY, data)
 
     def send_close(self, code: int, reason: str = "") -> None:
-        """Send a close frame, as far as that can be done at once."""
-        with contextlib.suppress(ConnectionLost):  # what is over needs no closing
+        """Send a close frame. Never blocks; does nothing if the connection is over."""
+        with contextlib.suppress(ConnectionLost):
             self._send(frames.CLOSE, code.to_bytes(2, "big") + reason.encode())
 
     def abort(self) -> None:
-        """Cut the connection off now; `receive` ends. Any thread may call it, at any time."""
+        """Shut the connection down now; `receive` ends. For any thread, at any time."""
         self._transport.abort()
 
     def dispose(self) -> None:
-        """Give back the socket; for the thread that reads, when it reads no more."""
+        """Close the socket. For the reading thread, after its last read."""
         self._transport.close()
 
     def _send(self, opcode: int, payload: bytes) -> None:
@@ -143,12 +144,12 @@ class WebSocket:
 
 
 def _upgrade(url: GatewayURL, transport: Transport) -> None:
-    """Shake hands over `transport`; raises ConnectFailed."""
+    """Perform the opening handshake over `transport`; raise ConnectFailed if it fails."""
     handshake = websocket.WebSocket(enable_multithread=False)
     try:
         handshake.connect(
             str(url),
-            socket=_Answer(url.host, transport),
+            socket=_HandshakeSocket(url.host, transport),
             header=[f"User-Agent: {USER_AGENT}"],
             redirect_limit=0,
             suppress_origin=True,
@@ -164,26 +165,26 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
 
 
 def _refusal(host: str, head: bytes) -> UpgradeRefused | None:
-    """Return what the head of an answer refuses the upgrade with; None if it accepts, or is not HTTP."""
+    """Return the error for a response head that refuses the upgrade; None if it accepts, or is not HTTP."""
     status_line, *lines = head.splitlines()
     found = re.match(rb"HTTP/\S+ +(\d{3})(?: |$)", status_line)
     if found is None or (status := int(found[1])) == SWITCHING_PROTOCOLS:
         return None
-    words = f"{host} refused the websocket upgrade with HTTP {status}{_ADVICE.get(status, '')}"
+    message = f"{host} refused the websocket upgrade with HTTP {status}{_ADVICE.get(status, '')}"
     if 300 <= status < 400:
-        words += ": redirects are not followed, check url"
+        message += ": redirects are not followed, check url"
     pairs = (line.decode("latin-1").partition(":") for line in lines)
     retry_after = retry_after_of({name.lower(): value.strip() for name, _, value in pairs}, MAX_RETRY_AFTER)
     if retry_after is not None:
-        words += f"; retry after {retry_after:g} seconds"
-    return UpgradeRefused(words, status, retry_after)
+        message += f"; retry after {retry_after:g} seconds"
+    return UpgradeRefused(message, status, retry_after)
 
 
-class _Answer:
-    """The transport, as websocket-client's handshake sees it: the answer is bounded, and ends with its head.
+class _HandshakeSocket:
+    """The transport as websocket-client's handshake sees it: the response is bounded, and ends with its head.
 
-    A status other than 101 is raised here. What websocket-client does with one depends on its version: it waits for the
-    body, follows a redirect, or takes it for a success.
+    A status other than 101 raises here, because websocket-client's reaction depends on its version: it waits for the
+    body, follows a redirect, or takes the response for a success.
     """
 
     def __init__(self, host: str, transport: Transport) -> None:
@@ -204,4 +205,4 @@ class _Answer:
         return data
 
     def close(self) -> None:
-        """Nothing: the transport's owner closes it."""
+        """Do nothing: the transport's owner closes it."""
