@@ -29,7 +29,7 @@ from vox_gateway import (
     TokenRefused,
     get_gateway_bot,
 )
-from vox_gateway.network.http import MAX_ANSWER
+from vox_gateway.network.http import MAX_RESPONSE
 from vox_gateway.testing import LocalGateway
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
@@ -117,10 +117,10 @@ def test_a_token_that_is_refused_is_told_as_the_gateway_would() -> None:
     ("status", "retry_after", "words", "permanent"),
     [
         (429, 2.5, r"HTTP 429 \(Too Many Requests\): ask again in 2.5 seconds", False),
-        (429, None, "that passes", False),
-        (503, None, r"HTTP 503 \(Service Unavailable\): that passes", False),
+        (429, None, "ask again later", False),
+        (503, None, r"HTTP 503 \(Service Unavailable\): ask again later", False),
         (403, None, "try another network", True),
-        (404, None, "is api_url right", True),
+        (404, None, "check api_url=", True),
         (308, None, "redirects are not followed", True),
     ],
 )
@@ -161,20 +161,20 @@ def with_limit(**changes: Any) -> dict[str, Any]:
         (b"", "login page"),
         (b"[" * 5000, "login page"),
         (b"\xff", "login page"),
-        ([], "something else"),
-        ("text", "something else"),
-        (None, "something else"),
-        (without("url"), "it has no url"),
-        (without("shards"), "it has no shards"),
-        (without("session_start_limit"), "it has no session_start_limit"),
+        ([], "unexpected body"),
+        ("text", "unexpected body"),
+        (None, "unexpected body"),
+        (without("url"), "url is missing"),
+        (without("shards"), "shards is missing"),
+        (without("session_start_limit"), "session_start_limit is missing"),
         ({**BODY, "url": "https://discord.com"}, "must begin with wss"),
         ({**BODY, "url": 5}, "must be a string"),
-        ({**BODY, "shards": 0}, "shards is no number of 1 or more"),
-        ({**BODY, "shards": True}, "shards is no number"),
-        (with_limit(remaining=-1), "remaining is no number of 0 or more"),
-        (with_limit(max_concurrency=0), "max_concurrency is no number"),
-        (with_limit(reset_after=10**18), "reset_after is no number"),
-        (with_limit(reset_after="1"), "reset_after is no number"),
+        ({**BODY, "shards": 0}, "shards is not a whole number of 1 or more"),
+        ({**BODY, "shards": True}, "shards is not a whole number"),
+        (with_limit(remaining=-1), "remaining is not a whole number of 0 or more"),
+        (with_limit(max_concurrency=0), "max_concurrency is not a whole number"),
+        (with_limit(reset_after=10**18), "reset_after is not a whole number"),
+        (with_limit(reset_after="1"), "reset_after is not a whole number"),
     ],
 )
 def test_an_answer_that_tells_no_gateway_is_refused_with_its_flaw(body: object, words: str) -> None:
@@ -192,7 +192,7 @@ def test_an_answer_that_tells_no_gateway_is_refused_with_its_flaw(body: object, 
         answering("HTTP/1.1 200 OK\nContent-Length: 100", b"too little"),
         answering("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", b"zz\r\n"),
         answering("HTTP/1.1 200 OK\n" + "\n".join(f"X-{number}: 1" for number in range(200))),
-        answering("HTTP/1.1 200 OK", b" " * (MAX_ANSWER + 1)),
+        answering("HTTP/1.1 200 OK", b" " * (MAX_RESPONSE + 1)),
         answering("HTTP/1.1 100 Continue\n\n" * 20_000),
         lambda connection: None,
         lambda connection: (read_head(connection), reset(connection)),

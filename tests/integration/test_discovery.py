@@ -106,7 +106,7 @@ def test_a_token_that_is_refused_ends_the_client_whenever_it_is(
 
 def test_an_api_that_cannot_be_right_is_fatal_at_first(gateway: LocalGateway, asking: Any) -> None:
     client = asking(gateway, api_url=f"{gateway.http_url}/not/there")
-    with pytest.raises(DiscoveryFailed, match=r"HTTP 404.*is api_url right"):
+    with pytest.raises(DiscoveryFailed, match=r"HTTP 404.*check api_url="):
         client.connect()
 
 

@@ -1,4 +1,4 @@
-"""Where to connect and when to IDENTIFY: the REST lookup, and the limits that Discord sets.
+"""Where to connect and when to IDENTIFY: Get Gateway Bot, and Discord's limits on session starts.
 
 In: a token. Out: a gateway URL on the reader thread, and the turn to IDENTIFY in the reconnect loop's mailbox.
 """

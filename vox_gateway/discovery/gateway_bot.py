@@ -1,6 +1,8 @@
-"""Get Gateway Bot: where a bot's gateway is, how many shards it should have, and how often it may still IDENTIFY.
+"""Get Gateway Bot: a bot's gateway URL, its recommended shards, and its remaining session starts.
 
-Rests on "Get Gateway Bot" and "Session Start Limit Object" of the official Gateway documentation.
+`resolver` asks on the reader thread; `get_gateway_bot` asks for the user, on the thread of a bounded call.
+
+See: https://docs.discord.com/developers/events/gateway#get-gateway-bot
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ..concurrency.bounded_call import call_with_deadline
 from ..concurrency.wakeup import Deadline, Wakeup
 from ..errors import DiscoveryFailed, TokenRefused
 from ..network.connector import Network, default_ssl_context
-from ..network.http import Answer, http_get, retry_after_of
+from ..network.http import Response, http_get, retry_after_of
 from ..network.proxy import check_proxy
 from ..network.urls import APIURL, DEFAULT_API, gateway_url
 from ..network.urls import api_url as check_api_url
@@ -28,15 +30,15 @@ from .session_start_limit import SessionStartLimit
 __all__ = ["GatewayBot", "ask_gateway_bot", "get_gateway_bot"]
 
 ROUTE = "/gateway/bot"
-#: seconds that a server may ask to be left alone, at the most
+#: seconds of the longest ``Retry-After`` that is honoured
 MAX_RETRY_AFTER = 86_400.0
-#: the limit resets every 24 hours; a figure beyond this many seconds is none
+#: seconds of the longest ``reset_after`` that is accepted; the limit resets every 24 hours
 MAX_RESET_AFTER = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayBot:
-    """What Discord answers to ``GET /gateway/bot``.
+    """Discord's answer to ``GET /gateway/bot``.
 
     Attributes:
         url: the gateway's URL, for `Client(url=...)`.
@@ -57,22 +59,24 @@ def get_gateway_bot(
     timeout: float = 10.0,
     api_url: str = DEFAULT_API,
 ) -> GatewayBot:
-    """Ask Discord where the bot's gateway is, how many shards it should have, and how often it may still IDENTIFY.
+    """Ask Discord for the bot's gateway URL, its recommended shards, and its remaining session starts.
 
     Args:
         token: the bot's token. It appears in no error.
-        proxy: as for `Client`; None looks at the environment.
+        proxy: as for `Client`; None reads the environment.
         ssl_context: as for `Client`; certificates and host names are always checked.
-        timeout: seconds for all of it.
+        timeout: seconds for the whole call.
         api_url: the base of the HTTP API, ``https://`` or ``http://``.
 
     Raises:
-        TypeError, ValueError, MissingExtra: an argument is not usable; the message names it.
+        TypeError, ValueError: an argument is not valid; the message names it.
+        MissingExtra: `proxy` needs an optional package.
         TokenRefused: the token is not valid; an `AuthenticationFailed`.
-        DiscoveryFailed: Discord answered otherwise; with ``status``, and ``retry_after`` where it said when to ask
-            again.
+        DiscoveryFailed: any other answer; with ``status``, and with ``retry_after`` if the server gave one.
         CertificateInvalid: the server's certificate does not verify.
-        ConnectFailed: it could not be reached, or did not answer in time.
+        ConnectFailed: the API could not be reached, or did not answer in time.
+
+    See: https://docs.discord.com/developers/events/gateway#get-gateway-bot
     """
     token = check_token(token)
     api = check_api_url(api_url)
@@ -84,32 +88,34 @@ def get_gateway_bot(
         timeout_name="timeout",
     )
     return call_with_deadline(
-        lambda deadline, interrupt: ask_gateway_bot(api, token, network, deadline, interrupt), timeout, "timeout"
+        lambda deadline, wakeup: ask_gateway_bot(api, token, network, deadline, wakeup), timeout, "timeout"
     )
 
 
-def ask_gateway_bot(api: APIURL, token: str, network: Network, deadline: Deadline, interrupt: Wakeup) -> GatewayBot:
-    """`get_gateway_bot` for a thread that may wait.
+def ask_gateway_bot(api: APIURL, token: str, network: Network, deadline: Deadline, wakeup: Wakeup) -> GatewayBot:
+    """Ask as `get_gateway_bot` does, on the calling thread.
 
     Raises:
-        TokenRefused, ConnectFailed: see `get_gateway_bot`.
-        Interrupted: `interrupt` was set.
+        TokenRefused: the token is not valid.
+        DiscoveryFailed: any other answer.
+        ConnectFailed: the API could not be reached, or did not answer in time.
+        Interrupted: `wakeup` was set.
     """
-    answer = http_get(api, ROUTE, {"Authorization": f"Bot {token}"}, network, deadline, interrupt)
-    if answer.status == 401:
+    response = http_get(api, ROUTE, {"Authorization": f"Bot {token}"}, network, deadline, wakeup)
+    if response.status == 401:
         raise TokenRefused(api.host)
-    if answer.status != 200:
-        raise _refusal(api, answer)
-    bot = _parse(api, answer, datetime.now(timezone.utc))
+    if response.status != 200:
+        raise _refusal(api, response)
+    bot = _parse(api, response, datetime.now(timezone.utc))
     if api.secure and not bot.url.lower().startswith("wss:"):
-        raise DiscoveryFailed(f"{api.host} told a gateway that would get the token without TLS: {bot.url}", 200)
+        raise DiscoveryFailed(f"{api.host} answered with a gateway without TLS: {bot.url}", 200)
     return bot
 
 
-def _refusal(api: APIURL, answer: Answer) -> DiscoveryFailed:
-    """The error for an answer with another status. The body is not shown: who knows what it repeats."""
-    status = answer.status
-    retry_after = retry_after_of(answer.headers, MAX_RETRY_AFTER)
+def _refusal(api: APIURL, response: Response) -> DiscoveryFailed:
+    """Return the error for an unexpected status. The body is not shown, since it may repeat anything."""
+    status = response.status
+    retry_after = retry_after_of(response.headers, MAX_RETRY_AFTER)
     try:
         said = f"HTTP {status} ({HTTPStatus(status).phrase})"
     except ValueError:
@@ -117,49 +123,45 @@ def _refusal(api: APIURL, answer: Answer) -> DiscoveryFailed:
     if retry_after is not None:
         advice = f"ask again in {retry_after:g} seconds"
     elif status == 429 or status >= 500:
-        advice = "that passes; ask again later"
+        advice = "ask again later"
     elif 300 <= status < 400:
-        advice = "redirects are not followed, since the token would go along; set api_url to where the API is"
+        advice = "redirects are not followed, since they would get the token; set api_url to the API itself"
     elif status == 403:
-        advice = "something on the way, or Discord's own protection, blocks this machine; try another network"
+        advice = "a firewall, or Discord's own protection, blocks this machine; try another network"
     else:
-        advice = f"is api_url right? It is {api}"
+        advice = f"check api_url={str(api)!r}"
     return DiscoveryFailed(f"{api.host} answered GET {ROUTE} with {said}: {advice}", status, retry_after)
 
 
-def _parse(api: APIURL, answer: Answer, now: datetime) -> GatewayBot:
-    """What the body says.
-
-    Raises:
-        DiscoveryFailed: not what is documented.
-    """
+def _parse(api: APIURL, response: Response, now: datetime) -> GatewayBot:
+    """Parse the body; raise DiscoveryFailed if it is not what is documented."""
     try:
-        value = simplejson.loads(answer.body)
+        value = simplejson.loads(response.body)
         limit = value["session_start_limit"]
-        reset_after = _figure(limit, "reset_after", 0, MAX_RESET_AFTER * 1000) / 1000
+        reset_after = _integer(limit, "reset_after", 0, MAX_RESET_AFTER * 1000) / 1000
         gateway_url(value["url"], encoding="json", compress=None)
         return GatewayBot(
             url=value["url"],
-            shards=_figure(value, "shards", 1),
+            shards=_integer(value, "shards", 1),
             session_start_limit=SessionStartLimit(
-                total=_figure(limit, "total", 0),
-                remaining=_figure(limit, "remaining", 0),
+                total=_integer(limit, "total", 0),
+                remaining=_integer(limit, "remaining", 0),
                 reset_after=reset_after,
                 resets_at=now + timedelta(seconds=reset_after),
-                max_concurrency=_figure(limit, "max_concurrency", 1),
+                max_concurrency=_integer(limit, "max_concurrency", 1),
             ),
         )
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        words = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+        problem = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise DiscoveryFailed(
-            f"{api.host} answered GET {ROUTE} with something else than where the gateway is ({words}): is there a "
-            f"login page on the way, or is api_url not right? It is {api}",
-            answer.status,
+            f"{api.host} answered GET {ROUTE} with an unexpected body ({problem}): check "
+            f"api_url={str(api)!r}, and whether the network has a login page",
+            response.status,
         ) from error
 
 
-def _figure(value: Any, name: str, least: int, most: float = math.inf) -> int:
-    figure = value[name]
-    if isinstance(figure, bool) or not isinstance(figure, int) or not least <= figure <= most:
-        raise ValueError(f"its {name} is no number of {least} or more")
-    return figure
+def _integer(value: Any, name: str, minimum: int, maximum: float = math.inf) -> int:
+    number = value[name]
+    if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= maximum:
+        raise ValueError(f"{name} is not a whole number of {minimum} or more")
+    return number

@@ -1,8 +1,10 @@
-"""One IDENTIFY at a time: the concurrency rule, across all shards of a process.
+"""Spaces the IDENTIFYs of all shards of a process. Time is an argument.
 
-Rests on "Session Start Limit Object" and "Sharding" of the official Gateway documentation: shards with the same
+The reconnect loop of each shard asks before it connects; readers report the IDENTIFYs they send. Shards with the same
 ``shard_id % max_concurrency`` may IDENTIFY once every 5 seconds, and 1000 IDENTIFYs in 24 hours reset the bot's token.
-A RESUME is not counted. Time is an argument.
+A RESUME is not counted.
+
+See: https://docs.discord.com/developers/events/gateway#sharding-max-concurrency
 """
 
 from __future__ import annotations
@@ -23,40 +25,46 @@ DAY = 86_400.0
 
 
 class IdentifyGate:
-    """Says when a shard may IDENTIFY. Any thread may use it; one gate serves all shards of a bot.
+    """Decides when a shard may IDENTIFY. One gate serves all shards of a bot, on any thread.
 
-    It counts by itself, until it is told what Discord counts (`learn`): from then on that is what holds.
+    It uses its own count until `learn` gives it Discord's, which then applies.
 
-    A child made by `os.fork` has a copy, which knows the IDENTIFYs before the fork. After it, neither process knows
-    those of the other.
+    A child made by `os.fork` has a copy that knows the IDENTIFYs before the fork. Later ones of one process are unknown
+    to the other.
 
     Args:
-        max_concurrency: of Get Gateway Bot.
-        interval: seconds between two IDENTIFYs of one key.
-        daily_limit: IDENTIFYs in any 24 hours, a little under the 1000 that reset the token.
+        max_concurrency: from Get Gateway Bot.
+        interval: seconds between two IDENTIFYs of one rate limit key.
+        daily_limit: IDENTIFYs in any 24 hours, slightly under the 1000 that reset the token.
     """
 
     def __init__(self, max_concurrency: int = 1, interval: float = 5.0, daily_limit: int = 990) -> None:
         self.max_concurrency = check_count("max_concurrency", max_concurrency, 1)
         self.interval = interval
         self._sent: deque[float] = deque(maxlen=daily_limit)
-        self._told: _Told | None = None
-        self._sent_by: dict[int, float] = {}  # each shard's last
-        self._holders: dict[object, int] = {}  # with their shards, in the order in which they entered
+        self._server: _ServerCount | None = None
+        self._last_sent: dict[int, float] = {}  # by shard id
+        self._holders: dict[object, int] = {}  # with their shard ids, in order of entry
         self._waiters: dict[object, Callable[[], None]] = {}
-        self._lock = threading.Lock()  # guards all fields above
+        self._lock = threading.Lock()  # guards all fields above; taken by reconnect loops and readers
         in_child(self, IdentifyGate._after_fork)
 
     def enter(self, shard_id: int, holder: object, wake: Callable[[], None], now: float) -> float | None:
-        """Ask to IDENTIFY; 0.0 when `holder` may, until it calls `sent` or `leave`.
+        """Ask to IDENTIFY.
 
-        Otherwise the seconds to wait before asking again, or None to wait for `wake` to be called.
+        Args:
+            wake: called when it is worth asking again, after None.
+            now: monotonic time, in seconds.
+
+        Returns:
+            0.0 if `holder` may IDENTIFY, until it calls `sent` or `leave`; otherwise the seconds after which to ask
+            again, or None to wait for `wake`.
         """
         with self._lock:
             if any(self._same_key(shard, shard_id) for other, shard in self._holders.items() if other is not holder):
                 self._waiters[holder] = wake
                 return None
-            last = max((at for shard, at in self._sent_by.items() if self._same_key(shard, shard_id)), default=None)
+            last = max((at for shard, at in self._last_sent.items() if self._same_key(shard, shard_id)), default=None)
             delay = 0.0 if last is None else max(last + self.interval - now, 0.0)
             delay = max(delay, self._starts_in(now))
             if not delay:
@@ -64,51 +72,51 @@ class IdentifyGate:
             return delay
 
     def learn(self, holder: object, limit: SessionStartLimit, asked_at: float, now: float) -> float:
-        """Take over what Get Gateway Bot has told `holder`, which has entered.
+        """Replace the count with Discord's, which `holder` received after it entered.
 
         Args:
-            asked_at: when it was asked: what was sent since is not in its figures.
+            asked_at: when Get Gateway Bot was asked; later IDENTIFYs are not in `limit`.
 
         Returns:
-            Seconds until there is a session start for `holder`; 0.0 when it may go on now.
+            Seconds until there is a session start for `holder`; 0.0 if there is one now.
         """
         with self._lock:
             self.max_concurrency = limit.max_concurrency
             remaining = limit.remaining - sum(at >= asked_at for at in self._sent)
-            self._told = _Told(limit.total, remaining, now + limit.reset_after)
+            self._server = _ServerCount(limit.total, remaining, now + limit.reset_after)
             ahead = list(self._holders).index(holder) if holder in self._holders else 0
             delay = limit.reset_after if remaining <= ahead else 0.0
-            waiters, self._waiters = self._waiters, {}  # there may be more keys now
+            waiters, self._waiters = self._waiters, {}  # max_concurrency may have grown
         for wake in waiters.values():
             wake()
         return delay
 
     def starts_in(self, now: float) -> float:
-        """Seconds until there are session starts again; 0.0 when some remain."""
+        """Return the seconds until session starts are available; 0.0 if some remain."""
         with self._lock:
             return self._starts_in(now)
 
     def _starts_in(self, now: float) -> float:
-        if self._told is None:
+        if self._server is None:
             return max(self._sent[0] + DAY - now, 0.0) if len(self._sent) == self._sent.maxlen else 0.0
-        if now >= self._told.resets_at:
-            self._told = _Told(self._told.total, self._told.total, now + DAY)
-        return 0.0 if self._told.remaining > 0 else self._told.resets_at - now
+        if now >= self._server.resets_at:
+            self._server = _ServerCount(self._server.total, self._server.total, now + DAY)
+        return 0.0 if self._server.remaining > 0 else self._server.resets_at - now
 
     def _same_key(self, shard: int, other: int) -> bool:
         return shard % self.max_concurrency == other % self.max_concurrency
 
     def sent(self, shard_id: int, holder: object, now: float) -> None:
-        """`holder` has written its IDENTIFY."""
+        """Record that `holder` wrote its IDENTIFY, and release its turn."""
         with self._lock:
             self._sent.append(now)
-            self._sent_by[shard_id] = now
-            if self._told is not None:
-                self._told.remaining -= 1
+            self._last_sent[shard_id] = now
+            if self._server is not None:
+                self._server.remaining -= 1
         self.leave(shard_id, holder)
 
     def leave(self, shard_id: int, holder: object) -> None:
-        """`holder` does not want to IDENTIFY, or has done so; harmless at any time."""
+        """Release the turn of `holder`, or its place in the queue. Idempotent."""
         with self._lock:
             self._waiters.pop(holder, None)
             if self._holders.get(holder) != shard_id:
@@ -119,14 +127,14 @@ class IdentifyGate:
             wake()
 
     def _after_fork(self) -> None:
-        # A child knows what was sent before the fork. Those who were about to send are threads of the parent.
+        # The holders are threads of the parent.
         self._lock = threading.Lock()
         self._holders, self._waiters = {}, {}
 
 
 @dataclass
-class _Told:
-    """The server's own count."""
+class _ServerCount:
+    """The session starts as Discord counts them; `resets_at` is monotonic time."""
 
     total: int
     remaining: int
@@ -137,6 +145,6 @@ _gates: dict[bytes, IdentifyGate] = {}
 
 
 def gate_for(token: str, url: str) -> IdentifyGate:
-    """The gate that all clients of this process with this token at this gateway share."""
+    """Return the gate shared by all clients of this process with this token and gateway URL."""
     key = hashlib.sha256(f"{url}\0{token}".encode()).digest()
-    return _gates.setdefault(key, IdentifyGate())  # one step, so there is no lock that a fork could leave locked
+    return _gates.setdefault(key, IdentifyGate())  # atomic: a lock could be left locked by a fork

@@ -1,9 +1,9 @@
-"""Where a client finds its gateway: at the URL it was given, or by asking the API before it connects.
+"""Resolves the gateway's URL for a client without one, by asking the API.
 
-The API is asked anew before each IDENTIFY, since the answer also says whether there may be one. A RESUME needs only the
-URL, and takes it from the last answer.
+Called on the reader thread before it connects to the URL. Each IDENTIFY asks anew, since the answer also holds the
+session start limit, which goes to the identify gate. A RESUME uses the URL of the last answer.
 
-Rests on "Get Gateway Bot" of the official Gateway documentation, which wants the answer not kept for long.
+See: https://docs.discord.com/developers/events/gateway#get-gateway-bot
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from .identify_limiter import IdentifyGate
 
 __all__ = ["GatewayResolver"]
 
-#: seconds for which an answer's URL is good enough to resume at
-KEEP_FOR = 86_400.0
+#: seconds for which a RESUME may use an answer's URL
+CACHE_SECONDS = 86_400.0
 
 
 class GatewayResolver:
-    """Asks for the gateway's URL, for one client; used by one reader at a time, on its thread.
+    """Resolves the gateway's URL for one client. Used by one reader at a time.
 
     Args:
-        gate: is told the session start limit.
-        holder: who enters the gate for this client.
+        gate: receives the session start limit.
+        holder: identifies the client to `gate`.
     """
 
     def __init__(
-        self, api: APIURL, token: str, network: Network, gate: IdentifyGate, holder: object, log: ShardLog
+        self, api: APIURL, token: str, network: Network, *, gate: IdentifyGate, holder: object, log: ShardLog
     ) -> None:
         self._api = api
         self._token = token
@@ -41,23 +41,23 @@ class GatewayResolver:
         self._gate = gate
         self._holder = holder
         self._log = log
-        self._known: tuple[str, float] | None = None  # the URL, and until when it is good
+        self._cached: tuple[str, float] | None = None  # the URL, and when it expires in monotonic time
 
-    def url(self, resume: bool, deadline: Deadline, interrupt: Wakeup) -> str:
-        """The gateway's URL, for a RESUME or for an IDENTIFY.
+    def url(self, resume: bool, deadline: Deadline, wakeup: Wakeup) -> str:
+        """Return the gateway's URL, for a RESUME or for an IDENTIFY.
 
         Raises:
             TokenRefused: the token is not valid.
-            ConnectFailed: the API did not tell, or no session starts remain; then with when they return.
-            Interrupted: `interrupt` was set.
+            ConnectFailed: the API could not be reached or gave no URL, or no session starts remain; then with
+                ``retry_after``.
+            Interrupted: `wakeup` was set.
         """
-        known = self._known
-        if resume and known is not None and time.monotonic() < known[1]:
-            return known[0]
+        if resume and self._cached is not None and time.monotonic() < self._cached[1]:
+            return self._cached[0]
         self._log.info("asking %s where the gateway is", self._api.host)
         asked_at = time.monotonic()
-        bot = ask_gateway_bot(self._api, self._token, self._network, deadline, interrupt)
-        self._known = bot.url, asked_at + KEEP_FOR
+        bot = ask_gateway_bot(self._api, self._token, self._network, deadline, wakeup)
+        self._cached = bot.url, asked_at + CACHE_SECONDS
         if not resume:
             self._check_session_starts(bot, asked_at)
         return bot.url

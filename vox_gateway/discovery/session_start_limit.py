@@ -1,6 +1,8 @@
 """How often a bot may IDENTIFY, as Discord counts it. Pure.
 
-Rests on "Session Start Limit Object" of the official Gateway documentation.
+`gateway_bot` makes it on the thread that asked; `identify_limiter` and the user read it.
+
+See: https://docs.discord.com/developers/events/gateway#session-start-limit-object
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ class SessionStartLimit:
     Attributes:
         total: IDENTIFYs in each period of 24 hours, over all shards.
         remaining: how many of them are left.
-        reset_after: seconds from the answer until all are there again.
-        resets_at: the same as a time, in UTC.
+        reset_after: seconds from the answer until the limit resets.
+        resets_at: when the limit resets, in UTC.
         max_concurrency: shards that may IDENTIFY within the same 5 seconds.
     """
 

@@ -19,7 +19,6 @@ __all__ = [
     "GatewayURL",
     "api_url",
     "bracketed",
-    "check_port",
     "gateway_url",
 ]
 

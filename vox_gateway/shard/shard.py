@@ -152,7 +152,7 @@ class Shard(Observer):
             gateway_url, encoding=options.codec.name, compress=options.transport_compression
         )
         self._discovery = GatewayResolver(
-            options.api, options.token, options.network, options.identify_gate, self._loop, log
+            options.api, options.token, options.network, gate=options.identify_gate, holder=self._loop, log=log
         )
 
     # -- for the client --------------------------------------------------------------------------------------------
