@@ -1,6 +1,7 @@
-"""How messages are compressed: one small interface, `Inflater`, and a table of what implements it.
+"""Inflates WebSocket messages into gateway messages: the `Inflater` interface and its implementations by name.
 
-An inflater is made for each connection and thrown away with it: its context must never meet another connection's bytes.
+In: runs of messages, on the reader thread. Out: blocks of inflated messages, which `encoding` decodes. Each connection
+makes an inflater of its own, whose context must never see another connection's bytes.
 """
 
 from __future__ import annotations
@@ -8,39 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from .none import NoCompression
-from .payload import ZlibPayloads
+from .payload import NoCompression, ZlibPayloads
 from .zlib_stream import ZlibStream
 from .zstd_stream import ZstdStream
 
 __all__ = ["INFLATERS", "Block", "Inflater", "NoCompression", "ZlibPayloads", "ZlibStream", "ZstdStream"]
 
-#: gateway messages, one after the other, and how many they are
+#: concatenated gateway messages, and their number
 Block = tuple[bytes, int]
 
 
 class Inflater(Protocol):
-    """Websocket messages in, gateway messages out."""
+    """WebSocket messages in, gateway messages out."""
 
     def feed(self, data: bytes) -> bytes | None:
-        """The gateway message that `data` completes, or None while more must come.
+        """Return the gateway message that `data` completes, or None if it completes none.
 
         Raises:
-            InflateError: `data` does not continue the stream, or inflates beyond the limit.
+            InflateError: `data` is not valid, or the message exceeds the size limit.
         """
 
     def feed_all(self, run: list[bytes]) -> Iterator[Block]:
-        """The gateway messages that `run` completes, in as few blocks as the limit on their size allows.
+        """Yield the gateway messages that `run` completes, in as few blocks as the size limit allows.
 
-        Each call into a decompressor gives up the GIL, and beside a busy thread getting it back takes milliseconds: so
-        whatever one read brought is inflated in one call.
+        Each call into a decompressor releases the GIL, and reacquiring it beside a busy thread takes milliseconds. So
+        all that one read brought is inflated in one call.
 
         Raises:
-            InflateError: as `feed`; what came before was yielded.
+            InflateError: as `feed`; all earlier messages were yielded.
         """
 
 
-#: compressions by the name in `Client`'s ``compress``, None for no compression; each takes the largest message in bytes
+#: inflaters by the client's `compress` argument, None for no compression; each takes the size limit in bytes
 INFLATERS: dict[str | None, Callable[[int], Inflater]] = {
     None: NoCompression,
     "zlib-stream": ZlibStream,

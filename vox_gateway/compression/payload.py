@@ -1,6 +1,8 @@
-"""Payload compression: each payload is a zlib stream of its own, and some come plain.
+"""Messages that are inflated one by one: plain ones, and payload compression, where each is a zlib stream.
 
-Rests on "Payload Compression" of the official Gateway documentation.
+Called on the reader thread; the messages go to `encoding`.
+
+See: https://docs.discord.com/developers/events/gateway#payload-compression
 """
 
 from __future__ import annotations
@@ -9,32 +11,47 @@ import zlib
 from collections.abc import Iterator
 
 from ..errors import InflateError
-from .bounds import within
+from .stream import check_size
 
-__all__ = ["ZlibPayloads"]
+__all__ = ["NoCompression", "ZlibPayloads"]
+
+
+class NoCompression:
+    """Returns every message as it is. The frame reader has checked its size."""
+
+    def __init__(self, max_size: int = 0) -> None:
+        pass
+
+    def feed(self, data: bytes) -> bytes:
+        """Return `data`."""
+        return data
+
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Yield all messages of `run` in one block."""
+        yield b"".join(run), len(run)
 
 
 class ZlibPayloads:
-    """Inflates the payloads that are compressed.
+    """Inflates payload compression; plain payloads are returned as they are.
 
     Args:
-        max_size: bytes that one payload may hold.
+        max_size: bytes of the largest payload accepted.
     """
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
 
     def feed(self, data: bytes) -> bytes:
-        """The payload in `data`.
+        """Return the payload in `data`.
 
         Raises:
-            InflateError: `data` is not one whole zlib stream, or larger than the limit.
+            InflateError: not exactly one zlib stream, or larger than the limit.
         """
-        if data.startswith(b"{"):  # plain, in a binary message; no zlib stream begins so
+        if data.startswith(b"{"):  # plain JSON; no zlib stream begins with this byte
             return data
         context = zlib.decompressobj()
         try:
-            payload = within(context.decompress(data, self._max_size + 1), self._max_size)
+            payload = check_size(context.decompress(data, self._max_size + 1), self._max_size)
         except zlib.error as error:
             raise InflateError(f"a compressed payload does not inflate: {error}") from None
         if not context.eof or context.unused_data:
@@ -42,5 +59,5 @@ class ZlibPayloads:
         return payload
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Each payload of `run`; they are streams of their own, and cannot be inflated together."""
+        """Yield each payload of `run` as a block of its own."""
         return ((self.feed(data), 1) for data in run)

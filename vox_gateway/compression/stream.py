@@ -1,0 +1,67 @@
+"""What zlib-stream and zstd-stream share: one context for a whole connection, and bounded memory.
+
+Called on the reader thread; the messages go to `encoding`.
+
+See: https://docs.discord.com/developers/events/gateway#transport-compression
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import InflateError
+
+__all__ = ["StreamInflater", "check_size"]
+
+
+def check_size(message: bytes, max_size: int) -> bytes:
+    """Return `message`; raise InflateError if it exceeds `max_size`. Callers stop inflating one byte beyond that."""
+    if len(message) > max_size:
+        raise InflateError(f"a message inflates beyond max_message_size={max_size} bytes")
+    return message
+
+
+class StreamInflater:
+    """Inflates messages with one context.
+
+    Attributes:
+        name: of the compression, for errors.
+        max_ratio: bytes that one compressed byte inflates to at most.
+    """
+
+    name: str
+    max_ratio: int
+
+    def __init__(self, max_size: int, context: Any, error: type[Exception]) -> None:
+        self._max_size = max_size
+        self._context = context
+        self._error = error
+
+    def _inflate(self, data: bytes | bytearray) -> bytes:
+        """Inflate one or more whole messages."""
+        try:
+            message: bytes = self._context.decompress(data, self._max_size + 1)
+        except self._error as error:
+            raise InflateError(f"the {self.name} does not inflate: {error}") from None
+        check_size(message, self._max_size)
+        if self._context.eof:
+            raise InflateError(f"the {self.name} ended, and a connection's stream has no end")
+        return message
+
+    def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Yield the gateway messages in `run`, each of which is whole, in as few blocks as the size limit allows.
+
+        Raises:
+            InflateError: a message is not valid or too large; all earlier messages were yielded.
+        """
+        group: list[bytes] = []
+        size, max_group = 0, self._max_size // self.max_ratio
+        for message in run:
+            size += len(message)
+            if size > max_group and group:
+                yield self._inflate(b"".join(group)), len(group)
+                group, size = [], len(message)
+            group.append(message)
+        if group:
+            yield self._inflate(b"".join(group)), len(group)
