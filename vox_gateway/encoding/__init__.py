@@ -1,4 +1,8 @@
-"""How payloads are written: one small interface, `Codec`, and a table of what implements it."""
+"""Payloads to bytes and back: the `Codec` interface and its implementations by name.
+
+In: inflated blocks, on the reader thread; raw dispatches, on the dispatcher; commands, on the caller's thread. Out:
+payloads for the protocol and for handlers, and WebSocket messages.
+"""
 
 from __future__ import annotations
 
@@ -10,39 +14,39 @@ from .json import JSONCodec
 
 __all__ = ["CODECS", "Codec", "ETFCodec", "JSONCodec", "Payload"]
 
-#: what the gateway sends, decoded: ``op``, ``d``, ``s`` and ``t``
+#: a decoded gateway payload: ``op``, ``d``, ``s`` and ``t``
 Payload = dict[str, Any]
 
 
 class Codec(Protocol):
-    """Turns payloads into websocket messages and back. Holds no state: one serves every connection and thread."""
+    """Encodes and decodes payloads. Stateless: one codec serves all connections and threads of a client."""
 
-    #: the ``encoding`` of the gateway URL
+    #: the value of ``encoding`` in the gateway URL
     name: str
-    #: whether messages go out as text frames rather than as binary ones
+    #: whether messages are sent in text frames, not binary ones
     text: bool
 
     def encode(self, payload: Any) -> bytes:
-        """The bytes of one payload.
+        """Encode one payload.
 
         Raises:
-            TypeError, ValueError: it holds something that the encoding has no form for.
+            TypeError, ValueError: it holds a value that the encoding cannot represent.
         """
 
     def decode(self, data: bytes) -> Any:
-        """The payload in `data`.
+        """Decode the one payload in `data`.
 
         Raises:
-            DecodeError: `data` is not one whole payload of this encoding.
+            DecodeError: `data` is not exactly one payload of this encoding.
         """
 
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
-        """The `count` payloads that stand in `block`, one after the other.
+        """Yield the `count` concatenated payloads in `block`.
 
         Raises:
-            DecodeError: `block` is not so many payloads; what came before was yielded.
+            DecodeError: `block` is not exactly `count` payloads; all earlier payloads were yielded.
         """
 
 
-#: encodings by name; each takes the largest message in bytes
+#: codecs by the client's `encoding` argument; each takes the size limit in bytes
 CODECS: dict[str, Callable[[int], Codec]] = {JSONCodec.name: JSONCodec, ETFCodec.name: ETFCodec}

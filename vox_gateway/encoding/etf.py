@@ -1,16 +1,20 @@
-"""ETF payloads: Erlang's external term format, as Discord speaks it.
+"""The ``etf`` encoding: Erlang's external term format, as Discord uses it.
 
-A term is one tag byte and what the tag says; a message is the byte 131 and one term. `_TERMS` is the table of tags: a
-function in it takes ``(data, position after the tag, levels left)`` and gives ``(value, position after the term)``.
+Called on the caller's thread for commands, and on the reader thread for blocks, whose payloads go to the protocol.
 
-Values come out as JSON would give them: keys as `str` whether they were sent as atoms, binaries or integers, the atoms
-``nil``, ``true`` and ``false`` as `None`, `True` and `False`, tuples as lists. Integers stay integers, and Discord may
-send an id as one where JSON has a string.
+A message is the byte 131 and one term; a term is a tag byte and its content. `_TERMS` maps tags to functions from
+``(data, position after the tag, levels left)`` to ``(value, position after the term)``.
 
-Nothing is checked to lie inside the message while it is read: a length that points beyond the end makes the next read
-fail, or the last position differ from the end, and either is an error. That is what makes plain Python fast enough.
+Values are those that JSON would give: keys are `str`, whether sent as atoms, binaries or integers; the atoms ``nil``,
+``true`` and ``false`` are `None`, `True` and `False`; tuples are lists. Integers stay integers, and Discord may send an
+id as an integer where JSON has a string.
 
-Rests on "Using ETF Encoding" of the official Gateway documentation, and on "External Term Format" of Erlang's.
+Lengths are not checked while reading, which makes plain Python fast enough: a length beyond the end makes the next read
+fail or the final position differ from the end, and both are errors.
+
+See:
+    https://docs.discord.com/developers/events/gateway#using-etf-encoding
+    https://www.erlang.org/doc/apps/erts/erl_ext_dist.html
 """
 
 from __future__ import annotations
@@ -32,11 +36,11 @@ ATOM, SMALL_ATOM, ATOM_UTF8, SMALL_ATOM_UTF8 = 100, 115, 118, 119
 SMALL_TUPLE, LARGE_TUPLE, NIL, STRING, LIST, BINARY = 104, 105, 106, 107, 108, 109
 SMALL_BIG, LARGE_BIG, MAP = 110, 111, 116
 
-#: how deep terms may be nested; Discord's deepest payloads have about a dozen levels
+#: levels of the deepest term accepted; Discord's payloads have about a dozen
 MAX_DEPTH: Final = 256
-#: keys that are remembered, so that each is decoded once, and characters in one; ids for keys must not fill memory
+#: number and characters of the cached keys; bounded, since keys may be ids
 MAX_KEYS, MAX_KEY_LENGTH = 4096, 64
-#: what these atoms stand for; any other atom is its name
+#: atoms with a value; any other atom is a string
 ATOMS: Final[dict[bytes, Any]] = {b"nil": None, b"null": None, b"true": True, b"false": False}
 
 _ushort = struct.Struct(">H").unpack_from
@@ -46,19 +50,19 @@ _double = struct.Struct(">d").unpack_from
 
 Term = Callable[[bytes, int, int], tuple[Any, int]]
 
-#: keys by their bytes. Only ASCII is kept, where all ways to send a key agree.
+#: decoded keys by their bytes; ASCII only, which is the same in every form of a key
 _keys: dict[bytes, str] = {}
 
 
 class _Malformed(Exception):
-    """The message is not ETF; internal, becomes a `DecodeError`."""
+    """The message is not ETF. Internal: becomes a `DecodeError`."""
 
 
 class ETFCodec:
-    """The ``etf`` encoding: binary messages both ways, with string keys out, as Discord demands.
+    """The ``etf`` encoding: binary messages both ways. Encoded keys are strings, as Discord requires.
 
     Args:
-        max_size: bytes that one message may hold, inflated or not.
+        max_size: bytes of the largest compressed term accepted, inflated.
     """
 
     name = "etf"
@@ -68,34 +72,34 @@ class ETFCodec:
         self._max_size = max_size
 
     def encode(self, payload: Any) -> bytes:
-        """The bytes of one payload.
+        """Encode one payload.
 
         Raises:
-            TypeError, ValueError: it holds something that neither ETF nor JSON has a form for.
+            TypeError, ValueError: it holds a value that ETF or JSON cannot represent.
         """
         out = bytearray((VERSION,))
         try:
             _write(payload, out)
         except RecursionError:
-            raise ValueError("a payload is nested too deep, or holds itself") from None
+            raise ValueError("a payload is nested too deep, or contains itself") from None
         except UnicodeEncodeError as error:
             raise ValueError(f"text must not hold the lone surrogate {error.object[error.start]!r}") from None
         return bytes(out)
 
     def decode(self, data: bytes) -> Any:
-        """The payload in `data`.
+        """Decode the one payload in `data`.
 
         Raises:
-            DecodeError: `data` is not one whole term.
+            DecodeError: `data` is not exactly one message.
         """
         (value,) = self.decode_all(data, 1)
         return value
 
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
-        """The `count` payloads in `block`, one after the other.
+        """Yield the `count` concatenated payloads in `block`.
 
         Raises:
-            DecodeError: it does not hold so many; what came before was yielded.
+            DecodeError: `block` is not exactly `count` messages; all earlier payloads were yielded.
         """
         at = 0
         for _ in range(count):
@@ -103,7 +107,7 @@ class ETFCodec:
                 value, at = self._message(block, at)
             except (IndexError, struct.error):
                 raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short") from None
-            except RecursionError:  # the caller's own stack is nearly full
+            except RecursionError:  # the caller's stack was nearly full
                 raise DecodeError("an ETF payload is nested too deep") from None
             except UnicodeDecodeError:
                 raise DecodeError("an ETF payload holds text that is not UTF-8") from None
@@ -116,16 +120,16 @@ class ETFCodec:
             raise DecodeError(f"an ETF payload ends after {at} of {len(block)} bytes")
 
     def _message(self, block: bytes, at: int) -> tuple[Any, int]:
-        """The message at `at`, and where it ends."""
+        """Return the value of the message at `at`, and its end."""
         if block[at] != VERSION:
             raise _Malformed(f"it begins with the byte {block[at]}, not with {VERSION}")
         tag = block[at + 1]
         if tag == COMPRESSED:
-            return self._inflated(block, at + 2)
+            return self._compressed(block, at + 2)
         return _TERMS[tag](block, at + 2, MAX_DEPTH)
 
-    def _inflated(self, block: bytes, at: int) -> tuple[Any, int]:
-        """The term that is compressed at `at`, and where that ends."""
+    def _compressed(self, block: bytes, at: int) -> tuple[Any, int]:
+        """Return the value of the compressed term at `at`, and its end."""
         (size,) = _uint(block, at)
         if size > self._max_size:
             raise _Malformed(f"a compressed term of {size} bytes is over max_message_size={self._max_size}")
@@ -142,7 +146,7 @@ class ETFCodec:
         return value, len(block) - len(context.unused_data)
 
 
-# -- in ------------------------------------------------------------------------------------------------------------
+# -- decoding ------------------------------------------------------------------------------------------------------
 
 
 def _map(data: bytes, at: int, levels: int) -> tuple[dict[str, Any], int]:
@@ -152,7 +156,7 @@ def _map(data: bytes, at: int, levels: int) -> tuple[dict[str, Any], int]:
     result: dict[str, Any] = {}
     keys, uint, atoms, terms, levels = _keys, _uint, ATOMS, _TERMS, levels - 1
     for _ in range(count):
-        # A key, and a value of the commonest tags, are read here: a call for each would cost half as much again.
+        # Keys and the commonest values are decoded inline: a call for each would cost half as much again.
         key_at, tag = at, data[at]
         if tag == BINARY:
             at += 5
@@ -164,7 +168,7 @@ def _map(data: bytes, at: int, levels: int) -> tuple[dict[str, Any], int]:
             at += 3
             raw = data[at : (at := at + _ushort(data, at - 2)[0])]
         else:
-            raw = b""  # never among the keys
+            raw = b""  # never cached
         try:
             key = keys[raw]
         except KeyError:
@@ -189,12 +193,11 @@ def _map(data: bytes, at: int, levels: int) -> tuple[dict[str, Any], int]:
 
 
 def _new_key(data: bytes, at: int, levels: int) -> tuple[str, int]:
-    """A key that is not known yet, or that is no text; `at` is where its tag is."""
+    """Decode a key that is not cached, or not text; `at` is the position of its tag."""
     tag = data[at]
-    if tag in _NAMES:
-        cut, encoding = _NAMES[tag]
-        name, end = cut(data, at + 1)
-        key = name.decode(encoding)
+    if tag in _ATOM_ENCODINGS:
+        name, end = _atom_name(data, at + 1)
+        key = name.decode(_ATOM_ENCODINGS[tag])
     elif tag == BINARY:
         key, end = _binary(data, at + 1, levels)
     elif tag in (SMALL_INTEGER, INTEGER, SMALL_BIG):
@@ -215,12 +218,9 @@ def _list(data: bytes, at: int, levels: int) -> tuple[list[Any], int]:
     return values, at + 1
 
 
-def _small_tuple(data: bytes, at: int, levels: int) -> tuple[list[Any], int]:
-    return _sequence(data, at + 1, data[at], levels)
-
-
-def _large_tuple(data: bytes, at: int, levels: int) -> tuple[list[Any], int]:
-    return _sequence(data, at + 4, _uint(data, at)[0], levels)
+def _tuple(data: bytes, at: int, levels: int) -> tuple[list[Any], int]:
+    count, at = (data[at], at + 1) if data[at - 1] == SMALL_TUPLE else (_uint(data, at)[0], at + 4)
+    return _sequence(data, at, count, levels)
 
 
 def _sequence(data: bytes, at: int, count: int, levels: int) -> tuple[list[Any], int]:
@@ -238,12 +238,8 @@ def _check(levels: int) -> None:
         raise _Malformed(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
-def _nil(data: bytes, at: int, levels: int) -> tuple[list[Any], int]:
-    return [], at
-
-
 def _string(data: bytes, at: int, levels: int) -> tuple[list[int], int]:
-    """A list of bytes, which Erlang writes shorter; never text."""
+    """A list of bytes, which Erlang abbreviates; never text."""
     end = at + 2 + _ushort(data, at)[0]
     return list(data[at + 2 : end]), end
 
@@ -253,32 +249,17 @@ def _binary(data: bytes, at: int, levels: int) -> tuple[str, int]:
     return data[at + 4 : end].decode(), end
 
 
-def _small_integer(data: bytes, at: int, levels: int) -> tuple[int, int]:
-    return data[at], at + 1
-
-
-def _integer(data: bytes, at: int, levels: int) -> tuple[int, int]:
-    return _int(data, at)[0], at + 4
-
-
-def _small_big(data: bytes, at: int, levels: int) -> tuple[int, int]:
-    end = at + 2 + data[at]
-    number = int.from_bytes(data[at + 2 : end], "little")
-    return -number if data[at + 1] else number, end
-
-
-def _large_big(data: bytes, at: int, levels: int) -> tuple[int, int]:
-    end = at + 5 + _uint(data, at)[0]
-    number = int.from_bytes(data[at + 5 : end], "little")
-    return -number if data[at + 4] else number, end
-
-
-def _new_float(data: bytes, at: int, levels: int) -> tuple[float, int]:
-    return _finite(_double(data, at)[0], at), at + 8
+def _big(data: bytes, at: int, levels: int) -> tuple[int, int]:
+    if data[at - 1] == SMALL_BIG:
+        sign, end = at + 1, at + 2 + data[at]
+    else:
+        sign, end = at + 4, at + 5 + _uint(data, at)[0]
+    number = int.from_bytes(data[sign + 1 : end], "little")
+    return -number if data[sign] else number, end
 
 
 def _old_float(data: bytes, at: int, levels: int) -> tuple[float, int]:
-    """31 bytes of C's ``%.20e``, filled up with zeros."""
+    """31 bytes of C's ``%.20e``, padded with zeros."""
     end = at + 31
     try:
         return _finite(float(data[at:end].rstrip(b"\0")), at), end
@@ -292,68 +273,58 @@ def _finite(number: float, at: int) -> float:
     return number
 
 
-def _small_name(data: bytes, at: int) -> tuple[bytes, int]:
-    end = at + 1 + data[at]
-    return data[at + 1 : end], end
+_ATOM_ENCODINGS: Final = {ATOM: "latin-1", SMALL_ATOM: "latin-1", ATOM_UTF8: "utf-8", SMALL_ATOM_UTF8: "utf-8"}
 
 
-def _name(data: bytes, at: int) -> tuple[bytes, int]:
-    end = at + 2 + _ushort(data, at)[0]
-    return data[at + 2 : end], end
-
-
-#: how the name of each kind of atom is cut out, and what it is written in
-_NAMES: Final[dict[int, tuple[Callable[[bytes, int], tuple[bytes, int]], str]]] = {
-    ATOM: (_name, "latin-1"),
-    ATOM_UTF8: (_name, "utf-8"),
-    SMALL_ATOM: (_small_name, "latin-1"),
-    SMALL_ATOM_UTF8: (_small_name, "utf-8"),
-}
+def _atom_name(data: bytes, at: int) -> tuple[bytes, int]:
+    """Return the encoded name of the atom with its length at `at`, and its end."""
+    size, at = (data[at], at + 1) if data[at - 1] in (SMALL_ATOM, SMALL_ATOM_UTF8) else (_ushort(data, at)[0], at + 2)
+    return data[at : at + size], at + size
 
 
 def _atom(data: bytes, at: int, levels: int) -> tuple[Any, int]:
-    cut, encoding = _NAMES[data[at - 1]]
-    name, end = cut(data, at)
-    return ATOMS[name] if name in ATOMS else name.decode(encoding), end
+    name, end = _atom_name(data, at)
+    return ATOMS[name] if name in ATOMS else name.decode(_ATOM_ENCODINGS[data[at - 1]]), end
 
 
 def _unknown(data: bytes, at: int, levels: int) -> tuple[Any, int]:
     raise _Malformed(f"a term has the unknown tag {data[at - 1]}, at byte {at - 1}")
 
 
-_TERMS: Final[list[Term]] = [_unknown] * 256
-for _tag in _NAMES:
-    _TERMS[_tag] = _atom
-_TERMS[NEW_FLOAT] = _new_float
-_TERMS[FLOAT] = _old_float
-_TERMS[SMALL_INTEGER] = _small_integer
-_TERMS[INTEGER] = _integer
-_TERMS[SMALL_BIG] = _small_big
-_TERMS[LARGE_BIG] = _large_big
-_TERMS[SMALL_TUPLE] = _small_tuple
-_TERMS[LARGE_TUPLE] = _large_tuple
-_TERMS[NIL] = _nil
-_TERMS[STRING] = _string
-_TERMS[LIST] = _list
-_TERMS[BINARY] = _binary
-_TERMS[MAP] = _map
+_KNOWN_TERMS: Final[dict[int, Term]] = {
+    **dict.fromkeys(_ATOM_ENCODINGS, _atom),
+    NEW_FLOAT: lambda data, at, levels: (_finite(_double(data, at)[0], at), at + 8),
+    FLOAT: _old_float,
+    SMALL_INTEGER: lambda data, at, levels: (data[at], at + 1),
+    INTEGER: lambda data, at, levels: (_int(data, at)[0], at + 4),
+    SMALL_BIG: _big,
+    LARGE_BIG: _big,
+    SMALL_TUPLE: _tuple,
+    LARGE_TUPLE: _tuple,
+    NIL: lambda data, at, levels: ([], at),
+    STRING: _string,
+    LIST: _list,
+    BINARY: _binary,
+    MAP: _map,
+}
+_TERMS: Final[list[Term]] = [_KNOWN_TERMS.get(tag, _unknown) for tag in range(256)]
 
 
-# -- out -----------------------------------------------------------------------------------------------------------
+# -- encoding ------------------------------------------------------------------------------------------------------
 
-#: the three values that are atoms, and how JSON spells them where they are keys
-_SPELLED: Final = {None: (b"nil", "null"), True: (b"true", "true"), False: (b"false", "false")}
+#: the values that are atoms, each as an atom and as a key in JSON
+_CONSTANTS: Final = {None: (b"nil", "null"), True: (b"true", "true"), False: (b"false", "false")}
 
 
 def _write(value: Any, out: bytearray) -> None:
     if value is None or value is True or value is False:
-        name = _SPELLED[value][0]
+        name = _CONSTANTS[value][0]
         out += struct.pack(">BB", SMALL_ATOM, len(name)) + name
     elif isinstance(value, str):
         text = value.encode()
         out += struct.pack(">BI", BINARY, len(text)) + text
     elif isinstance(value, int):
-        out += _number(value)
+        out += _encode_integer(value)
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"a number in a payload must be finite, not {value}")
@@ -373,7 +344,7 @@ def _write(value: Any, out: bytearray) -> None:
         raise TypeError(f"a payload must not hold a value of the type {type(value).__name__}")
 
 
-def _number(value: int) -> bytes:
+def _encode_integer(value: int) -> bytes:
     if 0 <= value < 1 << 8:
         return struct.pack(">BB", SMALL_INTEGER, value)
     if -(1 << 31) <= value < 1 << 31:
@@ -384,11 +355,11 @@ def _number(value: int) -> bytes:
 
 
 def _key(key: Any) -> str:
-    """Keys that are no strings become what they are in JSON."""
+    """Return `key` as JSON writes it."""
     if isinstance(key, str):
         return key
     if key is None or key is True or key is False:
-        return _SPELLED[key][1]
+        return _CONSTANTS[key][1]
     if isinstance(key, int):
         return int.__repr__(key)
     if isinstance(key, float):

@@ -1,4 +1,7 @@
-"""JSON payloads, with simplejson, or with what reads the same faster."""
+"""The ``json`` encoding, with simplejson or a faster reader of the same values.
+
+Called on the caller's thread for commands, on the reader thread for blocks, and on the dispatcher for raw dispatches.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import simplejson
 
 from ..accelerators import JSON_READERS, Reader
 from ..errors import DecodeError
+from .sealed import split
 
 __all__ = ["JSONCodec"]
 
@@ -18,9 +22,9 @@ class JSONCodec:
     """The ``json`` encoding: compact UTF-8 out, strict UTF-8 in.
 
     Args:
-        max_size: bytes that one message may hold; a JSON message holds no more than what came, so this is unused.
-        reader: makes a value of a document; whatever it raises becomes a DecodeError. Or the name of one in
-            `JSON_READERS`; None for the fastest that is there.
+        max_size: unused, since decoding JSON inflates nothing.
+        reader: decodes a document, and any exception it raises becomes a DecodeError; or a name in `JSON_READERS`;
+            None for the fastest one installed.
     """
 
     name = "json"
@@ -31,24 +35,24 @@ class JSONCodec:
             separators=(",", ":"),
             ensure_ascii=False,
             allow_nan=False,
-            # What only JSON could say is refused: a payload must not depend on the encoding.
-            encoding=None,  # type: ignore[arg-type]  # refuses bytes; the hints do not know it
+            # Values that ETF cannot represent are refused, so that the encoding makes no difference.
+            encoding=None,  # type: ignore[arg-type]  # refuses bytes; missing in the type hints
             use_decimal=False,
             namedtuple_as_object=False,
         )
         self._decoder = simplejson.JSONDecoder()
         self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once
         chosen = next(iter(JSON_READERS)) if reader is None else reader
-        #: the document in some bytes; raises DecodeError. A function and no method: it is called for every event.
+        #: decodes one document; raises DecodeError. An attribute, since a method would add a call to every event.
         self.decode: Reader = (
-            JSON_READERS[chosen](self._read_with_simplejson) if isinstance(chosen, str) else _careful(chosen)
+            JSON_READERS[chosen](self._read_with_simplejson) if isinstance(chosen, str) else _checked(chosen)
         )
 
     def encode(self, payload: Any) -> bytes:
-        """The bytes of one payload.
+        """Encode one payload.
 
         Raises:
-            TypeError, ValueError: it holds something that JSON has no form for.
+            TypeError, ValueError: it holds a value that JSON cannot represent.
         """
         try:
             return self._encoder.encode(payload).encode()
@@ -60,11 +64,11 @@ class JSONCodec:
     def _read_with_simplejson(self, data: bytes) -> Any:
         try:
             text = data.decode()
-            try:  # simplejson's own wrapper takes half as long again as what it wraps
+            try:  # the scanner alone; simplejson's decode() takes half as long again
                 value, end = self._scan(text, 0)
                 if end == len(text):
                     return value
-            except (ValueError, StopIteration):  # space comes first, or it is no JSON: the wrapper knows
+            except (ValueError, StopIteration):  # leading space, or not JSON: decode() accepts it, or says why not
                 pass
             return self._decoder.decode(text)
         except UnicodeDecodeError as error:
@@ -75,40 +79,26 @@ class JSONCodec:
             raise DecodeError(f"a payload is not JSON: {error}") from None
 
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:
-        """The `count` payloads in `block`, each as `decode` reads it.
+        """Yield the `count` payloads in `block`, each decoded by `decode`.
 
         Raises:
-            DecodeError: it does not hold so many; what came before was yielded.
+            DecodeError: `block` is not exactly `count` payloads; all earlier payloads were yielded.
         """
-        for piece in _cut(block, count) or _find(block, count):
+        pieces = [block] if count == 1 else split(block, _BOUNDARIES, count)
+        for piece in pieces or _scan_pieces(block, count):
             yield self.decode(piece)
 
 
-#: Where one payload ends and the next begins. It cannot stand inside a payload: in a string the quote would end the
-#: string, and what follows would be no JSON.
+#: Where one payload ends and the next begins. It cannot occur inside a payload: in a string the quote would end the
+#: string, and the rest would not be JSON.
 _BOUNDARIES = re.compile(rb'\}\s*\{\s*"(?![\s,:}\]])').finditer
-#: Finds the end of a document. The values do not matter, so it accepts what some readers do and simplejson does not.
+#: Finds the end of a document. Its values are discarded, so it accepts whatever any reader does.
 _ANYTHING = simplejson.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
 
 
-def _cut(block: bytes, count: int) -> list[bytes] | None:
-    """Return the `count` payloads in `block`, or None where they cannot be told apart without reading them."""
-    if count == 1:
-        return [block]
-    ends = [match.start() + 1 for match in _BOUNDARIES(block)]
-    if len(ends) != count - 1:
-        return None
-    ends.append(len(block))
-    pieces, begin = [], 0
-    for end in ends:
-        pieces.append(block[begin:end])
-        begin = end
-    return pieces
-
-
-def _find(block: bytes, count: int) -> Iterator[bytes]:
-    """Yield the `count` payloads in `block`, each where the one before ends; raises DecodeError."""
-    text = block.decode("latin-1").rstrip(" \t\r\n")  # a character for each byte, so that positions are the same
+def _scan_pieces(block: bytes, count: int) -> Iterator[bytes]:
+    """Yield the `count` payloads in `block`, found by scanning; raise DecodeError."""
+    text = block.decode("latin-1").rstrip(" \t\r\n")  # one character per byte, so that positions are the same
     position = found = 0
     while position < len(text):
         if found == count:
@@ -126,25 +116,25 @@ def _find(block: bytes, count: int) -> Iterator[bytes]:
         raise DecodeError(f"{count} messages hold {found} payloads")
 
 
-def _careful(reader: Reader) -> Reader:
-    """A reader of the user's own, whose errors are ours."""
+def _checked(reader: Reader) -> Reader:
+    """Return the user's `reader` with its exceptions turned into DecodeError."""
 
     def read(data: bytes) -> Any:
         try:
             return reader(data)
         except (ValueError, RecursionError) as error:
-            raise DecodeError(f"a payload is not JSON: {_described(error)}") from error
-        except BaseException as error:  # KeyboardInterrupt too: this is a thread of ours, and it must not end by it
-            raise DecodeError(f"json= raised {_described(error)}") from error
+            raise DecodeError(f"a payload is not JSON: {_describe(error)}") from error
+        except BaseException as error:  # KeyboardInterrupt too: it must not end our thread
+            raise DecodeError(f"json= raised {_describe(error)}") from error
 
     return read
 
 
-def _described(error: BaseException) -> str:
-    """Return the class of `error` and its text, cut to a line's length."""
+def _describe(error: BaseException) -> str:
+    """Return the class and the shortened text of `error`."""
     try:
         text = str(error)
-    except Exception:  # the user's own class
+    except Exception:  # a class of the user's
         text = ""
     if len(text) > 200:
         text = text[:197] + "..."

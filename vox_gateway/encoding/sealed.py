@@ -1,40 +1,55 @@
-"""Dispatches that are not decoded yet.
+"""Raw dispatches: JSON events that are not decoded yet.
 
-Discord writes a dispatch as ``{"t":"NAME","s":1,"op":0,"d":...}``. So a block of them is cut apart where ``}`` meets
-``{"t":``, which cannot stand inside one, and each piece stays sealed until its turn comes: its name is read from its
-head, and the rest is decoded if somebody listens. Blocks of any other shape are not cut, but decoded whole.
+Discord writes a dispatch as ``{"t":"NAME","s":1,"op":0,"d":...}``. The reader thread splits a block of them where ``}``
+meets ``{"t":``, which cannot occur inside one. The pieces wait in the event queue as bytes. The dispatcher reads the
+name from the head of each, and decodes the rest if the event has listeners. Other blocks are decoded whole at once.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import DecodeError
 
-__all__ = ["RawDispatch", "cut", "name", "opened", "seq"]
+__all__ = ["RawDispatch", "cut", "name", "opened", "seq", "split"]
 
-#: a dispatch, as it came
+#: the bytes of one dispatch
 RawDispatch = bytes
 
 _OPENING, _CLOSING = b'{"t":', b"}"
-#: a search is faster than `bytes.split`, and its pieces need no mending
+#: a search is faster than `bytes.split`, which removes the separators
 _BOUNDARIES = re.compile(rb'\}\{"t":').finditer
 _SEQ, _DATA = b',"s":', b',"op":0,"d":'
 _NAME = len(_OPENING)
 _QUOTE, _R = ord('"'), ord("R")
-#: names by how they are written, so that each is decoded once; a server that makes names up must not fill memory
+#: names by their JSON text, so that each is decoded once; bounded, since the server chooses them
 _names: dict[bytes, str] = {}
 _MAX_NAMES = 1024
 
 
 def cut(block: bytes, count: int) -> list[RawDispatch] | None:
-    """The `count` dispatches in `block`; None when it holds anything else, such as READY, RESUMED or a heartbeat."""
+    """Return the `count` dispatches in `block`; None if it holds anything else, such as READY, RESUMED or HELLO."""
     if not (block.startswith(_OPENING) and block.endswith(_CLOSING)):
         return None
-    ends = [match.start() + 1 for match in _BOUNDARIES(block)]
+    pieces = split(block, _BOUNDARIES, count)
+    if pieces is None:
+        return None
+    # The protocol needs those without a name, READY and RESUMED; few other names begin with an R. A list, since a
+    # generator takes twice as long.
+    others = [piece[_NAME] != _QUOTE or piece[_NAME + 1] == _R for piece in pieces]
+    return None if any(others) or seq(pieces[-1]) is None else pieces
+
+
+def split(block: bytes, boundaries: Callable[[bytes], Iterable[re.Match[bytes]]], count: int) -> list[bytes] | None:
+    """Return the `count` payloads in `block`; None if it has another number of boundaries.
+
+    Args:
+        boundaries: finds where payloads meet, the last byte of one included.
+    """
+    ends = [match.start() + 1 for match in boundaries(block)]
     ends.append(len(block))
     if len(ends) != count:
         return None
@@ -42,14 +57,11 @@ def cut(block: bytes, count: int) -> list[RawDispatch] | None:
     for end in ends:
         pieces.append(block[begin:end])
         begin = end
-    # What the protocol has to see has no name, or one that begins with an R; nearly all the others do not. A list,
-    # since a generator would take twice as long.
-    others = [piece[_NAME] != _QUOTE or piece[_NAME + 1] == _R for piece in pieces]
-    return None if any(others) or seq(pieces[-1]) is None else pieces
+    return pieces
 
 
 def name(piece: RawDispatch) -> str | None:
-    """The name of a dispatch; None where it cannot be told without opening it."""
+    """Return the name of a dispatch; None if its head does not hold it."""
     part = piece[_NAME : piece.find(_QUOTE, _NAME + 1) + 1]
     return _names.get(part) or _new_name(part)
 
@@ -67,19 +79,19 @@ def _new_name(part: bytes) -> str | None:
 
 
 def seq(piece: RawDispatch) -> int | None:
-    """The sequence number of a dispatch; None where it cannot be told without opening it."""
+    """Return the sequence number of a dispatch; None if its head does not hold it."""
     head, found, _ = piece.partition(_DATA)
     digits = head.rpartition(_SEQ)[2]
     return int(digits) if found and digits.isdigit() else None
 
 
 def opened(piece: RawDispatch, decode: Callable[[bytes], Any]) -> dict[str, Any]:
-    """The payload of a dispatch.
+    """Decode a dispatch.
 
     Raises:
-        DecodeError: it is none.
+        DecodeError: not a dispatch.
     """
     payload = decode(piece)
     if type(payload) is not dict or payload.get("op") != 0 or type(payload.get("t")) is not str:
-        raise DecodeError("a payload with a name in t is no dispatch")
+        raise DecodeError("a payload with a name in t is not a dispatch")
     return payload
