@@ -248,6 +248,13 @@ def _session_file(
     checked = check_session_file(path)
     if checked is None:
         return None
-    file = SessionFile.of(checked, token, check_shard(shard), int(intents), encoding, compress)
-    file.check()  # raises now instead of in `connect` if it is another bot's
+    file = SessionFile.of(
+        checked,
+        token=token,
+        shard=check_shard(shard),
+        intents=int(intents),
+        encoding=encoding,
+        compress=compress,
+    )
+    file.check()  # says now, and not at connect, when it is another bot's
     return file

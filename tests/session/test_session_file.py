@@ -47,7 +47,7 @@ def file(
     encoding: str = "json",
     compress: str | None = None,
 ) -> SessionFile:
-    return SessionFile.of(path, token, shard, intents, encoding, compress)
+    return SessionFile.of(path, token=token, shard=shard, intents=intents, encoding=encoding, compress=compress)
 
 
 def loaded(path: Path, **options: Any) -> Session | None:
@@ -327,11 +327,11 @@ class Position:
 
         ours = file(path)
         self.file = Told(ours.path, ours.bot, ours.shard, ours.identity, ours.settings)
-        self.keeper = SessionWriter("keeper", self.file, LOG)
+        self.writer = SessionWriter("writer", self.file, LOG)
 
     def lease(self) -> SessionLease:
         """A lease for the position."""
-        lease = self.keeper.acquire(Session())
+        lease = self.writer.acquire(Session())
         lease.start(lambda: self.session, lambda: None, pytest.fail)
         return lease
 
@@ -457,7 +457,7 @@ def test_a_run_that_begins_while_the_disk_hangs_owns_the_file(
     first.settle()
     first.end()
     memory = Session()
-    second = position.keeper.acquire(memory)
+    second = position.writer.acquire(memory)
     assert memory == Session(), "the file has not said yet what memory knows"
     position.may_write.set()
     second.start(lambda: SESSION, lambda: None, pytest.fail)
@@ -471,7 +471,7 @@ def test_a_run_that_begins_while_the_disk_hangs_owns_the_file(
 
 def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: Position) -> None:
     unfinished: list[Session | None] = [Session("abc", 4, None)]
-    first = position.keeper.acquire(Session())
+    first = position.writer.acquire(Session())
     first.start(lambda: Session("abc", 4, None), lambda: unfinished[0], pytest.fail)
     first.settle()
     assert position.is_written()
@@ -495,16 +495,16 @@ def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: P
 
 
 def test_a_run_that_never_began_gives_the_file_back(position: Position) -> None:
-    position.keeper.acquire(Session()).end()
+    position.writer.acquire(Session()).end()
     first = position.lease()
-    position.keeper.acquire(Session()).end()
+    position.writer.acquire(Session()).end()
     position.moves(first, 1)
     assert position.is_written()
     first.end()
     lock = SessionLock(position.file.path)
     lock.acquire()
     with pytest.raises(AlreadyConnected):
-        position.keeper.acquire(Session())
+        position.writer.acquire(Session())
     lock.release()
 
 
@@ -513,13 +513,13 @@ def test_what_others_wrote_in_between_counts_more_than_memory(position: Position
     position.session = SESSION
     lease.end()
     memory = Session("abc", 8, None)  # given to handlers that had not returned
-    position.keeper.acquire(memory).end()
+    position.writer.acquire(memory).end()
     assert memory == Session("abc", 8, None)
     file(path).save(Session("abc", 20, None))
-    position.keeper.acquire(memory).end()
+    position.writer.acquire(memory).end()
     assert memory == Session("abc", 20, None)
     file(path).clear()
-    position.keeper.acquire(memory).end()
+    position.writer.acquire(memory).end()
     assert memory == Session()
 
 

@@ -1,8 +1,8 @@
-"""A session kept on disk, so that the next process resumes where the handlers of this one had got to.
+"""The session file, from which the next process resumes after the last event that handlers completed.
 
-The file never holds the token, only fingerprints, by which another bot's file is recognised and refused. It is replaced
-in one step, written through to the disk, and readable by its owner only. `options` checks it when a client is made;
-`session_keeper` reads and writes it.
+`config` checks it on the thread that makes a client. `writer` loads it in `connect` and saves it on its own thread. The
+file is replaced atomically, synced to the disk, and readable by its owner only. It holds fingerprints instead of the
+token; by these another bot's file is refused.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .state import Session
 
 __all__ = ["SessionFile"]
 
-#: bytes; a session file has some hundred, and a larger file is not read whole to find that out
+#: bytes read of a file at most; a session file has some hundred
 _MAX_SIZE = 65536
-#: what fsync() of a folder answers where folders cannot be synced
+#: errors of fsync() on platforms and file systems that cannot sync a folder
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -39,14 +39,14 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class SessionFile:
-    """Where the session of one shard of one bot is kept.
+    """The session file of one shard of one bot.
 
     Attributes:
         path: of the file.
         bot: fingerprint of the bot's id.
         shard: shard id and number of shards.
-        identity: fingerprint of the token and the intents: with others, a resumed session would go on as it was begun.
-        settings: encoding, compression and gateway version, which must be the same to resume.
+        identity: fingerprint of the token and the intents, which a RESUME cannot change.
+        settings: encoding, compression and gateway version, which a RESUME must repeat.
     """
 
     path: Path
@@ -57,10 +57,10 @@ class SessionFile:
 
     @classmethod
     def of(
-        cls, path: Path, token: str, shard: tuple[int, int], intents: int, encoding: str, compress: str | None
+        cls, path: Path, *, token: str, shard: tuple[int, int], intents: int, encoding: str, compress: str | None
     ) -> SessionFile:
-        """Return the file at `path` for the client with these arguments."""
-        # The first part of a token is the bot's id, which stays when the token is reset.
+        """Return the file at `path` for a client with these arguments."""
+        # The first part of a token is the bot's id, which a token reset keeps.
         bot_id = token.partition(".")[0]
         settings = {"encoding": encoding, "compress": compress, "version": GATEWAY_VERSION}
         return cls(path, _fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"), settings)
@@ -69,17 +69,18 @@ class SessionFile:
         """Refuse a file that this client must not replace. Changes nothing.
 
         Raises:
-            ValueError: the file is another bot's or another shard's, not a session file, or not a regular file.
+            ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
             OSError: it cannot be read.
         """
         with contextlib.suppress(DamagedSessionFile):  # another process may be about to replace it
             self._read()
 
     def load(self, log: ShardLog) -> Session | None:
-        """Return the session to resume, or None. A damaged file is renamed. For the owner of the file only.
+        """Return the session to resume, or None. Renames a damaged file. Only for the holder of the lock.
 
         Raises:
-            ValueError, OSError: as `check`.
+            ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
+            OSError: it cannot be read.
         """
         try:
             record = self._read()
@@ -94,7 +95,7 @@ class SessionFile:
         return record.session
 
     def save(self, session: Session) -> None:
-        """Replace the file in one step, and wait until the disk has it.
+        """Replace the file atomically, and sync it to the disk.
 
         Raises:
             OSError: it cannot be written.
@@ -102,7 +103,7 @@ class SessionFile:
         data = encode(SessionRecord(self.bot, self.shard, self.identity, self.settings, session))
         new = self.path.with_name(self.path.name + ".new")
         with contextlib.suppress(FileNotFoundError):
-            new.unlink()  # of a process that was killed; O_EXCL, so that nobody's link is followed
+            new.unlink()  # left by a killed process; O_EXCL follows no link
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_BINARY"), 0o600), "wb") as file:
             file.write(data)
             file.flush()
@@ -111,7 +112,7 @@ class SessionFile:
         self._sync_folder()
 
     def clear(self) -> None:
-        """Forget the session; raises OSError when that cannot be done."""
+        """Delete the file, if it exists; raise OSError if that fails."""
         try:
             self.path.unlink()
         except FileNotFoundError:
@@ -119,11 +120,11 @@ class SessionFile:
         self._sync_folder()
 
     def _read(self) -> SessionRecord | None:
-        """The file's record; None when there is no file."""
+        """Return the file's record; None if there is no file."""
         where = f"session_file={str(self.path)!r}"
         try:
-            self._check_kind(os.stat(self.path))  # first, since opening a device may already do something
-            # A pipe that took the file's place meanwhile must not block.
+            self._check_kind(os.stat(self.path))  # before opening, which can affect a device
+            # O_NONBLOCK, since the file may have been replaced by a pipe after the check.
             descriptor = os.open(self.path, os.O_RDONLY | _flag("O_NONBLOCK") | _flag("O_BINARY"))
         except FileNotFoundError:
             return None
@@ -149,11 +150,11 @@ class SessionFile:
             raise ValueError(f"session_file={str(self.path)!r} must be a regular file, and it is {kind}")
 
     def _difference(self, record: SessionRecord) -> str | None:
-        """What keeps the session of `record` from being resumed by this client, in words."""
+        """Return why this client cannot resume the session of `record`; None if it can."""
         if record.identity != self.identity:
             return "its session has another token or other intents"
         for name, ours in self.settings.items():
-            # Format 1 does not say, and its sessions were resumed with any.
+            # Format 1 holds no settings, and is resumed with any.
             if record.settings is not None and (theirs := record.settings.get(name)) != ours:
                 return f"its session has {name}={theirs!r}, and this client {name}={ours!r}"
         return None
@@ -174,7 +175,7 @@ class SessionFile:
         )
 
     def _sync_folder(self) -> None:
-        """Make the disk remember what the folder holds now, where the platform can do that."""
+        """Sync the folder's entries to the disk, if the platform can."""
         if os.name == "nt":  # folders cannot be opened
             return
         try:
@@ -191,7 +192,7 @@ class SessionFile:
 
 
 def _flag(name: str) -> int:
-    """A flag of `os.open` that not every platform has."""
+    """Return a flag of `os.open`; 0 on platforms without it."""
     return int(getattr(os, name, 0))
 
 

@@ -1,6 +1,6 @@
-"""The content of a session file: one line of JSON with a checksum, so that a file torn by a power cut is recognised.
+"""The content of a session file: one line of JSON with a checksum, which reveals a file torn by a power cut. Pure.
 
-Pure: bytes in, a record out, and the reverse. `session_file` reads and writes the bytes.
+Called by `file`, which reads and writes the bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["DamagedSessionFile", "SessionRecord", "decode", "encode"]
 
 #: the start of every session file, whatever its format
 _PREFIX = b'{"format": "vox_gateway session '
-#: without a checksum and settings
+#: has no checksum and no settings
 _FORMAT_1 = "vox_gateway session 1"
 _FORMAT_2 = "vox_gateway session 2"
 _FIELDS: Mapping[str, tuple[type, ...]] = {
@@ -33,18 +33,18 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 
 
 class DamagedSessionFile(Exception):
-    """The content was a session file once, and is no longer whole; the text says what is wrong."""
+    """The content is an incomplete or altered session file; the text says what is wrong."""
 
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """A session, and what it is bound to.
+    """A session, and the bot, shard and settings that may resume it.
 
     Attributes:
         bot: fingerprint of the bot's id.
         shard: shard id and number of shards.
         identity: fingerprint of the token and the intents.
-        settings: what a RESUME must have in common with the IDENTIFY; None where the format does not hold it.
+        settings: what a RESUME must repeat from the IDENTIFY; None in format 1.
     """
 
     bot: str
@@ -55,7 +55,7 @@ class SessionRecord:
 
 
 def encode(record: SessionRecord) -> bytes:
-    """Return the content of the file that holds `record`."""
+    """Return the content of a file with `record`."""
     session = record.session
     document = {
         "format": _FORMAT_2,
@@ -75,8 +75,8 @@ def decode(data: bytes) -> SessionRecord:
     """Return the record in `data`.
 
     Raises:
-        DamagedSessionFile: a part is missing or changed.
-        ValueError: it was never a session file.
+        DamagedSessionFile: a part is missing or altered.
+        ValueError: not a session file.
     """
     written = data.rstrip(b"\0")
     if not data.startswith(_PREFIX) and not _PREFIX.startswith(written):

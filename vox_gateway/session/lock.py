@@ -1,11 +1,12 @@
-"""Keeps two clients from using one session file. `session_keeper` takes the lock for each run.
+"""Keeps two clients, in one process or in two, from using one session file.
 
-What is locked is a small file beside the session file, `NAME.lock`, since the session file itself is replaced with
-each save. It stays when the lock is given back: if it were deleted, one process could lock the old file and another
-process a new one. The operating system ends the lock with the process, even after `kill -9`.
+`writer` acquires the lock in `connect` and releases it on its own thread. It locks a file ``NAME.lock`` beside the
+session file, since each save replaces the session file itself. The lock file is never deleted: otherwise one process
+could lock the old file and another process a new one. The operating system releases the lock with the process, even
+after `kill -9`.
 
-On POSIX these are record locks, not those of flock(): a forked child does not share them, so that they end with the
-parent. Since they are a process's and not a client's, the locks of this process are kept in a list too.
+On POSIX these are record locks, which a forked child does not share, unlike those of flock(). They belong to the
+process, so the locks of the clients in this process are listed here too.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from ..errors import AlreadyConnected
 
 __all__ = ["SessionLock"]
 
-#: where the byte that Windows locks is: nobody else may read it, and the process id at the start is to be read
+#: position of the byte that Windows locks: others cannot read it, but must be able to read the process id at the start
 _LOCKED_BYTE = 1 << 20
 
 
 class SessionLock:
-    """The right to use one session file. At most one client in any process holds it.
+    """The right to use one session file, held by at most one client.
 
     Args:
         path: of the session file.
@@ -37,14 +38,14 @@ class SessionLock:
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Take the lock; does not wait.
+        """Acquire the lock without waiting.
 
         Raises:
-            AlreadyConnected: another client has it.
-            OSError: the platform or the folder does not allow to lock a file here.
+            AlreadyConnected: another client holds it.
+            OSError: the platform or the folder does not support the lock.
         """
-        with _held.guard:
-            if any(lock._is_at(self._path) for lock in _held.locks):
+        with _guard:
+            if any(lock._is_at(self._path) for lock in _held):
                 self._refuse("in this process")
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             descriptor = os.open(self._path, flags, 0o600)
@@ -61,20 +62,20 @@ class SessionLock:
                 os.close(descriptor)
                 raise
             self._descriptor = descriptor
-            _held.locks.append(self)
+            _held.append(self)
 
     def release(self) -> None:
-        """Give the lock back; idempotent."""
-        with _held.guard:
-            if self in _held.locks:
-                _held.locks.remove(self)
+        """Release the lock. Idempotent."""
+        with _guard:
+            if self in _held:
+                _held.remove(self)
                 self._close()
 
     def _is_at(self, path: str) -> bool:
-        """Whether the lock file at `path` is this one. It must not be opened then: closing it would end the lock."""
+        """Return whether `path` is this lock's file, which must not be opened: closing it would release the lock."""
         if path == self._path:
             return True
-        try:  # the same file may have another name, where upper and lower case are the same
+        try:  # the file may have a second name, as on a file system that ignores case
             return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
         except OSError:
             return False
@@ -91,27 +92,22 @@ class SessionLock:
         )
 
 
-class _Held:
-    """The locks of this process."""
-
-    def __init__(self) -> None:
-        self.locks: list[SessionLock] = []
-        self.guard = threading.Lock()  # guards the list; taken by threads that connect, and by the keepers'
+#: the locks of this process
+_held: list[SessionLock] = []
+_guard = threading.Lock()  # guards the list; taken by threads that connect, and by session writers
 
 
-_held = _Held()
-
-
-def _forget() -> None:
-    """In a forked child: the locks are the parent's."""
-    _held.guard = threading.Lock()  # another thread may have held the old one
-    for lock in _held.locks:
+def _after_fork() -> None:
+    """In a child process, drop the parent's locks."""
+    global _guard  # noqa: PLW0603  # another thread may have held the old one
+    _guard = threading.Lock()
+    for lock in _held:
         lock._close()
-    _held.locks = []
+    _held.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_after_fork)
 
 if sys.platform == "win32":
     import msvcrt

@@ -1,19 +1,19 @@
-"""Keeps a client's session file up to date, on a thread of its own: a disk may be slow, and the reader and heartbeats
-must not wait for it.
+"""Keeps a client's session file up to date, on a thread of its own, so that no other thread waits for a slow disk.
 
-One keeper serves all runs of a client, one after the other, and each run has a lease. Only the position of the latest
-lease is written. A handler of an earlier run may still be at work then; the file does not pass its event before it
-returns.
+`connect` acquires a lease for each run. The dispatcher and the executors report progress; the reader reports new
+sessions. The writer's thread asks the latest lease for its position and passes it to `file`. While a handler of an
+earlier run is still at work, the file does not pass that handler's event.
 """
 
 from __future__ import annotations
 
+import enum
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..log import ShardLog
 from .file import SessionFile
@@ -22,35 +22,26 @@ from .state import Session
 
 __all__ = ["SessionLease", "SessionWriter"]
 
-#: seconds between two saves of progress: what a kill may let handlers see twice
+#: seconds between two saves of progress; after a kill, handlers may see the events of this time twice
 SAVE_EVERY = 1.0
-#: seconds that READY waits for the file before it goes to its handlers
+#: seconds for which READY is held back from its handlers while it is saved
 READY_WAITS = 1.0
-#: seconds that the disk has to finish when the client is closed
+#: seconds for which `close` waits for the disk
 DISK_GRACE = 0.3
 
 
-@dataclass(frozen=True)
-class _Save:
-    """Write the file now; `reply`, if there is one, is put to afterwards."""
+class _Message(enum.Enum):
+    """What is posted to the thread, besides the reply queue of a caller that waits for a save."""
 
-    reply: queue.SimpleQueue[None] | None = None
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """Handlers have got further."""
-
-
-@dataclass(frozen=True)
-class _End:
-    """End the thread, unless another lease has begun."""
+    PROGRESS = enum.auto()  # handlers have completed more events
+    SAVE = enum.auto()
+    END = enum.auto()  # end the thread, unless a new lease was acquired
 
 
 class SessionWriter:
-    """Owns a session file while one of the client's runs has a lease, and has the thread that writes it.
+    """Owns a session file while one of the client's runs has a lease, and the thread that writes it.
 
-    The thread is asleep while handlers make no progress. It is a daemon because a script that ends without `close` must
+    The thread sleeps while handlers make no progress. It is a daemon because a script that ends without `close` must
     not hang; the end of the last lease ends it.
 
     Args:
@@ -63,47 +54,32 @@ class SessionWriter:
         self.log = log
         self._pid = os.getpid()
         self._file_lock = SessionLock(self._file.path)
-        self._saved: Session | None = None  # what the file says
+        self._saved: Session | None = None  # the content of the file
         self._failing = False
-        self.armed = False
-        self.inbox: queue.SimpleQueue[_Save | _Progress | _End] = queue.SimpleQueue()
+        self.armed = False  # PROGRESS was posted, and the thread has not looked since
+        self.inbox: queue.SimpleQueue[_Message | queue.SimpleQueue[None]] = queue.SimpleQueue()
         self._leases: tuple[SessionLease, ...] = ()  # oldest first
-        self._is_open = False  # whether the file is ours
+        self._is_open = False  # whether we own the file
         self._thread: threading.Thread | None = None
-        # Guards the three fields above. Taken by connect(), the reconnect loop of each run, and the keeper's thread.
+        # Guards the three fields above. Taken by connect(), by the reconnect loop of each run, and by the thread.
         self._lock = threading.Lock()
 
     def acquire(self, session: Session) -> SessionLease:
-        """Take the file for a run that begins, and make `session` what the file says if somebody else has written it.
+        """Take the file for a new run; update `session` if somebody else has written the file.
 
-        For `connect`, which no two threads are in.
+        Called by `connect`, which no two threads are in.
 
         Raises:
             AlreadyConnected: another client uses the file.
-            ValueError: it is another bot's or another shard's, not a session file, or not a regular file.
+            ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
             OSError: it cannot be read.
         """
         lease = SessionLease(self, lambda: self._saved)
         with self._lock:
-            # While a handler of an earlier run is at work the file is still ours, and memory is newer than the disk.
+            # While a handler of an earlier run is at work we still own the file, and memory is newer than the disk.
             if self._is_open:
                 self._add(lease)
                 return lease
-        self._take_lock()
-        try:
-            kept = self._file.load(self.log)
-        except BaseException:
-            self._file_lock.release()
-            raise
-        if kept != self._saved:
-            _set(session, kept)
-            self._saved = kept
-        with self._lock:
-            self._is_open = True
-            self._add(lease)
-        return lease
-
-    def _take_lock(self) -> None:
         try:
             self._file_lock.acquire()
         except OSError as error:
@@ -112,6 +88,18 @@ class SessionWriter:
                 str(self._file.path),
                 error,
             )
+        try:
+            saved = self._file.load(self.log)
+        except BaseException:
+            self._file_lock.release()
+            raise
+        if saved != self._saved:
+            _update(session, saved)
+            self._saved = saved
+        with self._lock:
+            self._is_open = True
+            self._add(lease)
+        return lease
 
     def _add(self, lease: SessionLease) -> None:
         earlier = (other for other in self._leases if not other.ended or other.unfinished() is not None)
@@ -120,7 +108,7 @@ class SessionWriter:
     # -- for leases ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the thread, if it does not run."""
+        """Start the thread unless it runs."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -128,12 +116,12 @@ class SessionWriter:
                 self._thread = thread
 
     def save(self, timeout: float) -> bool:
-        """Have the file written now; False when that takes longer than `timeout` seconds."""
+        """Have the file written now; return False if that takes longer than `timeout` seconds."""
         thread = self._thread
         if thread is None or not thread.is_alive() or self._pid != os.getpid():
             return True
         reply: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.inbox.put(_Save(reply))
+        self.inbox.put(reply)
         try:
             reply.get(timeout=timeout)
         except queue.Empty:
@@ -141,7 +129,7 @@ class SessionWriter:
         return True
 
     def end(self, lease: SessionLease) -> bool:
-        """End `lease`, and with the last one the thread; False when the disk takes longer than `DISK_GRACE`."""
+        """End `lease`, and with the last one the thread; return False if the disk takes longer than `DISK_GRACE`."""
         if self._pid != os.getpid():
             return True  # the file is the parent's
         with self._lock:
@@ -154,7 +142,7 @@ class SessionWriter:
             if thread is None or not thread.is_alive():
                 self._close()
                 return True
-        self.inbox.put(_End())
+        self.inbox.put(_Message.END)
         thread.join(DISK_GRACE)
         with self._lock:
             return not (thread.is_alive() and self._is_over)
@@ -181,37 +169,36 @@ class SessionWriter:
 
     def _loop(self) -> None:
         self.armed = False
-        look_at: float | None = None  # when to look how far handlers have got
+        look_at: float | None = None  # when to ask for the position
         not_before = 0.0
         while True:
             try:
                 left = None if look_at is None else max(look_at - time.monotonic(), 0.0)
                 message = self.inbox.get(timeout=left)
             except queue.Empty:
-                self.armed = False  # first this, then the look: progress made in between arms again
+                self.armed = False  # before the position is read: progress made in between arms again
                 tried, held_back = self._save()
                 if tried or held_back:
                     not_before = time.monotonic() + SAVE_EVERY
                 look_at = not_before if tried else None
                 continue
-            if isinstance(message, _Progress):
+            if message is _Message.PROGRESS:
                 if look_at is None:
                     look_at = max(not_before, time.monotonic())
                 continue
             self._save()
             if self._failing and look_at is None:
                 look_at = time.monotonic() + SAVE_EVERY
-            if isinstance(message, _Save):
-                if message.reply is not None:
-                    message.reply.put(None)
-                continue
-            with self._lock:
-                if self._is_over:
-                    self._close()
-                    return
+            if isinstance(message, queue.SimpleQueue):
+                message.put(None)
+            elif message is _Message.END:
+                with self._lock:
+                    if self._is_over:
+                        self._close()
+                        return
 
     def _save(self) -> tuple[bool, bool]:
-        """Make the file say how far handlers have got.
+        """Write the current position.
 
         Returns:
             Whether the file was behind, and whether a handler of an earlier run holds it back.
@@ -248,18 +235,18 @@ class SessionWriter:
 
 
 class SessionLease:
-    """The right of one run to say what the file holds, until a later run has a lease.
+    """The right of one run to write the file, until a later run acquires a lease.
 
     Args:
-        position: as for `start`, until then.
+        position: as for `start`, until `start` is called.
     """
 
-    def __init__(self, keeper: SessionWriter, position: Callable[[], Session | None]) -> None:
+    def __init__(self, writer: SessionWriter, position: Callable[[], Session | None]) -> None:
         self.position = position
         self.unfinished: Callable[[], Session | None] = lambda: None
         self.failed: Callable[[BaseException], object] = lambda error: None
         self.started = self.ended = self._was_slow = False
-        self._keeper = keeper
+        self._writer = writer
 
     def start(
         self,
@@ -270,51 +257,56 @@ class SessionLease:
         """Begin to write. Raises RuntimeError if the thread cannot be started.
 
         Args:
-            position: returns the session as far as the handlers have got; None when there is nothing to resume.
-            unfinished: returns the session up to the first event whose handlers have not returned; None when all have.
-            failed: called, on the thread, with an error that ends it unexpectedly.
+            position: returns the session up to the last completed event; None if there is nothing to resume.
+            unfinished: returns the session before the first event whose handlers still run; None if none do.
+            failed: called on the thread with the error that ended it unexpectedly.
         """
         self.position, self.unfinished, self.failed = position, unfinished, failed
         self.started = True
-        self._keeper.start()
+        self._writer.start()
 
     def progressed(self) -> None:
-        """Handlers have got further; cheap when that is known. Any thread.
+        """Report that handlers have completed more events. Cheap if already reported; for any thread.
 
-        The first progress is written at once, what follows at most once in `SAVE_EVERY` seconds.
+        The first progress is written at once, later progress at most once in `SAVE_EVERY` seconds.
         """
-        keeper = self._keeper
-        if not keeper.armed:
-            keeper.armed = True
-            keeper.inbox.put(_Progress())
+        writer = self._writer
+        if not writer.armed:
+            writer.armed = True
+            writer.inbox.put(_Message.PROGRESS)
 
     def save_soon(self) -> None:
-        """A session has begun: have the file written now, without waiting for it. For the reader."""
-        self._keeper.inbox.put(_Save())
+        """Have a new session written, without waiting. For the reader."""
+        self._writer.inbox.put(_Message.SAVE)
 
     def wait_until_saved(self) -> None:
-        """Wait until the file says what the session is; at most `READY_WAITS` seconds. For the dispatcher."""
-        if not self._keeper.save(READY_WAITS):
-            self._keeper.log.warning(
+        """Have the session written, and wait for that for at most `READY_WAITS` seconds. For the dispatcher."""
+        if not self._writer.save(READY_WAITS):
+            self._writer.log.warning(
                 "session_file takes long to be written: READY went to its handlers before the session was kept"
             )
 
     def settle(self) -> None:
-        """The run is over, but for handlers that still run: make the file say where the session ended, or delete it."""
-        self._wait_for_disk(lambda: self._keeper.save(DISK_GRACE))
+        """Write or delete the session at the end of the run, while handlers may still be at work."""
+        self._warn_if_slow(self._writer.save(DISK_GRACE))
 
     def end(self) -> None:
-        """Nothing more comes of the run: save for the last time, and leave the file to others. Idempotent."""
-        self._wait_for_disk(lambda: self._keeper.end(self))
+        """Save for the last time, and release the file. Idempotent."""
+        self._warn_if_slow(self._writer.end(self))
 
-    def _wait_for_disk(self, write: Callable[[], bool]) -> None:
-        if not write() and not self._was_slow:
+    def _warn_if_slow(self, in_time: bool) -> None:
+        if not in_time and not self._was_slow:
             self._was_slow = True
-            self._keeper.log.warning("session_file takes long to be written: close() does not wait for it")
+            self._writer.log.warning("session_file takes long to be written: close() does not wait for it")
 
 
-def _set(session: Session, kept: Session | None) -> None:
-    if kept is None:
+def _update(session: Session, saved: Session | None) -> None:
+    if saved is None:
         session.clear()
     else:
-        session.id, session.seq, session.resume_url, session.user_id = kept.id, kept.seq, kept.resume_url, kept.user_id
+        session.id, session.seq, session.resume_url, session.user_id = (
+            saved.id,
+            saved.seq,
+            saved.resume_url,
+            saved.user_id,
+        )
