@@ -12,14 +12,12 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..log import ShardLog
 from ..network.urls import GATEWAY_VERSION
-from .format import DamagedSessionFile, SessionRecord, decode, encode
+from .format import DamagedSessionFile, SessionOwner, SessionRecord, decode, encode
 from .state import Session
 
 __all__ = ["SessionFile"]
@@ -43,17 +41,11 @@ class SessionFile:
 
     Attributes:
         path: of the file.
-        bot: fingerprint of the bot's id.
-        shard: shard id and number of shards.
-        identity: fingerprint of the token and the intents, which a RESUME cannot change.
-        settings: encoding, compression and gateway version, which a RESUME must repeat.
+        owner: the client that may use the file.
     """
 
     path: Path
-    bot: str
-    shard: tuple[int, int]
-    identity: str
-    settings: Mapping[str, Any]
+    owner: SessionOwner
 
     @classmethod
     def of(
@@ -63,7 +55,8 @@ class SessionFile:
         # The first part of a token is the bot's id, which a token reset keeps.
         bot_id = token.partition(".")[0]
         settings = {"encoding": encoding, "compress": compress, "version": GATEWAY_VERSION}
-        return cls(path, _fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"), settings)
+        owner = SessionOwner(_fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"), settings)
+        return cls(path, owner)
 
     def check(self) -> None:
         """Refuse a file that this client must not replace. Changes nothing.
@@ -89,7 +82,7 @@ class SessionFile:
             return None
         if record is None:
             return None
-        if difference := self._difference(record):
+        if difference := self._difference(record.owner):
             log.info("session_file=%r was not resumed, since %s: a new session begins", str(self.path), difference)
             return None
         return record.session
@@ -100,7 +93,7 @@ class SessionFile:
         Raises:
             OSError: it cannot be written.
         """
-        data = encode(SessionRecord(self.bot, self.shard, self.identity, self.settings, session))
+        data = encode(SessionRecord(self.owner, session))
         new = self.path.with_name(self.path.name + ".new")
         with contextlib.suppress(FileNotFoundError):
             new.unlink()  # left by a killed process; O_EXCL follows no link
@@ -137,10 +130,10 @@ class SessionFile:
             record = decode(data)
         except ValueError:
             raise ValueError(f"{where} is not a session file: delete it, or choose another") from None
-        if record.bot != self.bot:
+        if record.owner.bot != self.owner.bot:
             raise ValueError(f"{where} belongs to another bot: use a separate session_file for each bot")
-        if record.shard != self.shard:
-            shard = "/".join(map(str, record.shard))
+        if record.owner.shard != self.owner.shard:
+            shard = "/".join(map(str, record.owner.shard))
             raise ValueError(f"{where} belongs to shard {shard}: use a separate session_file for each shard")
         return record
 
@@ -149,13 +142,13 @@ class SessionFile:
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "of another kind")
             raise ValueError(f"session_file={str(self.path)!r} must be a regular file, and it is {kind}")
 
-    def _difference(self, record: SessionRecord) -> str | None:
-        """Return why this client cannot resume the session of `record`; None if it can."""
-        if record.identity != self.identity:
+    def _difference(self, other: SessionOwner) -> str | None:
+        """Return why this client cannot resume a session of `other`; None if it can."""
+        if other.identity != self.owner.identity:
             return "its session has another token or other intents"
-        for name, ours in self.settings.items():
+        for name, ours in (self.owner.settings or {}).items():
             # Format 1 holds no settings, and is resumed with any.
-            if record.settings is not None and (theirs := record.settings.get(name)) != ours:
+            if other.settings is not None and (theirs := other.settings.get(name)) != ours:
                 return f"its session has {name}={theirs!r}, and this client {name}={ours!r}"
         return None
 

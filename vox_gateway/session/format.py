@@ -13,7 +13,7 @@ from typing import Any
 
 from .state import Session
 
-__all__ = ["DamagedSessionFile", "SessionRecord", "decode", "encode"]
+__all__ = ["DamagedSessionFile", "SessionOwner", "SessionRecord", "decode", "encode"]
 
 #: the start of every session file, whatever its format
 _PREFIX = b'{"format": "vox_gateway session '
@@ -37,32 +37,39 @@ class DamagedSessionFile(Exception):
 
 
 @dataclass(frozen=True)
-class SessionRecord:
-    """A session, and the bot, shard and settings that may resume it.
+class SessionOwner:
+    """The bot, shard and settings that may resume a session.
 
     Attributes:
         bot: fingerprint of the bot's id.
         shard: shard id and number of shards.
-        identity: fingerprint of the token and the intents.
-        settings: what a RESUME must repeat from the IDENTIFY; None in format 1.
+        identity: fingerprint of the token and the intents, which a RESUME cannot change.
+        settings: encoding, compression and gateway version, which a RESUME must repeat; None in format 1.
     """
 
     bot: str
     shard: tuple[int, int]
     identity: str
     settings: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A session and its owner."""
+
+    owner: SessionOwner
     session: Session
 
 
 def encode(record: SessionRecord) -> bytes:
     """Return the content of a file with `record`."""
-    session = record.session
+    owner, session = record.owner, record.session
     document = {
         "format": _FORMAT_2,
-        "bot": record.bot,
-        "shard": record.shard,
-        "identity": record.identity,
-        "settings": dict(record.settings or {}),
+        "bot": owner.bot,
+        "shard": owner.shard,
+        "identity": owner.identity,
+        "settings": dict(owner.settings or {}),
         "session_id": session.id,
         "seq": session.seq,
         "resume_url": session.resume_url,
@@ -102,8 +109,8 @@ def _record(document: dict[str, Any]) -> SessionRecord:
     if [type(number) for number in shard] != [int, int]:
         raise DamagedSessionFile("shard is not a pair of numbers")
     session = Session(document["session_id"], document["seq"], document.get("resume_url"), document.get("user_id"))
-    settings = document.get("settings")
-    return SessionRecord(document["bot"], (shard[0], shard[1]), document["identity"], settings, session)
+    owner = SessionOwner(document["bot"], (shard[0], shard[1]), document["identity"], document.get("settings"))
+    return SessionRecord(owner, session)
 
 
 def _checksum(document: Mapping[str, Any]) -> str:
