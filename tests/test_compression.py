@@ -46,7 +46,7 @@ def test_messages_survive_every_way_to_split_them(messages: list[bytes], sizes: 
     assert [message for message in seen if message is not None] == messages
 
 
-def test_the_mark_of_the_end_may_itself_be_split() -> None:
+def test_the_sync_flush_may_itself_be_split() -> None:
     inflater = ZlibStream(LIMIT)
     (whole,) = deflated([b"hello"])
     parts = [whole[:-4], *(bytes([byte]) for byte in whole[-4:])]
@@ -64,12 +64,12 @@ def test_the_context_is_kept_between_messages_and_new_for_each_connection() -> N
 
 
 @pytest.mark.parametrize("data", [b"garbage\x00\x00\xff\xff", b"\x78\x9c\xff\xff\xff\xff\x00\x00\xff\xff"])
-def test_what_is_not_zlib_is_refused(data: bytes) -> None:
+def test_invalid_zlib_is_refused(data: bytes) -> None:
     with pytest.raises(InflateError, match="inflate"):
         ZlibStream(LIMIT).feed(data)
 
 
-def test_a_bomb_is_refused_before_it_goes_off() -> None:
+def test_a_bomb_is_refused_before_it_inflates() -> None:
     (bomb,) = deflated([b"\0" * (LIMIT * 50)])
     assert len(bomb) < LIMIT
     with pytest.raises(InflateError, match=f"max_message_size={LIMIT}"):
@@ -131,7 +131,7 @@ def test_garbage_raises_nothing_but_an_inflate_error(pieces: list[bytes]) -> Non
             inflater.feed(piece)
 
 
-def test_without_compression_a_message_is_itself() -> None:
+def test_without_compression_messages_are_unchanged() -> None:
     assert NoCompression(10).feed(b"x") == b"x"
     assert INFLATERS[None] is NoCompression
     assert INFLATERS["zlib-stream"] is ZlibStream
@@ -255,7 +255,7 @@ def test_a_run_inflates_to_the_same_as_its_messages(name: str, messages: list[by
         assert len(blocks) <= 2  # and so in one call
 
 
-def test_what_a_full_read_brings_is_inflated_in_two_calls_at_the_default_limit() -> None:
+def test_a_full_read_is_inflated_in_two_calls_at_the_default_limit() -> None:
     packed = deflated([os.urandom(500) for _ in range(128)])  # more than the limit allows at once
     assert sum(map(len, packed)) * 1032 > MAX_MESSAGE_SIZE
     assert len(list(ZlibStream(MAX_MESSAGE_SIZE).feed_all(packed))) == 2
@@ -269,7 +269,7 @@ def test_a_message_that_ends_in_the_next_run_is_completed_there() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PACKERS if name])
-def test_a_bomb_among_others_is_refused_and_what_came_before_is_not_lost(name: str) -> None:
+def test_messages_before_a_bomb_are_not_lost(name: str) -> None:
     packed = PACKERS[name]([b"before", b"\0" * 5000])
     blocks: list[Any] = []
     with pytest.raises(InflateError, match="max_message_size=4096"):

@@ -18,7 +18,7 @@ def timers() -> Scheduler:
     return Scheduler("test-timers", ShardLog((0, 1)), pytest.fail)
 
 
-def test_things_are_done_in_time_and_in_order(timers: Scheduler) -> None:
+def test_functions_run_on_time_and_in_order(timers: Scheduler) -> None:
     done: queue.SimpleQueue[str] = queue.SimpleQueue()
     now = time.monotonic()
     timers.call_at(now + 0.1, lambda: done.put("later"))
@@ -30,7 +30,7 @@ def test_things_are_done_in_time_and_in_order(timers: Scheduler) -> None:
     timers.stop()
 
 
-def test_one_that_fails_is_logged_and_harms_no_other(timers: Scheduler, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_function_is_logged_and_the_others_run(timers: Scheduler, caplog: pytest.LogCaptureFixture) -> None:
     done = threading.Event()
     timers.call_at(0, lambda: 1 // 0 and None)
     timers.call_at(0, done.set)
@@ -39,7 +39,7 @@ def test_one_that_fails_is_logged_and_harms_no_other(timers: Scheduler, caplog: 
     timers.stop()
 
 
-def test_a_stop_forgets_what_is_to_come(timers: Scheduler) -> None:
+def test_stop_drops_pending_calls(timers: Scheduler) -> None:
     done = threading.Event()
     timers.call_at(time.monotonic() + 0.2, done.set)
     timers.stop()

@@ -1,4 +1,4 @@
-"""The main thread's wait: it ends when it should, and signals are heard meanwhile."""
+"""The main thread's wait: it ends when it should, and signals are handled during it."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ import pytest
 from vox_gateway.concurrency.signals import SignalSafeEvent, defer_sigint
 
 
-def test_it_ends_when_it_is_rung_and_is_over_at_once_from_then_on() -> None:
-    bell = SignalSafeEvent()
-    timer = threading.Timer(0.05, bell.ring)
+def test_a_wait_ends_when_set_and_later_waits_return_at_once() -> None:
+    event = SignalSafeEvent()
+    timer = threading.Timer(0.05, event.ring)
     timer.start()
-    assert bell.wait()
-    assert bell.wait(0)
+    assert event.wait()
+    assert event.wait(0)
     timer.join()
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_it_ends_with_the_timeout() -> None:
-    bell, began = SignalSafeEvent(), time.monotonic()
-    assert not bell.wait(0.05)
+def test_a_wait_ends_at_its_timeout() -> None:
+    event, began = SignalSafeEvent(), time.monotonic()
+    assert not event.wait(0.05)
     assert 0.04 < time.monotonic() - began < 2
-    assert not bell.wait(0)
+    assert not event.wait(0)
 
 
 @pytest.mark.parametrize("timeout", [1e7, threading.TIMEOUT_MAX])
 def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
-    bell = SignalSafeEvent()
-    timer = threading.Timer(0.05, bell.ring)
+    event = SignalSafeEvent()
+    timer = threading.Timer(0.05, event.ring)
     timer.start()
-    assert bell.wait(timeout)
+    assert event.wait(timeout)
     timer.join()
 
 
 def test_another_thread_waits_too() -> None:
-    bell, results = SignalSafeEvent(), []
-    waiter = threading.Thread(target=lambda: results.extend(bell.wait(timeout) for timeout in (0.01, 10)))
+    event, results = SignalSafeEvent(), []
+    waiter = threading.Thread(target=lambda: results.extend(event.wait(timeout) for timeout in (0.01, 10)))
     waiter.start()
-    assert not bell.wait(0.1)
-    bell.ring()
+    assert not event.wait(0.1)
+    event.ring()
     waiter.join(5)
     assert results == [False, True]
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> None:
+def test_a_signal_is_handled_whoever_owns_the_wakeup_descriptor(taken: bool) -> None:
     class Heard(Exception):
         pass
 
@@ -78,19 +78,19 @@ def test_a_signal_is_heard_whoever_owns_the_wake_up_descriptor(taken: bool) -> N
         theirs.close()
 
 
-def test_a_bell_rings_for_waits_begun_and_to_come() -> None:
-    bell = SignalSafeEvent()
-    assert not bell.wait(0)
-    timer = threading.Timer(0.05, bell.ring)
+def test_setting_ends_waits_until_it_is_cleared() -> None:
+    event = SignalSafeEvent()
+    assert not event.wait(0)
+    timer = threading.Timer(0.05, event.ring)
     timer.start()
-    assert bell.wait(5)
-    assert bell.wait(5)
+    assert event.wait(5)
+    assert event.wait(5)
     timer.join()
-    bell.silence()
-    assert not bell.wait(0.01)
+    event.silence()
+    assert not event.wait(0.01)
 
 
-def test_a_signal_is_heard_while_the_main_thread_waits_for_a_bell() -> None:
+def test_a_signal_is_handled_while_the_main_thread_waits() -> None:
     class Heard(Exception):
         pass
 
@@ -128,27 +128,27 @@ class Lines:
         return self
 
 
-def test_ctrl_c_at_any_moment_of_a_wait_is_what_comes_out_of_it_and_does_no_harm() -> None:
+def test_ctrl_c_at_any_line_of_a_wait_is_raised_and_leaves_no_lock() -> None:
     before = sys.gettrace()
     for number in range(1, 100):
-        bell, lines = SignalSafeEvent(), Lines(number)
+        event, lines = SignalSafeEvent(), Lines(number)
         interrupted = False
         sys.settrace(lines)
         try:
-            bell.wait(0.05)
+            event.wait(0.05)
         except KeyboardInterrupt:
             interrupted = True
         finally:
             sys.settrace(before)
-        bell.ring()
-        assert bell.wait(0)
+        event.ring()
+        assert event.wait(0)
         if not interrupted:
             break
     assert lines.left > 0
     assert number > 3
 
 
-def test_ctrl_c_is_put_off_until_what_must_be_whole_is_done() -> None:
+def test_ctrl_c_is_deferred_to_the_end_of_the_block() -> None:
     done = False
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

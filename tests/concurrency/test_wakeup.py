@@ -61,7 +61,7 @@ def test_any_number_of_nudges_never_blocks(wakeup: Wakeup) -> None:
     assert wakes(wakeup, 0)
 
 
-def test_what_comes_after_its_close_is_harmless() -> None:
+def test_calls_after_close_are_harmless() -> None:
     wakeup = Wakeup()
     wakeup.close()
     wakeup.nudge()

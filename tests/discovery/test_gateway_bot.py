@@ -48,7 +48,7 @@ def answering(head: str, body: bytes = b"") -> Callable[[socket.socket], None]:
     return serve
 
 
-def told(body: object) -> Callable[[socket.socket], None]:
+def json_response(body: object) -> Callable[[socket.socket], None]:
     data = body if isinstance(body, bytes) else simplejson.dumps(body).encode()
     return answering(f"HTTP/1.1 200 OK\nContent-Length: {len(data)}", data)
 
@@ -57,7 +57,7 @@ def ask(port: int, **options: Any) -> GatewayBot:
     return get_gateway_bot(TOKEN, api_url=f"http://127.0.0.1:{port}/api/v10", **options)
 
 
-def test_it_tells_url_shards_and_session_start_limit() -> None:
+def test_it_returns_url_shards_and_session_start_limit() -> None:
     before = datetime.now(timezone.utc)
     with LocalGateway(
         token=TOKEN,
@@ -80,7 +80,7 @@ def test_it_tells_url_shards_and_session_start_limit() -> None:
         bot.url = "other"  # type: ignore[misc]
 
 
-def test_the_request_is_one_that_discord_takes() -> None:
+def test_the_request_is_valid() -> None:
     heads = []
 
     def serve(connection: socket.socket) -> None:
@@ -97,7 +97,7 @@ def test_the_request_is_one_that_discord_takes() -> None:
     assert any(line.startswith("User-Agent: DiscordBot (vox_gateway, ") for line in lines)
 
 
-def test_an_answer_in_chunks_after_a_provisional_one_is_read() -> None:
+def test_a_chunked_response_after_a_provisional_one_is_read() -> None:
     data = simplejson.dumps(BODY).encode()
     chunks = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (10, data[:10], len(data) - 10, data[10:])
     head = "HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\nTransfer-Encoding: chunked"
@@ -105,7 +105,7 @@ def test_an_answer_in_chunks_after_a_provisional_one_is_read() -> None:
         assert ask(port).url == "ws://gateway.example"
 
 
-def test_a_token_that_is_refused_is_told_as_the_gateway_would() -> None:
+def test_a_refused_token_raises_the_error_of_the_gateway() -> None:
     with LocalGateway(token="another") as gateway, pytest.raises(TokenRefused, match=r"HTTP 401.*copy") as raised:
         get_gateway_bot(TOKEN, api_url=gateway.http_url)
     assert isinstance(raised.value, AuthenticationFailed)
@@ -124,7 +124,7 @@ def test_a_token_that_is_refused_is_told_as_the_gateway_would() -> None:
         (308, None, "redirects are not followed", True),
     ],
 )
-def test_a_refusal_has_its_status_and_says_what_to_do(
+def test_a_refusal_has_its_status_and_advice(
     status: int, retry_after: float | None, words: str, permanent: bool
 ) -> None:
     with LocalGateway() as gateway:
@@ -139,7 +139,7 @@ def test_a_refusal_has_its_status_and_says_what_to_do(
 @pytest.mark.parametrize(
     ("value", "seconds"), [("soon", None), ("nan", None), ("-1", None), ("1e9", 86400.0), ("inf", 86400.0), ("0", 0.0)]
 )
-def test_an_odd_retry_after_does_no_harm(value: str, seconds: float | None) -> None:
+def test_an_invalid_retry_after_is_ignored_and_a_long_one_limited(value: str, seconds: float | None) -> None:
     with serving(answering(f"HTTP/1.1 599 Odd\nRetry-After: {value}")) as port:
         with pytest.raises(DiscoveryFailed, match="HTTP 599") as raised:
             ask(port)
@@ -177,8 +177,8 @@ def with_limit(**changes: Any) -> dict[str, Any]:
         (with_limit(reset_after="1"), "reset_after is not a whole number"),
     ],
 )
-def test_an_answer_that_tells_no_gateway_is_refused_with_its_flaw(body: object, words: str) -> None:
-    with serving(told(body)) as port, pytest.raises(DiscoveryFailed, match=words) as raised:
+def test_an_unexpected_body_is_refused_with_its_flaw(body: object, words: str) -> None:
+    with serving(json_response(body)) as port, pytest.raises(DiscoveryFailed, match=words) as raised:
         ask(port)
     assert raised.value.status == 200
     assert not raised.value.permanent
@@ -199,14 +199,14 @@ def test_an_answer_that_tells_no_gateway_is_refused_with_its_flaw(body: object, 
     ],
     ids=["no http", "no status", "short", "no chunk", "many headers", "long", "provisional", "nothing", "reset"],
 )
-def test_what_is_no_answer_is_told_in_words(serve: Callable[[socket.socket], Any]) -> None:
+def test_a_malformed_response_is_reported(serve: Callable[[socket.socket], Any]) -> None:
     with serving(serve) as port, pytest.raises(ConnectFailed, match="did not answer GET /gateway/bot") as raised:
         ask(port)
     assert not isinstance(raised.value, DiscoveryFailed)
     assert TOKEN not in str(raised.value)
 
 
-def test_a_server_that_talks_for_ever_is_left_in_time() -> None:
+def test_a_server_that_sends_forever_times_out() -> None:
     over = threading.Event()
 
     def serve(connection: socket.socket) -> None:
@@ -221,7 +221,7 @@ def test_a_server_that_talks_for_ever_is_left_in_time() -> None:
         over.set()
 
 
-def test_a_server_that_is_silent_is_left_in_time() -> None:
+def test_a_silent_server_times_out() -> None:
     with LocalGateway() as gateway:
         gateway.faults.ignore_request()
         began = time.monotonic()
@@ -230,7 +230,7 @@ def test_a_server_that_is_silent_is_left_in_time() -> None:
         assert time.monotonic() - began < TIMEOUT
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_api_is_reported() -> None:
     with pytest.raises(ConnectFailed, match=r"could not connect to 127.0.0.1 port"):
         ask(refused_port())
     with black_hole() as port, pytest.raises(ConnectFailed, match=r"longer than timeout=0.2 seconds"):
@@ -239,7 +239,7 @@ def test_nobody_there() -> None:
         get_gateway_bot(TOKEN, api_url=f"http://{'a' * 64}.example")
 
 
-def test_a_name_lookup_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_name_lookup_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
     def hang(*args: Any, **options: Any) -> Any:
@@ -252,7 +252,7 @@ def test_a_name_lookup_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatc
     answered.set()
 
 
-def test_the_certificate_is_verified_and_no_gateway_without_tls_is_taken() -> None:
+def test_the_certificate_is_verified_and_a_gateway_without_tls_refused() -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -265,13 +265,13 @@ def test_the_certificate_is_verified_and_no_gateway_without_tls_is_taken() -> No
 
     def serve(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as tls:
-            told(BODY)(tls)
+            json_response(BODY)(tls)
 
     with serving(serve) as port, pytest.raises(DiscoveryFailed, match="without TLS"):
         get_gateway_bot(TOKEN, api_url=f"https://127.0.0.1:{port}", ssl_context=trusting)
 
 
-def test_it_goes_through_the_proxy_that_is_given_or_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_uses_the_proxy_argument_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     with LocalGateway() as gateway, proxy_server(http_connect()) as server:
@@ -300,7 +300,7 @@ def test_it_goes_through_the_proxy_that_is_given_or_in_the_environment(monkeypat
         ({"api_url": "http://x:port"}, ValueError),
     ],
 )
-def test_an_argument_that_cannot_be_is_refused_by_name(options: dict[str, Any], error: type[Exception]) -> None:
+def test_an_invalid_argument_is_refused_by_name(options: dict[str, Any], error: type[Exception]) -> None:
     (name,) = options
     with pytest.raises(error, match=name) as raised:
         get_gateway_bot(**{"token": TOKEN, **options})

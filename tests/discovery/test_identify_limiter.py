@@ -21,7 +21,7 @@ def test_one_shard_at_a_time_and_five_seconds_between() -> None:
     assert gate.enter(1, "second", lambda: None, 107.0) == 0
 
 
-def test_a_shard_that_does_not_identify_after_all_makes_room_at_once() -> None:
+def test_a_holder_that_leaves_frees_the_turn_at_once() -> None:
     gate, woken = IdentifyGate(), []
     gate.enter(0, "first", lambda: None, 0.0)
     gate.enter(1, "second", lambda: woken.append("second"), 0.0)
@@ -46,7 +46,7 @@ def test_shards_with_other_keys_do_not_wait() -> None:
     assert gate.enter(16, 16, lambda: None, 0.0) is None
 
 
-def test_the_token_is_kept_from_being_reset() -> None:
+def test_the_daily_limit_protects_the_token() -> None:
     gate = IdentifyGate(interval=0, daily_limit=3)
     for now in (0.0, 10.0, 20.0):
         assert gate.enter(0, "shard", lambda: None, now) == 0
@@ -56,7 +56,7 @@ def test_the_token_is_kept_from_being_reset() -> None:
 
 
 @pytest.mark.parametrize("max_concurrency", [0, -1])
-def test_a_concurrency_that_is_none_is_refused(max_concurrency: int) -> None:
+def test_an_invalid_concurrency_is_refused(max_concurrency: int) -> None:
     with pytest.raises(ValueError, match="max_concurrency"):
         IdentifyGate(max_concurrency)
 
@@ -75,7 +75,7 @@ def enter(gate: IdentifyGate, shard: int, now: float) -> float | None:
     return gate.enter(shard, shard, lambda: None, now)
 
 
-def test_what_the_server_counts_is_what_holds() -> None:
+def test_the_count_of_the_server_applies() -> None:
     gate = IdentifyGate(interval=0, daily_limit=1)
     assert enter(gate, 0, 0.0) == 0
     assert gate.learn(0, limit(2), asked_at=0.0, now=0.0) == 0
@@ -88,7 +88,7 @@ def test_what_the_server_counts_is_what_holds() -> None:
     assert gate.starts_in(600.0) == 0
 
 
-def test_without_session_starts_nobody_may_go_until_they_return() -> None:
+def test_without_session_starts_all_wait_for_the_reset() -> None:
     gate = IdentifyGate(interval=0)
     assert gate.starts_in(0.0) == 0
     enter(gate, 0, 0.0)
@@ -108,7 +108,7 @@ def test_the_last_session_start_is_for_one_shard_only() -> None:
     assert gate.learn(1, limit(1, 2), asked_at=0.5, now=2.0) == 600  # the answer is older than that IDENTIFY
 
 
-def test_more_concurrency_lets_those_go_who_wait() -> None:
+def test_a_higher_concurrency_wakes_the_waiters() -> None:
     gate, woken = IdentifyGate(), []
     assert enter(gate, 0, 0.0) == 0
     assert gate.enter(1, 1, lambda: woken.append(1), 0.0) is None
@@ -119,7 +119,7 @@ def test_more_concurrency_lets_those_go_who_wait() -> None:
     assert enter(gate, 16, 1.0) == 4  # the same key as shard 0
 
 
-def test_who_asked_without_entering_is_told_too() -> None:
+def test_learn_answers_a_holder_that_did_not_enter() -> None:
     gate = IdentifyGate()
     assert gate.learn("stranger", limit(1), asked_at=0.0, now=0.0) == 0
     gate.leave(3, "stranger")

@@ -132,7 +132,7 @@ def test_every_tag_is_read(name: str, data: bytes, value: Any) -> None:
         assert CODEC.decode(term(108, u32(2), data[1:], data[1:], 106)) == [value, value]
 
 
-def test_a_map_has_text_for_keys_whatever_was_sent() -> None:
+def test_keys_are_text_however_they_were_sent() -> None:
     for _ in range(2):  # the second time the keys are known
         decoded = CODEC.decode(AWKWARD)
         assert decoded == AWKWARD_VALUE
@@ -140,7 +140,7 @@ def test_a_map_has_text_for_keys_whatever_was_sent() -> None:
         assert str(decoded["fl"]) == "-0.0"
 
 
-def test_a_byte_that_is_a_name_in_one_alphabet_is_not_taken_for_another() -> None:
+def test_atom_names_of_different_encodings_are_told_apart() -> None:
     utf8, latin = "é".encode(), "é".encode().decode("latin-1")
     for _ in range(2):
         assert CODEC.decode(term(116, u32(1), 119, 2, utf8, 97, 1)) == {"é": 1}
@@ -148,7 +148,7 @@ def test_a_byte_that_is_a_name_in_one_alphabet_is_not_taken_for_another() -> Non
 
 
 @given(VALUES)
-def test_what_goes_out_comes_back(value: Any) -> None:
+def test_encoding_and_decoding_round_trips(value: Any) -> None:
     data = CODEC.encode(value)
     assert data[0] == 131
     assert CODEC.decode(data) == value
@@ -187,7 +187,7 @@ Pair = namedtuple("Pair", "first second")
         [Number.SEVEN, Text("x"), (1, (2,)), Pair(1, 2), OrderedDict(a=1)],
     ],
 )
-def test_what_is_almost_json_goes_out_the_same_in_both(value: Any) -> None:
+def test_almost_json_is_encoded_the_same_in_both(value: Any) -> None:
     assert CODEC.decode(CODEC.encode(value)) == JSON.decode(JSON.encode(value))
 
 
@@ -207,14 +207,14 @@ REFUSED = [
 
 @pytest.mark.parametrize("codec", [CODEC, JSON], ids=["etf", "json"])
 @pytest.mark.parametrize("value", REFUSED, ids=lambda value: re.sub(" at 0x\\w+", "", repr(value)))
-def test_what_has_no_form_is_refused_in_both(codec: Any, value: Any) -> None:
+def test_unsupported_values_are_refused_in_both(codec: Any, value: Any) -> None:
     for wrong in (value, {"d": [value]}):
         with pytest.raises((TypeError, ValueError)):
             codec.encode(wrong)
 
 
 @pytest.mark.parametrize("codec", [CODEC, JSON], ids=["etf", "json"])
-def test_what_holds_itself_is_refused_in_both(codec: Any) -> None:
+def test_recursive_values_are_refused_in_both(codec: Any) -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -227,7 +227,7 @@ def test_what_holds_itself_is_refused_in_both(codec: Any) -> None:
         deep = deep.pop()
 
 
-def test_only_text_is_sent_for_keys() -> None:
+def test_keys_are_sent_as_text() -> None:
     data = CODEC.encode({"op": 1, "d": {"token": None}})
     assert data == term(
         116, u32(2),
@@ -258,7 +258,7 @@ def test_only_text_is_sent_for_keys() -> None:
     ],
     ids=repr,
 )
-def test_the_wire_form_is_exactly_this(value: Any, data: bytes) -> None:
+def test_the_wire_format_is_exact(value: Any, data: bytes) -> None:
     assert CODEC.encode(value) == data
 
 
@@ -308,13 +308,13 @@ def test_the_wire_form_is_exactly_this(value: Any, data: bytes) -> None:
         (term(80, u32(2), zlib.compress(term(80, u32(0))[1:3])), "cut short|unknown tag"),
     ],
 )
-def test_what_is_not_etf_is_refused_with_words(data: bytes, words: str) -> None:
+def test_invalid_etf_is_refused_with_its_reason(data: bytes, words: str) -> None:
     with pytest.raises(DecodeError, match=words) as raised:
         CODEC.decode(data)
     assert raised.value.close_code == 4000
 
 
-def test_it_may_be_as_deep_as_is_said() -> None:
+def test_the_nesting_limit_is_exact() -> None:
     value: Any = 1
     for _ in range(etf.MAX_DEPTH):
         value = [value]
@@ -322,13 +322,13 @@ def test_it_may_be_as_deep_as_is_said() -> None:
     assert CODEC.encode(CODEC.decode(data)) == data
 
 
-def test_a_compressed_bomb_is_not_held_in_memory() -> None:
+def test_a_compressed_bomb_is_not_inflated() -> None:
     bomb = term(80, u32(100), zlib.compress(b"\x6a" * 50_000_000))
     with pytest.raises(DecodeError, match="not the 100 bytes"):
         CODEC.decode(bomb)
 
 
-def test_the_keys_that_are_remembered_are_bounded() -> None:
+def test_the_key_cache_is_bounded() -> None:
     for number in range(3):
         many = {f"{number}-{key}": 0 for key in range(etf.MAX_KEYS)}
         assert CODEC.decode(CODEC.encode(many)) == many
@@ -363,7 +363,7 @@ def test_garbage_raises_nothing_but_a_decode_error(data: bytes) -> None:
 
 @settings(max_examples=2000, deadline=None)
 @given(st.data())
-def test_a_term_that_is_bent_raises_nothing_but_a_decode_error(data: st.DataObject) -> None:
+def test_an_altered_term_raises_nothing_but_a_decode_error(data: st.DataObject) -> None:
     whole = bytearray(data.draw(st.sampled_from([AWKWARD, *(row[1] for row in TERMS)])))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(1, len(whole) - 1))
@@ -383,6 +383,6 @@ def test_a_term_that_is_bent_raises_nothing_but_a_decode_error(data: st.DataObje
 
 
 @given(st.integers(0, len(AWKWARD) - 1))
-def test_a_term_that_is_cut_short_is_refused(end: int) -> None:
+def test_a_truncated_term_is_refused(end: int) -> None:
     with pytest.raises(DecodeError):
         CODEC.decode(AWKWARD[:end])

@@ -31,37 +31,37 @@ values = st.recursive(
 
 
 @given(values)
-def test_what_goes_out_comes_back(value: Any) -> None:
+def test_encoding_and_decoding_round_trips(value: Any) -> None:
     assert CODEC.decode(CODEC.encode(value)) == value
 
 
-def test_the_wire_form_is_compact_utf_8() -> None:
+def test_the_wire_format_is_compact_utf_8() -> None:
     assert CODEC.encode({"op": 1, "d": [None, "é😀"]}) == '{"op":1,"d":[null,"é😀"]}'.encode()
     assert CODECS["json"] is JSONCodec
     assert CODEC.text
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1, 2}, object()])
-def test_what_json_has_no_form_for_is_refused(value: Any) -> None:
+def test_values_that_json_cannot_represent_are_refused(value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         CODEC.encode({"d": value})
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"{} {}", b"nul", b"[1,]", b"NaN", b'"\x01"'])
-def test_what_is_not_json_is_refused(data: bytes) -> None:
+def test_invalid_json_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError) as raised:
         CODEC.decode(data)
     assert raised.value.close_code == 4000
 
 
 @pytest.mark.parametrize("data", [b'"\xff"', b'"\xed\xa0\x80"', b"\xc3"])
-def test_bad_utf_8_is_closed_with_its_own_code(data: bytes) -> None:
+def test_invalid_utf_8_has_its_own_close_code(data: bytes) -> None:
     with pytest.raises(DecodeError, match="UTF-8") as raised:
         CODEC.decode(data)
     assert raised.value.close_code == 1007
 
 
-def test_nesting_without_end_is_refused() -> None:
+def test_endless_nesting_is_refused() -> None:
     with pytest.raises(DecodeError, match="deep"):
         CODEC.decode(b"[" * 200_000)
 
@@ -119,7 +119,7 @@ def test_a_block_holds_the_same_as_its_payloads_one_by_one(codec: Codec, payload
     ],
 )
 @pytest.mark.parametrize("reader", [*JSON_READERS, json.loads])
-def test_what_came_before_a_broken_payload_is_not_lost(
+def test_payloads_before_a_broken_one_are_not_lost(
     reader: Any, block: bytes, count: int, before: int, words: str
 ) -> None:
     payloads: list[Any] = []
@@ -128,7 +128,7 @@ def test_what_came_before_a_broken_payload_is_not_lost(
     assert len(payloads) == before
 
 
-def test_the_etf_before_a_broken_term_is_not_lost() -> None:
+def test_etf_payloads_before_a_broken_one_are_not_lost() -> None:
     codec, payloads = ETFCodec(LIMIT), []
     whole = codec.encode({"op": 11})
     for block, count in ((whole + whole[:-1], 2), (whole + b"\x82", 2), (whole + b"x", 1)):
@@ -139,7 +139,7 @@ def test_the_etf_before_a_broken_term_is_not_lost() -> None:
 
 @pytest.mark.parametrize("reader", [*JSON_READERS, json.loads])
 @pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n\t "])
-def test_space_around_payloads_means_nothing(reader: Any, space: bytes) -> None:
+def test_space_around_payloads_is_ignored(reader: Any, space: bytes) -> None:
     codec = JSONCodec(reader=reader)
     for text in (b'{"op":11}', b"{}"):
         block = (space + text + space) * 3
@@ -159,7 +159,7 @@ def test_a_garbage_block_raises_nothing_but_a_decode_error(parts: list[bytes], c
 # -- readers of the user's own -------------------------------------------------------------------------------------
 
 
-def test_a_reader_of_ones_own_is_used() -> None:
+def test_a_custom_reader_is_used() -> None:
     codec = JSONCodec(reader=json.loads)
     assert codec.decode(b"NaN") != codec.decode(b"NaN")  # only that one reads it
     with pytest.raises(DecodeError, match="not JSON"):
@@ -180,7 +180,7 @@ def test_a_reader_of_ones_own_is_used() -> None:
         {},
     ],
 )
-def test_a_reader_of_ones_own_reads_every_payload_of_a_block(payload: Any) -> None:
+def test_a_custom_reader_reads_every_payload_of_a_block(payload: Any) -> None:
     seen = []
 
     def reader(data: bytes) -> Any:
@@ -246,7 +246,7 @@ class Unprintable(Exception):
         (StopIteration(), "json= raised StopIteration$"),
     ],
 )
-def test_whatever_a_reader_raises_is_a_decode_error(error: BaseException, words: str) -> None:
+def test_any_exception_of_a_reader_becomes_a_decode_error(error: BaseException, words: str) -> None:
     def reader(data: bytes) -> Any:
         raise error
 

@@ -36,7 +36,7 @@ def written(payload: Any) -> bytes:
 
 
 @given(DISPATCHES)
-def test_what_is_cut_is_opened_whole(payloads: list[Any]) -> None:
+def test_raw_dispatches_decode_to_their_payloads(payloads: list[Any]) -> None:
     with contextlib.suppress(UnicodeEncodeError):
         pieces = sealed.cut(b"".join(map(written, payloads)), len(payloads))
         assert pieces is not None
@@ -44,13 +44,13 @@ def test_what_is_cut_is_opened_whole(payloads: list[Any]) -> None:
             assert sealed.name(piece) in (payload["t"], None)  # None where an escape makes it hard to tell
             assert sealed.seq(piece) == payload["s"]
             for decode in DECODERS:
-                with contextlib.suppress(DecodeError):  # half a surrogate pair is no UTF-8
+                with contextlib.suppress(DecodeError):  # half a surrogate pair is not UTF-8
                     opened = sealed.opened(piece, decode)
                     assert opened == payload
                     assert list(opened) == list(payload)
 
 
-def test_a_dispatch_is_told_by_its_head() -> None:
+def test_name_and_seq_are_read_from_the_head() -> None:
     block = b'{"t":"NEWS","s":7,"op":0,"d":{"a":"}{\\"t\\":"}}{"t":"X","s":8,"op":0,"d":nonsense}'
     pieces = sealed.cut(block, 2)
     assert pieces is not None
@@ -92,7 +92,7 @@ WHOLE = b'{"t":"X","s":8,"op":0,"d":1}'
         (b'{"t": "X", "s": 8, "op": 0, "d": 1}', 1),
     ],
 )
-def test_whatever_else_a_block_holds_is_not_cut(block: bytes, count: int) -> None:
+def test_other_blocks_are_not_split(block: bytes, count: int) -> None:
     assert sealed.cut(block, count) is None
 
 
@@ -106,7 +106,7 @@ def test_whatever_else_a_block_holds_is_not_cut(block: bytes, count: int) -> Non
         b"[]",
     ],
 )
-def test_what_turns_out_to_be_no_dispatch_is_refused(piece: bytes) -> None:
+def test_a_raw_dispatch_that_decodes_to_something_else_is_refused(piece: bytes) -> None:
     with pytest.raises(DecodeError):
         sealed.opened(piece, DECODERS[0])
 
@@ -121,7 +121,7 @@ def test_garbage_raises_nothing_but_a_decode_error(parts: list[bytes], count: in
             sealed.opened(piece, DECODERS[0])
 
 
-def test_the_names_that_are_remembered_are_bounded() -> None:
+def test_the_name_cache_is_bounded() -> None:
     for number in range(2000):
         assert sealed.name(b'{"t":"N%d","s":1,"op":0,"d":1}' % number) == f"N{number}"
     assert len(sealed._names) <= 1024

@@ -49,7 +49,7 @@ def test_it_connects_and_never_blocks_afterwards(wakeup: Wakeup) -> None:
         assert greeting(sock) == b"a"
 
 
-def test_a_refusal_says_where_and_why(wakeup: Wakeup) -> None:
+def test_a_refused_connection_names_the_address_and_the_reason(wakeup: Wakeup) -> None:
     port = refused_port()
     with pytest.raises(ConnectFailed, match=f"127.0.0.1 port {port}: .*refused") as raised:
         dial("127.0.0.1", port, after(TIMEOUT), wakeup)
@@ -57,7 +57,7 @@ def test_a_refusal_says_where_and_why(wakeup: Wakeup) -> None:
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), OSError("no resolver")])
-def test_a_name_that_is_not_known_is_said(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+def test_an_unknown_name_is_reported(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
     def getaddrinfo(*args: Any, **options: Any) -> Any:
         raise error
 
@@ -66,12 +66,12 @@ def test_a_name_that_is_not_known_is_said(wakeup: Wakeup, monkeypatch: pytest.Mo
         dial("gateway.example", 443, never, wakeup)
 
 
-def test_a_name_that_cannot_be_one_is_said(wakeup: Wakeup) -> None:
+def test_an_invalid_name_is_reported(wakeup: Wakeup) -> None:
     with pytest.raises(ConnectFailed, match="could not be looked up"):
         dial("x" * 64 + ".example", 443, never, wakeup)
 
 
-def test_a_name_without_an_address_is_said(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_whose_addresses_fail_is_reported(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     resolves_to(monkeypatch, ("127.0.0.1", refused_port()))
     with pytest.raises(ConnectFailed, match=r"could not connect to gateway\.example"):
         dial("gateway.example", 443, never, wakeup)
@@ -91,7 +91,7 @@ def test_an_address_that_does_not_answer_does_not_hold_up_the_next(
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"b"
 
 
-def test_the_families_take_turns(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_families_alternate(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     if not socket.has_ipv6:
         pytest.skip("this Python has no IPv6")
     with contextlib.ExitStack() as stack:
@@ -104,7 +104,7 @@ def test_the_families_take_turns(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"6"
 
 
-def test_a_family_that_the_machine_does_not_have_is_skipped(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_address_family_is_skipped(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(greet(b"b")) as port:
         resolves_to(monkeypatch, ("127.0.0.1", port))
         found = socket.getaddrinfo("gateway.example", 443)
@@ -113,7 +113,7 @@ def test_a_family_that_the_machine_does_not_have_is_skipped(wakeup: Wakeup, monk
         assert greeting(dial("gateway.example", 443, after(TIMEOUT), wakeup)) == b"b"
 
 
-def test_the_deadline_ends_it(wakeup: Wakeup) -> None:
+def test_it_ends_at_the_deadline(wakeup: Wakeup) -> None:
     with black_hole() as hole:
         with pytest.raises(DeadlinePassed):
             dial("127.0.0.1", hole, after(0.1), wakeup)
@@ -121,7 +121,7 @@ def test_the_deadline_ends_it(wakeup: Wakeup) -> None:
             dial("127.0.0.1", hole, after(-1), wakeup)
 
 
-def test_an_interrupt_ends_it_at_once(wakeup: Wakeup) -> None:
+def test_setting_the_wakeup_ends_it_at_once(wakeup: Wakeup) -> None:
     with black_hole() as hole:
         timer = threading.Timer(0.1, wakeup.set)
         timer.start()
@@ -132,7 +132,7 @@ def test_an_interrupt_ends_it_at_once(wakeup: Wakeup) -> None:
         timer.join()
 
 
-def test_an_interrupt_during_the_lookup_opens_nothing(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_the_wakeup_during_the_lookup_opens_nothing(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     looking, answer = threading.Event(), threading.Event()
 
     def getaddrinfo(*args: Any, **options: Any) -> Any:

@@ -100,13 +100,13 @@ def test_garbage_raises_nothing_but_a_violation(pieces: list[bytes]) -> None:
         (frame(BINARY, b"x" * 600, final=False) + frame(0, b"y" * 401), 1009, "1001 bytes"),
     ],
 )
-def test_what_breaks_the_rules_is_refused_with_its_code(stream: bytes, code: int, words: str) -> None:
+def test_a_violation_is_refused_with_its_close_code(stream: bytes, code: int, words: str) -> None:
     with pytest.raises(ProtocolViolation, match=words) as raised:
         read([stream], limit=1000)
     assert raised.value.close_code == code
 
 
-def test_what_came_before_a_violation_is_not_lost() -> None:
+def test_messages_before_a_violation_are_not_lost() -> None:
     taken = []
     with pytest.raises(ProtocolViolation):
         for run in FrameReader(LIMIT).feed(frame(TEXT, b"good") * 2 + frame(0x7, b"bad")):
@@ -147,7 +147,7 @@ def test_a_control_frame_fits_between_the_fragments_of_the_largest_message() -> 
         (b"\x13\x87", (4999, "")),
     ],
 )
-def test_a_close_frame_is_taken_apart(payload: bytes, result: tuple[int | None, str]) -> None:
+def test_a_close_frame_is_parsed(payload: bytes, result: tuple[int | None, str]) -> None:
     assert parse_close(payload) == result
 
 
@@ -156,7 +156,7 @@ def test_a_close_frame_is_taken_apart(payload: bytes, result: tuple[int | None, 
     [(b"\x03", 1002), (b"\x0f\xa0\xff", 1007)]
     + [(number.to_bytes(2, "big"), 1002) for number in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)],
 )
-def test_a_close_frame_that_must_not_be_sent_is_refused(payload: bytes, code: int) -> None:
+def test_an_invalid_close_frame_is_refused(payload: bytes, code: int) -> None:
     with pytest.raises(ProtocolViolation) as raised:
         parse_close(payload)
     assert raised.value.close_code == code

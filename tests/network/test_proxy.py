@@ -47,7 +47,7 @@ def test_tls_is_verified_through_a_proxy() -> None:
     ("userinfo", "credentials"), [("ada", "ada:"), ("ada:", "ada:"), (":secret", ":secret"), ("a%40b:x%3Ay", "a@b:x:y")]
 )
 @pytest.mark.parametrize("from_environment", [False, True])
-def test_credentials_are_sent_as_rfc_7617_wants_them(
+def test_credentials_are_sent_as_rfc_7617_requires(
     userinfo: str, credentials: str, from_environment: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LocalGateway() as gateway, proxy_server(http_connect(auth=credentials)) as server:
@@ -70,7 +70,7 @@ def test_credentials_are_sent_as_rfc_7617_wants_them(
         (socks5_refusing, "socks5", "gave no tunnel"),
     ],
 )
-def test_a_proxy_that_refuses_is_told_and_tried_again(
+def test_a_proxy_that_refuses_is_logged_and_retried(
     answer: Answer, scheme: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with LocalGateway() as gateway, proxy_server(answer) as server:
@@ -107,7 +107,7 @@ def test_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_from_environment("gateway.discord.gg", True) is None
 
 
-def test_a_proxy_in_the_environment_that_is_none_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_proxy_in_the_environment_is_reported_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, secure in (("https_proxy", True), ("http_proxy", False)):
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -117,7 +117,7 @@ def test_a_proxy_in_the_environment_that_is_none_is_told_without_its_password(mo
         assert "sec" not in str(raised.value)
 
 
-def test_a_client_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_uses_the_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with LocalGateway(identify_interval=0) as gateway, proxy_server(http_connect()) as server:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
         monkeypatch.setenv("no_proxy", "example.org")  # websocket-client 1.8 leaves out 127.0.0.1 by itself
@@ -130,7 +130,7 @@ def test_a_client_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatc
         assert len(server.asked) == 1
 
 
-def test_a_proxy_is_taken_apart_and_hides_its_password() -> None:
+def test_a_proxy_is_parsed_and_hides_its_password() -> None:
     proxy = check_proxy("socks5h://ada:secret@proxy")
     assert proxy == Proxy("socks5h", "proxy", 1080, "ada", "secret")
     assert "secret" not in repr(proxy)
@@ -141,7 +141,7 @@ def test_a_proxy_is_taken_apart_and_hides_its_password() -> None:
 @pytest.mark.parametrize(
     "proxy", ["http://ada:secret@", "ada:secret@proxy", "http://ada:secret@proxy:port", "http://[::1"]
 )
-def test_what_is_no_proxy_is_refused_without_its_password(proxy: str) -> None:
+def test_an_invalid_proxy_is_refused_without_its_password(proxy: str) -> None:
     with pytest.raises(ValueError, match="proxy") as raised:
         check_proxy(proxy)
     assert "secret" not in str(raised.value)

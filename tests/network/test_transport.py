@@ -15,12 +15,9 @@ import trustme
 from support import never, running, tcp_pair
 
 from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupted, Wakeup
-from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost, UpgradeRefused
-from vox_gateway.network.connector import Network
+from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost
 from vox_gateway.network.dial import dial
 from vox_gateway.network.transport import Transport
-from vox_gateway.network.urls import GatewayURL
-from vox_gateway.network.websocket import ClosedByServer, WebSocket
 
 AUTHORITY = trustme.CA()
 
@@ -50,7 +47,7 @@ def pair(wakeup: Wakeup) -> Iterator[Pair]:
         yield pair
 
 
-def test_bytes_come_and_go(pair: Pair) -> None:
+def test_bytes_are_read_and_written(pair: Pair) -> None:
     pair.other.sendall(b"hello")
     assert pair.transport.recv(2) == b"he"
     assert pair.transport.read() == b"llo"
@@ -67,7 +64,7 @@ def test_a_wait_ends_at_the_deadline(pair: Pair) -> None:
         pair.transport.read()
 
 
-def test_a_deadline_that_moves_counts_at_once(pair: Pair, wakeup: Wakeup) -> None:
+def test_a_changed_deadline_applies_after_a_nudge(pair: Pair, wakeup: Wakeup) -> None:
     pair.deadline = None
 
     def hurry() -> None:
@@ -130,14 +127,14 @@ def test_a_write_never_blocks_and_arrives_whole_when_the_other_side_reads(pair: 
     assert bytes(got) == data
 
 
-def test_what_waits_for_a_side_that_reads_nothing_is_bounded(pair: Pair) -> None:
+def test_the_buffer_for_a_peer_that_does_not_read_is_bounded(pair: Pair) -> None:
     pong = bytes(1 << 20)
     with pytest.raises(ConnectionLost, match="does not read"):
         for _ in range(50):
             pair.transport.send(pong)
 
 
-def test_a_reset_is_told_in_words(wakeup: Wakeup) -> None:
+def test_a_reset_is_reported(wakeup: Wakeup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = dial("127.0.0.1", listener.getsockname()[1], lambda: time.monotonic() + 5, wakeup)
         with contextlib.closing(Transport(sock, wakeup, lambda: time.monotonic() + 5)) as transport:
@@ -215,7 +212,7 @@ def test_tls_reads_and_writes_megabytes_at_once(wakeup: Wakeup) -> None:
         assert sorted(back) == sorted(pieces)  # each whole, whichever came first
 
 
-def test_what_came_before_the_end_of_tls_is_read_first(wakeup: Wakeup) -> None:
+def test_data_before_the_end_of_tls_is_read_first(wakeup: Wakeup) -> None:
     def behave(server: ssl.SSLSocket) -> None:
         server.sendall(b"last words")
         server.unwrap()
@@ -234,153 +231,13 @@ def test_a_certificate_that_does_not_verify_is_refused(wakeup: Wakeup, host: str
             pass
 
 
-def test_a_server_that_does_not_speak_tls_is_told_in_words(pair: Pair) -> None:
+def test_a_server_without_tls_is_reported(pair: Pair) -> None:
     pair.other.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(ConnectFailed, match="TLS with localhost failed"):
         pair.transport.start_tls(trusting(), "localhost")
 
 
-def test_a_server_that_leaves_in_the_tls_handshake_is_told_in_words(pair: Pair) -> None:
+def test_a_server_that_ends_the_tls_handshake_is_reported(pair: Pair) -> None:
     pair.other.shutdown(socket.SHUT_WR)
     with pytest.raises(ConnectFailed, match="TLS with localhost failed"):
         pair.transport.start_tls(trusting(), "localhost")
-
-
-# -- names and addresses -------------------------------------------------------------------------------------------
-
-
-def test_a_name_that_nobody_knows_is_told_in_words(wakeup: Wakeup) -> None:
-    with pytest.raises(ConnectFailed, match=r"nowhere\.invalid"):
-        dial("nowhere.invalid", 1, lambda: time.monotonic() + 5, wakeup)
-
-
-def test_a_refused_connection_is_told_in_words(wakeup: Wakeup) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(ConnectFailed, match="refused"):
-        dial("127.0.0.1", port, lambda: time.monotonic() + 5, wakeup)
-
-
-def address(host: str, port: int) -> tuple[object, ...]:
-    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
-
-
-@pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """A port where a connection gets no answer: its queue is full."""
-    with socket.socket() as listener, contextlib.ExitStack() as others:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            other = others.enter_context(socket.socket())
-            other.setblocking(False)
-            other.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
-def test_an_address_that_is_deaf_does_not_hold_up_the_next(
-    wakeup: Wakeup, deaf_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        good = listener.getsockname()[1]
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            refused = other.getsockname()[1]
-        found = [address("127.0.0.1", port) for port in (refused, deaf_port, good)]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
-        began = time.monotonic()
-        dial("somewhere", 1, lambda: time.monotonic() + 5, wakeup).close()
-        assert time.monotonic() - began < 2
-
-
-@pytest.mark.parametrize("way", ["deadline", "interrupt"])
-def test_a_connection_that_gets_no_answer_is_given_up(wakeup: Wakeup, deaf_port: int, way: str) -> None:
-    deadline = time.monotonic() + (0.1 if way == "deadline" else 10)
-    stopper = threading.Timer(0.1, wakeup.set)
-    if way == "interrupt":
-        stopper.start()
-    with pytest.raises(DeadlinePassed if way == "deadline" else Interrupted):
-        dial("127.0.0.1", deaf_port, lambda: deadline, wakeup)
-    if way == "interrupt":
-        stopper.join()
-
-
-# -- the upgrade ---------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def scripted(answer: bytes, stay: bool = False) -> Iterator[int]:
-    """A server that reads a request, gives `answer`, and leaves, or stays until the client leaves."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            connection.settimeout(10)
-            with connection, contextlib.suppress(OSError):
-                while b"\r\n\r\n" not in connection.recv(65536):
-                    pass
-                connection.sendall(answer)
-                while stay and connection.recv(65536):
-                    pass
-
-        server = threading.Thread(target=serve)
-        server.start()
-        yield listener.getsockname()[1]
-        server.join(10)
-
-
-def open_websocket(port: int, wakeup: Wakeup, timeout: float = 5.0) -> WebSocket:
-    network = Network(None, ssl.create_default_context(), timeout, 1 << 20)
-    deadline = time.monotonic() + timeout
-    return WebSocket.open(GatewayURL("127.0.0.1", port, False, "/"), network, lambda: deadline, wakeup)
-
-
-@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 429, 500, 503])
-def test_a_refused_upgrade_carries_its_status(wakeup: Wakeup, status: int) -> None:
-    answer = f"HTTP/1.1 {status} No\r\nLocation: http://x\r\nContent-Length: 2\r\n\r\nno".encode()
-    with scripted(answer) as port:
-        error = ConnectFailed if status == 302 else UpgradeRefused
-        with pytest.raises(error) as raised:
-            open_websocket(port, wakeup)
-        if isinstance(raised.value, UpgradeRefused):
-            assert raised.value.status == status
-            assert raised.value.permanent is (status in (401, 403))
-
-
-@pytest.mark.parametrize(
-    ("said", "heard"), [("2.5", 2.5), ("0", 0.0), ("86400", 600.0), ("-1", None), ("nan", None), ("tomorrow", None)]
-)
-def test_a_refused_upgrade_may_say_when_to_come_again(wakeup: Wakeup, said: str, heard: float | None) -> None:
-    with scripted(f"HTTP/1.1 503 No\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
-        with pytest.raises(UpgradeRefused) as raised:
-            open_websocket(port, wakeup)
-        assert raised.value.retry_after == heard
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"HTTP/1.1",
-        b"\xff\xfe\r\n\r\n",
-        b"HTTP/1.1 101 OK\r\n\r\n",
-        b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 100_000,
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
-        b"SSH-2.0-OpenSSH\r\n",
-    ],
-)
-def test_an_answer_that_is_none_is_told_in_words(wakeup: Wakeup, answer: bytes) -> None:
-    with scripted(answer) as port, pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
-        open_websocket(port, wakeup)
-
-
-def test_an_upgrade_that_takes_too_long_names_the_option(wakeup: Wakeup) -> None:
-    with scripted(b"HTTP/1.1 101", stay=True) as port:
-        with pytest.raises(ConnectFailed, match=r"upgrade.*connect_timeout=0\.2 seconds"):
-            open_websocket(port, wakeup, 0.2)
-
-
-def test_a_close_frame_is_told_apart() -> None:
-    closed = ClosedByServer(4000, "bye")
-    assert (closed.code, closed.reason) == (4000, "bye")

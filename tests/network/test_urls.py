@@ -31,11 +31,11 @@ def made(url: str, compress: str | None = "zlib-stream", **ports: Any) -> str:
         ),
     ],
 )
-def test_the_url_keeps_what_is_its_own(url: str, options: dict[str, Any], result: str) -> None:
+def test_port_path_and_other_parameters_are_kept(url: str, options: dict[str, Any], result: str) -> None:
     assert made(url, **options) == result
 
 
-def test_a_url_is_taken_apart() -> None:
+def test_a_url_is_parsed() -> None:
     url = gateway_url("wss://Example.org/x", encoding="json", compress=None)
     assert url == GatewayURL("example.org", 443, True, "/x?v=10&encoding=json")
 
@@ -58,7 +58,7 @@ def test_a_url_is_taken_apart() -> None:
         ("wss://user:secret@host", ValueError),
     ],
 )
-def test_what_is_no_gateway_url_is_refused_by_name(url: Any, error: type[Exception]) -> None:
+def test_an_invalid_gateway_url_is_refused_by_name(url: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="url") as raised:
         made(url)
     assert "secret" not in str(raised.value)
@@ -72,6 +72,6 @@ def test_what_is_no_gateway_url_is_refused_by_name(url: Any, error: type[Excepti
         ("https://host:443/x/", APIURL("host", 443, True, "/x"), "https://host/x"),
     ],
 )
-def test_an_api_is_taken_apart(url: str, parts: APIURL, shown: str) -> None:
+def test_an_api_url_is_parsed(url: str, parts: APIURL, shown: str) -> None:
     assert api_url(url) == parts
     assert str(parts) == shown
