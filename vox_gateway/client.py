@@ -746,13 +746,13 @@ class Client(Emitter):
     def _make_requester(self) -> Requester:
         lifecycle = self._lifecycle
         return Requester(
-            self._options,
-            lifecycle.subscribers,
-            lifecycle.sender,
-            lifecycle.session,
-            lifecycle.check_waiting,
-            lambda: lifecycle.error,
-            self._log,
+            options=self._options,
+            subscribers=lifecycle.subscribers,
+            sender=lifecycle.sender,
+            session=lambda: lifecycle.session,
+            check_waiting=lifecycle.check_waiting,
+            error=lambda: lifecycle.error,
+            log=self._log,
         )
 
     def _after_fork(self) -> None:

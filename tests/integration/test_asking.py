@@ -122,7 +122,7 @@ def test_what_two_threads_ask_is_asked_once(
     client = started(make_client(gateway))
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
     joined = threading.Event()
-    when_logged("being asked for already", joined.set)
+    when_logged("the request under way", joined.set)
     patient = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
     chunk = chunk_for(gateway)
     impatient = ask(client.fetch_guild_members, int(GUILD), timeout=0.05)
@@ -334,9 +334,9 @@ def test_a_move_without_a_new_server_keeps_the_old(make_client: Any) -> None:
 
 def test_what_keeps_a_bot_out_of_voice_is_told(gateway: LocalGateway, make_client: Any) -> None:
     client = started(make_client(gateway))
-    with pytest.raises(TimeoutError, match="the bot is not in the channel; may it view it and connect to it"):
+    with pytest.raises(TimeoutError, match="the bot is not in the channel; check that it may view and connect to it"):
         client.join_voice(GUILD, TEXT, timeout=0.1)
-    with pytest.raises(TimeoutError, match="perhaps it was in no voice channel there"):
+    with pytest.raises(TimeoutError, match="it may not have been in a voice channel there"):
         client.leave_voice(OTHER_GUILD, timeout=0.1)
 
 
@@ -390,7 +390,7 @@ def test_sounds_are_told_for_each_guild(gateway: LocalGateway, make_client: Any)
     sounds = client.fetch_soundboard_sounds(iter([int(GUILD), OTHER_GUILD]))
     assert [one["name"] for one in sounds[int(GUILD)]] == ["quack"]
     assert sounds[OTHER_GUILD] == []
-    with pytest.raises(TimeoutError, match=r"those of [01] of 2 guilds had come; is the bot in "):
+    with pytest.raises(TimeoutError, match=r"[01] of 2 guilds answered; is the bot in "):
         client.fetch_soundboard_sounds([GUILD, 5], timeout=0.2)
 
 

@@ -130,7 +130,7 @@ def test_a_question_that_waits_for_its_turn_is_told_of_the_end(
     many_streams(client)
     guilds = range(1, 11)
     second = threading.Semaphore(0)
-    when_logged("being asked for already", second.release)
+    when_logged("the request under way", second.release)
     for fields in ["status"], ["voice_start_time"]:
         for guild in guilds:
             callers.start(

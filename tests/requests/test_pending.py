@@ -1,7 +1,8 @@
-"""Questions under way: who sends, who waits, and what becomes of the others when one gives up. No socket."""
+"""Requests under way: who sends, who waits, and what remains for the others when one gives up. No socket."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
@@ -10,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from request_samples import CHUNK, chunk
 from support import TIMEOUT
 
 from vox_gateway import AuthenticationFailed, CommandTimeout, NotConnected, PayloadTooLarge
@@ -17,379 +19,510 @@ from vox_gateway.dispatch.subscriptions import Subscribers
 from vox_gateway.log import ShardLog
 from vox_gateway.opcodes import Opcode
 from vox_gateway.requests.base import CommandData, Request
-from vox_gateway.requests.pending import Inquiries
+from vox_gateway.requests.members import GuildMembers
+from vox_gateway.requests.pending import PendingRequests, RequestContext, Timeout
 from vox_gateway.session.state import Session
 
 
-class Echo(Request):
-    """Answered by an ECHO of what it asked; asks again whenever that is due."""
+class EchoRequest(Request):
+    """Answered by an ECHO of its word."""
 
     op = Opcode.REQUEST_CHANNEL_INFO
     events = ("ECHO",)
 
     def __init__(self, word: str, commands: int = 1) -> None:
-        self.what = word
+        self.description = word
         self._commands = commands
-        self._heard: list[str] = []
+        self._answers: list[str] = []
         self._resumed = 0
 
-    def begin(self) -> list[CommandData]:
-        return [{"word": self.what, "number": number} for number in range(self._commands)]
+    def start(self) -> list[CommandData]:
+        return [{"word": self.description, "number": number} for number in range(self._commands)]
 
     def resume(self) -> list[CommandData]:
         self._resumed += 1
-        return [] if self._heard else [{"word": self.what, "again": self._resumed}]
+        return [] if self._answers else [{"word": self.description, "resumed": self._resumed}]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        if data.get("word") != self.what:
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
+        if data.get("word") != self.description:
             return False
-        if data["said"] is not None:
-            self._heard.append(data["said"])
+        if data["answer"] is not None:
+            self._answers.append(data["answer"])
         return True
 
     @property
     def is_answered(self) -> bool:
-        return bool(self._heard)
+        return bool(self._answers)
 
     def answer(self) -> list[str]:
-        return list(self._heard)
+        return list(self._answers)
 
-    def missing(self) -> str:
-        return "not a word"
+    def progress(self) -> str:
+        return "no echo"
 
 
-class Wire:
-    """Where commands go, and whether they do."""
+class StubSender:
+    """Takes commands. Tests replace its methods at any time; `failures` are the next results of `try_send`."""
 
     def __init__(self) -> None:
         self.session = Session("abc", 7)
         self.error: Any = None
-        self.failures: queue.SimpleQueue[Exception] = queue.SimpleQueue()
+        self.failures: queue.SimpleQueue[Exception | float | None] = queue.SimpleQueue()
         self.sent: queue.SimpleQueue[CommandData] = queue.SimpleQueue()
 
-    def wait(self, timeout: float | None) -> None:
+    def wait_until_ready(self, name: str, timeout: float | None) -> None:
         """It is always ready."""
 
-    def send(self, op: Opcode, data: CommandData, timeout: float | None) -> None:
-        assert op is Echo.op
+    def try_send(self, op: Opcode, data: CommandData) -> float | None:
         if not self.failures.empty():
-            raise self.failures.get()
+            failure = self.failures.get()
+            if isinstance(failure, Exception):
+                raise failure
+            return failure
         self.sent.put(data)
+        return 0.0
 
     def next(self) -> CommandData:
         return self.sent.get(timeout=TIMEOUT)
 
 
-class Office:
-    """Inquiries, those who ask, and the dispatcher."""
+class Harness:
+    """Pending requests, the threads of their callers, and what the dispatcher shows."""
 
     def __init__(self, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, logger="vox_gateway")
         caplog.handler.addFilter(self._see)
-        self.taps = Subscribers(0)
-        self.wire = Wire()
+        self.subscribers = Subscribers(0)
+        self.sender = StubSender()
         self._pool = pool
         self._joined: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.inquiries = Inquiries(self.taps, self.wire, lambda what: None, ShardLog((0, 1)))
+        self.pending = PendingRequests(
+            RequestContext(
+                subscribers=self.subscribers,
+                session=lambda: self.sender.session,
+                wait_until_ready=lambda name, timeout: self.sender.wait_until_ready(name, timeout),  # noqa: PLW0108
+                try_send=lambda op, data: self.sender.try_send(op, data),  # noqa: PLW0108
+                check_waiting=lambda description: None,
+                error=lambda: self.sender.error,
+                log=ShardLog((0, 1)),
+            )
+        )
 
     def _see(self, record: logging.LogRecord) -> bool:
-        if "being asked for already" in record.getMessage():
+        if "the request under way" in record.getMessage():
             self._joined.put(record.getMessage())
         return True
 
-    def ask(
-        self, word: str, timeout: float | None = TIMEOUT, topic: str | None = None, commands: int = 1
-    ) -> Future[Any]:
-        make: Callable[[], Request] = lambda: Echo(word, commands)  # noqa: E731
-        return self._pool.submit(self.inquiries.ask, topic or word, word, make, timeout)
+    def submit(self, request: Request, timeout: float | None = TIMEOUT, topic: str | None = None) -> Future[Any]:
+        word = request.description
+        return self._pool.submit(self.pending.request, topic or word, word, lambda: request, Timeout(timeout))
+
+    def request(self, word: str, timeout: float | None = TIMEOUT, topic: str | None = None) -> Future[Any]:
+        return self.submit(EchoRequest(word), timeout, topic)
 
     def join(self, *args: Any, **options: Any) -> Future[Any]:
-        """Ask what is being asked already; returns when that has been noticed."""
-        asked = self.ask(*args, **options)
+        """Request what is under way; returns when that has been noticed."""
+        result = self.request(*args, **options)
         self._joined.get(timeout=TIMEOUT)
-        return asked
+        return result
 
-    def say(self, word: str, name: str = "ECHO", seq: int | None = 8, said: str | None = None) -> None:
-        self.taps.show({"op": 0, "t": name, "s": seq, "d": {"word": word, "session_id": word, "said": said or word}})
+    def show(self, name: str, data: Any, seq: int | None = 8) -> None:
+        self.subscribers.show({"op": 0, "t": name, "s": seq, "d": data})
+
+    def echo(self, word: str, answer: str | None = None) -> None:
+        self.show("ECHO", {"word": word, "answer": answer or word})
+
+    def resumed(self, seq: int | None = 9) -> None:
+        self.show("RESUMED", None, seq)
+
+    def ready(self, session_id: str) -> None:
+        self.show("READY", {"session_id": session_id}, 1)
+
+    def close(self, code: int, reason: Any = "") -> None:
+        self.subscribers.show_other("close", {"code": code, "reason": reason})
 
     def drop(self, code: int = 4001, reason: Any = "Unknown opcode") -> None:
         """The connection ends, and the session is resumed."""
-        self.taps.show_other("close", {"code": code, "reason": reason})
-        self.taps.show({"op": 0, "t": "RESUMED", "s": 9, "d": None})
+        self.close(code, reason)
+        self.resumed()
 
 
 @pytest.fixture
-def office(caplog: pytest.LogCaptureFixture) -> Iterator[Office]:
+def harness(caplog: pytest.LogCaptureFixture) -> Iterator[Harness]:
     with ThreadPoolExecutor(8) as pool:
-        office = Office(pool, caplog)
-        yield office
-        assert not office.taps.heard, "nobody listens any more"
+        harness = Harness(pool, caplog)
+        yield harness
+        assert not harness.subscribers.heard, "every subscription has ended"
 
 
-def test_it_is_asked_and_answered(office: Office) -> None:
-    asked = office.ask("a")
-    assert office.wire.next() == {"word": "a", "number": 0}
-    office.say("b")
-    office.taps.show({"op": 0, "t": "ECHO", "s": 9, "d": None})
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
+def test_a_request_is_sent_and_answered(harness: Harness) -> None:
+    result = harness.request("a")
+    assert harness.sender.next() == {"word": "a", "number": 0}
+    harness.echo("b")
+    harness.show("ECHO", None)
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
 
 
-def test_the_same_is_asked_once(office: Office) -> None:
-    first = office.ask("a")
-    office.wire.next()
-    others = [office.join("a") for _ in range(3)]
-    office.say("a")
-    assert [one.result(TIMEOUT) for one in (first, *others)] == [["a"]] * 4
-    assert office.wire.sent.empty()
+def test_equal_requests_are_sent_once(harness: Harness) -> None:
+    first = harness.request("a")
+    harness.sender.next()
+    others = [harness.join("a") for _ in range(3)]
+    harness.echo("a")
+    assert [caller.result(TIMEOUT) for caller in (first, *others)] == [["a"]] * 4
+    assert harness.sender.sent.empty()
 
 
-def test_one_that_gives_up_does_not_spoil_it_for_the_others(office: Office) -> None:
+def test_a_caller_that_gives_up_leaves_the_others_what_was_sent(harness: Harness) -> None:
     held, go = threading.Event(), threading.Event()
-    send = office.wire.send
+    try_send = harness.sender.try_send
 
-    def send_slowly(op: Opcode, data: CommandData, timeout: float | None) -> None:
+    def send_slowly(op: Opcode, data: CommandData) -> float | None:
         held.set()
         go.wait(TIMEOUT)
-        send(op, data, timeout)
+        return try_send(op, data)
 
-    office.wire.send = send_slowly  # type: ignore[method-assign]
-    first = office.ask("a", timeout=0.05)
+    harness.sender.try_send = send_slowly  # type: ignore[method-assign]
+    first = harness.request("a", timeout=0.05)
     assert held.wait(TIMEOUT)
-    other = office.join("a")
+    other = harness.join("a")
+    threading.Event().wait(0.05)  # until the first is late
     go.set()
-    office.wire.next()
-    with pytest.raises(TimeoutError, match=r"^a did not come within timeout=0\.05 seconds: not a word$"):
+    harness.sender.next()
+    with pytest.raises(TimeoutError, match=r"^a did not come within timeout=0\.05 seconds: no echo$"):
         first.result(TIMEOUT)
-    office.say("a")
+    harness.echo("a")
     assert other.result(TIMEOUT) == ["a"]
-    assert office.wire.sent.empty()
+    assert harness.sender.sent.empty()
 
 
-def test_what_one_could_not_send_another_sends(office: Office) -> None:
+def test_a_caller_that_cannot_wait_for_the_rate_limit_leaves_the_command_to_another(harness: Harness) -> None:
     held, go = threading.Event(), threading.Event()
-    send = office.wire.send
+    try_send = harness.sender.try_send
 
-    def fail(op: Opcode, data: CommandData, timeout: float | None) -> None:
-        office.wire.send = send  # type: ignore[method-assign]
+    def is_limited(op: Opcode, data: CommandData) -> float | None:
+        harness.sender.try_send = try_send  # type: ignore[method-assign]
         held.set()
         go.wait(TIMEOUT)
-        raise CommandTimeout("no room")
+        return 0.2
 
-    office.wire.send = fail  # type: ignore[method-assign]
-    first = office.ask("a")
+    harness.sender.try_send = is_limited  # type: ignore[method-assign]
+    first = harness.request("a", timeout=0.15)
     assert held.wait(TIMEOUT)
-    other = office.join("a")
+    other = harness.join("a")
     go.set()
-    assert office.wire.next() == {"word": "a", "number": 0}
-    with pytest.raises(CommandTimeout, match="REQUEST_CHANNEL_INFO was not sent within timeout=5 seconds"):
+    with pytest.raises(CommandTimeout, match=r"REQUEST_CHANNEL_INFO was not sent within timeout=0\.15 seconds"):
         first.result(TIMEOUT)
-    office.say("a")
+    assert harness.sender.next() == {"word": "a", "number": 0}
+    harness.echo("a")
     assert other.result(TIMEOUT) == ["a"]
 
 
-def test_one_whose_second_command_is_late_tells_what_is_missing(office: Office) -> None:
-    send = office.wire.send
-
-    def send_one(op: Opcode, data: CommandData, timeout: float | None) -> None:
-        send(op, data, timeout)
-        office.wire.failures.put(CommandTimeout("no room"))
-
-    office.wire.send = send_one  # type: ignore[method-assign]
-    with pytest.raises(TimeoutError, match="not a word"):
-        office.ask("a", commands=2).result(TIMEOUT)
+def test_a_command_waits_for_the_rate_limit_while_events_are_processed(harness: Harness) -> None:
+    harness.sender.failures.put(0.01)
+    result = harness.request("a")
+    assert harness.sender.next() == {"word": "a", "number": 0}
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
 
 
-def test_one_for_whom_the_gateway_is_never_ready_has_sent_nothing(office: Office) -> None:
-    with pytest.raises(CommandTimeout, match="REQUEST_CHANNEL_INFO was not sent within timeout=0 seconds"):
-        office.ask("a", timeout=0).result(TIMEOUT)
-    assert office.wire.sent.empty()
+def test_a_second_command_that_is_late_reports_the_progress(harness: Harness) -> None:
+    try_send = harness.sender.try_send
+
+    def send_one(op: Opcode, data: CommandData) -> float | None:
+        harness.sender.failures.put(100.0)
+        harness.sender.try_send = try_send  # type: ignore[method-assign]
+        harness.sender.sent.put(data)
+        return 0.0
+
+    harness.sender.try_send = send_one  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError, match="no echo"):
+        harness.submit(EchoRequest("a", commands=2)).result(TIMEOUT)
 
 
-def test_answers_to_others_before_and_after_are_not_its_own(office: Office) -> None:
+def test_a_gateway_that_is_never_ready_is_reported(harness: Harness) -> None:
+    def wait_until_ready(name: str, timeout: float | None) -> None:
+        threading.Event().wait(timeout)
+        raise CommandTimeout("not ready")
+
+    harness.sender.wait_until_ready = wait_until_ready  # type: ignore[method-assign]
+    for timeout in (0, 0.05):
+        with pytest.raises(CommandTimeout, match=f"REQUEST_CHANNEL_INFO was not sent within timeout={timeout} seconds"):
+            harness.request("a", timeout=timeout).result(TIMEOUT)
+    assert harness.sender.sent.empty()
+
+
+def test_answers_before_the_command_and_after_the_answer_are_ignored(harness: Harness) -> None:
     held, go = threading.Event(), threading.Event()
 
-    def wait(timeout: float | None) -> None:
+    def wait(name: str, timeout: float | None) -> None:
         held.set()
         go.wait(TIMEOUT)
 
-    office.wire.wait = wait  # type: ignore[method-assign]
-    asked = office.ask("a")
+    harness.sender.wait_until_ready = wait  # type: ignore[method-assign]
+    result = harness.request("a")
     assert held.wait(TIMEOUT)
-    office.say("a", said="before it was sent")
+    harness.echo("a", "before it was sent")
     go.set()
-    office.wire.next()
-    office.say("a", said="in time")
-    office.say("a", said="too late")
-    assert asked.result(TIMEOUT) == ["in time"]
+    harness.sender.next()
+    harness.echo("a", "in time")
+    harness.echo("a", "too late")
+    assert result.result(TIMEOUT) == ["in time"]
 
 
-def test_what_cannot_be_sent_at_all_is_raised(office: Office) -> None:
-    office.wire.failures.put(PayloadTooLarge("X", 2, 1))
+def test_an_error_of_the_sender_is_raised(harness: Harness) -> None:
+    harness.sender.failures.put(PayloadTooLarge("X", 2, 1))
     with pytest.raises(PayloadTooLarge):
-        office.ask("a").result(TIMEOUT)
+        harness.request("a").result(TIMEOUT)
 
 
-def test_two_that_could_be_mixed_up_are_asked_one_after_the_other(office: Office) -> None:
-    first = office.ask("a", topic="t")
-    assert office.wire.next()["word"] == "a"
-    second = office.join("b", topic="t")
-    late = office.join("b", topic="t", timeout=0.05)
-    with pytest.raises(TimeoutError, match=r"^a was still being asked for after timeout=0\.05 seconds"):
+def test_requests_whose_answers_look_alike_are_sent_one_after_the_other(harness: Harness) -> None:
+    first = harness.request("a", topic="t")
+    assert harness.sender.next()["word"] == "a"
+    second = harness.join("b", topic="t")
+    late = harness.join("b", topic="t", timeout=0.05)
+    with pytest.raises(TimeoutError, match=r"^a was still under way after timeout=0\.05 seconds"):
         late.result(TIMEOUT)
-    assert office.wire.sent.empty()
-    office.say("a")
+    assert harness.sender.sent.empty()
+    harness.echo("a")
     assert first.result(TIMEOUT) == ["a"]
-    assert office.wire.next()["word"] == "b"
-    office.say("b")
+    assert harness.sender.next()["word"] == "b"
+    harness.echo("b")
     assert second.result(TIMEOUT) == ["b"]
 
 
-def test_a_new_session_is_asked_again_and_its_own_is_not(office: Office) -> None:
-    asked = office.ask("a")
-    office.wire.next()
-    office.say("abc", "READY", 1)
-    assert office.wire.sent.empty()
-    office.wire.session = Session("new", 1)
-    office.say("new", "READY", 1)
-    assert office.wire.next() == {"word": "a", "number": 0}
-    office.say("new", "READY", 1)
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
-    assert office.wire.sent.empty()
+def test_the_end_of_the_client_ends_the_wait(harness: Harness) -> None:
+    result = harness.request("a")
+    harness.sender.next()
+    harness.subscribers.end(None)
+    with pytest.raises(NotConnected, match=r"^a did not come: the client was closed$"):
+        result.result(TIMEOUT)
+    result = harness.request("a")
+    harness.sender.next()
+    harness.subscribers.end(AuthenticationFailed(4004))
+    with pytest.raises(AuthenticationFailed):
+        result.result(TIMEOUT)
+
+
+def test_a_client_that_ends_before_anything_is_sent_says_why(harness: Harness) -> None:
+    def wait_until_ready(name: str, timeout: float | None) -> None:
+        raise NotConnected("call connect() first")
+
+    harness.sender.wait_until_ready = wait_until_ready  # type: ignore[method-assign]
+    with pytest.raises(NotConnected, match="call connect"):
+        harness.request("a").result(TIMEOUT)
+    harness.sender.error = AuthenticationFailed(4004)
+    with pytest.raises(AuthenticationFailed):
+        harness.request("a").result(TIMEOUT)
+
+
+def test_a_client_that_cannot_answer_is_reported_before_anything_is_sent(harness: Harness) -> None:
+    def check(description: str) -> None:
+        raise NotConnected(f"{description} cannot come")
+
+    object.__setattr__(harness.pending._context, "check_waiting", check)
+    with pytest.raises(NotConnected, match="a cannot come"):
+        harness.request("a").result(TIMEOUT)
+    assert harness.sender.sent.empty()
+
+
+def test_without_a_timeout_it_waits_forever(harness: Harness) -> None:
+    result = harness.request("a", timeout=None)
+    harness.sender.next()
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_session_starts_the_request_anew_and_its_own_does_not(harness: Harness) -> None:
+    result = harness.request("a")
+    harness.sender.next()
+    harness.ready("abc")
+    assert harness.sender.sent.empty()
+    harness.sender.session = Session("new", 1)
+    harness.ready("new")
+    assert harness.sender.next() == {"word": "a", "number": 0}
+    harness.ready("new")
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
+    assert harness.sender.sent.empty()
 
 
 @pytest.mark.parametrize("seq", [8, None])
-def test_what_was_lost_with_a_connection_is_asked_again_after_the_replay(office: Office, seq: int | None) -> None:
-    asked = office.ask("a")
-    office.wire.next()
-    office.say("", "RESUMED", seq=7)  # of an earlier connection: it was received before the question was asked
-    office.say("", "RESUMED", seq=seq)
-    assert office.wire.next() == {"word": "a", "again": 1}
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
-    assert office.wire.sent.empty()
+def test_a_lost_answer_is_requested_again_after_the_replay(harness: Harness, seq: int | None) -> None:
+    result = harness.request("a")
+    harness.sender.next()
+    harness.resumed(seq=7)  # of an earlier connection: it was received before the request was made
+    harness.resumed(seq)
+    assert harness.sender.next() == {"word": "a", "resumed": 1}
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
+    assert harness.sender.sent.empty()
 
 
-def test_the_end_of_the_client_ends_the_wait(office: Office) -> None:
-    asked = office.ask("a")
-    office.wire.next()
-    office.taps.end(None)
-    with pytest.raises(NotConnected, match=r"^a did not come: the client was closed$"):
-        asked.result(TIMEOUT)
-    asked = office.ask("a")
-    office.wire.next()
-    office.taps.end(AuthenticationFailed(4004))
-    with pytest.raises(AuthenticationFailed):
-        asked.result(TIMEOUT)
+class SessionLoss:
+    """A request for members whose first command, with nonce n0, is held up while its session ends."""
+
+    def __init__(self, harness: Harness) -> None:
+        self._harness = harness
+        self._turns = 0
+        self.turns: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.go = threading.Event()
+        harness.sender.wait_until_ready = self._wait_until_ready  # type: ignore[method-assign]
+        nonces = itertools.count()
+        self._result = harness.submit(GuildMembers([{"guild_id": "1"}], lambda: f"n{next(nonces)}"))
+
+    def _wait_until_ready(self, name: str, timeout: float | None) -> None:
+        self._turns += 1
+        self.turns.put(self._turns)
+        if self._turns > 1:  # the connection is down: until the next is ready
+            self.go.wait(TIMEOUT)
+
+    def publish(self) -> None:
+        """Publish the next session, which is ready."""
+        self._harness.sender.session = Session("new", 1)
+        self.go.set()
+
+    def check(self) -> None:
+        """Check that the new session saw one command, with another nonce, and that only that one's answer counts."""
+        assert self._harness.sender.next()["nonce"] == "n1"
+        self._harness.show(CHUNK, chunk(0, 1, "n0"))
+        self._harness.show(CHUNK, chunk(0, 1, "n1"))
+        assert [member["user"]["id"][:2] for member in self._result.result(TIMEOUT)] == ["n1"] * 2
+        assert self._harness.sender.sent.empty()
+
+    def wait_for_turn(self, number: int) -> None:
+        assert self.turns.get(timeout=TIMEOUT) == number
 
 
-def test_a_client_that_ends_before_anything_is_sent_says_why(office: Office) -> None:
-    office.wire.failures.put(NotConnected("call connect() first"))
-    with pytest.raises(NotConnected, match="call connect"):
-        office.ask("a").result(TIMEOUT)
-    office.wire.failures.put(NotConnected("call connect() first"))
-    office.wire.error = AuthenticationFailed(4004)
-    with pytest.raises(AuthenticationFailed):
-        office.ask("a").result(TIMEOUT)
+@pytest.mark.parametrize("held_up_by", [None, 0.01], ids=["connection", "rate limit"])
+def test_a_command_of_an_ended_session_is_not_sent_in_the_next(harness: Harness, held_up_by: float | None) -> None:
+    harness.sender.failures.put(held_up_by)
+    loss = SessionLoss(harness)
+    loss.wait_for_turn(1)
+    loss.wait_for_turn(2)
+    loss.publish()
+    harness.ready("new")
+    loss.check()
 
 
-def test_without_a_timeout_it_takes_as_long_as_it_takes(office: Office) -> None:
-    asked = office.ask("a", timeout=None)
-    office.wire.next()
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
+def test_a_session_that_is_published_before_its_ready_is_shown_waits_for_it(harness: Harness) -> None:
+    """The dispatcher is behind: until READY it shows events of the old session, which are not answers."""
+    harness.sender.failures.put(None)
+    loss = SessionLoss(harness)
+    loss.wait_for_turn(1)
+    loss.wait_for_turn(2)
+    loss.publish()
+    harness.resumed(seq=6)  # some event of the old session
+    assert harness.sender.sent.empty()
+    harness.ready("new")
+    loss.wait_for_turn(3)
+    loss.check()
 
 
-# -- a connection that ends whenever it is asked -----------------------------------------------------------------------
+def test_a_session_that_is_published_after_its_ready_is_shown_is_waited_for(harness: Harness) -> None:
+    harness.sender.failures.put(None)
+    loss = SessionLoss(harness)
+    loss.wait_for_turn(1)
+    loss.wait_for_turn(2)
+    harness.ready("new")
+    assert harness.sender.sent.empty()
+    loss.publish()
+    loss.check()
 
 
-def test_a_question_that_ends_each_connection_is_given_up(office: Office) -> None:
-    asked = office.ask("a", timeout=None)
-    office.wire.next()
-    others = [office.join("a"), office.join("a", timeout=None)]
+# -- a gateway that ends the connection after each command -------------------------------------------------------------
+
+
+def test_a_request_that_ends_each_connection_is_given_up(harness: Harness) -> None:
+    result = harness.request("a", timeout=None)
+    harness.sender.next()
+    others = [harness.join("a"), harness.join("a", timeout=None)]
     for _ in range(2):
-        office.drop(4000)
-        office.wire.next()
-    office.drop(4001, "no\r\n\x1b[31m such op")
-    for one in (asked, *others):
+        harness.drop(4000)
+        harness.sender.next()
+    harness.drop(4001, "no\r\n\x1b[31m such op")
+    for caller in (result, *others):
         with pytest.raises(TimeoutError) as raised:
-            one.result(TIMEOUT)
+            caller.result(TIMEOUT)
         assert str(raised.value) == (
             "a did not come: REQUEST_CHANNEL_INFO was sent 3 times, and each time the connection dropped before the "
             "answer, last with close code 4001 (no ?[31m such op); check that this gateway supports the command"
         )
-    assert office.wire.sent.empty()
-    again = office.ask("a")
-    assert office.wire.next() == {"word": "a", "number": 0}, "it can be asked anew"
-    office.say("a")
+    assert harness.sender.sent.empty()
+    again = harness.request("a")
+    assert harness.sender.next() == {"word": "a", "number": 0}, "it can be requested anew"
+    harness.echo("a")
     assert again.result(TIMEOUT) == ["a"]
 
 
-def test_a_session_that_is_lost_whenever_it_is_asked_is_given_up_too(office: Office) -> None:
-    asked = office.ask("a", timeout=None)
+def test_a_request_that_ends_each_session_is_given_up_too(harness: Harness) -> None:
+    result = harness.request("a", timeout=None)
     for session_id in ("b", "c", "d"):
-        office.wire.next()
-        office.wire.session = Session(session_id, 1)
-        office.taps.show_other("close", {"code": 4009, "reason": ""})
-        office.say(session_id, "READY", 1)
+        harness.sender.next()
+        harness.sender.session = Session(session_id, 1)
+        harness.close(4009)
+        harness.ready(session_id)
     with pytest.raises(TimeoutError, match=r"last with close code 4009; check"):
-        asked.result(TIMEOUT)
+        result.result(TIMEOUT)
 
 
-def test_a_part_of_the_answer_between_two_drops_is_hope(office: Office) -> None:
-    asked = office.ask("a")
-    office.wire.next()
+def test_a_part_of_the_answer_between_two_drops_starts_the_count_anew(harness: Harness) -> None:
+    result = harness.request("a")
+    harness.sender.next()
     for _ in range(6):
-        office.drop()
-        office.wire.next()
-        office.taps.show({"op": 0, "t": "ECHO", "s": 9, "d": {"word": "a", "said": None}})
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
+        harness.drop()
+        harness.sender.next()
+        harness.show("ECHO", {"word": "a", "answer": None}, 9)
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
 
 
-def test_an_answer_that_comes_with_the_replay_counts(office: Office) -> None:
-    asked = office.ask("a")
-    office.wire.next()
+def test_an_answer_in_the_replay_counts(harness: Harness) -> None:
+    result = harness.request("a")
+    harness.sender.next()
     for _ in range(2):
-        office.drop()
-        office.wire.next()
-    office.taps.show_other("close", {"code": 4000, "reason": ""})
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
+        harness.drop()
+        harness.sender.next()
+    harness.close(4000)
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
 
 
-def test_drops_while_nothing_was_asked_do_not_count(office: Office) -> None:
-    asked = office.ask("a")
-    office.wire.next()
+def test_drops_while_nothing_is_unanswered_do_not_count(harness: Harness) -> None:
+    result = harness.request("a")
+    harness.sender.next()
     for _ in range(5):
-        office.taps.show_other("close", {"code": 1006, "reason": "reset"})
-    office.taps.show({"op": 0, "t": "RESUMED", "s": 9, "d": None})
-    office.wire.next()
-    office.say("a")
-    assert asked.result(TIMEOUT) == ["a"]
+        harness.close(1006, "reset")
+    harness.resumed()
+    harness.sender.next()
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
 
 
-def test_one_that_is_late_after_a_drop_names_it(office: Office) -> None:
-    send = office.wire.send
+def test_a_timeout_after_a_drop_names_it(harness: Harness) -> None:
+    try_send = harness.sender.try_send
 
-    def send_and_drop(op: Opcode, data: CommandData, timeout: float | None) -> None:
-        office.wire.send = send  # type: ignore[method-assign]
-        office.drop(1006, ["odd"])
+    def send_and_drop(op: Opcode, data: CommandData) -> float | None:
+        harness.sender.try_send = try_send  # type: ignore[method-assign]
+        harness.drop(1006, ["odd"])
+        return 0.0
 
-    office.wire.send = send_and_drop  # type: ignore[method-assign]
-    asked = office.ask("a", timeout=1)
-    with pytest.raises(TimeoutError, match=r"not a word; the connection dropped once after .* code 1006$"):
-        asked.result(TIMEOUT)
+    harness.sender.try_send = send_and_drop  # type: ignore[method-assign]
+    result = harness.request("a", timeout=0.2)
+    with pytest.raises(TimeoutError, match=r"no echo; the connection dropped once after .* code 1006$"):
+        result.result(TIMEOUT)
 
 
 # -- a signal handler that closes the client, at any step --------------------------------------------------------------
 
 
-STEPS = ["begin", "resume", "take", "is_answered", "answer", "missing", "wake_at", "in_vain"]
+STEPS = ["start", "resume", "on_event", "is_answered", "answer", "progress", "timer_at", "failure"]
 
 
-class Interrupted(Echo):
+class InterruptedRequest(EchoRequest):
     """One of its methods is interrupted, on its own thread, as by a signal handler."""
 
     def __init__(self, word: str, method: str, handler: Callable[[], None]) -> None:
@@ -407,29 +540,54 @@ class Interrupted(Echo):
 @pytest.mark.parametrize("method", STEPS)
 def test_the_end_may_come_from_a_signal_handler_at_any_step(caplog: pytest.LogCaptureFixture, method: str) -> None:
     with ThreadPoolExecutor(1) as pool:
-        office = Office(pool, caplog)
+        harness = Harness(pool, caplog)
     outcome: queue.SimpleQueue[object] = queue.SimpleQueue()
     ended = threading.Event()
 
     def end() -> None:
-        office.taps.end(None)
+        harness.subscribers.end(None)
         ended.set()
 
-    def send(op: Opcode, data: CommandData, timeout: float | None) -> None:
+    def try_send(op: Opcode, data: CommandData) -> float | None:
         if method == "resume":
-            office.drop()
-        if method != "missing":
-            office.say("a")
+            harness.drop()
+        if method != "progress":
+            harness.echo("a")
+        return 0.0
 
-    office.wire.send = send  # type: ignore[method-assign]
+    harness.sender.try_send = try_send  # type: ignore[method-assign]
+    timeout = Timeout(0.5 if method == "progress" else TIMEOUT)
 
-    def ask() -> None:
+    def request() -> None:
         try:
-            outcome.put(office.inquiries.ask("a", "a", lambda: Interrupted("a", method, end), 1))
+            outcome.put(harness.pending.request("a", "a", lambda: InterruptedRequest("a", method, end), timeout))
         except Exception as error:
             outcome.put(error)
 
-    threading.Thread(target=ask, name="test-asks", daemon=True).start()  # a deadlock must not hold up the test
-    came = outcome.get(timeout=TIMEOUT)
+    threading.Thread(target=request, name="test-requests", daemon=True).start()  # a deadlock must not stop the test
+    came = outcome.get(timeout=2 * TIMEOUT)
     assert ended.is_set()
     assert came == ["a"] or isinstance(came, (NotConnected, TimeoutError))
+
+
+@pytest.mark.parametrize("method", ["wait_until_ready", "try_send"])
+def test_an_interrupted_caller_leaves_its_turn_to_another(harness: Harness, method: str) -> None:
+    """Ctrl-C raises in the middle of a call."""
+    held, go = threading.Event(), threading.Event()
+
+    def interrupt(*args: Any) -> Any:
+        delattr(harness.sender, method)
+        held.set()
+        go.wait(TIMEOUT)
+        raise KeyboardInterrupt
+
+    setattr(harness.sender, method, interrupt)
+    first = harness.request("a")
+    assert held.wait(TIMEOUT)
+    other = harness.join("a")
+    go.set()
+    with pytest.raises(KeyboardInterrupt):
+        first.result(TIMEOUT)
+    assert harness.sender.next() == {"word": "a", "number": 0}
+    harness.echo("a")
+    assert other.result(TIMEOUT) == ["a"]

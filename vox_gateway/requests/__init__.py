@@ -1,10 +1,15 @@
-"""Commands whose answer the caller waits for.
+"""Commands whose caller waits for the answer.
 
 ::
 
-    caller ──▶ Questions ──▶ Inquiry ──▶ outbox        what is asked, and how far its answer has come, is a `Request`,
-                                ▲                      which is pure; an `PendingRequest` is one under way, and may have
-                                └── taps (dispatcher)  several callers
+    Client ──▶ Requester ──▶ PendingRequests ──▶ PendingRequest ──▶ CommandSender
+               arguments     equal requests      commands, turns    the websocket
+               are checked   are joined               ▲
+                                                      └── events, from the dispatcher
+
+Enters: a call of a `Client` method, on the caller's thread, which does all the work; and events, posted by the
+dispatcher's thread. Leaves: commands, and the answer to the caller. A kind of request (`Request`: its commands, and the
+events that answer them) is pure.
 """
 
 from .members import Members

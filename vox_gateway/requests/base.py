@@ -1,4 +1,7 @@
-"""What is asked of the gateway, and how far its answer has come. Pure: the time is an argument."""
+"""The interface of a request: the commands to send, and the events that answer them. Pure: the time is an argument.
+
+A `PendingRequest` calls it under its lock, on the threads of the callers that wait for the answer.
+"""
 
 from __future__ import annotations
 
@@ -10,61 +13,58 @@ from ..opcodes import Opcode
 
 __all__ = ["CommandData", "Request"]
 
-#: the data of a command
+#: the data of a command, its payload's ``d``
 CommandData = dict[str, Any]
 
 
 class Request(ABC):
-    """A question: the commands that ask it, and the events that answer it.
+    """Commands that the gateway answers with events, and the answer as far as it has arrived.
 
     Attributes:
-        op: of its commands.
-        what: what is asked for, in words.
-        events: the names of the events that may be of its answer.
-        wake_at: when it has more to do although nothing came, or None.
+        op: the opcode of the commands.
+        description: what the answer is, for messages: "the members of guild 1".
+        events: the names of the events that may be part of the answer.
+        timer_at: when `on_timer` is due, on the monotonic clock in seconds; None while no timer is set.
     """
 
     op: Opcode
-    what: str
+    description: str
     events: tuple[str, ...]
-    wake_at: float | None = None
+    timer_at: float | None = None
 
     @abstractmethod
-    def begin(self) -> list[CommandData]:
-        """What to send in a session in which nothing was asked yet: all that has not been answered."""
+    def start(self) -> list[CommandData]:
+        """Return the commands to send in a new session: those whose answer is incomplete, with new nonces."""
 
     @abstractmethod
     def resume(self) -> list[CommandData]:
-        """What to send when the session was resumed, and all that it had kept has come.
-
-        That is what there is no sign of an answer to: it may have been lost with the connection.
-        """
+        """Return the commands to send after RESUMED: those without any answer, as they may have been lost."""
 
     @abstractmethod
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """Look at an event, which need not be part of the answer, nor be formed as documented.
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
+        """Take one of `events`, whose data may be malformed.
 
         Returns:
             Whether it is part of the answer.
         """
 
-    def wake(self, now: float) -> list[CommandData]:
-        """What to send now that it is `wake_at`."""
+    def on_timer(self, now: float) -> list[CommandData]:
+        """Return the commands to send at `timer_at`."""
         return []
 
-    def in_vain(self, now: float, deadline: float) -> GatewayError | None:
-        """Why it is no use to wait until `deadline`; None when it may be."""
+    def failure(self, now: float, deadline: float) -> GatewayError | None:
+        """Return the error that rules out an answer before `deadline`, or None."""
         return None
 
     @property
     @abstractmethod
     def is_answered(self) -> bool:
-        """Whether all of the answer has come."""
+        """Whether the answer is complete."""
 
     @abstractmethod
     def answer(self) -> Any:
-        """The answer; each caller's own."""
+        """Return the complete answer; a new object for each caller."""
 
     @abstractmethod
-    def missing(self) -> str:
-        """How far the answer has come, in words, and what may keep the rest."""
+    def progress(self) -> str:
+        """Describe how much of the answer has arrived and what may be missing, for the timeout's message."""

@@ -1,6 +1,6 @@
-"""What guilds tell of their soundboards and channels. Pure.
+"""Requests for guild details: soundboard sounds, and channels' status and voice start time. Pure.
 
-Rests on "Soundboard Sounds" and "Channel Info" of the official Gateway Events documentation.
+See: https://docs.discord.com/developers/events/gateway-events
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from .fields import id_of, objects_of
 
 __all__ = ["ChannelInfo", "SoundboardSounds"]
 
-#: guilds in one command, so that it is not too large
+#: guilds in one command, which keeps it below the gateway's limit of 4096 bytes
 BATCH = 100
 
 
 class SoundboardSounds(Request):
-    """The sounds of guilds; an answer comes for each.
+    """The sounds of guilds; one event answers for each guild.
 
     Args:
-        request: the data of the command, with any number of guilds.
+        command: the command's data, with any number of guilds.
     """
 
     op = Opcode.REQUEST_SOUNDBOARD_SOUNDS
     events = ("SOUNDBOARD_SOUNDS",)
 
-    def __init__(self, request: CommandData) -> None:
-        self._sounds: dict[str, list[dict[str, Any]] | None] = dict.fromkeys(request["guild_ids"])
-        self.what = f"the soundboard sounds of {len(self._sounds)} guild{'s' * (len(self._sounds) != 1)}"
+    def __init__(self, command: CommandData) -> None:
+        self._sounds: dict[str, list[dict[str, Any]] | None] = dict.fromkeys(command["guild_ids"])
+        self.description = f"the soundboard sounds of {len(self._sounds)} guild{'s' * (len(self._sounds) != 1)}"
 
     @property
-    def _open(self) -> list[str]:
+    def _unanswered(self) -> list[str]:
         return [guild_id for guild_id, sounds in self._sounds.items() if sounds is None]
 
-    def begin(self) -> list[CommandData]:
+    def start(self) -> list[CommandData]:
         """See `Request`."""
-        wanted = self._open
-        return [{"guild_ids": wanted[start : start + BATCH]} for start in range(0, len(wanted), BATCH)]
+        guild_ids = self._unanswered
+        return [{"guild_ids": guild_ids[first : first + BATCH]} for first in range(0, len(guild_ids), BATCH)]
 
-    resume = begin
+    resume = start
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Request`."""
         guild_id, sounds = id_of(data.get("guild_id")), data.get("soundboard_sounds")
         if guild_id is None or guild_id not in self._sounds or not isinstance(sounds, list):
@@ -54,48 +54,47 @@ class SoundboardSounds(Request):
     @property
     def is_answered(self) -> bool:
         """See `Request`."""
-        return not self._open
+        return None not in self._sounds.values()
 
     def answer(self) -> dict[str, list[dict[str, Any]]]:
         """See `Request`."""
         return {guild_id: list(sounds) for guild_id, sounds in self._sounds.items() if sounds is not None}
 
-    def missing(self) -> str:
+    def progress(self) -> str:
         """See `Request`."""
-        wanted = self._open
-        named = ", ".join(wanted[:3]) + ", ..." * (len(wanted) > 3)
-        came = len(self._sounds) - len(wanted)
-        return f"those of {came} of {len(self._sounds)} guilds had come; is the bot in {named}?"
+        missing = self._unanswered
+        named = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
+        return f"{len(self._sounds) - len(missing)} of {len(self._sounds)} guilds answered; is the bot in {named}?"
 
 
 class ChannelInfo(Request):
-    """What is asked about a guild's channels.
+    """Details of a guild's channels.
 
     Args:
-        request: the data of the command.
+        command: the command's data.
     """
 
     op = Opcode.REQUEST_CHANNEL_INFO
     events = ("CHANNEL_INFO",)
 
-    def __init__(self, request: CommandData) -> None:
-        self._request = request
+    def __init__(self, command: CommandData) -> None:
+        self._command = command
         self._channels: list[dict[str, Any]] | None = None
-        self.what = f"the channel info of guild {request['guild_id']}"
+        self.description = f"the channel info of guild {command['guild_id']}"
 
-    def begin(self) -> list[CommandData]:
+    def start(self) -> list[CommandData]:
         """See `Request`."""
-        return [self._request]
+        return [self._command]
 
-    resume = begin
+    resume = start
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Request`."""
-        if id_of(data.get("guild_id")) != self._request["guild_id"] or not isinstance(data.get("channels"), list):
+        if id_of(data.get("guild_id")) != self._command["guild_id"] or not isinstance(data.get("channels"), list):
             return False
         channels = objects_of(data["channels"])
-        told = {field for field in CHANNEL_FIELDS if any(field in channel for channel in channels)}
-        if told and not told & set(self._request["fields"]):  # it was asked by others, for other fields
+        fields = {field for field in CHANNEL_FIELDS if any(field in channel for channel in channels)}
+        if fields and not fields & set(self._command["fields"]):  # the answer to a command for other fields
             return False
         self._channels = channels
         return True
@@ -109,6 +108,6 @@ class ChannelInfo(Request):
         """See `Request`."""
         return list(self._channels or ())
 
-    def missing(self) -> str:
+    def progress(self) -> str:
         """See `Request`."""
-        return f"no CHANNEL_INFO had come; is the bot in guild {self._request['guild_id']}?"
+        return f"no CHANNEL_INFO had come; is the bot in guild {self._command['guild_id']}?"

@@ -1,6 +1,6 @@
-"""The members of a guild, put together from their chunks. Pure.
+"""The request for members of a guild, whose answer arrives in chunks. Pure.
 
-Rests on "Request Guild Members", "Guild Members Chunk" and "Rate Limited" of the official Gateway Events documentation.
+See: https://docs.discord.com/developers/events/gateway-events
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _T = TypeVar("_T")
 
 
 class Members(list[dict[str, Any]]):
-    """Members of a guild; a list of member objects, with what came beside them.
+    """Members of a guild: a list of member objects.
 
     Attributes:
-        not_found: the ids that were asked for and are no member's, as text.
-        presences: the members' presences, if they were asked for.
+        not_found: the requested ids that are not members, as text.
+        presences: the members' presences, if they were requested.
     """
 
     def __init__(
@@ -38,15 +38,18 @@ class Members(list[dict[str, Any]]):
 
 
 class Chunks:
-    """The chunks with one nonce, which may come in any order, and more than once."""
+    """The chunks with one nonce, which may arrive in any order and more than once.
+
+    Attributes:
+        count: how many there will be; None before the first.
+    """
 
     def __init__(self) -> None:
         self._chunks: dict[int, dict[str, Any]] = {}
-        #: how many there will be; None before the first
         self.count: int | None = None
 
     def add(self, chunk: dict[str, Any]) -> bool:
-        """Keep a chunk; False for one that cannot be."""
+        """Keep a chunk; False for one that is malformed."""
         index, count = chunk.get("chunk_index"), chunk.get("chunk_count")
         if not isinstance(chunk.get("members"), list):
             return False
@@ -58,52 +61,49 @@ class Chunks:
 
     @property
     def received(self) -> int:
-        """How many have come."""
+        """How many have arrived."""
         return len(self._chunks)
 
     @property
     def complete(self) -> bool:
-        """Whether all have come."""
+        """Whether all have arrived."""
         return self.received == self.count
 
     def all(self, key: str, read: Callable[[object], list[_T]]) -> list[_T]:
-        """What the chunks hold under `key`, in their order; `read` takes each chunk's apart."""
-        return [one for index in sorted(self._chunks) for one in read(self._chunks[index].get(key))]
+        """Return the chunks' values of `key` as one list, in the order of the chunks; `read` reads one value."""
+        return [item for index in sorted(self._chunks) for item in read(self._chunks[index].get(key))]
 
 
 class _Part:
-    """One request, and what has come of it.
+    """One command of the request, and its answers: a new nonce each time it is sent keeps them apart."""
 
-    It has another nonce each time it is sent, so that the answers to two of them are never mixed.
-    """
-
-    def __init__(self, request: CommandData, make_nonce: Callable[[], str]) -> None:
-        self._request = request
+    def __init__(self, command: CommandData, make_nonce: Callable[[], str]) -> None:
+        self._command = command
         self._make_nonce = make_nonce
-        self._sent: dict[str, Chunks] = {}
+        self._answers: dict[str, Chunks] = {}  # by nonce
         self._was_limited = False
         self.retry_at: float | None = None
         self.refused_until: float | None = None
 
-    def ask(self) -> CommandData:
+    def send(self) -> CommandData:
         nonce = self._make_nonce()
-        self._sent[nonce] = Chunks()
+        self._answers[nonce] = Chunks()
         self.retry_at = None
-        return {**self._request, "nonce": nonce}
+        return {**self._command, "nonce": nonce}
 
-    def ask_anew(self) -> CommandData:
-        self._sent.clear()
-        return self.ask()
+    def restart(self) -> CommandData:
+        self._answers.clear()
+        return self.send()
 
     def add(self, nonce: object, chunk: dict[str, Any]) -> bool:
-        return isinstance(nonce, str) and nonce in self._sent and self._sent[nonce].add(chunk)
+        return isinstance(nonce, str) and nonce in self._answers and self._answers[nonce].add(chunk)
 
     def limit(self, nonce: object, retry_after: float, now: float) -> bool:
-        """A request of this nonce will not be answered; False for one of others."""
-        if not isinstance(nonce, str) or self._sent.pop(nonce, None) is None:
+        """Note that the command with this nonce will not be answered; False if it is another request's."""
+        if not isinstance(nonce, str) or self._answers.pop(nonce, None) is None:
             return False
-        if self._sent:
-            pass  # the answer to another one is on its way
+        if self._answers:
+            pass  # the answer to another nonce is on its way
         elif self._was_limited:
             self.refused_until = now + retry_after
         else:
@@ -113,10 +113,10 @@ class _Part:
 
     @property
     def best(self) -> Chunks:
-        return max(self._sent.values(), key=lambda chunks: (chunks.complete, chunks.received), default=Chunks())
+        return max(self._answers.values(), key=lambda chunks: (chunks.complete, chunks.received), default=Chunks())
 
     @property
-    def has_no_sign(self) -> bool:
+    def may_be_lost(self) -> bool:
         return self.retry_at is None and not self.best.received
 
 
@@ -124,27 +124,27 @@ class GuildMembers(Request):
     """All members that match.
 
     Args:
-        requests: the data of the commands, without nonces.
-        make_nonce: makes a nonce that nobody else has.
+        commands: the data of the commands, without nonces.
+        make_nonce: returns a nonce that no other command has.
     """
 
     op = Opcode.REQUEST_GUILD_MEMBERS
     events = ("GUILD_MEMBERS_CHUNK", "RATE_LIMITED")
 
-    def __init__(self, requests: list[CommandData], make_nonce: Callable[[], str]) -> None:
-        self._guild_id: str = requests[0]["guild_id"]
-        self._parts = [_Part(request, make_nonce) for request in requests]
-        self.what = f"the members of guild {self._guild_id}"
+    def __init__(self, commands: list[CommandData], make_nonce: Callable[[], str]) -> None:
+        self._guild_id: str = commands[0]["guild_id"]
+        self._parts = [_Part(command, make_nonce) for command in commands]
+        self.description = f"the members of guild {self._guild_id}"
 
-    def begin(self) -> list[CommandData]:
+    def start(self) -> list[CommandData]:
         """See `Request`."""
-        return [part.ask_anew() for part in self._parts if not part.best.complete]
+        return [part.restart() for part in self._parts if not part.best.complete]
 
     def resume(self) -> list[CommandData]:
         """See `Request`."""
-        return [part.ask() for part in self._parts if part.has_no_sign]
+        return [part.send() for part in self._parts if part.may_be_lost]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Request`."""
         if name == "GUILD_MEMBERS_CHUNK":
             if id_of(data.get("guild_id")) != self._guild_id:
@@ -156,21 +156,21 @@ class GuildMembers(Request):
         return any(part.limit(meta.get("nonce"), retry_after, now) for part in self._parts)
 
     @property
-    def wake_at(self) -> float | None:  # type: ignore[override]
+    def timer_at(self) -> float | None:  # type: ignore[override]
         """See `Request`."""
         return min((part.retry_at for part in self._parts if part.retry_at is not None), default=None)
 
-    def wake(self, now: float) -> list[CommandData]:
+    def on_timer(self, now: float) -> list[CommandData]:
         """See `Request`."""
-        return [part.ask() for part in self._parts if part.retry_at is not None and part.retry_at <= now]
+        return [part.send() for part in self._parts if part.retry_at is not None and part.retry_at <= now]
 
-    def in_vain(self, now: float, deadline: float) -> GatewayError | None:
+    def failure(self, now: float, deadline: float) -> GatewayError | None:
         """See `Request`."""
         for part in self._parts:
             if part.refused_until is not None:
-                return RateLimited(self.what, max(part.refused_until - now, 0.0))
+                return RateLimited(self.description, max(part.refused_until - now, 0.0))
             if part.retry_at is not None and part.retry_at >= deadline:
-                return RateLimited(self.what, max(part.retry_at - now, 0.0))
+                return RateLimited(self.description, max(part.retry_at - now, 0.0))
         return None
 
     @property
@@ -187,10 +187,9 @@ class GuildMembers(Request):
             (presence for chunks in answers for presence in chunks.all("presences", objects_of)),
         )
 
-    def missing(self) -> str:
+    def progress(self) -> str:
         """See `Request`."""
         answers = [part.best for part in self._parts]
-        received, count = sum(one.received for one in answers), sum(one.count or 1 for one in answers)
-        if received:
-            return f"{received} of {count} chunks had come"
+        if received := sum(chunks.received for chunks in answers):
+            return f"{received} of {sum(chunks.count or 1 for chunks in answers)} chunks had come"
         return f"no chunk had come; is the bot in guild {self._guild_id}?"

@@ -1,7 +1,7 @@
-"""A question under way: one set of commands and events, however many callers wait for the answer.
+"""Requests that are under way, each with any number of callers that wait for the same answer.
 
-None of them owns it, and it has no thread: the dispatcher puts events in, and whichever caller is awake looks at them
-and sends what is due. So one that gives up leaves the others with all that has come.
+None of the callers owns a request, and it has no thread: the dispatcher posts events, and whichever caller is awake
+processes them and sends the next command. A caller that gives up leaves everything received to the others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from ..concurrency.signals import SignalSafeEvent
 from ..dispatch.subscriptions import Subscriber, Subscribers
@@ -22,315 +23,352 @@ from ..sanitize import sanitize_line
 from ..session.state import Session
 from .base import CommandData, Request
 
-__all__ = ["Inquiries", "Line", "Patience", "PendingRequest"]
+__all__ = ["PendingRequest", "PendingRequests", "RequestContext", "Timeout"]
 
-#: times that a command may be followed by the end of the connection instead of an answer
+#: connections in a row that may end after a command was sent and before any answer
 MAX_DROPS = 3
 
 
-class Patience:
+@dataclass(frozen=True)
+class RequestContext:
+    """What requests use of the client.
+
+    Attributes:
+        subscribers: bring the events.
+        session: returns the session as last published. Called under the lock of a `PendingRequest`: takes no lock.
+        wait_until_ready: takes a command's name and a timeout in seconds or None; returns once commands can be sent and
+            the session of that connection is published. Raises CommandTimeout and NotConnected.
+        try_send: sends a command without waiting; returns 0.0 when it was sent, the seconds until the rate limit has
+            room, or None when the gateway is not ready. Raises PayloadTooLarge.
+        check_waiting: takes what is waited for; raises if this thread must not wait or the client does not run.
+        error: returns the error that ended the client, or None.
+        log: of the shard.
+    """
+
+    subscribers: Subscribers
+    session: Callable[[], Session]
+    wait_until_ready: Callable[[str, float | None], None]
+    try_send: Callable[[Opcode, CommandData], float | None]
+    check_waiting: Callable[[str], None]
+    error: Callable[[], GatewayError | None]
+    log: ShardLog
+
+
+class Timeout:
     """How long a caller waits.
 
     Args:
-        timeout: seconds from now; None for as long as it takes.
+        seconds: from now; None to wait forever.
     """
 
-    def __init__(self, timeout: float | None) -> None:
-        self.timeout = timeout
-        self.deadline = float("inf") if timeout is None else time.monotonic() + timeout
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self.deadline = float("inf") if seconds is None else time.monotonic() + seconds
 
     @property
     def left(self) -> float | None:
-        """Seconds that are left; None for any number."""
-        return None if self.timeout is None else max(self.deadline - time.monotonic(), 0.0)
-
-
-class Line(Protocol):
-    """The way to the gateway, as a question needs it."""
-
-    @property
-    def session(self) -> Session:
-        """The session now; a copy."""
-
-    @property
-    def error(self) -> GatewayError | None:
-        """What ended the client."""
-
-    def wait(self, timeout: float | None) -> None:
-        """Wait until commands go out, or never will."""
-
-    def send(self, op: Opcode, data: CommandData, timeout: float | None) -> None:
-        """Send a command; raises as `Client.send_packet`."""
+        """Seconds that are left; None for no limit."""
+        return None if self.seconds is None else max(self.deadline - time.monotonic(), 0.0)
 
 
 class PendingRequest(Subscriber):
-    """A question, its callers and what has come.
-
-    `show` and `end` only post, and do not take the lock of the callers: `end` may be called by a signal handler, on a
-    thread that holds it.
+    """A request under way.
 
     Attributes:
-        request: what is asked, to be compared.
-        what: the same in words.
-        callers: how many wait; guarded by the lock of `Inquiries`.
-        left: rings when the last has gone.
+        key: what is requested, to be compared.
+        description: as the request's.
+        callers: how many use it; guarded by the lock of `PendingRequests`.
+        closed: set when the last of them has left.
     """
 
-    def __init__(self, request: object, question: Request, line: Line) -> None:
-        self.request = request
-        self.what = question.what
+    def __init__(self, key: object, request: Request, context: RequestContext) -> None:
+        self.key = key
+        self.description = request.description
         self.callers = 0
-        self.left = SignalSafeEvent()
-        self._question = question
-        self._line = line
-        # Posted to; each is read and replaced as a whole.
+        self.closed = SignalSafeEvent()
+        self._request = request
+        self._context = context
+        # Guards all below, and the request. Taken by the callers, by the dispatcher, and by the thread that ends the
+        # client; that may be a signal handler in a caller that holds it, so it is reentrant. Under it nothing is called
+        # but the request, which is pure, and reads of the published session and the voice cache, which take no lock.
+        self._lock = threading.RLock()
         self._arrived: deque[Event] = deque()
-        self._going_out = False  # the first command is on its way: what comes from now on may be of the answer
-        self._over: tuple[GatewayError | None] | None = None  # no more events come, with what ended the client
-        self._bells: tuple[SignalSafeEvent, ...] = ()  # of those who wait
-        # Guards the bells, so that who posts finds each that did not see what was posted. Any thread takes it, for a
-        # moment, and a signal handler may take it again.
-        self._bells_lock = threading.RLock()
-        # Guarded by the lock, the question included.
+        self._ended: tuple[GatewayError | None] | None = None  # no more events come: the error that ended the client
+        self._wakeups: tuple[SignalSafeEvent, ...] = ()  # one for each caller that waits
+        self._session: Session | None = None  # the session that the commands were made for, as it was then
+        self._session_is_new = True  # nothing was made, or READY came since: to be compared with the published session
         self._to_send: deque[CommandData] = deque()
-        self._begun_in: Session | None = None  # the session, and its seq then
-        self._sending = False
-        self._asked = False
-        self._awaited = False  # a command was sent on the connection that there is, or was last
-        self._drops = 0  # connections that ended so, in a row
-        self._close = ""  # how the last of them ended, in words
+        self._send_at = 0.0  # when the rate limit has room, on the monotonic clock
+        self._sending = False  # a caller has its turn to send
+        self._collecting = False  # a first command goes out: events from now on may be part of the answer
+        self._was_sent = False  # some command was sent, in any session
+        self._is_unanswered = False  # one was sent on the last connection
+        self._drops = 0  # connections in a row that ended in that state
+        self._last_close = ""  # how the last of them ended
+        self._answered = False
         self._given_up = False
-        self._lock = threading.Lock()  # taken by callers only
 
-    # -- for the dispatcher ----------------------------------------------------------------------------------------
+    # -- on the dispatcher's thread --------------------------------------------------------------------------------
 
     def show(self, event: Event) -> None:
-        """Keep an event for the callers to look at."""
-        if self._going_out or event.name not in self._question.events:  # else of an answer to somebody else
+        """Post an event for the callers to process."""
+        with self._lock:
+            if not self._collecting and event.name in self._request.events:
+                return  # the answer to another request
             self._arrived.append(event)
-            self._ring()
+        self._wake()
 
     def end(self, error: GatewayError | None) -> None:
-        """No more events come. Any thread, and any signal handler."""
-        self._over = (error,)
-        self._ring()
+        """Post that no more events come. Any thread may call this, in a signal handler too."""
+        with self._lock:
+            self._ended = (error,)
+        self._wake()
 
-    # -- for the callers -------------------------------------------------------------------------------------------
+    # -- on the callers' threads -----------------------------------------------------------------------------------
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing changes any more."""
-        with self._lock:
-            return self._over is not None or self._given_up or self._is_answered
+        """Whether the result is known, and nothing changes any more. Takes no lock."""
+        return self._answered or self._given_up or self._ended is not None
 
-    def wait(self, patience: Patience) -> Any:
-        """Wait for the answer, and do what is due meanwhile.
+    def wait(self, timeout: Timeout) -> Any:
+        """Wait for the answer; process events and send commands while waiting.
 
         Raises:
-            TimeoutError: it did not come in time.
-            GatewayError: it will not come.
+            TimeoutError: the answer did not come in time, or `MAX_DROPS` connections in a row ended before it.
+            CommandTimeout: no command was sent in time; a TimeoutError too.
+            GatewayError: it cannot come any more.
+            PayloadTooLarge: a command is larger than the gateway takes.
         """
-        bell = SignalSafeEvent()
-        with self._bells_lock:
-            self._bells = (*self._bells, bell)
+        wakeup = SignalSafeEvent()
+        has_turn = False
         with self._lock:
-            begun = self._begun_in is not None
+            self._wakeups = (*self._wakeups, wakeup)
         try:
-            if not begun:
-                self._line.wait(patience.left)
             while True:
-                bell.silence()
+                wakeup.silence()
                 with self._lock:
                     now = time.monotonic()
-                    self._look(now)
-                    if self._is_answered:
-                        return self._question.answer()
-                    self._raise_what_keeps_it(now, patience)
-                    to_send = self._to_send
-                    request = None if self._sending or not to_send else to_send.popleft()
-                    self._sending = self._sending or request is not None
-                    until = min(patience.deadline, self._question.wake_at or patience.deadline)
-                if request is not None:
-                    self._send(request, to_send, patience)
+                    self._process(now)
+                    answered = self._answered
+                    if not answered:
+                        self._raise_failure(now, timeout)
+                        has_turn = not self._sending and self._has_work(now)
+                        self._sending = self._sending or has_turn
+                    wait_until = self._next_step_at(timeout)
+                if answered:
+                    return self._request.answer()  # which nothing changes any more
+                if has_turn:
+                    self._send_next(timeout)
+                    with self._lock:
+                        self._sending = has_turn = False
                 else:
-                    bell.wait(None if until == float("inf") else max(until - now, 0.0))
+                    wakeup.wait(None if wait_until == float("inf") else max(wait_until - now, 0.0))
         finally:
-            with self._bells_lock:
-                self._bells = tuple(one for one in self._bells if one is not bell)
-            self._ring()  # what this one would have done is for the others
+            with self._lock:
+                if has_turn:
+                    self._sending = False
+                self._wakeups = tuple(other for other in self._wakeups if other is not wakeup)
+            self._wake()  # another caller takes over
 
-    @property
-    def _is_answered(self) -> bool:
-        return self._asked and self._question.is_answered
+    # -- with the lock held ----------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        session = self._line.session
-        self._to_send = self._unless_in_vain(self._question.begin())
-        self._going_out = False
-        self._begun_in = session
+    def _process(self, now: float) -> None:
+        while not self._settle() and self._arrived:
+            self._take(self._arrived.popleft(), now)
+        timer_at = self._request.timer_at
+        if timer_at is not None and timer_at <= now and not self._settle():
+            self._to_send.extend(self._request.on_timer(now))
+            self._settle()
 
-    def _unless_in_vain(self, requests: list[CommandData]) -> deque[CommandData]:
-        """What to send again, unless each connection ended when it was sent."""
-        self._given_up = bool(requests) and self._drops >= MAX_DROPS
-        return deque(() if self._given_up else requests)
+    def _settle(self) -> bool:
+        self._answered = self._answered or (self._was_sent and self._request.is_answered)
+        return self._answered or self._given_up
 
-    def _look(self, now: float) -> None:
-        """Take in what has arrived."""
-        if self._begun_in is None:
-            self._begin()
-        while self._arrived:
-            event = self._arrived.popleft()
-            if self._is_answered or self._given_up:
-                continue  # this is of the answer to the next question
-            self._take(event, event.data if isinstance(event.data, dict) else {}, now)
-        if self._question.wake_at is not None and self._question.wake_at <= now:
-            self._to_send.extend(self._question.wake(now))
-
-    def _take(self, event: Event, data: dict[str, Any], now: float) -> None:
-        assert self._begun_in is not None
+    def _take(self, event: Event, now: float) -> None:
+        data = event.data if isinstance(event.data, dict) else {}
         if event.name == "close":
-            if self._awaited:
-                self._awaited = False
+            if self._is_unanswered:
+                self._is_unanswered = False
                 self._drops += 1
-                self._close = _in_words(data)
+                self._last_close = _describe_close(data)
         elif event.name == "READY":
-            # Not the one that the commands waited for: they, or their answer, were lost with the session before.
-            if data.get("session_id") != self._begun_in.id:
-                self._begin()
+            self._session_is_new = True
         elif event.name == "RESUMED":
-            # Not one of before, which comes late since handlers were slow.
-            if event.seq is None or event.seq > (self._begun_in.seq or 0):
-                self._to_send = self._unless_in_vain(self._question.resume())
-        elif self._question.take(event.name, data, now):
+            # Not one from before the request, which comes late because handlers are slow.
+            if self._session is not None and (event.seq is None or event.seq > (self._session.seq or 0)):
+                self._replace_commands(self._request.resume())
+        elif self._request.on_event(event.name, data, now):
             self._drops = 0
 
-    def _raise_what_keeps_it(self, now: float, patience: Patience) -> None:
-        if self._over is not None:
-            raise self._ending(self._over[0])
+    def _compare_session(self) -> None:
+        """Keep commands, and so their nonces, from going out in another session than the one they were made for."""
+        session = self._context.session()
+        if self._session is None or session.id != self._session.id:
+            if self._session_is_new:
+                self._replace_commands(self._request.start())
+                self._collecting = False
+                self._session = session
+            else:
+                self._to_send.clear()  # the new session's READY, which is on its way, starts the request anew
+        self._session_is_new = False
+
+    def _replace_commands(self, commands: list[CommandData]) -> None:
+        self._given_up = bool(commands) and self._drops >= MAX_DROPS
+        self._to_send = deque(() if self._given_up else commands)
+        self._send_at = 0.0
+
+    def _has_work(self, now: float) -> bool:
+        return self._session_is_new or (bool(self._to_send) and self._send_at <= now)
+
+    def _next_step_at(self, timeout: Timeout) -> float:
+        timer_at = self._request.timer_at
+        steps = [timeout.deadline, timeout.deadline if timer_at is None else timer_at]
+        if self._to_send and not self._sending:
+            steps.append(self._send_at)
+        return min(steps)
+
+    def _raise_failure(self, now: float, timeout: Timeout) -> None:
+        if self._ended is not None:
+            raise self._ended[0] or self._closed_error()
         if self._given_up:
             raise TimeoutError(
-                f"{self._question.what} did not come: {self._question.op.name} was sent {self._drops} times, and each "
-                f"time the connection dropped before the answer, last with {self._close}; check that this gateway "
+                f"{self.description} did not come: {self._request.op.name} was sent {self._drops} times, and each time "
+                f"the connection dropped before the answer, last with {self._last_close}; check that this gateway "
                 "supports the command"
             )
-        if error := self._question.in_vain(now, patience.deadline):
+        if error := self._request.failure(now, timeout.deadline):
             raise error
-        if now >= patience.deadline:
-            raise self._late(patience)
+        if now >= timeout.deadline:
+            raise self._timeout_error(timeout)
 
-    def _ending(self, error: GatewayError | None) -> GatewayError:
-        return error or NotConnected(f"{self._question.what} did not come: the client was closed")
+    def _closed_error(self) -> NotConnected:
+        return NotConnected(f"{self.description} did not come: the client was closed")
 
-    def _late(self, patience: Patience) -> TimeoutError:
-        question = self._question
-        if not self._asked:
+    def _timeout_error(self, timeout: Timeout) -> TimeoutError:
+        if not self._was_sent:
             return CommandTimeout(
-                f"{question.op.name} was not sent within timeout={patience.timeout:g} seconds: the gateway was not "
+                f"{self._request.op.name} was not sent within timeout={timeout.seconds:g} seconds: the gateway was not "
                 "ready, or the send limit left no room"
             )
-        words = f"{question.what} did not come within timeout={patience.timeout:g} seconds: {question.missing()}"
+        message = (
+            f"{self.description} did not come within timeout={timeout.seconds:g} seconds: {self._request.progress()}"
+        )
         if self._drops:
             times = "once" if self._drops == 1 else f"{self._drops} times"
-            words += f"; the connection dropped {times} after the command was sent, most recently with {self._close}"
-        return TimeoutError(words)
+            message += (
+                f"; the connection dropped {times} after the command was sent, most recently with {self._last_close}"
+            )
+        return TimeoutError(message)
 
-    def _send(self, request: CommandData, to_send: deque[CommandData], patience: Patience) -> None:
-        """Send one command of those in `to_send`; when that fails it is left to another caller."""
-        line = self._line
-        sent = False
+    # -- without the lock ------------------------------------------------------------------------------------------
+
+    def _send_next(self, timeout: Timeout) -> None:
+        """Send the next command, or find that there is none. For the caller whose turn it is."""
+        context, op = self._context, self._request.op
         try:
-            with self._lock:
-                self._going_out = True
-            line.send(self._question.op, request, patience.left)
-            sent = True
+            context.wait_until_ready(op.name, timeout.left)
+        except CommandTimeout:
+            return  # `wait` raises, unless the answer has come since
         except NotConnected as error:
             with self._lock:
-                closed_meanwhile = self._asked or self._over is not None
-            raise line.error or (self._ending(None) if closed_meanwhile else error) from None
-        except CommandTimeout:
-            with self._lock:
-                raise self._late(patience) from None
-        finally:
-            with self._lock:
-                self._sending = False
-                if sent:
-                    self._asked = self._awaited = True
-                else:  # of no use where all was begun anew meanwhile
-                    to_send.appendleft(request)
+                was_begun = self._was_sent or self._ended is not None
+            raise context.error() or (self._closed_error() if was_begun else error) from None
+        with self._lock:
+            self._compare_session()
+            to_send = self._to_send
+            command = to_send[0] if to_send else None
+            self._collecting = self._collecting or command is not None
+        if command is None:
+            return
+        delay = context.try_send(op, command)
+        with self._lock:
+            if delay == 0:
+                to_send.popleft()
+                self._was_sent = self._is_unanswered = True
+            elif delay is not None:
+                send_at = time.monotonic() + delay
+                if self._to_send is to_send:
+                    self._send_at = send_at
+                if send_at > timeout.deadline:
+                    raise self._timeout_error(timeout)
 
-    def _ring(self) -> None:
-        with self._bells_lock:
-            bells = self._bells
-        for bell in bells:
-            bell.ring()
+    def _wake(self) -> None:
+        with self._lock:
+            wakeups = self._wakeups
+        for wakeup in wakeups:
+            wakeup.ring()
 
 
-def _in_words(close: dict[str, Any]) -> str:
-    """How a connection ended, from what the ``close`` event holds."""
+def _describe_close(close: dict[str, Any]) -> str:
+    """Describe how a connection ended, from the data of the ``close`` event."""
     reason = close.get("reason")
-    said = f" ({sanitize_line(reason)})" if isinstance(reason, str) and reason else ""
-    return f"close code {close.get('code')}{said}"
+    quoted = f" ({sanitize_line(reason)})" if isinstance(reason, str) and reason else ""
+    return f"close code {close.get('code')}{quoted}"
 
 
-class Inquiries:
-    """Those that are under way.
+class PendingRequests:
+    """The requests under way, one for each topic."""
 
-    Args:
-        check: raises what keeps the client from getting any answer.
-    """
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+        # Guards the table, and `callers` of the requests in it. Taken by callers' threads only, for a look-up: nothing
+        # is called under it.
+        self._lock = threading.Lock()
+        self._by_topic: dict[object, PendingRequest] = {}
 
-    def __init__(self, taps: Subscribers, line: Line, check: Callable[[str], None], log: ShardLog) -> None:
-        self._taps = taps
-        self._line = line
-        self._check = check
-        self._log = log
-        self._open: dict[object, PendingRequest] = {}
-        self._lock = threading.Lock()  # guards the table above, and the callers of those in it
-
-    def ask(self, topic: object, request: object, make_question: Callable[[], Request], timeout: float | None) -> Any:
-        """Ask, or wait with those who ask the same already.
+    def request(self, topic: object, key: object, make_request: Callable[[], Request], timeout: Timeout) -> Any:
+        """Make a request, or join the equal one under way, and wait for the answer.
 
         Args:
-            topic: of two questions of one topic the second is asked when the first is over, since their answers could
-                not be told apart.
-            request: what is asked; equal for questions that are the same.
+            topic: of two requests of one topic the second waits for the first, since their answers look alike.
+            key: what is requested; equal for requests that have the same answer.
+            make_request: makes the request, if it is to be sent.
+            timeout: for all of it.
+
+        Raises:
+            TimeoutError: the answer did not come in time, or another request of the topic took too long.
+            GatewayError, PayloadTooLarge: as `PendingRequest.wait`; and whatever `check_waiting` raises.
         """
-        patience = Patience(timeout)
         while True:
-            inquiry, is_same = self._join(topic, request, make_question)
-            if inquiry.callers > 1 or not is_same:
-                self._log.debug("%s: this is being asked for already", inquiry.what)
-            if is_same:
-                try:
-                    self._check(inquiry.what)  # after it was joined, so that an end in between is not missed
-                    return inquiry.wait(patience)
-                finally:
-                    self._leave(topic, inquiry)
-            if not inquiry.left.wait(patience.left):
+            pending, is_new = self._join(topic, key, make_request)
+            try:
+                is_same = pending.key == key
+                if not is_new:
+                    verb = "joined" if is_same else "queued behind"
+                    self._context.log.debug("%s: %s the request under way", pending.description, verb)
+                if is_same:
+                    # Only now that it is subscribed: it hears of an end that comes after the check.
+                    self._context.check_waiting(pending.description)
+                    return pending.wait(timeout)
+            finally:
+                self._leave(topic, pending)
+            if not pending.closed.wait(timeout.left):
                 raise TimeoutError(
-                    f"{inquiry.what} was still being asked for after timeout={timeout:g} seconds, and this must wait"
+                    f"{pending.description} was still under way after timeout={timeout.seconds:g} seconds, and this "
+                    "request waits for it"
                 )
 
-    def _join(
-        self, topic: object, request: object, make_question: Callable[[], Request]
-    ) -> tuple[PendingRequest, bool]:
+    def _join(self, topic: object, key: object, make_request: Callable[[], Request]) -> tuple[PendingRequest, bool]:
+        request = make_request()
+        new = PendingRequest(key, request, self._context)
+        # Before others find it in the table and send its first command.
+        self._context.subscribers.add(new, (*request.events, "READY", "RESUMED", "close"))
         with self._lock:
-            inquiry = self._open.get(topic)
-            if inquiry is None or inquiry.is_over:
-                question = make_question()
-                inquiry = self._open[topic] = PendingRequest(request, question, self._line)
-                # Before the first command is sent, so that no answer is missed.
-                self._taps.add(inquiry, (*question.events, "READY", "RESUMED", "close"))
-            is_same = inquiry.request == request
-            inquiry.callers += int(is_same)
-            return inquiry, is_same
+            pending = self._by_topic.get(topic)
+            if pending is None or pending.is_over:
+                pending = self._by_topic[topic] = new
+            pending.callers += 1
+        if pending is not new:
+            self._context.subscribers.remove(new)
+        return pending, pending is new
 
-    def _leave(self, topic: object, inquiry: PendingRequest) -> None:
+    def _leave(self, topic: object, pending: PendingRequest) -> None:
         with self._lock:
-            inquiry.callers -= 1
-            if inquiry.callers:
+            pending.callers -= 1
+            if pending.callers:
                 return
-            if self._open.get(topic) is inquiry:
-                del self._open[topic]
-        self._taps.remove(inquiry)
-        inquiry.left.ring()
+            if self._by_topic.get(topic) is pending:
+                del self._by_topic[topic]
+        self._context.subscribers.remove(pending)
+        pending.closed.ring()

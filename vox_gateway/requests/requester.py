@@ -1,12 +1,13 @@
-"""What can be asked: checks the arguments, and knows which question answers which call."""
+"""The requests of a client: checks the arguments of a call, and chooses the request that answers it.
+
+Called by `Client` on the caller's thread; the request goes to `PendingRequests`.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from ..config import Options
@@ -22,40 +23,55 @@ from .base import CommandData, Request
 from .fields import id_of
 from .guild_details import ChannelInfo, SoundboardSounds
 from .members import GuildMembers, Members
-from .pending import Inquiries
+from .pending import PendingRequests, RequestContext, Timeout
 from .voice import JoinVoice, LeaveVoice, VoiceConnection, VoiceMove
-from .voice_cache import VoiceMemory
+from .voice_cache import VoiceCache
 
 __all__ = ["Requester"]
 
 
 class Requester:
-    """Asks for a client; see its methods of the same names.
+    """Makes a client's requests; see the `Client` methods of the same names.
 
     Args:
-        session: the client's own.
-        check_waiting: raises when the caller must not wait, or the client does not run; it is given what is asked for.
-        error: tells what ended the client.
+        options: of the client.
+        subscribers: bring the events.
+        sender: sends the commands.
+        session: returns the session as last published; takes no lock.
+        check_waiting: takes what is waited for; raises if this thread must not wait or the client does not run.
+        error: returns the error that ended the client, or None.
+        log: of the shard.
     """
 
     def __init__(
         self,
+        *,
         options: Options,
-        taps: Subscribers,
-        outbox: CommandSender,
-        session: Session,
+        subscribers: Subscribers,
+        sender: CommandSender,
+        session: Callable[[], Session],
         check_waiting: Callable[[str], None],
         error: Callable[[], GatewayError | None],
         log: ShardLog,
     ) -> None:
         self._options = options
-        self._taps = taps
+        self._subscribers = subscribers
+        self._sender = sender
         self._session = session
         self._log = log
-        self._inquiries = Inquiries(taps, _Line(options, outbox, session, error), check_waiting, log)
-        self._voice = VoiceMemory(self._is_own)
-        self._voice_is_watched = False
-        self._lock = threading.Lock()  # guards the flag above
+        self._pending = PendingRequests(
+            RequestContext(
+                subscribers=subscribers,
+                session=session,
+                wait_until_ready=sender.wait_for_line,
+                try_send=self._try_send,
+                check_waiting=check_waiting,
+                error=error,
+                log=log,
+            )
+        )
+        self._voice = VoiceCache(self._is_own)
+        self._voice_is_cached = False
 
     def guild_members(
         self,
@@ -67,15 +83,15 @@ class Requester:
         timeout: float | None,
     ) -> Members:
         """See `Client.fetch_guild_members`."""
-        requests = payloads.guild_member_requests(guild_id, query, limit, presences, user_ids)
-        self._check_shard("guild_id", requests[0]["guild_id"])
-        if words := payloads.unanswered(requests[0], self._options.intents):
-            raise ValueError(f"intents: {words}")
-        if words := payloads.answered_in_part(requests[0], self._options.intents):
-            self._log.warning("%s", words)
-        for request in requests:  # what is too large is refused before anything is sent
-            self._options.encode(Opcode.REQUEST_GUILD_MEMBERS, {**request, "nonce": _nonce()})
-        answer = self._ask(("members", repr(requests)), None, lambda: GuildMembers(requests, _nonce), timeout)
+        commands = payloads.guild_member_requests(guild_id, query, limit, presences, user_ids)
+        self._check_shard("guild_id", commands[0]["guild_id"])
+        if problem := payloads.unanswered(commands[0], self._options.intents):
+            raise ValueError(f"intents: {problem}")
+        if problem := payloads.answered_in_part(commands[0], self._options.intents):
+            self._log.warning("%s", problem)
+        for command in commands:  # a command that is too large is refused before anything is sent
+            self._options.encode(Opcode.REQUEST_GUILD_MEMBERS, {**command, "nonce": _nonce()})
+        answer = self._request(("members", repr(commands)), None, lambda: GuildMembers(commands, _nonce), timeout)
         assert isinstance(answer, Members)
         return answer
 
@@ -83,7 +99,7 @@ class Requester:
         self, guild_id: str | int, channel_id: str | int, self_mute: bool, self_deaf: bool, timeout: float | None
     ) -> VoiceConnection:
         """See `Client.join_voice`."""
-        payloads.snowflake(channel_id, "channel_id")  # None is for leaving
+        payloads.snowflake(channel_id, "channel_id")  # refuses None, which would leave
         answer = self._move(JoinVoice, payloads.voice_state_update(guild_id, channel_id, self_mute, self_deaf), timeout)
         assert isinstance(answer, VoiceConnection)
         return answer
@@ -96,87 +112,64 @@ class Requester:
         self, guild_ids: Iterable[str | int], timeout: float | None
     ) -> dict[str | int, list[dict[str, Any]]]:
         """See `Client.fetch_soundboard_sounds`."""
-        # Kept, as they may come only once; what is no list is refused.
+        # An iterator can be read once, and the ids are needed twice; a value of another type is refused below.
         given = [*guild_ids] if isinstance(guild_ids, Iterable) and not isinstance(guild_ids, str) else guild_ids
-        request = payloads.request_soundboard_sounds(given)
-        for guild_id in request["guild_ids"]:
+        command = payloads.request_soundboard_sounds(given)
+        for guild_id in command["guild_ids"]:
             self._check_shard("guild_ids", guild_id)
-        answer = self._ask(("sounds", repr(request)), None, lambda: SoundboardSounds(request), timeout)
+        answer = self._request(("sounds", repr(command)), None, lambda: SoundboardSounds(command), timeout)
         return {guild_id: answer[str(guild_id)] for guild_id in given}
 
     def channel_info(self, guild_id: str | int, fields: Iterable[str], timeout: float | None) -> list[dict[str, Any]]:
         """See `Client.fetch_channel_info`."""
-        request = payloads.request_channel_info(guild_id, fields)
-        self._check_shard("guild_id", request["guild_id"])
-        topic = "channel info", request["guild_id"]
-        answer = self._ask(topic, frozenset(request["fields"]), lambda: ChannelInfo(request), timeout)
+        command = payloads.request_channel_info(guild_id, fields)
+        self._check_shard("guild_id", command["guild_id"])
+        topic = "channel info", command["guild_id"]
+        answer = self._request(topic, frozenset(command["fields"]), lambda: ChannelInfo(command), timeout)
         assert isinstance(answer, list)
         return answer
 
-    def _move(self, kind: type[VoiceMove], request: CommandData, timeout: float | None) -> Any:
-        guild_id = request["guild_id"]
+    def _move(self, kind: type[VoiceMove], command: CommandData, timeout: float | None) -> Any:
+        guild_id = command["guild_id"]
         self._check_shard("guild_id", guild_id)
         if not self._options.intents & Intents.GUILD_VOICE_STATES:
             raise ValueError(
-                "intents: without Intents.GUILD_VOICE_STATES the gateway does not tell the bot's own voice state: add "
+                "intents: without Intents.GUILD_VOICE_STATES the gateway does not send the bot's own voice state: add "
                 "it, or use voice_state_update(), which waits for no answer"
             )
-        self._watch_voice()
+        if not self._voice_is_cached:
+            # Not before the first use: from now on the voice states of all users are decoded. Two threads may both
+            # subscribe it, which is harmless: an event that is shown twice changes nothing the second time.
+            self._subscribers.add(self._voice, VoiceCache.EVENTS)
+            self._voice_is_cached = True
         recall = functools.partial(self._voice.known, guild_id)
-        return self._ask(("voice", guild_id), request, lambda: kind(request, self._is_own, recall), timeout)
+        return self._request(("voice", guild_id), command, lambda: kind(command, self._is_own, recall), timeout)
 
-    def _ask(self, topic: object, request: object, make_question: Callable[[], Request], timeout: float | None) -> Any:
-        return self._inquiries.ask(topic, request, make_question, timeout)
+    def _request(self, topic: object, key: object, make_request: Callable[[], Request], timeout: float | None) -> Any:
+        return self._pending.request(topic, key, make_request, Timeout(timeout))
 
-    def _watch_voice(self) -> None:
-        # From the first use on only: all others' voice states are decoded for it.
-        with self._lock:
-            if not self._voice_is_watched:
-                self._taps.add(self._voice, VoiceMemory.EVENTS)
-                self._voice_is_watched = True
+    def _try_send(self, op: Opcode, data: CommandData) -> float | None:
+        return self._sender.try_send(str(OPCODES[op]), self._options.encode(op, data))
 
     def _is_own(self, state: dict[str, Any]) -> bool:
-        """Whether a voice state is the bot's."""
-        session = self._session
-        if session.user_id is None:  # READY told nothing of it; the voice session is the gateway's, too
+        """Return whether a voice state is the bot's."""
+        session = self._session()
+        if session.user_id is None:  # READY had no user; a voice session has the id of the gateway session
             return session.id is not None and state.get("session_id") == session.id
         return id_of(state.get("user_id")) == session.user_id
 
     def _check_shard(self, name: str, guild_id: str) -> None:
-        """Rests on "Sharding Formula" of the official Gateway documentation."""
+        """Raise ValueError for a guild of another shard.
+
+        See: https://docs.discord.com/developers/events/gateway
+        """
         shard, count = self._options.shard
-        theirs = (int(guild_id) >> 22) % count
-        if theirs != shard:
+        owner = (int(guild_id) >> 22) % count
+        if owner != shard:
             raise ValueError(
-                f"{name} must be of this client's shard, {shard} of {count}, and {guild_id} is of shard {theirs}: ask "
+                f"{name} must be of this client's shard, {shard} of {count}, and {guild_id} is of shard {owner}: use "
                 "that shard's client"
             )
-
-
-class _Line:
-    """The way to the gateway."""
-
-    def __init__(
-        self, options: Options, outbox: CommandSender, session: Session, error: Callable[[], GatewayError | None]
-    ) -> None:
-        self._options = options
-        self._outbox = outbox
-        self._session = session
-        self._error = error
-
-    @property
-    def session(self) -> Session:
-        return replace(self._session)
-
-    @property
-    def error(self) -> GatewayError | None:
-        return self._error()
-
-    def wait(self, timeout: float | None) -> None:
-        self._outbox.wait_until_live(timeout)
-
-    def send(self, op: Opcode, data: CommandData, timeout: float | None) -> None:
-        self._outbox.send(str(OPCODES[op]), self._options.encode(op, data), timeout)
 
 
 def _nonce() -> str:

@@ -1,6 +1,6 @@
-"""Joining and leaving voice channels, up to where a voice connection can be opened. Pure.
+"""The requests to join and to leave a voice channel. Pure.
 
-Rests on "Retrieving Voice Server Information" of the official Voice documentation.
+See: https://docs.discord.com/developers/topics/voice-connections
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from ..opcodes import Opcode
 from .base import CommandData, Request
 from .fields import id_of
 
-__all__ = ["JoinVoice", "Known", "LeaveVoice", "VoiceConnection", "VoiceMove", "server_of"]
+__all__ = ["JoinVoice", "KnownVoice", "LeaveVoice", "VoiceConnection", "VoiceMove", "server_of"]
 
-#: seconds after the bot's new voice state within which a new voice server is told, if there is one
+#: seconds after the bot's new voice state within which a VOICE_SERVER_UPDATE follows, if the server changes
 GRACE = 2.0
 
 #: a voice server's token and endpoint
 Server = tuple[str, str]
-#: the bot's user id and voice session, from its voice state
+#: the bot's user id and voice session id, from its voice state
 _State = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class VoiceConnection:
-    """What a voice connection is opened with.
+    """The values that a voice connection is opened with.
 
     Attributes:
         guild_id: the guild, as text; the ``server_id`` of the voice gateway.
@@ -46,109 +46,108 @@ class VoiceConnection:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What had come of a guild's voice before.
+class KnownVoice:
+    """The last known state of the bot's voice in a guild.
 
     Attributes:
-        channel_id: where the bot is; None when it is in no channel.
-        server: the voice server, if it is known.
+        channel_id: the bot's channel; None when it is in no channel.
+        server: the voice server; None when it is unknown.
+        has_state: whether `channel_id` comes from a voice state; without one it means nothing.
     """
 
     channel_id: str | None
     server: Server | None
+    has_state: bool = True
 
 
 def server_of(data: dict[str, Any]) -> Server | None:
-    """The server that a VOICE_SERVER_UPDATE tells; None while there is none."""
+    """Return the server in a VOICE_SERVER_UPDATE; None while Discord has none for the guild."""
     token, endpoint = data.get("token"), data.get("endpoint")
     return (token, endpoint) if isinstance(token, str) and isinstance(endpoint, str) and endpoint else None
 
 
 class VoiceMove(Request):
-    """The bot where it was sent.
+    """The bot's move to a voice channel, or out of voice.
 
     Args:
-        request: the data of the command.
-        is_own: whether a voice state is the bot's.
-        recall: tells what is known of the guild's voice, or None.
+        command: the command's data.
+        is_own: whether a voice state is the bot's; called under the lock of the `PendingRequest`.
+        recall: returns the state of the guild's voice, or None when it is unknown; called under the same lock.
     """
 
     op = Opcode.VOICE_STATE_UPDATE
+    description_format: str
 
     def __init__(
-        self, request: CommandData, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
+        self,
+        command: CommandData,
+        is_own: Callable[[dict[str, Any]], bool],
+        recall: Callable[[], KnownVoice | None],
     ) -> None:
-        self._request = request
+        self._command = command
         self._is_own = is_own
         self._recall = recall
+        self.description = self.description_format.format_map(command)
 
 
 class JoinVoice(VoiceMove):
-    """The bot in a voice channel; see `VoiceMove`."""
+    """The move to a voice channel; see `VoiceMove`."""
 
     events = ("VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE")
+    description_format = "the voice connection of channel {channel_id}"
 
-    def __init__(
-        self, request: CommandData, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
-    ) -> None:
-        super().__init__(request, is_own, recall)
-        self._forget(None)
-        self.what = f"the voice connection of channel {request['channel_id']}"
+    _known_channel_id: str | None = None
+    _last_server: Server | None = None
+    _state: _State | None = None
+    _server: Server | None = None
+    _has_server_update = False  # which may say that there is no server yet
+    _was_elsewhere = False
 
-    def _forget(self, known: Known | None) -> None:
-        self._known_channel_id = known and known.channel_id
-        self._last_server = known.server if known and known.channel_id else None
-        self._state: _State | None = None
-        self._server: Server | None = None
-        self._was_told = False  # of a server, which may be none as yet
-        self._was_elsewhere = False
-        self.wake_at = None
-
-    def begin(self) -> list[CommandData]:
+    def start(self) -> list[CommandData]:
         """See `Request`."""
-        self._forget(self._recall())
-        return [self._request]
+        known = self._recall()
+        self._known_channel_id = known.channel_id if known else None
+        self._last_server = known.server if known and known.channel_id else None
+        self._state = self._server = self.timer_at = None
+        self._has_server_update = self._was_elsewhere = False
+        return [self._command]
 
     def resume(self) -> list[CommandData]:
         """See `Request`."""
-        return [] if self._state else [self._request]
+        return [] if self._state else [self._command]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Request`."""
-        if id_of(data.get("guild_id")) != self._request["guild_id"]:
+        if id_of(data.get("guild_id")) != self._command["guild_id"]:
             return False
         if name == "VOICE_SERVER_UPDATE":
             self._last_server = server_of(data)
-            # One that comes while the bot is elsewhere may be that channel's.
+            # While the bot is in another channel, the server may be that channel's.
             if self._state is None and self._was_elsewhere:
                 return False
-            self._server, self._was_told, self.wake_at = self._last_server, True, None
+            self._server, self._has_server_update, self.timer_at = self._last_server, True, None
             return True
         if not self._is_own(data) or "channel_id" not in data:
             return False
-        if id_of(data["channel_id"]) != self._request["channel_id"]:
-            self._state = self._server = self.wake_at = None
-            self._was_told, self._was_elsewhere = False, True
+        if id_of(data["channel_id"]) != self._command["channel_id"]:
+            self._state = self._server = self.timer_at = None
+            self._has_server_update, self._was_elsewhere = False, True
             return False
         user_id, session_id = id_of(data.get("user_id")), data.get("session_id")
         if user_id is None or not isinstance(session_id, str):
             return False
-        self._arrive((user_id, session_id), now)
+        self._state = user_id, session_id
+        if not self._has_server_update:
+            if self._known_channel_id == self._command["channel_id"]:
+                self._server = self._last_server  # a bot that stays in its channel is sent no server
+            if self._server is None and self.timer_at is None:
+                self.timer_at = now + GRACE
         return True
 
-    def _arrive(self, state: _State, now: float) -> None:
-        self._state = state
-        if self._was_told:
-            return
-        if self._known_channel_id == self._request["channel_id"]:
-            self._server = self._last_server  # to a bot that stays where it is, no server is told
-        if self._server is None and self.wake_at is None:
-            self.wake_at = now + GRACE
-
-    def wake(self, now: float) -> list[CommandData]:
+    def on_timer(self, now: float) -> list[CommandData]:
         """See `Request`."""
-        self.wake_at = None
-        self._server = self._last_server  # if the bot was in voice in this guild, it goes on as it was
+        self.timer_at = None
+        self._server = self._last_server  # a bot that changes channels may keep its server
         return []
 
     @property
@@ -163,52 +162,49 @@ class JoinVoice(VoiceMove):
         user_id, session_id = self._state
         token, endpoint = self._server
         return VoiceConnection(
-            guild_id=self._request["guild_id"],
-            channel_id=self._request["channel_id"],
+            guild_id=self._command["guild_id"],
+            channel_id=self._command["channel_id"],
             user_id=user_id,
             session_id=session_id,
             token=token,
             endpoint=endpoint,
         )
 
-    def missing(self) -> str:
+    def progress(self) -> str:
         """See `Request`."""
         if self._state is None:
-            return "the bot is not in the channel; may it view it and connect to it, and is there room?"
-        if self._was_told:
+            return "the bot is not in the channel; check that it may view and connect to it, and that there is room"
+        if self._has_server_update:
             return "the bot is in the channel, and Discord has no voice server for it yet"
         return (
-            "the bot is in the channel, and no voice server was told; if it was there before, call leave_voice() first"
+            "the bot is in the channel, and Discord sent no voice server; if the bot was there before, call "
+            "leave_voice() first"
         )
 
 
 class LeaveVoice(VoiceMove):
-    """The bot in no voice channel; see `VoiceMove`."""
+    """The move out of voice; see `VoiceMove`."""
 
     events = ("VOICE_STATE_UPDATE",)
+    description_format = "the bot's leave from voice in guild {guild_id}"
 
-    def __init__(
-        self, request: CommandData, is_own: Callable[[dict[str, Any]], bool], recall: Callable[[], Known | None]
-    ) -> None:
-        super().__init__(request, is_own, recall)
-        self._was_begun = self._is_out = False
-        self.what = f"the bot's leave from voice in guild {request['guild_id']}"
+    _was_started = _is_out = False
 
-    def begin(self) -> list[CommandData]:
+    def start(self) -> list[CommandData]:
         """See `Request`."""
         known = self._recall()
-        # Of a bot that is in no channel nothing is told; and a voice session ends with the gateway's.
-        self._is_out = self._was_begun or (known is not None and known.channel_id is None)
-        self._was_begun = True
-        return [self._request]
+        # Discord does not answer when the bot is in no channel; and its voice session ends with the gateway session.
+        self._is_out = self._was_started or (known is not None and known.channel_id is None)
+        self._was_started = True
+        return [self._command]
 
     def resume(self) -> list[CommandData]:
         """See `Request`."""
-        return [self._request]
+        return [self._command]
 
-    def take(self, name: str, data: dict[str, Any], now: float) -> bool:
+    def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
         """See `Request`."""
-        if id_of(data.get("guild_id")) != self._request["guild_id"] or not self._is_own(data):
+        if id_of(data.get("guild_id")) != self._command["guild_id"] or not self._is_own(data):
             return False
         if "channel_id" in data:
             self._is_out = data["channel_id"] is None
@@ -222,6 +218,6 @@ class LeaveVoice(VoiceMove):
     def answer(self) -> None:
         """See `Request`."""
 
-    def missing(self) -> str:
+    def progress(self) -> str:
         """See `Request`."""
-        return "Discord did not say that the bot left; perhaps it was in no voice channel there"
+        return "Discord did not confirm that the bot left; it may not have been in a voice channel there"

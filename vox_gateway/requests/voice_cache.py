@@ -1,34 +1,25 @@
-"""What is known of the bot's voice: Discord tells a voice server when it changes, and not whenever it is asked for."""
+"""The cache of the bot's voice channels and servers: Discord sends a voice server only when it changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..dispatch.subscriptions import Subscriber
 from ..errors import GatewayError
 from ..event import Event
 from .fields import id_of
-from .voice import Known, Server, server_of
+from .voice import KnownVoice, server_of
 
-__all__ = ["VoiceMemory"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Guild:
-    """What was told of one guild; `channel_id` counts once there was a voice state."""
-
-    state_came: bool = False
-    channel_id: str | None = None
-    server: Server | None = None
+__all__ = ["VoiceCache"]
 
 
-class VoiceMemory(Subscriber):
-    """Remembers, for each guild, where the bot is and the voice server.
+class VoiceCache(Subscriber):
+    """Keeps the bot's channel and voice server of each guild.
 
-    It has no lock, since `end` may be called by a signal handler that interrupts any of the other methods: the
-    dispatcher alone changes the table, by whole entries, and `end` puts an empty table in its place.
+    It needs no lock: only the dispatcher's thread writes entries, each with one assignment; `end`, which a signal
+    handler may call in the middle of that, replaces the table; and a caller reads one entry.
 
     Args:
         is_own: whether a voice state is the bot's.
@@ -38,30 +29,31 @@ class VoiceMemory(Subscriber):
 
     def __init__(self, is_own: Callable[[dict[str, Any]], bool]) -> None:
         self._is_own = is_own
-        self._guilds: dict[str, _Guild] = {}
+        self._guilds: dict[str, KnownVoice] = {}
 
-    def known(self, guild_id: str) -> Known | None:
-        """What is known of a guild; None where nothing was told."""
-        guild = self._guilds.get(guild_id)
-        return Known(guild.channel_id, guild.server) if guild is not None and guild.state_came else None
+    def known(self, guild_id: str) -> KnownVoice | None:
+        """Return the state of a guild's voice; None while there was no voice state."""
+        known = self._guilds.get(guild_id)
+        return known if known is not None and known.has_state else None
 
     def show(self, event: Event) -> None:
         """See `Subscriber`."""
         if event.name == "READY":
-            self.end(None)  # a voice session ends with the gateway's
+            self.end(None)  # a voice session ends with the gateway session
         elif isinstance(event.data, dict) and (guild_id := id_of(event.data.get("guild_id"))) is not None:
-            guilds = self._guilds  # once, so that what `end` has put away stays away
-            guilds[guild_id] = self._after(guilds.get(guild_id, _Guild()), event.name, event.data)
+            guilds = self._guilds  # read once: an entry must not enter the table that `end` puts in place
+            known = guilds.get(guild_id, KnownVoice(None, None, has_state=False))
+            guilds[guild_id] = self._after(known, event.name, event.data)
 
-    def _after(self, guild: _Guild, name: str, data: dict[str, Any]) -> _Guild:
+    def _after(self, known: KnownVoice, name: str, data: dict[str, Any]) -> KnownVoice:
         if name == "VOICE_SERVER_UPDATE":
-            return replace(guild, server=server_of(data))
+            return replace(known, server=server_of(data))
         if not self._is_own(data) or "channel_id" not in data:
-            return guild
+            return known
         channel_id = id_of(data["channel_id"])
         if channel_id is not None:
-            return replace(guild, state_came=True, channel_id=channel_id)
-        return _Guild(state_came=True) if data["channel_id"] is None else guild
+            return replace(known, channel_id=channel_id, has_state=True)
+        return KnownVoice(None, None) if data["channel_id"] is None else known
 
     def end(self, error: GatewayError | None) -> None:
         """See `Subscriber`."""
