@@ -1,84 +1,68 @@
-"""Clients and gateways for tests over real sockets."""
+"""Fixtures for tests over real sockets: gateways, servers, clients, and the log."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from client_helpers import TOKEN, Cases, EventRecorder, HasURL, MakeClient, OnLogLine, RecordEvents, SendMessages
+from scripted_server import ScriptedServer
 
 from vox_gateway import Client, IdentifyGate, Intents
 from vox_gateway.testing import LocalGateway
 
-TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
-
-MakeClient = Callable[..., Client]
-
 
 @pytest.fixture
 def gateway() -> Iterator[LocalGateway]:
-    """A gateway with Discord's own figures, but for the wait between two IDENTIFYs."""
+    """A gateway with Discord's limits, except that IDENTIFY may be sent at any time."""
     with LocalGateway(identify_interval=0) as gateway:
         yield gateway
 
 
 @pytest.fixture
 def make_client() -> Iterator[MakeClient]:
-    """Makes clients of a gateway that may IDENTIFY as often as they like; closes them all at the end."""
+    """Makes clients that may IDENTIFY at any time; closes them all at the end."""
     with contextlib.ExitStack() as stack:
 
-        def make(gateway: LocalGateway, **options: Any) -> Client:
-            options = {
-                "url": gateway.url,
+        def make(server: HasURL, **options: Any) -> Client:
+            defaults = {
+                "url": server.url,
                 "token": TOKEN,
                 "intents": Intents.all(),
                 "identify_gate": IdentifyGate(interval=0),
-                **options,
             }
-            client = Client(**options)
+            client = Client(**{**defaults, **options})
             stack.callback(client.close)
             return client
 
         yield make
 
 
-class Heard:
-    """What a client emitted, in order."""
-
-    def __init__(self, client: Client, *names: str) -> None:
-        self._queue: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
-        for name in names:
-            client.on(name, self._listener(name))
-
-    def _listener(self, name: str) -> Callable[..., None]:
-        return lambda *args: self._queue.put((name, args))
-
-    def next(self, timeout: float = 5.0) -> tuple[str, tuple[Any, ...]]:
-        """The next event; queue.Empty when none comes in time."""
-        return self._queue.get(timeout=timeout)
-
-    def data(self, timeout: float = 5.0) -> Any:
-        """The next event's only argument."""
-        _, (data,) = self.next(timeout)
-        return data
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing waits to be taken."""
-        return self._queue.empty()
+@pytest.fixture
+def server(make_client: MakeClient) -> Iterator[ScriptedServer]:
+    """A scripted server. It closes before the clients do, which are then quick to close."""
+    with ScriptedServer() as server:
+        yield server
 
 
 @pytest.fixture
-def hear() -> type[Heard]:
-    """Collects events."""
-    return Heard
+def cases(make_client: MakeClient) -> Iterator[Cases]:
+    """Clients and servers by test case."""
+    with contextlib.ExitStack() as stack:
+        yield Cases(make_client, stack)
+
+
+@pytest.fixture
+def record_events() -> RecordEvents:
+    """Records events of a client."""
+    return EventRecorder
 
 
 def message(gateway: LocalGateway, number: int, content: str = "hello") -> dict[str, Any]:
-    """A message that says which one it is."""
+    """Return a message whose nonce is `number`."""
     return {
         "id": str(1300000000000000000 + number),
         "guild_id": gateway.guilds[0]["id"],
@@ -90,7 +74,7 @@ def message(gateway: LocalGateway, number: int, content: str = "hello") -> dict[
 
 
 @pytest.fixture
-def send_messages() -> Callable[[LocalGateway, range], None]:
+def send_messages() -> SendMessages:
     """Dispatches numbered messages."""
 
     def send(gateway: LocalGateway, numbers: range) -> None:
@@ -101,13 +85,13 @@ def send_messages() -> Callable[[LocalGateway, range], None]:
 
 
 @pytest.fixture
-def when_logged(caplog: pytest.LogCaptureFixture) -> Callable[[str, Callable[[], None]], None]:
-    """Calls a function when a line with given words is logged."""
+def on_log_line(caplog: pytest.LogCaptureFixture) -> OnLogLine:
+    """Calls a function when a line with the given text is logged."""
 
-    def arrange(words: str, then: Callable[[], None]) -> None:
+    def arrange(text: str, call: Callable[[], None]) -> None:
         def see(record: logging.LogRecord) -> bool:
-            if words in record.getMessage():
-                then()
+            if text in record.getMessage():
+                call()
             return True
 
         caplog.handler.addFilter(see)
@@ -117,15 +101,15 @@ def when_logged(caplog: pytest.LogCaptureFixture) -> Callable[[str, Callable[[],
 
 @pytest.fixture
 def no_token_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Logs everything, and fails the test if the token is in it."""
+    """Logs at DEBUG, and fails the test if the token was logged."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
     yield
     for record in caplog.get_records("call"):
-        assert TOKEN not in caplog.handler.format(record)  # with its traceback
+        assert TOKEN not in caplog.handler.format(record)  # includes the traceback
         assert TOKEN not in repr(record.args)
 
 
 @pytest.fixture
 def little_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random waits are at their short end: a first resume comes after 10 ms, a first beat after 1 % of the interval."""
+    """Shortens random delays: the first resume comes after 10 ms, the first heartbeat after 1 % of the interval."""
     monkeypatch.setattr("random.random", lambda: 0.01)

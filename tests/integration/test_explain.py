@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from client_helpers import TOKEN, MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
-
-TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 
 
 def told(client: Client) -> list[str]:
@@ -66,14 +65,14 @@ def ready(client: Client) -> Client:
     return client
 
 
-def test_before_the_first_connect_there_is_nothing_to_tell(gateway: LocalGateway, make_client: Any) -> None:
+def test_explain_before_the_first_connect(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     assert client.explain() == "now: not connected; connect() begins a new session"
     assert healthy(client)["ok"] is False
     assert repr(client) == f"<Client shard=0/1 closed seq=None events_waiting=0 url='{gateway.url}'>"
 
 
-def test_a_client_can_be_looked_at_while_it_is_made(gateway: LocalGateway) -> None:
+def test_repr_and_status_work_during_construction(gateway: LocalGateway) -> None:
     class Watched(Client):
         def __setattr__(self, name: str, value: object) -> None:
             super().__setattr__(name, value)
@@ -88,7 +87,7 @@ def test_a_client_can_be_looked_at_while_it_is_made(gateway: LocalGateway) -> No
     assert repr(client).startswith("<Client shard=0/1 closed")
 
 
-def test_a_client_that_could_not_be_made_can_be_looked_at() -> None:
+def test_repr_and_status_work_after_failed_construction() -> None:
     kept: list[Client] = []
 
     class Kept(Client):
@@ -105,10 +104,10 @@ def test_a_client_that_could_not_be_made_can_be_looked_at() -> None:
     client.close()
 
 
-def test_a_life_is_told_from_connect_to_close(make_client: Any, hear: Any) -> None:
+def test_explain_covers_a_run_from_connect_to_close(make_client: MakeClient, record_events: RecordEvents) -> None:
     with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
         client = make_client(gateway)
-        acknowledged = hear(client, "HEARTBEAT_ACK")
+        acknowledged = record_events(client, "HEARTBEAT_ACK")
         ready(client)
         acknowledged.next()
         acknowledged.next()
@@ -132,15 +131,14 @@ def test_a_life_is_told_from_connect_to_close(make_client: Any, hear: Any) -> No
         assert (health["ok"], health["status"], health["uptime"]) == (False, "closed", None)
 
 
-def test_a_session_that_is_kept_is_told_of_and_resumed(gateway: LocalGateway, make_client: Any) -> None:
+def test_explain_reports_a_kept_session_and_its_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = ready(make_client(gateway))
     client.close(resumable=True)
     assert told(client)[-2:] == [
         "closed by close(); session S at seq 3 is kept",
         "now: not connected; connect() resumes session S at seq 3",
     ]
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
     assert told(client)[-5:-1] == [
         *RESUME,
         "asked to resume session S at seq 3",
@@ -148,12 +146,12 @@ def test_a_session_that_is_kept_is_told_of_and_resumed(gateway: LocalGateway, ma
     ]
 
 
-def test_a_drop_is_told_with_why_and_how_many_events_were_replayed(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+def test_explain_reports_the_cause_of_a_disconnect_and_the_replayed_events(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
 ) -> None:
     client = ready(make_client(gateway))
     failed = threading.Event()
-    when_logged("no connection could be made", failed.set)
+    on_log_line("no connection could be made", failed.set)
     gateway.stop_accepting()
     gateway.drop("reset")
     send_messages(gateway, range(5))
@@ -174,7 +172,7 @@ def test_a_drop_is_told_with_why_and_how_many_events_were_replayed(
     assert (health["ok"], health["downtime"], health["resumes"]) == (True, None, 1)
 
 
-def test_what_it_waits_for_is_told_meanwhile(gateway: LocalGateway, make_client: Any) -> None:
+def test_explain_reports_what_the_client_waits_for(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, url=None, api_url=gateway.http_url)
     gateway.faults.refuse_request(429, retry_after=600)
     client.connect(async_=True)
@@ -191,7 +189,7 @@ def test_what_it_waits_for_is_told_meanwhile(gateway: LocalGateway, make_client:
     assert told(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
 
 
-def test_a_zombie_is_told(make_client: Any) -> None:
+def test_explain_reports_a_zombie_connection(make_client: MakeClient) -> None:
     with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
         client = ready(make_client(gateway))
         gateway.silence()
@@ -203,7 +201,7 @@ def test_a_zombie_is_told(make_client: Any) -> None:
         assert healthy(client)["last_error"] == reason
 
 
-def test_a_reconnect_that_was_asked_for_is_no_error(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_requested_reconnect_is_not_an_error(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = ready(make_client(gateway))
     gateway.reconnect()
     gateway.expect("RESUME", 10)
@@ -217,7 +215,7 @@ def test_a_reconnect_that_was_asked_for_is_no_error(gateway: LocalGateway, make_
     assert healthy(client)["last_error"] is None
 
 
-def test_a_fatal_close_is_told_with_what_to_do(gateway: LocalGateway, make_client: Any) -> None:
+def test_explain_reports_a_fatal_close_and_what_to_do(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = ready(make_client(gateway))
     gateway.drop("close", code=4004, reason="Authentication\nfailed")
     with pytest.raises(AuthenticationFailed):
@@ -229,12 +227,12 @@ def test_a_fatal_close_is_told_with_what_to_do(gateway: LocalGateway, make_clien
     assert "4004" in health["last_error"]
 
 
-def test_a_full_backlog_is_told_with_the_handler_that_it_waits_for(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
 ) -> None:
     client = make_client(gateway, backlog=10, slow_handler_warning=0.01)
     stuck, leave, last = threading.Event(), threading.Event(), threading.Event()
-    when_logged("backlog=10", stuck.set)
+    on_log_line("backlog=10", stuck.set)
 
     @client.on("MESSAGE_CREATE")
     def slow(message: Any) -> None:
@@ -265,12 +263,12 @@ def test_a_full_backlog_is_told_with_the_handler_that_it_waits_for(
     assert (health["ok"], health["backlog_full"]) == (True, False)
 
 
-def test_a_pause_that_close_ends_is_not_told_as_over(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+def test_a_pause_ended_by_close_is_not_reported_as_resumed_reading(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
 ) -> None:
     client = make_client(gateway, backlog=10)
     stuck, leave = threading.Event(), threading.Event()
-    when_logged("backlog=10", stuck.set)
+    on_log_line("backlog=10", stuck.set)
     client.on("MESSAGE_CREATE", lambda message: leave.wait(20))
     ready(client)
     send_messages(gateway, range(100))
@@ -281,15 +279,14 @@ def test_a_pause_that_close_ends_is_not_told_as_over(
     leave.set()
 
 
-def test_waiting_for_the_turn_to_identify_is_told(
-    gateway: LocalGateway, make_client: Any, when_logged: Any, caplog: pytest.LogCaptureFixture
+def test_explain_reports_the_wait_for_the_identify_limit(
+    gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="vox_gateway")
     gate, queued = IdentifyGate(interval=60), threading.Event()
     first = make_client(gateway, identify_gate=gate, shard=(0, 2))
-    first.connect(async_=True)
-    assert first.wait_until_ready(10)
-    when_logged("turn to IDENTIFY", queued.set)
+    start_until_ready(first)
+    on_log_line("turn to IDENTIFY", queued.set)
     second = make_client(gateway, identify_gate=gate, shard=(1, 2))
     second.connect(async_=True)
     assert queued.wait(5)
@@ -300,7 +297,7 @@ def test_waiting_for_the_turn_to_identify_is_told(
     assert healthy(second)["ok"] is False  # it has yet to be ready
 
 
-def test_what_is_told_stays_short_over_many_reconnects(gateway: LocalGateway, make_client: Any) -> None:
+def test_explain_stays_short_after_many_reconnects(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = ready(make_client(gateway))
     for _ in range(8):
         client.close(reconnect=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from client_helpers import TOKEN
 
 from vox_gateway.testing import LocalGateway
 
@@ -19,7 +20,6 @@ from vox_gateway.testing import LocalGateway
 pytestmark = pytest.mark.filterwarnings("default")
 
 TIMEOUT = 20.0
-TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 STREAMS = {"zlib-stream", "zstd-stream"}  # both clients choose zstd where Python has it
 GUILD_ID = "1200000000004194304"
 CHANNEL_ID = "1200000000000000011"

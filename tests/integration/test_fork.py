@@ -234,7 +234,7 @@ client.close()
 """
 
 
-def test_the_child_is_told_and_the_parents_connection_lives(any_gateway: tuple[LocalGateway, str]) -> None:
+def test_calls_in_the_child_fail_and_the_parents_connection_stays_open(any_gateway: tuple[LocalGateway, str]) -> None:
     gateway, authority = any_gateway
     with program(TOLD, gateway.url, authority) as told:
         state = told.next()
@@ -277,7 +277,7 @@ client.close()
         assert quiet.wait() == ""
 
 
-def test_a_loop_that_dispatches_in_the_child_is_told_once(gateway: LocalGateway) -> None:
+def test_dispatch_pending_in_the_child_logs_one_warning(gateway: LocalGateway) -> None:
     body = """
 client = connected(handlers="caller")
 client.on("MESSAGE_CREATE", lambda message: say(pid=os.getpid()))
@@ -316,7 +316,7 @@ began.append(time.monotonic())
 """
 
 
-def test_a_child_that_exits_costs_nothing_and_the_parent_still_says_goodbye(gateway: LocalGateway) -> None:
+def test_a_child_exits_at_once_and_the_parent_still_sends_its_close_frame(gateway: LocalGateway) -> None:
     with program(ENDS, gateway.url) as ends:
         assert ends.next()["seconds"] < 1.5  # it was 2 seconds
         assert ends.next() == {"child": "gone"}
@@ -328,7 +328,7 @@ def test_a_child_that_exits_costs_nothing_and_the_parent_still_says_goodbye(gate
     assert gateway.expect_close(TIMEOUT).code == 1000
 
 
-def test_the_session_file_is_left_to_the_parent(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_a_child_leaves_the_session_file_to_the_parent(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     body = """
 client = connected(session_file=rest[0])
@@ -358,7 +358,7 @@ say(unchanged=open(rest[0]).read() == before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are listed in /proc")
-def test_the_child_keeps_no_socket_of_the_parents(gateway: LocalGateway) -> None:
+def test_the_child_keeps_none_of_the_parents_sockets(gateway: LocalGateway) -> None:
     body = """
 def sockets():
     found = []
@@ -386,7 +386,7 @@ client.connect()
         counting.wait()
 
 
-def test_the_gateway_sees_the_parents_end_though_a_child_lives(any_gateway: tuple[LocalGateway, str]) -> None:
+def test_the_connection_ends_with_the_parent_while_a_child_lives(any_gateway: tuple[LocalGateway, str]) -> None:
     gateway, authority = any_gateway
     body = "client = connected()\npid = run_in_child(go_on)\nsay(child=pid)\nwait(pid)"
     with program(body, gateway.url, authority) as outlived:
@@ -396,7 +396,7 @@ def test_the_gateway_sees_the_parents_end_though_a_child_lives(any_gateway: tupl
         os.kill(child, 0)  # it lives
 
 
-def test_a_connection_that_is_being_made_stays_with_the_parent() -> None:
+def test_a_fork_while_connecting_leaves_the_connection_to_the_parent() -> None:
     """The server has taken the connection, and answers nothing."""
     taken: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
     ended = threading.Event()
@@ -463,7 +463,7 @@ client.close()
 """
 
 
-def test_connect_in_the_child_begins_a_session_of_its_own(any_gateway: tuple[LocalGateway, str]) -> None:
+def test_connect_in_the_child_starts_a_separate_session(any_gateway: tuple[LocalGateway, str]) -> None:
     gateway, authority = any_gateway
     with program(ANEW, gateway.url, authority) as anew:
         pids = anew.next()
@@ -482,7 +482,7 @@ def test_connect_in_the_child_begins_a_session_of_its_own(any_gateway: tuple[Loc
     assert [one.name for one in gateway.received if one.op in (2, 6)] == ["IDENTIFY", "IDENTIFY"]
 
 
-def test_a_client_that_was_never_connected_simply_works_in_the_child(gateway: LocalGateway) -> None:
+def test_an_unconnected_client_works_in_the_child(gateway: LocalGateway) -> None:
     body = """
 client = make()
 client.on("READY", lambda data: say(ready=True))
@@ -508,7 +508,7 @@ say(status=client.status)
         assert unused.wait() == ""
 
 
-def test_a_client_that_was_closed_before_the_fork_begins_anew(gateway: LocalGateway) -> None:
+def test_a_client_closed_before_the_fork_starts_a_new_session(gateway: LocalGateway) -> None:
     body = """
 client, handled = make(), threading.Event()
 client.once("READY", lambda data: handled.set())
@@ -568,7 +568,7 @@ client.close()
     assert commands(gateway) == [CHILD, PARENT]
 
 
-def test_a_child_does_not_wait_for_an_identify_of_its_parents(gateway: LocalGateway) -> None:
+def test_a_child_does_not_wait_for_the_parents_identify(gateway: LocalGateway) -> None:
     """The gate that all clients of a process share is held by the parent's client, which gets no HELLO."""
     gateway.faults.no_hello()
     body = """
@@ -622,7 +622,7 @@ except NotConnected as error:
 
 
 @pytest.mark.parametrize("options", [{}, {"workers": 2}, {"handlers": "caller"}], ids=str)
-def test_a_child_that_returns_from_a_handler_handles_nothing_more(
+def test_a_child_that_returns_from_a_handler_handles_no_more_events(
     gateway: LocalGateway, options: dict[str, Any]
 ) -> None:
     with program(RETURNS, gateway.url, "", json.dumps(options)) as returns:
@@ -687,7 +687,7 @@ client.connect()
         connects.wait()
 
 
-def test_a_child_that_connected_in_a_handler_lives_on_when_that_returns(gateway: LocalGateway) -> None:
+def test_a_child_that_connected_in_a_handler_continues_after_it_returns(gateway: LocalGateway) -> None:
     body = """
 client = make()
 
@@ -723,7 +723,7 @@ client.connect()
         living.wait()
 
 
-def test_signals_of_the_child_are_not_the_parents(gateway: LocalGateway) -> None:
+def test_signals_in_the_child_do_not_affect_the_parent(gateway: LocalGateway) -> None:
     """The main thread of the parent waits for signals through a socket that the child has a copy of."""
     body = """
 client = make()
@@ -753,7 +753,7 @@ client.connect()
         signalled.wait()
 
 
-def test_a_child_that_a_signal_handler_forks_waits_for_nothing_more(gateway: LocalGateway) -> None:
+def test_a_child_forked_in_a_signal_handler_does_not_wait(gateway: LocalGateway) -> None:
     """It returns to where the main thread was waiting."""
     body = """
 client = make()
@@ -849,7 +849,7 @@ def test_multiprocessing_and_subprocess(gateway: LocalGateway) -> None:
     assert len(gateway.connections) == 3
 
 
-def test_the_pool_of_the_how_to_page(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_the_process_pool_of_the_how_to_page(gateway: LocalGateway, tmp_path: Path) -> None:
     (snippet,) = [one for one in snippets(ROOT / "docs" / "how-to" / "fork.md", "python") if "__main__" in one.code]
     (tmp_path / "snippet.py").write_text(snippet.code)
     body = """
@@ -955,7 +955,7 @@ def gunicorn(gateway: LocalGateway, tmp_path: Path) -> Iterator[Any]:
         yield start
 
 
-def test_gunicorn_that_loads_the_app_before_it_forks(gateway: LocalGateway, gunicorn: Any) -> None:
+def test_gunicorn_that_loads_the_app_before_forking(gateway: LocalGateway, gunicorn: Any) -> None:
     server = gunicorn("--workers", "1")
     base = server.line(r"Listening at: (http://\S+)")
     worker = int(server.line(r"Booting worker with pid: (\d+)"))
@@ -977,7 +977,9 @@ def test_gunicorn_that_loads_the_app_before_it_forks(gateway: LocalGateway, guni
     assert gateway.expect_close(TIMEOUT).connection == 1
 
 
-def test_gunicorn_whose_workers_connect_after_the_fork(gateway: LocalGateway, gunicorn: Any, tmp_path: Path) -> None:
+def test_gunicorn_with_workers_that_connect_after_the_fork(
+    gateway: LocalGateway, gunicorn: Any, tmp_path: Path
+) -> None:
     (settings,) = [one for one in snippets(ROOT / "docs" / "how-to" / "fork.md", "python") if "post_fork" in one.code]
     (tmp_path / "gunicorn.conf.py").write_text(settings.code)
     server = gunicorn("--workers", "1")
@@ -1090,7 +1092,7 @@ def pouring(gateway: LocalGateway) -> Iterator[None]:
         pourer.join(TIMEOUT)
 
 
-def test_no_lock_of_another_thread_keeps_a_child_waiting(gateway: LocalGateway) -> None:
+def test_no_lock_held_by_another_thread_blocks_a_child(gateway: LocalGateway) -> None:
     with pouring(gateway):
         with program(LOCKS, gateway.url, "", "3") as locks:
             assert locks.next().keys() == {"children"}
@@ -1128,9 +1130,7 @@ say(children=True)
 
 
 @pytest.mark.parametrize("options", [{"backlog": 10}, {"workers": 2}, {"handlers": "caller"}], ids=str)
-def test_no_lock_keeps_a_child_waiting_that_returns_from_a_handler(
-    gateway: LocalGateway, options: dict[str, Any]
-) -> None:
+def test_no_lock_blocks_a_child_that_returns_from_a_handler(gateway: LocalGateway, options: dict[str, Any]) -> None:
     with pouring(gateway), program("import itertools" + HANDLER_LOCKS, gateway.url, "", json.dumps(options)) as locks:
         assert locks.next() == {"children": True}
         locks.wait()
@@ -1138,7 +1138,7 @@ def test_no_lock_keeps_a_child_waiting_that_returns_from_a_handler(
 
 
 @pytest.mark.parametrize("asks", [False, True], ids=["given", "asked for"])
-def test_no_thread_imports_anything_that_a_child_could_wait_for(gateway: LocalGateway, asks: bool) -> None:
+def test_no_thread_imports_a_module_late(gateway: LocalGateway, asks: bool) -> None:
     """The lock of a module that is being imported is held by a thread too."""
     body = """
 client = make(**json.loads(rest[0]))
@@ -1191,7 +1191,7 @@ began.append(time.monotonic())
 """
 
 
-def test_a_local_gateway_stays_with_the_process_that_started_it() -> None:
+def test_a_local_gateway_belongs_to_the_process_that_started_it() -> None:
     with program(LOCAL, "") as local:
         said = local.next()
         assert "closed" in said["repr"]

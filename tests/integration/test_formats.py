@@ -8,11 +8,11 @@ import logging
 import threading
 import tracemalloc
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rude_server import Peer, RudeServer, message
+from client_helpers import MakeClient, RecordEvents, start_until_ready
+from scripted_server import Peer, ScriptedServer, message
 from websockets.frames import Opcode
 
 from vox_gateway.accelerators import zstd_package
@@ -62,30 +62,29 @@ def same(left: Any, right: Any) -> bool:
 
 
 @pytest.mark.parametrize(("encoding", "compress"), FORMATS)
-def test_awkward_values_come_whole_through_splits_drops_and_resumes(
-    make_client: Any, hear: Any, encoding: str, compress: str | bool
+def test_awkward_values_survive_splits_disconnects_and_resumes(
+    make_client: MakeClient, record_events: RecordEvents, encoding: str, compress: str | bool
 ) -> None:
     with LocalGateway(identify_interval=0, heartbeat_interval=0.5) as gateway:
         client = make_client(gateway, encoding=encoding, compress=compress)
-        heard, hellos = hear(client, "AWKWARD"), hear(client, "HELLO")
-        client.connect(async_=True)
-        assert client.wait_until_ready(NEXT)
+        recorded, hellos = record_events(client, "AWKWARD"), record_events(client, "HELLO")
+        start_until_ready(client)
         assert same(hellos.data()["d"]["heartbeat_interval"], 500)
         gateway.dispatch("AWKWARD", AWKWARD)
-        assert same(heard.data(), AWKWARD)
+        assert same(recorded.data(), AWKWARD)
 
         gateway.faults.fragment(100)  # websocket fragments
         gateway.dispatch("AWKWARD", AWKWARD)
-        assert same(heard.data(), AWKWARD)
+        assert same(recorded.data(), AWKWARD)
         gateway.faults.fragment(None)
         gateway.faults.split_writes(3)  # TCP segments
         gateway.dispatch("AWKWARD", {**AWKWARD, "text": "é"})
-        assert same(heard.data(), {**AWKWARD, "text": "é"})
+        assert same(recorded.data(), {**AWKWARD, "text": "é"})
         gateway.faults.split_writes(None)
         if compress == "zlib-stream":
             gateway.faults.split_messages(100)
             gateway.dispatch("AWKWARD", AWKWARD)
-            assert same(heard.data(), AWKWARD)
+            assert same(recorded.data(), AWKWARD)
             gateway.faults.split_messages(None)
 
         gateway.drop("reset")
@@ -93,7 +92,7 @@ def test_awkward_values_come_whole_through_splits_drops_and_resumes(
             gateway.dispatch("AWKWARD", value)
         assert gateway.expect("RESUME", NEXT).data["session_id"] == client.session.id
         for value in AWKWARD.values():
-            assert same(heard.data(), value)
+            assert same(recorded.data(), value)
 
         client.voice_state_update(2**63 + 5, None, timeout=NEXT)
         assert gateway.expect("VOICE_STATE_UPDATE", NEXT).data["guild_id"] == str(2**63 + 5)
@@ -112,7 +111,7 @@ STREAMS = ("zlib-stream", "zstd-stream")
 
 
 @pytest.mark.parametrize(("encoding", "compress"), FORMATS)
-def test_a_flood_arrives_whole_and_in_order(make_client: Any, encoding: str, compress: str | bool) -> None:
+def test_a_flood_arrives_whole_and_in_order(make_client: MakeClient, encoding: str, compress: str | bool) -> None:
     with LocalGateway(identify_interval=0) as gateway:
         client = make_client(gateway, encoding=encoding, compress=compress)
         count, seen, last = 3000, [], threading.Event()
@@ -123,8 +122,7 @@ def test_a_flood_arrives_whole_and_in_order(make_client: Any, encoding: str, com
             if data["n"] == count - 1:
                 last.set()
 
-        client.connect(async_=True)
-        assert client.wait_until_ready(NEXT)
+        start_until_ready(client)
         for number in range(count):
             gateway.dispatch("FLOOD", {"n": number, "text": "é" * (number % 700)})
         assert last.wait(30)
@@ -211,13 +209,6 @@ BROKEN = [
 ]
 
 
-@pytest.fixture
-def server(make_client: Any) -> Iterator[RudeServer]:
-    """After `make_client`, so that it goes first."""
-    with RudeServer() as server:
-        yield server
-
-
 @pytest.mark.parametrize(
     ("encoding", "compress", "data", "compressed", "words", "code"),
     [
@@ -225,10 +216,10 @@ def server(make_client: Any) -> Iterator[RudeServer]:
         for number, row in enumerate(BROKEN)
     ],
 )
-def test_what_is_broken_is_told_in_one_line_and_resumed(
-    server: RudeServer,
-    make_client: Any,
-    hear: Any,
+def test_corrupt_data_is_logged_in_one_line_and_resumed(
+    server: ScriptedServer,
+    make_client: MakeClient,
+    record_events: RecordEvents,
     caplog: pytest.LogCaptureFixture,
     encoding: str,
     compress: str | bool,
@@ -238,13 +229,13 @@ def test_what_is_broken_is_told_in_one_line_and_resumed(
     code: int,
 ) -> None:
     client = make_client(server, encoding=encoding, compress=compress, max_message_size=LIMIT)
-    heard = hear(client, "NEWS")
+    recorded = record_events(client, "NEWS")
     client.connect(async_=True)
     first = Talker(server.open(), encoding, compress)
     assert first.peer.expect(2)
     first.event(1, "READY", {"session_id": "s1"})
     first.event(2, "NEWS", "before")
-    assert heard.data() == "before"
+    assert recorded.data() == "before"
     tracemalloc.start()
     if data is None:
         data = first.stream.bomb()
@@ -257,7 +248,7 @@ def test_what_is_broken_is_told_in_one_line_and_resumed(
     assert second.peer.expect(6)["seq"] == 2
     second.event(3, "NEWS", "after")
     second.event(4, "RESUMED", {})
-    assert heard.data() == "after"
+    assert recorded.data() == "after"
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < BOMB / 8
@@ -268,12 +259,20 @@ def test_what_is_broken_is_told_in_one_line_and_resumed(
 
 
 @pytest.mark.parametrize("backlog", [10_000, 2])
-def test_an_event_that_cannot_be_read_is_asked_for_again_with_all_that_follows(
-    server: RudeServer, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture, backlog: int
+def test_an_unparsable_event_is_replayed_with_all_that_follow(
+    server: ScriptedServer,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    caplog: pytest.LogCaptureFixture,
+    backlog: int,
 ) -> None:
     """Events are parsed when their turn comes; those that were received by then must not be lost, nor come twice."""
     client = make_client(server, compress=False, backlog=backlog)
-    heard, errors, resumed = hear(client, "NEWS"), hear(client, "error"), hear(client, "RESUMED")
+    recorded, errors, resumed = (
+        record_events(client, "NEWS"),
+        record_events(client, "error"),
+        record_events(client, "RESUMED"),
+    )
     client.connect(async_=True)
     first = server.open().login()
     first.write(b"".join(message(text, Opcode.TEXT) for text in [
@@ -293,24 +292,24 @@ def test_an_event_that_cannot_be_read_is_asked_for_again_with_all_that_follows(
         second.write(message(b'{"t":"NEWS","s":%d,"op":0,"d":"%s"}' % (seq, word.encode()), Opcode.TEXT))
     second.seq = 8
     second.event("RESUMED")
-    assert [heard.data() for _ in range(6)] == ["two", "four", "five", "six", "seven", "eight"]
+    assert [recorded.data() for _ in range(6)] == ["two", "four", "five", "six", "seven", "eight"]
     resumed.data()
-    assert heard.silent
-    assert errors.silent
+    assert recorded.empty
+    assert errors.empty
     said = [record for record in caplog.records if "not JSON" in record.getMessage()]
     assert len(said) == 1
     client.close(resumable=True)
     assert client.session.seq == 9
 
 
-def test_an_event_that_cannot_be_read_is_asked_for_again_even_from_a_later_connection(
-    server: RudeServer, make_client: Any, hear: Any
+def test_an_unparsable_event_is_replayed_even_from_a_later_connection(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
     """The handler before it was slow, and the session has long gone on elsewhere."""
     client = make_client(server, compress=False)
     leave = threading.Event()
     client.once("NEWS", lambda word: leave.wait(10))
-    heard = hear(client, "NEWS")
+    recorded = record_events(client, "NEWS")
     client.connect(async_=True)
     first = server.open().login()
     first.write(message(b'{"t":"NEWS","s":2,"op":0,"d":"two"}', Opcode.TEXT))
@@ -331,11 +330,11 @@ def test_an_event_that_cannot_be_read_is_asked_for_again_even_from_a_later_conne
     for word in ("three", "four", "five"):
         third.event("NEWS", word)
     third.event("RESUMED")
-    assert [heard.data() for _ in range(4)] == ["two", "three", "four", "five"]
-    assert heard.silent
+    assert [recorded.data() for _ in range(4)] == ["two", "three", "four", "five"]
+    assert recorded.empty
 
 
-def test_a_handler_that_is_added_late_gets_what_has_arrived_already(server: RudeServer, make_client: Any) -> None:
+def test_a_handler_added_late_receives_queued_events(server: ScriptedServer, make_client: MakeClient) -> None:
     client = make_client(server, compress=False)
     seen, last = [], threading.Event()
 

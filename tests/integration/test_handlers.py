@@ -7,21 +7,21 @@ import threading
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway import Intents
 from vox_gateway.testing import LocalGateway
 
 
 def test_opcode_events_get_the_payload_and_dispatch_events_the_data(
-    gateway: LocalGateway, make_client: Any, hear: Any
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
     client = make_client(gateway, intents=Intents.none())
-    heard = hear(client, "open", "HELLO", "DISPATCH", "READY", "close")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
-    events = [heard.next() for _ in range(4)]
+    recorded = record_events(client, "open", "HELLO", "DISPATCH", "READY", "close")
+    start_until_ready(client)
+    events = [recorded.next() for _ in range(4)]
     client.close()
-    events.append(heard.next())
+    events.append(recorded.next())
     assert [name for name, _ in events] == ["open", "HELLO", "DISPATCH", "READY", "close"]
     assert events[0][1] == ()
     assert events[1][1][0] == {"op": 10, "d": {"heartbeat_interval": 41250}, "t": None, "s": None}
@@ -31,8 +31,12 @@ def test_opcode_events_get_the_payload_and_dispatch_events_the_data(
     assert events[4][1][0] == {"code": 1000, "reason": "close() was called"}
 
 
-def test_a_handler_that_raises_is_logged_and_emitted_and_harms_no_other(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, caplog: pytest.LogCaptureFixture
+def test_an_exception_in_a_handler_is_logged_and_emitted(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = make_client(gateway)
 
@@ -40,11 +44,10 @@ def test_a_handler_that_raises_is_logged_and_emitted_and_harms_no_other(
     def fails(message: Any) -> None:
         raise LookupError(f"no {message['nonce']}")
 
-    heard, errors = hear(client, "MESSAGE_CREATE"), hear(client, "error")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    recorded, errors = record_events(client, "MESSAGE_CREATE"), record_events(client, "error")
+    start_until_ready(client)
     send_messages(gateway, range(2))
-    assert [heard.data()["nonce"] for _ in range(2)] == [0, 1]
+    assert [recorded.data()["nonce"] for _ in range(2)] == [0, 1]
     _, (error, event) = errors.next()
     assert isinstance(error, LookupError)
     assert event == "MESSAGE_CREATE"
@@ -54,8 +57,8 @@ def test_a_handler_that_raises_is_logged_and_emitted_and_harms_no_other(
     assert record.exc_info[1] is error
 
 
-def test_even_sys_exit_and_a_failing_error_handler_do_not_end_the_dispatcher(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+def test_sys_exit_and_a_failing_error_handler_do_not_end_the_dispatcher(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway)
 
@@ -67,26 +70,24 @@ def test_even_sys_exit_and_a_failing_error_handler_do_not_end_the_dispatcher(
     def fails(error: BaseException, event: str) -> None:
         raise ValueError(event)
 
-    heard = hear(client, "MESSAGE_CREATE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    recorded = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     send_messages(gateway, range(3))
-    assert [heard.data()["nonce"] for _ in range(3)] == [0, 1, 2]
+    assert [recorded.data()["nonce"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_removing_every_listener_does_not_break_the_protocol(
-    gateway: LocalGateway, make_client: Any, hear: Any
+def test_removing_all_listeners_does_not_break_the_protocol(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
     client = make_client(gateway)
     client.on("HELLO", lambda payload: client.remove_all_listeners())
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.drop("reset")
     gateway.expect("RESUME", 5)
     assert client.wait_until_ready(5)
 
 
-def test_a_handler_may_send_and_close(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_handler_may_send_and_close(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
 
     @client.on("READY")
@@ -99,8 +100,8 @@ def test_a_handler_may_send_and_close(gateway: LocalGateway, make_client: Any) -
     assert gateway.expect_close(2).reason == "done"
 
 
-def test_a_handler_that_sends_while_a_long_replay_arrives_is_no_deadlock(
-    gateway: LocalGateway, make_client: Any, send_messages: Any
+def test_a_handler_may_send_during_a_long_replay(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway, backlog=5)
     seen, entered, leave, last = [], threading.Event(), threading.Event(), threading.Event()
@@ -115,8 +116,7 @@ def test_a_handler_that_sends_while_a_long_replay_arrives_is_no_deadlock(
         if message["nonce"] == 200:
             last.set()
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     send_messages(gateway, range(1))
     assert entered.wait(5)
     gateway.drop("reset")
@@ -137,9 +137,9 @@ def test_a_handler_that_sends_while_a_long_replay_arrives_is_no_deadlock(
         (["READY", "HELLO", "open", "MESSAGE_DELETE", "MY_OWN"], Intents.GUILD_MESSAGES, []),
     ],
 )
-def test_handlers_that_would_hear_nothing_are_warned_of_once(
+def test_handlers_that_cannot_receive_events_are_warned_about_once(
     gateway: LocalGateway,
-    make_client: Any,
+    make_client: MakeClient,
     caplog: pytest.LogCaptureFixture,
     events: list[str],
     intents: Intents,
@@ -155,13 +155,12 @@ def test_handlers_that_would_hear_nothing_are_warned_of_once(
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))
 
 
-def test_the_log_tells_everything_but_the_token(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_the_log_does_not_contain_the_token(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     client = make_client(gateway, token="Zm9v.secret.token")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.drop("reset")
     gateway.expect("RESUME", 5)
     assert client.wait_until_ready(5)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from rude_server import RudeServer
+from client_helpers import MakeClient
+from scripted_server import ScriptedServer
 from support import read_head, running, serving
 
 from vox_gateway import AuthenticationFailed, Client, ConnectFailed, Event, get_gateway_bot
@@ -26,12 +27,6 @@ TIMEOUT = 10.0
 NASTY = "x\r\n\x1b[31m\x9b2J\u202e\u200b\u2028y"
 WITH_SURROGATE = NASTY + "\ud800"
 CLEAN = "x ?[31m?2J?? y"
-
-
-@pytest.fixture
-def server(make_client: Any) -> Iterator[RudeServer]:
-    with RudeServer() as server:
-        yield server
 
 
 class Log(logging.Handler):
@@ -74,8 +69,8 @@ def assert_clean(text: str) -> None:
     assert "\ny" not in text
 
 
-def test_what_a_gateway_says_is_shown_clean_and_given_to_handlers_as_it_came(
-    server: RudeServer, make_client: Any, log: Log
+def test_gateway_text_is_sanitized_for_display_and_passed_to_handlers_unchanged(
+    server: ScriptedServer, make_client: MakeClient, log: Log
 ) -> None:
     seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
     held, go = threading.Event(), threading.Event()
@@ -113,8 +108,8 @@ def test_what_a_gateway_says_is_shown_clean_and_given_to_handlers_as_it_came(
     assert CLEAN in client.explain()
 
 
-def test_a_fatal_close_has_a_clean_text_and_the_reason_as_it_came(
-    server: RudeServer, make_client: Any, log: Log
+def test_a_fatal_close_has_a_sanitized_message_and_the_original_reason(
+    server: ScriptedServer, make_client: MakeClient, log: Log
 ) -> None:
     client = make_client(server)
     with running(lambda: server.open().hello().send_close(4004, NASTY.encode())):
@@ -161,7 +156,7 @@ def answering(answer: bytes) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_whatever_answers_the_upgrade_is_shown_clean(answer: bytes, log: Log) -> None:
+def test_responses_to_the_upgrade_are_sanitized(answer: bytes, log: Log) -> None:
     with serving(answering(answer)) as port:
         client = Client(token="t", url=f"ws://127.0.0.1:{port}")
         client.connect(async_=True)
@@ -172,7 +167,7 @@ def test_whatever_answers_the_upgrade_is_shown_clean(answer: bytes, log: Log) ->
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_whatever_answers_in_place_of_the_api_is_shown_clean(answer: bytes) -> None:
+def test_responses_of_the_api_are_sanitized(answer: bytes) -> None:
     with serving(answering(answer)) as port, pytest.raises(ConnectFailed) as raised:
         get_gateway_bot("t", api_url=f"http://127.0.0.1:{port}")
     assert_clean(str(raised.value))
@@ -180,15 +175,15 @@ def test_whatever_answers_in_place_of_the_api_is_shown_clean(answer: bytes) -> N
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_whatever_a_proxy_answers_is_shown_clean(answer: bytes) -> None:
+def test_responses_of_a_proxy_are_sanitized(answer: bytes) -> None:
     with serving(answering(answer)) as port, pytest.raises(ConnectFailed) as raised:
         get_gateway_bot("t", proxy=f"http://127.0.0.1:{port}", api_url="http://discord.invalid")
     assert_clean(str(raised.value))
     assert_clean("".join(traceback.format_exception(raised.value)))
 
 
-def test_standard_error_takes_what_a_gateway_says(
-    server: RudeServer, make_client: Any, capsys: pytest.CaptureFixture[str]
+def test_gateway_text_can_be_written_to_standard_error(
+    server: ScriptedServer, make_client: MakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler = logging.StreamHandler(sys.stderr)
     LOGGER.addHandler(handler)

@@ -6,12 +6,12 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import websocket
-from rude_server import RudeServer
+from client_helpers import MakeClient, OnLogLine, RecordEvents, start_until_ready
+from scripted_server import ScriptedServer
 from support import read_to_end
 
 from vox_gateway import Status
@@ -24,24 +24,19 @@ TIMEOUT = 10.0
 SOON = 0.4
 
 
-@pytest.fixture
-def server(make_client: Any) -> Iterator[RudeServer]:
-    """After `make_client`, so that it goes first."""
-    with RudeServer() as server:
-        yield server
-
-
 # -- why it ended ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", ["gateway", "user"])
-def test_the_first_to_hang_up_says_why(server: RudeServer, make_client: Any, hear: Any, first: str) -> None:
+def test_the_first_close_determines_code_and_reason(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, first: str
+) -> None:
     """Once, to the gateway and to handlers; what comes after it changes nothing."""
     client = make_client(server)
     client.connect(async_=True)
     peer = server.open().login()
     assert client.wait_until_ready(TIMEOUT)
-    closes = hear(client, "close")
+    closes = record_events(client, "close")
     if first == "gateway":
         peer.send(7)
     else:
@@ -59,8 +54,8 @@ def test_the_first_to_hang_up_says_why(server: RudeServer, make_client: Any, hea
 # -- old and new -------------------------------------------------------------------------------------------------------
 
 
-def test_an_attempt_that_was_given_up_and_ends_late_does_nothing_to_the_connection_that_followed(
-    gateway: LocalGateway, make_client: Any, hear: Any, monkeypatch: pytest.MonkeyPatch
+def test_an_abandoned_attempt_that_ends_late_does_not_affect_the_next_connection(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, readers, answer = socket.getaddrinfo, [], threading.Event()
 
@@ -72,9 +67,8 @@ def test_an_attempt_that_was_given_up_and_ends_late_does_nothing_to_the_connecti
 
     monkeypatch.setattr(socket, "getaddrinfo", hang_once)
     client = make_client(gateway, connect_timeout=1.0)
-    closes, news = hear(client, "close"), hear(client, "NEWS")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    closes, news = record_events(client, "close"), record_events(client, "NEWS")
+    start_until_ready(client)
     answer.set()
     readers[0].join(TIMEOUT)  # it has reported its end
     assert not readers[0].is_alive()
@@ -86,11 +80,11 @@ def test_an_attempt_that_was_given_up_and_ends_late_does_nothing_to_the_connecti
     gateway.dispatch("NEWS", 1)
     assert news.data() == 1
     assert client.status is Status.READY
-    assert closes.silent
+    assert closes.empty
 
 
-def test_a_close_that_comes_as_the_websocket_opens_ends_it_before_anything_is_said(
-    gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch
+def test_close_as_the_websocket_opens_ends_it_before_anything_is_sent(
+    gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reader looks for it once the websocket is known to others."""
     real, open_, go_on, readers = websocket.WebSocket.connect, threading.Event(), threading.Event(), []
@@ -119,8 +113,8 @@ def test_a_close_that_comes_as_the_websocket_opens_ends_it_before_anything_is_sa
 # -- heartbeats --------------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_is_not_over_before_its_last_beat_is(
-    server: RudeServer, make_client: Any, when_logged: Any, caplog: pytest.LogCaptureFixture
+def test_a_connection_ends_after_its_last_heartbeat(
+    server: ScriptedServer, make_client: MakeClient, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its socket is kept until then, and no other connection is made: a late beat can go out on nothing else."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
@@ -130,7 +124,7 @@ def test_a_connection_is_not_over_before_its_last_beat_is(
         held.set()
         go_on.wait(2 * TIMEOUT)
 
-    when_logged("> HEARTBEAT", hold)  # said when it is about to be written
+    on_log_line("> HEARTBEAT", hold)  # said when it is about to be written
     client = make_client(server)
     client.connect(async_=True)
     first = server.open().login(interval=5.0)
@@ -146,10 +140,12 @@ def test_a_connection_is_not_over_before_its_last_beat_is(
     server.open(TIMEOUT).resume()
 
 
-def test_an_event_came_when_it_was_read(server: RudeServer, make_client: Any, hear: Any) -> None:
+def test_since_event_counts_from_the_time_of_reading(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
+) -> None:
     """And not when what was read before it was: the time is noted before events are handed over."""
     client = make_client(server)
-    news = hear(client, "NEWS")
+    news = record_events(client, "NEWS")
     client.connect(async_=True)
     peer = server.open().login(interval=30.0)
     peer.expect(1)  # a beat comes after 1 % of the interval, in which nothing is read

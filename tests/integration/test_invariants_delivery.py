@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway import Session
 from vox_gateway.testing import LocalGateway
@@ -43,8 +44,8 @@ def restless() -> Iterator[None]:
 @pytest.mark.usefixtures("restless")
 @pytest.mark.parametrize("options", [{}, {"workers": 2}, {"handlers": "caller"}], ids=str)
 @pytest.mark.parametrize("backlog", [1, 2, 5])
-def test_a_reader_that_waits_for_room_hears_of_it_each_time(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, options: dict[str, Any], backlog: int
+def test_the_reader_is_woken_each_time_the_queue_has_room(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, options: dict[str, Any], backlog: int
 ) -> None:
     """It waits and goes on again thousands of times; to miss one would be to wait forever."""
     client, count = make_client(gateway, backlog=backlog, **options), 1000
@@ -67,15 +68,15 @@ def test_a_reader_that_waits_for_room_hears_of_it_each_time(
     running.join(TIMEOUT)
 
 
-def test_reading_goes_on_when_half_of_the_backlog_is_free(
-    make_client: Any, send_messages: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
+def test_reading_continues_when_half_of_the_queue_is_free(
+    make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not for each place: reader and handlers would wake each other for every event."""
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     with LocalGateway(identify_interval=0, heartbeat_interval=0.1) as gateway:
         client = make_client(gateway, handlers="caller", backlog=20)
         stuck = threading.Event()
-        when_logged("so reading pauses", stuck.set)
+        on_log_line("so reading pauses", stuck.set)
         seen: list[int] = []
         client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
         client.connect(async_=True)
@@ -99,8 +100,8 @@ def test_reading_goes_on_when_half_of_the_backlog_is_free(
 
 @pytest.mark.usefixtures("little_jitter")
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_session_whose_ready_no_handler_got_is_not_resumed(
-    gateway: LocalGateway, make_client: Any, hear: Any, workers: int
+def test_a_session_whose_ready_was_not_handled_is_not_resumed(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, workers: int
 ) -> None:
     """Its READY waits behind a handler of the session before: only a new one brings handlers a READY again."""
     client, entered, leave = make_client(gateway, workers=workers), threading.Event(), threading.Event()
@@ -138,7 +139,7 @@ def test_a_session_whose_ready_no_handler_got_is_not_resumed(
 
 
 @pytest.mark.usefixtures("restless")
-def test_once_is_once_though_workers_meet_in_it(gateway: LocalGateway, make_client: Any) -> None:
+def test_once_calls_its_handler_once_with_concurrent_workers(gateway: LocalGateway, make_client: MakeClient) -> None:
     """Two workers have begun the event when the handler is still there for both."""
     client, guilds, rounds = make_client(gateway, workers=4), range(1, 17), range(20)
     first = {number: threading.Lock() for number in rounds}
@@ -156,8 +157,7 @@ def test_once_is_once_though_workers_meet_in_it(gateway: LocalGateway, make_clie
             both[data["round"]].set()
         both[data["round"]].wait(TIMEOUT)
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     for number in rounds:
         client.once("NEWS", call)
         client.on("NEWS", leave := lambda data: left.release())
@@ -171,14 +171,18 @@ def test_once_is_once_though_workers_meet_in_it(gateway: LocalGateway, make_clie
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_slow_handler_that_begins_as_the_check_goes_to_rest_is_warned_of(
-    gateway: LocalGateway, make_client: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch, workers: int
+def test_a_slow_handler_that_starts_as_the_check_goes_idle_is_warned_about(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
 ) -> None:
     """It is known to run before it is made sure that the check is to come. In between it asks the time."""
     client = make_client(gateway, workers=workers, slow_handler_warning=0.05)
     real, warned, begins, ended = time.monotonic, threading.Event(), threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
-    when_logged("has been running", warned.set)
+    on_log_line("has been running", warned.set)
 
     def late() -> float:
         if begins.is_set() and threading.current_thread() is threads[0]:
@@ -196,8 +200,7 @@ def test_a_slow_handler_that_begins_as_the_check_goes_to_rest_is_warned_of(
             warned.wait(TIMEOUT)
             ended.set()
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     for number in range(2):
         gateway.dispatch("NEWS", number)
     assert ended.wait(2 * TIMEOUT)
@@ -208,7 +211,7 @@ def test_a_slow_handler_that_begins_as_the_check_goes_to_rest_is_warned_of(
 # -- the end of a program ----------------------------------------------------------------------------------------------
 
 
-def test_what_handlers_log_as_the_program_ends_is_logged(gateway: LocalGateway) -> None:
+def test_log_lines_of_handlers_at_exit_are_written(gateway: LocalGateway) -> None:
     """The client is closed before logging is shut down; after that, a handler that keeps its records has lost them."""
     script = f"""
 import logging, logging.handlers, sys
@@ -217,8 +220,7 @@ logging.basicConfig(level=logging.INFO, handlers=[keeper])
 from vox_gateway import Client
 client = Client(token="t", url={gateway.url!r})
 client.on("close", lambda how: logging.info("closed with %d", how["code"]))
-client.connect(async_=True)
-assert client.wait_until_ready(10)
+start_until_ready(client)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert "closed with 1000" in ended.stdout.splitlines()

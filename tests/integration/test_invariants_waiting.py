@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from rude_server import RudeServer
+from client_helpers import MakeClient, OnLogLine, RecordEvents, start_until_ready
+from scripted_server import ScriptedServer
 
 from vox_gateway import NotConnected, StreamEnded
 from vox_gateway.testing import LocalGateway
@@ -70,8 +71,7 @@ def quick_switches() -> Iterator[None]:
 
 
 def ready(client: Any) -> Any:
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     return client
 
 
@@ -83,20 +83,20 @@ def many_streams(client: Any, count: int = 3000) -> list[Any]:
 # -- wait_for ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_client_that_closes_as_a_wait_begins_ends_the_wait(
-    gateway: LocalGateway, make_client: Any, when_logged: Any
+def test_close_at_the_start_of_a_wait_ends_the_wait(
+    gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine
 ) -> None:
     """The wait begins to collect, and only then looks whether the client runs."""
     client = ready(make_client(gateway, intents=0))
-    when_logged("MESSAGE_CREATE", client.close)  # that no intent brings it is said before anything else
+    on_log_line("MESSAGE_CREATE", client.close)  # that no intent brings it is said before anything else
     with pytest.raises(NotConnected):
         client.wait_for("MESSAGE_CREATE", timeout=LATE)
     assert client.status == "closed"
 
 
 @pytest.mark.usefixtures("quick_switches")
-def test_a_consumer_that_is_told_of_the_end_finds_the_client_closing(
-    gateway: LocalGateway, make_client: Any, callers: Callers
+def test_a_wait_started_by_a_consumer_at_the_end_is_refused(
+    gateway: LocalGateway, make_client: MakeClient, callers: Callers
 ) -> None:
     """So a wait that begins then is refused. To tell thousands takes long enough for the first to begin one."""
     client = ready(make_client(gateway))
@@ -120,8 +120,12 @@ def test_a_consumer_that_is_told_of_the_end_finds_the_client_closing(
 
 
 @pytest.mark.usefixtures("quick_switches")
-def test_a_question_that_waits_for_its_turn_is_told_of_the_end(
-    gateway: LocalGateway, make_client: Any, callers: Callers, when_logged: Any, caplog: pytest.LogCaptureFixture
+def test_close_ends_a_queued_request(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    callers: Callers,
+    on_log_line: OnLogLine,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Its turn comes while the client tells all of its end, and commands could still go out."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
@@ -130,7 +134,7 @@ def test_a_question_that_waits_for_its_turn_is_told_of_the_end(
     many_streams(client)
     guilds = range(1, 11)
     second = threading.Semaphore(0)
-    when_logged("the request under way", second.release)
+    on_log_line("the request under way", second.release)
     for fields in ["status"], ["voice_start_time"]:
         for guild in guilds:
             callers.start(
@@ -146,8 +150,8 @@ def test_a_question_that_waits_for_its_turn_is_told_of_the_end(
 
 
 @pytest.mark.usefixtures("quick_switches")
-def test_a_question_that_begins_as_the_client_closes_is_told(
-    gateway: LocalGateway, make_client: Any, callers: Callers
+def test_close_ends_a_request_that_starts_at_the_same_moment(
+    gateway: LocalGateway, make_client: MakeClient, callers: Callers
 ) -> None:
     """It is joined, and only then looks whether the client runs. What holds it up between the two is a comparison."""
     comparing, go_on = threading.Event(), threading.Event()
@@ -183,25 +187,25 @@ def test_a_question_that_begins_as_the_client_closes_is_told(
     assert {type(error) for error in callers.raised()} == {NotConnected}
 
 
-def test_an_answer_that_is_there_before_its_question_is_out_is_heard(
-    make_client: Any, hear: Any, when_logged: Any, caplog: pytest.LogCaptureFixture
+def test_a_response_that_arrives_before_its_request_is_written_is_received(
+    make_client: MakeClient, record_events: RecordEvents, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A question listens before its first command is written."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
     sounds = [{"sound_id": "1", "name": "quack"}]
-    with RudeServer() as server, contextlib.ExitStack() as stack:
+    with ScriptedServer() as server, contextlib.ExitStack() as stack:
         client = make_client(server)
         stack.callback(client.close)
         client.connect(async_=True)
         peer = server.open().login()
         assert client.wait_until_ready(TIMEOUT)
-        heard = hear(client, "SOUNDBOARD_SOUNDS")
+        recorded = record_events(client, "SOUNDBOARD_SOUNDS")
 
         def answer() -> None:
             peer.event("SOUNDBOARD_SOUNDS", {"guild_id": GUILD, "soundboard_sounds": sounds})
-            heard.data(TIMEOUT)
+            recorded.data(TIMEOUT)
 
-        when_logged("> REQUEST_SOUNDBOARD_SOUNDS", answer)  # said when it is about to be written
+        on_log_line("> REQUEST_SOUNDBOARD_SOUNDS", answer)  # said when it is about to be written
         assert client.fetch_soundboard_sounds([GUILD], timeout=LATE) == {GUILD: sounds}
         peer.expect(31)
 
@@ -210,7 +214,9 @@ def test_an_answer_that_is_there_before_its_question_is_out_is_heard(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_end_of_a_run_ends_no_stream_of_the_next(gateway: LocalGateway, make_client: Any, workers: int) -> None:
+def test_the_end_of_a_run_does_not_end_streams_of_the_next(
+    gateway: LocalGateway, make_client: MakeClient, workers: int
+) -> None:
     """The dispatcher of the first run ends late, since its handler does."""
     client, entered, leave = make_client(gateway, workers=workers), threading.Event(), threading.Event()
     threads: list[threading.Thread] = []

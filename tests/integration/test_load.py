@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from client_helpers import MakeClient, RecordEvents, start_until_ready
 
 from vox_gateway import CertificateInvalid, Client
 from vox_gateway.testing import LocalGateway
@@ -38,20 +39,21 @@ def any_gateway(request: pytest.FixtureRequest) -> Iterator[LocalGateway]:
 
 
 @pytest.mark.parametrize("compress", [True, False])
-def test_a_large_event_arrives_whole(any_gateway: LocalGateway, make_client: Any, hear: Any, compress: bool) -> None:
+def test_a_large_event_arrives_whole(
+    any_gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, compress: bool
+) -> None:
     client = make_client(any_gateway, compress=compress, ssl_context=client_context())
-    heard = hear(client, "LARGE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    recorded = record_events(client, "LARGE")
+    start_until_ready(client)
     text = "é😀x" * 2_900_000  # 20 MB in UTF-8
     any_gateway.dispatch("LARGE", {"text": text})
-    assert heard.data(60)["text"] == text
+    assert recorded.data(60)["text"] == text
     assert client.stats.bytes_inflated > 20_000_000
     assert client.stats.reconnects == 0
 
 
 @pytest.mark.parametrize("compress", [True, False])
-def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_client: Any, compress: bool) -> None:
+def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_client: MakeClient, compress: bool) -> None:
     client = make_client(any_gateway, compress=compress, ssl_context=client_context())
     count, seen, last = 20_000, [], threading.Event()
 
@@ -61,8 +63,7 @@ def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_clie
         if number == count - 1:
             last.set()
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     for number in range(count):
         any_gateway.dispatch("FLOOD", number)
     assert last.wait(60)
@@ -70,7 +71,7 @@ def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_clie
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_one_tls_connection_is_read_and_written_at_once(make_client: Any, version: ssl.TLSVersion) -> None:
+def test_a_tls_connection_is_read_and_written_concurrently(make_client: MakeClient, version: ssl.TLSVersion) -> None:
     """OpenSSL forbids both at the same time; thousands of payloads each way would show it."""
     down, beats, commands = 10_000, 1_000, 40  # the window keeps half of its places for beats
     with LocalGateway(
@@ -88,8 +89,7 @@ def test_one_tls_connection_is_read_and_written_at_once(make_client: Any, versio
             if data["number"] == down - 1:
                 last.set()
 
-        client.connect(async_=True)
-        assert client.wait_until_ready(5)
+        start_until_ready(client)
 
         def command(first: int) -> None:
             for number in range(first, first + commands // 4):
@@ -126,28 +126,27 @@ def test_a_certificate_for_another_name_is_fatal_at_first(caplog: pytest.LogCapt
             client.connect()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_fatal_at_first() -> None:
+def test_an_untrusted_certificate_is_fatal_at_first() -> None:
     with LocalGateway(ssl_context=server_context()) as gateway:
         client = Client(token="t", url=gateway.url)  # with the certificates of the machine
         with pytest.raises(CertificateInvalid, match="ssl_context"):
             client.connect()
 
 
-def test_a_tls_connection_that_is_cut_is_resumed(make_client: Any, hear: Any) -> None:
+def test_a_lost_tls_connection_is_resumed(make_client: MakeClient, record_events: RecordEvents) -> None:
     with LocalGateway(identify_interval=0, ssl_context=server_context()) as gateway:
         client = make_client(gateway, ssl_context=client_context())
-        heard = hear(client, "NEWS")
-        client.connect(async_=True)
-        assert client.wait_until_ready(5)
+        recorded = record_events(client, "NEWS")
+        start_until_ready(client)
         for number, how in enumerate(("reset", "eof")):
             gateway.drop(how)
             gateway.dispatch("NEWS", number)
             gateway.expect("RESUME", 10)
-            assert heard.data(10) == number
+            assert recorded.data(10) == number
         client.close()
 
 
-def test_clients_come_and_go_without_a_trace(gateway: LocalGateway, make_client: Any) -> None:
+def test_clients_leak_no_threads_or_descriptors(gateway: LocalGateway, make_client: MakeClient) -> None:
     """The fixture counts threads and descriptors."""
     for _ in range(10):
         with make_client(gateway) as client:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway.testing import LocalGateway
 
@@ -24,7 +25,7 @@ except vox_gateway.MissingExtra as error:
 """
 
 
-def test_without_the_package_it_says_what_to_install() -> None:
+def test_without_the_package_the_error_names_the_extra() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], check=False, capture_output=True, text=True, timeout=30)
     assert done.stderr == ""
     assert done.stdout == ('vox_gateway.prometheus needs an optional package: pip install "vox-gateway[prometheus]"\n')
@@ -79,11 +80,16 @@ def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
         thread.join(10)
 
 
-def test_a_scrape_tells_what_the_client_counts(
-    gateway: LocalGateway, make_client: Any, registry: Any, collector: Any, hear: Any, send_messages: Any
+def test_a_scrape_reports_the_clients_counters(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    registry: Any,
+    collector: Any,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
 ) -> None:
     client = make_client(gateway)
-    messages, resumed = hear(client, "MESSAGE_CREATE"), hear(client, "RESUMED")
+    messages, resumed = record_events(client, "MESSAGE_CREATE"), record_events(client, "RESUMED")
     collector(client, registry=registry)
     with scraper(registry) as scrape:
         before = scrape()
@@ -92,8 +98,7 @@ def test_a_scrape_tells_what_the_client_counts(
         for unknown in ("latency_seconds", "uptime_seconds", "last_event_timestamp_seconds"):
             assert (unknown, "0") not in before
 
-        client.connect(async_=True)
-        assert client.wait_until_ready(5)
+        start_until_ready(client)
         gateway.request_heartbeat()
         gateway.expect("HEARTBEAT", 5)
         send_messages(gateway, range(3))
@@ -124,12 +129,11 @@ def test_a_scrape_tells_what_the_client_counts(
         assert ("uptime_seconds", "0") not in after
 
 
-def test_shards_are_told_apart_and_a_collector_can_be_taken_out(
-    gateway: LocalGateway, make_client: Any, registry: Any, collector: Any
+def test_shards_have_labels_and_a_collector_can_be_unregistered(
+    gateway: LocalGateway, make_client: MakeClient, registry: Any, collector: Any
 ) -> None:
     first, second = (make_client(gateway, shard=(number, 2)) for number in range(2))
-    second.connect(async_=True)
-    assert second.wait_until_ready(5)
+    start_until_ready(second)
     both = collector(first, second, registry=registry)
     with scraper(registry) as scrape:
         found = scrape()
@@ -143,7 +147,9 @@ def test_shards_are_told_apart_and_a_collector_can_be_taken_out(
         assert ("up", "0") in scrape()
 
 
-def test_names_and_types_are_as_prometheus_wants_them(make_client: Any, registry: Any, collector: Any) -> None:
+def test_metric_names_and_types_follow_prometheus_conventions(
+    make_client: MakeClient, registry: Any, collector: Any
+) -> None:
     with LocalGateway() as gateway:
         families = {family.name: family for family in collector(make_client(gateway), registry=registry).collect()}
     assert {name for name in families if not name.startswith("vox_gateway_")} == set()
@@ -161,8 +167,8 @@ def test_names_and_types_are_as_prometheus_wants_them(make_client: Any, registry
     assert all(family.documentation for family in families.values())
 
 
-def test_the_registry_is_prometheus_own_unless_told_otherwise(
-    gateway: LocalGateway, make_client: Any, collector: Any, prometheus_client: Any
+def test_the_default_registry_is_prometheus_clients(
+    gateway: LocalGateway, make_client: MakeClient, collector: Any, prometheus_client: Any
 ) -> None:
     mine = collector(make_client(gateway))
     try:
@@ -172,8 +178,8 @@ def test_the_registry_is_prometheus_own_unless_told_otherwise(
     assert b"vox_gateway_up" not in prometheus_client.generate_latest()
 
 
-def test_what_cannot_be_exported_is_refused(
-    gateway: LocalGateway, make_client: Any, registry: Any, collector: Any
+def test_invalid_collector_arguments_are_refused(
+    gateway: LocalGateway, make_client: MakeClient, registry: Any, collector: Any
 ) -> None:
     client = make_client(gateway)
     with pytest.raises(TypeError, match="clients must hold at least one Client"):

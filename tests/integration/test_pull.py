@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway import AuthenticationFailed, Intents, NotConnected, StreamEnded
 from vox_gateway.testing import LocalGateway
@@ -56,22 +57,20 @@ def waiting(gateway: LocalGateway, client: Any, accept: Callable[[Any], bool]) -
 
 
 def test_wait_for_returns_the_data_that_check_accepts(
-    gateway: LocalGateway, make_client: Any, send_messages: Any
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     outcome = waiting(gateway, client, lambda data: data["nonce"] == 2)
     send_messages(gateway, range(5))
     assert outcome.get()["nonce"] == 2
 
 
-def test_wait_for_says_what_did_not_come(gateway: LocalGateway, make_client: Any) -> None:
+def test_wait_for_names_the_event_that_did_not_arrive(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     with pytest.raises(NotConnected, match="TYPING_START cannot come: the client is not connected"):
         client.wait_for("TYPING_START", timeout=TIMEOUT)
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     with pytest.raises(TimeoutError, match=r"no TYPING_START came within timeout=0\.05 seconds"):
         client.wait_for("TYPING_START", timeout=0.05)
     outcome = waiting(gateway, client, lambda data: False)
@@ -83,16 +82,15 @@ def test_wait_for_says_what_did_not_come(gateway: LocalGateway, make_client: Any
         client.wait_for("TYPING_START")
 
 
-def test_a_wait_raises_the_error_that_ends_the_client(gateway: LocalGateway, make_client: Any) -> None:
+def test_wait_for_raises_the_error_that_ends_the_client(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     outcome = waiting(gateway, client, lambda data: False)
     gateway.drop("close", code=4004)
     assert isinstance(outcome.get(), AuthenticationFailed)
 
 
-def test_a_handler_that_would_wait_for_itself_is_refused(gateway: LocalGateway, make_client: Any) -> None:
+def test_wait_for_on_the_dispatcher_thread_is_refused(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     refused: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
@@ -110,7 +108,9 @@ def test_a_handler_that_would_wait_for_itself_is_refused(gateway: LocalGateway, 
     assert not isinstance(client.wait_closed(0), NotConnected)
 
 
-def test_a_handler_may_wait_on_workers(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+def test_a_handler_on_a_worker_may_wait(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents
+) -> None:
     client = make_client(gateway, workers=2)
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     begun = threading.Event()
@@ -124,8 +124,7 @@ def test_a_handler_may_wait_on_workers(gateway: LocalGateway, make_client: Any, 
         if message["content"] == "how?":
             answers.put(client.wait_for("MESSAGE_CREATE", check, timeout=TIMEOUT))
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     guild = gateway.guilds[0]["id"]
     gateway.dispatch("MESSAGE_CREATE", {"guild_id": guild, "content": "how?"})
     while not begun.wait(0.01):
@@ -134,7 +133,7 @@ def test_a_handler_may_wait_on_workers(gateway: LocalGateway, make_client: Any, 
     assert answers.get(timeout=TIMEOUT)["content"] == "so"
 
 
-def test_names_and_numbers_are_checked(gateway: LocalGateway, make_client: Any) -> None:
+def test_arguments_are_validated(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     for call, error, words in [
         (lambda: client.wait_for("X", check=5), TypeError, "check must be a function"),
@@ -155,11 +154,12 @@ def test_names_and_numbers_are_checked(gateway: LocalGateway, make_client: Any) 
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_yields_what_it_was_made_for(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+def test_a_stream_yields_the_requested_events(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
+) -> None:
     client = make_client(gateway)
     with client.stream("MESSAGE_CREATE", "READY", "HELLO", "open") as events:
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        start_until_ready(client)
         send_messages(gateway, range(2))
         seen = [events.get(TIMEOUT) for _ in range(5)]
     assert [event.name for event in seen] == ["open", "HELLO", "READY", "MESSAGE_CREATE", "MESSAGE_CREATE"]
@@ -170,11 +170,12 @@ def test_a_stream_yields_what_it_was_made_for(gateway: LocalGateway, make_client
     assert seen[4].shard == 0
 
 
-def test_a_stream_ends_with_the_client(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+def test_a_stream_ends_with_the_client(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
+) -> None:
     client = make_client(gateway)
     events = client.stream("MESSAGE_CREATE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     send_messages(gateway, range(3))
 
     def take() -> list[int]:
@@ -190,13 +191,12 @@ def test_a_stream_ends_with_the_client(gateway: LocalGateway, make_client: Any, 
         events.get()
 
 
-def test_a_stream_of_everything_loses_nothing_over_a_drop(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, little_jitter: None
+def test_a_stream_of_all_events_loses_nothing_during_a_disconnect(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, little_jitter: None
 ) -> None:
     client = make_client(gateway)
     with client.stream() as events:
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        start_until_ready(client)
         send_messages(gateway, range(3))
         gateway.drop("reset")
         send_messages(gateway, range(3, 6))
@@ -210,26 +210,25 @@ def test_a_stream_of_everything_loses_nothing_over_a_drop(
     assert {"READY", "MESSAGE_CREATE"} <= names
 
 
-def test_a_full_stream_that_blocks_holds_everything_up_and_close_frees_it(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+def test_a_full_blocking_stream_blocks_the_dispatcher_until_close(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway)
-    heard = hear(client, "MESSAGE_CREATE")
+    recorded = record_events(client, "MESSAGE_CREATE")
     events = client.stream("MESSAGE_CREATE", maxsize=1, overflow="block")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     send_messages(gateway, range(4))
-    assert heard.data()["nonce"] == 0
-    assert heard.silent
+    assert recorded.data()["nonce"] == 0
+    assert recorded.empty
     assert events.get(TIMEOUT).data["nonce"] == 0
-    assert heard.data()["nonce"] == 1
+    assert recorded.data()["nonce"] == 1
     client.close()
     assert client.wait_closed(TIMEOUT)
     assert [event.data["nonce"] for event in events] == [1]
 
 
-def test_who_waits_for_what_no_intent_brings_is_warned(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_a_stream_of_an_event_without_its_intent_is_warned_about(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_client(gateway, intents=Intents.none())
     with client.stream("TYPING_START"):
@@ -237,8 +236,8 @@ def test_who_waits_for_what_no_intent_brings_is_warned(
         assert "GUILD_MESSAGE_TYPING" in caplog.text
 
 
-def test_who_waits_again_and_again_is_warned_once(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_the_missing_intent_warning_is_given_once(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     def warnings() -> int:
         return sum("MESSAGE_CONTENT" in record.getMessage() for record in caplog.records)
@@ -263,7 +262,9 @@ def test_who_waits_again_and_again_is_warned_once(
 # -- handlers on the caller's thread -----------------------------------------------------------------------------------
 
 
-def test_handlers_run_on_the_thread_that_asks(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+def test_handlers_run_on_the_thread_that_calls_dispatch_pending(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
+) -> None:
     client = make_client(gateway, handlers="caller")
     seen: list[tuple[str, int]] = []
 
@@ -273,8 +274,7 @@ def test_handlers_run_on_the_thread_that_asks(gateway: LocalGateway, make_client
     for name in ("open", "HELLO", "READY", "MESSAGE_CREATE", "close"):
         client.on(name, note(name))
     assert client.dispatch_pending() == 0
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     while ("READY", threading.get_ident()) not in seen:
         assert client.dispatch_pending(timeout=TIMEOUT)
     with client.stream("MESSAGE_CREATE") as events:
@@ -291,7 +291,9 @@ def test_handlers_run_on_the_thread_that_asks(gateway: LocalGateway, make_client
     assert {thread for _, thread in seen} == {threading.get_ident()}
 
 
-def test_a_blocking_connect_runs_them_too(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+def test_a_blocking_connect_runs_handlers(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
+) -> None:
     client = make_client(gateway, handlers="caller")
     threads = []
 
@@ -313,7 +315,7 @@ def test_a_blocking_connect_runs_them_too(gateway: LocalGateway, make_client: An
     assert threads == [threading.get_ident()] * 4
 
 
-def test_ctrl_c_out_of_such_a_handler_closes(gateway: LocalGateway, make_client: Any) -> None:
+def test_ctrl_c_in_a_handler_closes_the_client(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, handlers="caller")
 
     @client.on("READY")
@@ -324,17 +326,20 @@ def test_ctrl_c_out_of_such_a_handler_closes(gateway: LocalGateway, make_client:
     assert gateway.expect_close(TIMEOUT).code == 1000
 
 
-def test_a_caller_that_does_not_come_pauses_the_reading(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
+def test_reading_pauses_when_dispatch_pending_is_not_called(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    send_messages: SendMessages,
+    on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, handlers="caller", backlog=20)
     stuck = threading.Event()
-    when_logged("so reading pauses: call dispatch_pending() more often", stuck.set)
+    on_log_line("so reading pauses: call dispatch_pending() more often", stuck.set)
     seen: list[int] = []
     client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     while client.status == "ready" and not stuck.is_set() and len(seen) == 0:
         send_messages(gateway, range(200))
         assert stuck.wait(TIMEOUT)
@@ -344,8 +349,8 @@ def test_a_caller_that_does_not_come_pauses_the_reading(
     assert seen == list(range(200))
 
 
-def test_what_the_caller_did_not_take_comes_again(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, little_jitter: None
+def test_undispatched_events_are_replayed(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, little_jitter: None
 ) -> None:
     client = make_client(gateway, handlers="caller")
     seen: list[int] = []
@@ -374,7 +379,7 @@ def of_guild(guild: int, number: int) -> dict[str, Any]:
     return {"id": "1", "guild_id": str(guild), "channel_id": "5", "content": "", "nonce": number}
 
 
-def test_workers_run_side_by_side_and_keep_the_order_of_each_guild(gateway: LocalGateway, make_client: Any) -> None:
+def test_workers_run_concurrently_and_keep_each_guilds_order(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, workers=4)
     guilds, each = 8, 50
     seen: dict[str, list[int]] = {str(guild): [] for guild in range(guilds)}
@@ -394,8 +399,7 @@ def test_workers_run_side_by_side_and_keep_the_order_of_each_guild(gateway: Loca
         threads[message["guild_id"]].add(threading.current_thread().name)
         left.release()
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     for number in range(each):
         for guild in range(guilds):
             gateway.dispatch("MESSAGE_CREATE", of_guild(guild, number))
@@ -407,8 +411,8 @@ def test_workers_run_side_by_side_and_keep_the_order_of_each_guild(gateway: Loca
     assert len({name for names in threads.values() for name in names}) > 1
 
 
-def test_a_worker_that_blocks_holds_up_its_own_only(
-    gateway: LocalGateway, make_client: Any, hear: Any, caplog: pytest.LogCaptureFixture
+def test_a_blocked_worker_delays_only_its_own_guilds(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_client(gateway, workers=2, slow_handler_warning=0.1)
     entered, leave = threading.Event(), threading.Event()
@@ -421,8 +425,7 @@ def test_a_worker_that_blocks_holds_up_its_own_only(
             leave.wait(TIMEOUT)
         passed.put(message["guild_id"])
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     gateway.dispatch("MESSAGE_CREATE", of_guild(0, 0))
     assert entered.wait(TIMEOUT)
     for guild in range(1, 20):
@@ -435,8 +438,8 @@ def test_a_worker_that_blocks_holds_up_its_own_only(
     assert len(others) == 20
 
 
-def test_workers_that_did_not_begin_begin_after_the_next_connect(
-    gateway: LocalGateway, make_client: Any, little_jitter: None
+def test_events_not_started_by_workers_are_replayed(
+    gateway: LocalGateway, make_client: MakeClient, little_jitter: None
 ) -> None:
     client = make_client(gateway, workers=3)
     leave = threading.Event()
@@ -468,20 +471,20 @@ def test_workers_that_did_not_begin_begin_after_the_next_connect(
         seen.add(numbers.get(timeout=TIMEOUT))
 
 
-def test_a_worker_may_close(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_worker_may_close(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, workers=2)
     client.on("READY", lambda data: client.close("done"))
     client.connect()
     assert gateway.expect_close(TIMEOUT).reason == "done"
 
 
-def test_a_backlog_counts_what_waits_for_workers(
-    gateway: LocalGateway, make_client: Any, when_logged: Any, monkeypatch: pytest.MonkeyPatch
+def test_events_waiting_for_workers_count_towards_the_queue_limit(
+    gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, workers=2, backlog=10)
     stuck, leave = threading.Event(), threading.Event()
-    when_logged("behind the handler of MESSAGE_CREATE, so reading pauses", stuck.set)
+    on_log_line("behind the handler of MESSAGE_CREATE, so reading pauses", stuck.set)
     numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     @client.on("MESSAGE_CREATE")
@@ -489,8 +492,7 @@ def test_a_backlog_counts_what_waits_for_workers(
         leave.wait(TIMEOUT)
         numbers.put(message["nonce"])
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     for number in range(100):
         gateway.dispatch("MESSAGE_CREATE", of_guild(7, number))
     assert stuck.wait(TIMEOUT)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents, start_until_ready
 
 from vox_gateway import LOGGER, AuthenticationFailed, IdentifyGate, NotConnected, Status, ThreadFailed
 from vox_gateway.testing import LocalGateway
@@ -95,12 +96,11 @@ def hold_at(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], Gate]]
     ],
     ids=["wait_until_ready", "presence_update", "command", "wait_for", "question"],
 )
-def test_a_wait_that_begins_while_the_client_ends_comes_to_an_end(
-    gateway: LocalGateway, make_client: Any, hold_at: Callable[[str], Gate], begin: Callable[[Any], Any]
+def test_a_wait_started_while_the_client_ends_returns(
+    gateway: LocalGateway, make_client: MakeClient, hold_at: Callable[[str], Gate], begin: Callable[[Any], Any]
 ) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     gate = hold_at("4004")
     gateway.drop("close", code=4004)
     assert gate.entered.wait(TIMEOUT)
@@ -115,7 +115,7 @@ def test_a_wait_that_begins_while_the_client_ends_comes_to_an_end(
     assert result is False or isinstance(result, (NotConnected, AuthenticationFailed))
 
 
-def test_a_wait_from_before_connect_ends_with_a_run_that_never_was_ready(make_client: Any) -> None:
+def test_wait_until_ready_from_before_connect_ends_with_the_run(make_client: MakeClient) -> None:
     with LocalGateway(token="another") as gateway:
         client = make_client(gateway)
         outcome = Outcome(client.wait_until_ready)
@@ -125,8 +125,8 @@ def test_a_wait_from_before_connect_ends_with_a_run_that_never_was_ready(make_cl
             client.wait_closed(TIMEOUT)
 
 
-def test_wait_closed_in_a_handler_is_refused_though_the_client_has_been_closed_for_it(
-    gateway: LocalGateway, make_client: Any
+def test_wait_closed_in_a_handler_is_refused_when_the_client_has_failed(
+    gateway: LocalGateway, make_client: MakeClient
 ) -> None:
     client = make_client(gateway)
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -147,12 +147,11 @@ def test_wait_closed_in_a_handler_is_refused_though_the_client_has_been_closed_f
         client.wait_closed(TIMEOUT)
 
 
-def test_a_loop_of_dispatch_pending_without_a_timeout_ends_with_the_client(
-    gateway: LocalGateway, make_client: Any
+def test_a_dispatch_pending_loop_without_timeout_ends_with_the_client(
+    gateway: LocalGateway, make_client: MakeClient
 ) -> None:
     client = make_client(gateway, handlers="caller")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
 
     def loop() -> str:
         while client.status is not Status.CLOSED:
@@ -175,12 +174,11 @@ def test_a_loop_of_dispatch_pending_without_a_timeout_ends_with_the_client(
     assert outcome.get() == "ended"
 
 
-def test_a_closed_client_never_says_that_it_is_closing(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_client: MakeClient) -> None:
     """The run ends by an error while `close` is held, at one line after the other."""
     for number in range(1, 200):
         client = make_client(gateway)
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        start_until_ready(client)
         left = number
 
         def at_line(frame: Any, event: str, argument: object, client: Any = client) -> Any:
@@ -212,9 +210,7 @@ def test_a_closed_client_never_says_that_it_is_closing(gateway: LocalGateway, ma
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-def test_events_that_the_reader_holds_when_its_warning_fails_are_not_lost(
-    gateway: LocalGateway, make_client: Any
-) -> None:
+def test_events_read_when_a_log_handler_fails_are_not_lost(gateway: LocalGateway, make_client: MakeClient) -> None:
     """The warning that the backlog is full is given by the reader, which has yet to hand over what it has read."""
 
     class Fails(logging.Handler):
@@ -232,8 +228,7 @@ def test_events_that_the_reader_holds_when_its_warning_fails_are_not_lost(
         seen.put(data["n"])
         assert failed.wait(TIMEOUT)
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     LOGGER.addHandler(handler)
     try:
         for n in range(40):
@@ -246,8 +241,8 @@ def test_events_that_the_reader_holds_when_its_warning_fails_are_not_lost(
     assert [seen.get(timeout=TIMEOUT) for _ in range(40)] == list(range(40))
 
 
-def test_an_event_that_proves_unreadable_during_the_wait_to_identify_does_not_silence_the_next_session(
-    make_client: Any, hear: Any, hold_at: Callable[[str], Gate]
+def test_an_unparsable_event_during_the_wait_to_identify_does_not_affect_the_next_session(
+    make_client: MakeClient, record_events: RecordEvents, hold_at: Callable[[str], Gate]
 ) -> None:
     poisoned = threading.Event()
 
@@ -268,9 +263,8 @@ def test_an_event_that_proves_unreadable_during_the_wait_to_identify_does_not_si
         client = make_client(gateway, identify_gate=gate, json=read)
         client.on("SLOW", slow)
         client.on("POISON", lambda data: None)
-        heard = hear(client, "NEWS")
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        recorded = record_events(client, "NEWS")
+        start_until_ready(client)
         gateway.dispatch("SLOW", {})
         assert busy.wait(TIMEOUT)
         gateway.dispatch("POISON", {})
@@ -287,12 +281,14 @@ def test_an_event_that_proves_unreadable_during_the_wait_to_identify_does_not_si
         assert client.wait_until_ready(TIMEOUT)
         for n in range(3):
             gateway.dispatch("NEWS", {"n": n})
-        assert [heard.data(TIMEOUT)["n"] for _ in range(3)] == [0, 1, 2]
+        assert [recorded.data(TIMEOUT)["n"] for _ in range(3)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("key", ["guild_id", "channel_id", "user_id"])
 @pytest.mark.parametrize("value", ["\ud800", 10**5000, [10**5000], {}], ids=["surrogate", "huge", "list", "dict"])
-def test_workers_take_events_whatever_their_ids_are(make_client: Any, hear: Any, key: str, value: Any) -> None:
+def test_workers_accept_events_with_invalid_ids(
+    make_client: MakeClient, record_events: RecordEvents, key: str, value: Any
+) -> None:
     def read(data: bytes) -> Any:
         payload = json.loads(data)
         if payload["t"] == "ODD":
@@ -301,19 +297,18 @@ def test_workers_take_events_whatever_their_ids_are(make_client: Any, hear: Any,
 
     with LocalGateway(identify_interval=0) as gateway:
         client = make_client(gateway, workers=2, json=read)
-        heard = hear(client, "ODD", "NEWS")
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        recorded = record_events(client, "ODD", "NEWS")
+        start_until_ready(client)
         gateway.dispatch("ODD", {})
         gateway.dispatch("NEWS", {})
-        assert {heard.next(TIMEOUT)[0] for _ in range(2)} == {"ODD", "NEWS"}
+        assert {recorded.next(TIMEOUT)[0] for _ in range(2)} == {"ODD", "NEWS"}
 
 
 # -- the identify gate -------------------------------------------------------------------------------------------------
 
 
-def test_a_shard_that_fails_while_it_connects_gives_its_turn_to_the_next(
-    make_client: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_shard_that_fails_while_connecting_releases_the_identify_slot(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_pair = socket.socketpair
 
@@ -329,5 +324,4 @@ def test_a_shard_that_fails_while_it_connects_gives_its_turn_to_the_next(
         first.connect(async_=True)
         with pytest.raises(ThreadFailed, match="MemoryError"):
             first.wait_closed(TIMEOUT)
-        second.connect(async_=True)
-        assert second.wait_until_ready(TIMEOUT)
+        start_until_ready(second)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client_helpers import TOKEN
 
 from vox_gateway import Client, IdentifyGate, Intents
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 15.0
-TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 
 BOT = """
 import os, sys
@@ -100,9 +100,7 @@ def say(gateway: LocalGateway, number: int) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("workers", [0, 3])
-def test_nothing_is_lost_though_the_bot_is_killed_again_and_again(
-    gateway: LocalGateway, tmp_path: Path, workers: int
-) -> None:
+def test_a_bot_that_is_killed_repeatedly_loses_no_events(gateway: LocalGateway, tmp_path: Path, workers: int) -> None:
     path, dice = tmp_path / "session", random.Random(workers)
     seen: list[str] = []
     number = 0
@@ -129,7 +127,7 @@ def test_nothing_is_lost_though_the_bot_is_killed_again_and_again(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("workers", [0, 3])
-def test_a_bot_killed_by_its_first_handler_misses_nothing(gateway: LocalGateway, tmp_path: Path, workers: int) -> None:
+def test_a_bot_killed_in_its_first_handler_loses_no_events(gateway: LocalGateway, tmp_path: Path, workers: int) -> None:
     path = tmp_path / "session"
     dying = Bot(gateway, path, workers, DIE_WHEN_READY)
     dying.process.wait(TIMEOUT)
@@ -143,7 +141,7 @@ def test_a_bot_killed_by_its_first_handler_misses_nothing(gateway: LocalGateway,
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_lives_of_less_than_a_second_make_progress(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_processes_that_live_less_than_a_second_make_progress(gateway: LocalGateway, tmp_path: Path) -> None:
     path, pause = tmp_path / "session", threading.Event()
 
     def kept() -> int | None:
@@ -166,7 +164,7 @@ def test_lives_of_less_than_a_second_make_progress(gateway: LocalGateway, tmp_pa
 
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_ctrl_c_keeps_the_session_and_each_event_comes_once(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_session_and_each_event_is_handled_once(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     first = Bot(gateway, path)
     first.wait("READY")
@@ -208,7 +206,7 @@ class Bound:
         self.client.__exit__(None, None, None)
 
 
-def test_close_ends_the_session_and_with_it_the_file(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_close_ends_the_session_and_deletes_the_file(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     with Bound(gateway, path):
         pass
@@ -222,7 +220,7 @@ def test_close_ends_the_session_and_with_it_the_file(gateway: LocalGateway, tmp_
 
 
 @pytest.mark.slow
-def test_a_session_that_the_gateway_forgot_is_begun_anew(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_a_session_unknown_to_the_gateway_is_replaced(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     with Bound(gateway, path) as client:
         old = client.session.id
@@ -233,7 +231,7 @@ def test_a_session_that_the_gateway_forgot_is_begun_anew(gateway: LocalGateway, 
     assert json.loads(path.read_text())["session_id"] == new
 
 
-def test_a_file_that_became_another_bots_is_refused_at_connect(gateway: LocalGateway, tmp_path: Path) -> None:
+def test_an_invalid_session_file_is_refused_at_connect(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     client = Bound(gateway, path).client
     path.write_text("{}")

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents
 
 from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
 from vox_gateway.config import Options
@@ -72,8 +73,8 @@ GUILD = 1200000000004194304
         ("request_channel_info", (GUILD, ["status"]), {}, 43, {"guild_id": str(GUILD), "fields": ["status"]}),
     ],
 )
-def test_each_command_arrives_as_it_was_given(
-    gateway: LocalGateway, make_client: Any, method: str, arguments: Any, options: Any, op: int, data: Any
+def test_each_command_is_sent_as_given(
+    gateway: LocalGateway, make_client: MakeClient, method: str, arguments: Any, options: Any, op: int, data: Any
 ) -> None:
     client = make_client(gateway)
     client.connect(async_=True)
@@ -81,9 +82,9 @@ def test_each_command_arrives_as_it_was_given(
     assert gateway.expect(op, 2).data == data
 
 
-def test_commands_are_answered(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+def test_commands_are_answered(gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents) -> None:
     client = make_client(gateway)
-    answers = hear(
+    answers = record_events(
         client, "GUILD_MEMBERS_CHUNK", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "SOUNDBOARD_SOUNDS", "CHANNEL_INFO"
     )
     guild = gateway.guilds[0]
@@ -99,7 +100,7 @@ def test_commands_are_answered(gateway: LocalGateway, make_client: Any, hear: An
         assert answers.data()["guild_id"] == guild["id"]
 
 
-def test_a_command_that_is_too_large_is_refused_before_the_wire(gateway: LocalGateway, make_client: Any) -> None:
+def test_an_oversized_command_is_refused_before_it_is_sent(gateway: LocalGateway, make_client: MakeClient) -> None:
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)
         with pytest.raises(ValueError, match="4096") as raised:
@@ -134,18 +135,18 @@ def test_a_command_is_encoded_once(gateway: LocalGateway, make_client: Any, monk
 
 
 @pytest.mark.parametrize("op", ["IDENTIFY", "RESUME", "HELLO", 0, 7, 9, 11, "NONSENSE", None, True, 1.5])
-def test_what_is_not_a_command_is_refused(gateway: LocalGateway, make_client: Any, op: Any) -> None:
+def test_invalid_opcodes_are_refused(gateway: LocalGateway, make_client: MakeClient, op: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="op_code"):
         make_client(gateway).send_packet(op, None)
 
 
 @pytest.mark.parametrize("timeout", ["5", -1, float("nan"), True])
-def test_a_timeout_that_is_none_is_refused(gateway: LocalGateway, make_client: Any, timeout: Any) -> None:
+def test_invalid_timeouts_are_refused(gateway: LocalGateway, make_client: MakeClient, timeout: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="timeout"):
         make_client(gateway).send_packet(1, None, timeout=timeout)
 
 
-def test_a_command_waits_for_ready_no_longer_than_it_may(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_command_waits_for_ready_until_its_timeout(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     with pytest.raises(NotConnected):
         client.presence_update(status="online")
@@ -159,8 +160,8 @@ def test_a_command_waits_for_ready_no_longer_than_it_may(gateway: LocalGateway, 
 
 
 @pytest.mark.parametrize("command", ["voice_state_update", "presence_update"])
-def test_a_command_that_waits_is_told_when_the_client_closes(
-    gateway: LocalGateway, make_client: Any, command: str
+def test_a_waiting_command_raises_when_the_client_closes(
+    gateway: LocalGateway, make_client: MakeClient, command: str
 ) -> None:
     gateway.faults.no_hello()
     client, raised = make_client(gateway), []
@@ -183,7 +184,7 @@ def test_a_command_that_waits_is_told_when_the_client_closes(
     assert len(raised) == 1
 
 
-def test_the_send_window_keeps_room_for_heartbeats(gateway: LocalGateway, make_client: Any) -> None:
+def test_the_rate_limit_reserves_room_for_heartbeats(gateway: LocalGateway, make_client: MakeClient) -> None:
     with make_client(gateway) as client:
         sent = 0
         with pytest.raises(CommandTimeout, match="120 events in 60 seconds"):
@@ -197,7 +198,7 @@ def test_the_send_window_keeps_room_for_heartbeats(gateway: LocalGateway, make_c
 
 
 @pytest.mark.slow
-def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway, make_client: Any) -> None:
+def test_presences_over_the_limit_are_replaced_by_the_newest(gateway: LocalGateway, make_client: MakeClient) -> None:
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)
         began = time.monotonic()
@@ -213,8 +214,8 @@ def test_presences_beyond_the_limit_give_way_to_the_newest(gateway: LocalGateway
 
 
 @pytest.mark.slow
-def test_a_presence_that_waited_is_sent_when_it_may_be(
-    gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_delayed_presence_is_sent_when_the_limit_allows(
+    gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vox_gateway.shard.presence.PERIOD", 2.0)  # seconds, and not 20, so that the test is short
     with make_client(gateway) as client:
@@ -229,7 +230,7 @@ def test_a_presence_that_waited_is_sent_when_it_may_be(
         assert newest.at - first.at > 1.9
 
 
-def test_the_last_presence_outlives_close(gateway: LocalGateway, make_client: Any) -> None:
+def test_the_last_presence_outlives_close(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, presence={"status": "idle"})
     client.connect(async_=True)
     assert gateway.expect("IDENTIFY", 5).data["presence"]["status"] == "idle"
@@ -240,8 +241,8 @@ def test_the_last_presence_outlives_close(gateway: LocalGateway, make_client: An
     assert gateway.expect("IDENTIFY", 5).data["presence"]["status"] == "dnd"
 
 
-def test_asking_for_what_the_intents_forbid_is_warned_of(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_requests_without_the_needed_intent_are_warned_about(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with make_client(gateway, intents=Intents.default()) as client:
         client.request_guild_members(GUILD, timeout=5)
@@ -250,7 +251,7 @@ def test_asking_for_what_the_intents_forbid_is_warned_of(
     assert "Intents.GUILD_PRESENCES" in caplog.text
 
 
-def test_many_threads_may_send_at_once(gateway: LocalGateway, make_client: Any) -> None:
+def test_many_threads_may_send_concurrently(gateway: LocalGateway, make_client: MakeClient) -> None:
     with make_client(gateway) as client:
         senders = [
             threading.Thread(target=lambda first=first: [client.voice_state_update(first + n, None) for n in range(10)])

@@ -27,7 +27,7 @@ URL, STEP = sys.argv[1], int(sys.argv[2])
 class Lines:
     '''Raises the signal at the n-th line with a call that the main thread runs in the library or in `threading`.
 
-    Python hears signals at calls. A ``with`` is left out: it is a line once more at its end, where none is heard.
+    Python hears signals at calls. A ``with`` is left out: it is a line once more at its end, where none is recorded.
     '''
 
     def __init__(self, number, number_of_signal):
@@ -51,8 +51,7 @@ def make(**options):
 
 def ready(**options):
     client = make(**options)
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
     return client
 
 
@@ -93,8 +92,7 @@ def made():
     client = make(handlers="caller")
     handled.clear()
     client.on("READY", handled.append)
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
     return client
 def act(client):
     while not handled and client.status is Status.READY:
@@ -109,8 +107,7 @@ def made():
     client = make()
     global events
     events = client.stream()
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
     return client
 def act(client):
     with events:
@@ -157,8 +154,7 @@ def made():
     client = make()
     global events
     events = client.stream()
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
     return client
 def act(client):
     events.get(10)

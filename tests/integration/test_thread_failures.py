@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway import LOGGER, Client, Status, ThreadFailed
 from vox_gateway.testing import LocalGateway
@@ -28,11 +29,11 @@ TIMEOUT = 10.0
     [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), pytest.fail.Exception("no")],
     ids=lambda raised: type(raised).__name__,
 )
-def test_whatever_a_handler_raises_the_next_event_is_handled(
+def test_the_next_event_is_handled_after_any_exception(
     gateway: LocalGateway,
-    make_client: Any,
-    hear: Any,
-    send_messages: Any,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
     caplog: pytest.LogCaptureFixture,
     options: dict[str, Any],
     raised: BaseException,
@@ -43,11 +44,10 @@ def test_whatever_a_handler_raises_the_next_event_is_handled(
     def fails(message: Any) -> None:
         raise raised
 
-    heard, errors = hear(client, "MESSAGE_CREATE"), hear(client, "error")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    recorded, errors = record_events(client, "MESSAGE_CREATE"), record_events(client, "error")
+    start_until_ready(client)
     send_messages(gateway, range(2))
-    assert [heard.data(TIMEOUT)["nonce"] for _ in range(2)] == [0, 1]
+    assert [recorded.data(TIMEOUT)["nonce"] for _ in range(2)] == [0, 1]
     assert errors.next(TIMEOUT)[1] == (raised, "MESSAGE_CREATE")
     assert client.health()["ok"]
     record = next(record for record in caplog.records if record.levelno == logging.ERROR)
@@ -55,8 +55,8 @@ def test_whatever_a_handler_raises_the_next_event_is_handled(
     assert record.exc_info[1] is raised
 
 
-def test_ctrl_c_comes_out_of_a_handler_on_the_main_thread(
-    gateway: LocalGateway, make_client: Any, send_messages: Any
+def test_ctrl_c_propagates_from_a_handler_on_the_main_thread(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway, handlers="caller")
 
@@ -64,8 +64,7 @@ def test_ctrl_c_comes_out_of_a_handler_on_the_main_thread(
     def is_interrupted(message: Any) -> None:
         raise KeyboardInterrupt
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     send_messages(gateway, range(1))
     with pytest.raises(KeyboardInterrupt):
         while True:
@@ -123,17 +122,21 @@ def provoke(gateway: LocalGateway, client: Client, thread: str, session_file: Pa
 
 
 @pytest.mark.parametrize("thread", THREADS)
-def test_a_thread_that_ends_is_reported_and_ends_the_client(
-    make_client: Any, hear: Any, poison: Poison, caplog: pytest.LogCaptureFixture, tmp_path: Path, thread: str
+def test_a_failed_thread_is_reported_and_ends_the_client(
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    poison: Poison,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    thread: str,
 ) -> None:
     with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
         options = {"session_file": tmp_path / "session"} if thread == "-session-file" else {}
         client = make_client(gateway, slow_handler_warning=0.05, workers=int(thread == "-worker-0"), **options)
         client.on("FAILS", lambda data: 1 // 0)
         client.on("SLOW", lambda data: poison.fired.wait(TIMEOUT))
-        errors, closes = hear(client, "error"), hear(client, "close")
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        errors, closes = record_events(client, "error"), record_events(client, "close")
+        start_until_ready(client)
         poison.armed = thread
         provoke(gateway, client, thread, tmp_path / "session")
         error, event = None, ""
@@ -151,12 +154,11 @@ def test_a_thread_that_ends_is_reported_and_ends_the_client(
         assert record.exc_info is not None
         assert isinstance(record.exc_info[1], SystemExit)
         # The session was kept.
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        start_until_ready(client)
         assert client.stats.resumes == 1
 
 
-def test_a_blocking_connect_raises_what_ended_a_thread(make_client: Any, poison: Poison) -> None:
+def test_a_blocking_connect_raises_thread_failed(make_client: MakeClient, poison: Poison) -> None:
     with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
         client = make_client(gateway)
 
@@ -168,28 +170,35 @@ def test_a_blocking_connect_raises_what_ended_a_thread(make_client: Any, poison:
             client.connect()
 
 
-def test_an_event_that_the_dispatcher_could_not_deliver_comes_again(
-    gateway: LocalGateway, make_client: Any, hear: Any, poison: Poison, send_messages: Any
+def test_an_event_that_the_dispatcher_could_not_deliver_is_replayed(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    poison: Poison,
+    send_messages: SendMessages,
 ) -> None:
     # The dispatcher fails in a stream that is full and warns of it, before it comes to the handlers.
     client = make_client(gateway)
-    heard = hear(client, "MESSAGE_CREATE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    recorded = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     with client.stream("MESSAGE_CREATE", maxsize=1):
         send_messages(gateway, range(1))
-        assert heard.data(TIMEOUT)["nonce"] == 0
+        assert recorded.data(TIMEOUT)["nonce"] == 0
         poison.armed = "-dispatcher"
         send_messages(gateway, range(1, 4))
         with pytest.raises(ThreadFailed):
             client.wait_closed(TIMEOUT)
-    assert heard.silent
+    assert recorded.empty
     client.connect(async_=True)
-    assert [heard.data(TIMEOUT)["nonce"] for _ in range(3)] == [1, 2, 3]
+    assert [recorded.data(TIMEOUT)["nonce"] for _ in range(3)] == [1, 2, 3]
 
 
-def test_a_log_handler_that_raises_costs_its_line_only(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, capfd: pytest.CaptureFixture[str]
+def test_a_log_handler_that_raises_loses_only_its_line(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     class Fails(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -200,15 +209,14 @@ def test_a_log_handler_that_raises_costs_its_line_only(
     try:
         client = make_client(gateway)
         client.on("MESSAGE_CREATE", lambda message: 1 // 0)
-        heard = hear(client, "MESSAGE_CREATE")
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        recorded = record_events(client, "MESSAGE_CREATE")
+        start_until_ready(client)
         send_messages(gateway, range(1))
-        assert heard.data(TIMEOUT)["nonce"] == 0
+        assert recorded.data(TIMEOUT)["nonce"] == 0
         gateway.drop("reset")
         gateway.expect("RESUME", TIMEOUT)
         send_messages(gateway, range(1, 2))
-        assert heard.data(TIMEOUT)["nonce"] == 1
+        assert recorded.data(TIMEOUT)["nonce"] == 1
     finally:
         LOGGER.removeHandler(handler)
     assert "LookupError: no place for ERROR" in capfd.readouterr().err
@@ -248,8 +256,8 @@ def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("async_", [True, False])
 def test_connect_starts_all_threads_or_none(
     gateway: LocalGateway,
-    make_client: Any,
-    hear: Any,
+    make_client: MakeClient,
+    record_events: RecordEvents,
     refuse_thread: Any,
     tmp_path: Any,
     handlers: dict[str, Any],
@@ -269,24 +277,22 @@ def test_connect_starts_all_threads_or_none(
         assert not gateway.connections
         assert not client.wait_until_ready(0)
         allow()
-        client.connect(async_=True)
-        assert client.wait_until_ready(TIMEOUT)
+        start_until_ready(client)
         assert events.get(TIMEOUT).name == "READY", "a stream that was made before lives on"
 
 
-def test_without_a_thread_for_timers_events_are_handled_and_the_warning_is_given_once(
+def test_without_a_timer_thread_events_are_handled_and_one_warning_is_logged(
     gateway: LocalGateway,
-    make_client: Any,
-    hear: Any,
+    make_client: MakeClient,
+    record_events: RecordEvents,
     refuse_thread: Any,
-    send_messages: Any,
+    send_messages: SendMessages,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = make_client(gateway)
-    heard = hear(client, "MESSAGE_CREATE")
+    recorded = record_events(client, "MESSAGE_CREATE")
     refuse_thread("-timers")
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     send_messages(gateway, range(3))
-    assert [heard.data(TIMEOUT)["nonce"] for _ in range(3)] == [0, 1, 2]
+    assert [recorded.data(TIMEOUT)["nonce"] for _ in range(3)] == [0, 1, 2]
     assert caplog.text.count("cannot start the thread") == 1

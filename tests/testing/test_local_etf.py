@@ -28,7 +28,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 @settings(deadline=None)
-def test_what_is_written_is_read(value: Any) -> None:
+def test_values_survive_a_round_trip(value: Any) -> None:
     assert repr(etf.read(etf.VERSION + etf.write(value))) == repr(value)
 
 
@@ -64,7 +64,7 @@ def test_what_is_written_is_read(value: Any) -> None:
     ],
     ids=lambda part: repr(part)[:30],
 )
-def test_the_bytes_are_erlangs(value: Any, term: bytes) -> None:
+def test_the_encoding_matches_erlang(value: Any, term: bytes) -> None:
     assert etf.write(value) == term
 
 
@@ -83,12 +83,12 @@ def test_a_float_that_is_not_finite_is_refused_both_ways(value: float) -> None:
 
 
 @pytest.mark.parametrize("key", [None, True, 1, 1.5, b"a"])
-def test_a_key_that_is_no_text_is_refused(key: Any) -> None:
+def test_a_key_that_is_not_text_is_refused(key: Any) -> None:
     with pytest.raises(TypeError, match="is no text"):
         etf.write({key: 1})
 
 
-def test_what_has_no_term_is_refused() -> None:
+def test_types_without_a_term_are_refused() -> None:
     with pytest.raises(TypeError, match="set has no form in ETF"):
         etf.write({1, 2})
 
@@ -105,7 +105,7 @@ def test_what_has_no_term_is_refused() -> None:
         (b"\x83w\x06online", "online"),
     ],
 )
-def test_atoms_of_every_kind_are_taken_for_values(message: bytes, value: object) -> None:
+def test_atoms_of_every_kind_are_decoded(message: bytes, value: object) -> None:
     assert etf.read(message) == value
 
 
@@ -133,12 +133,12 @@ def test_atoms_of_every_kind_are_taken_for_values(message: bytes, value: object)
         (b"\x83" + b"l\x00\x00\x00\x01" * 100_000, "64 levels"),
     ],
 )
-def test_what_discord_would_not_take_is_refused(message: bytes, words: str) -> None:
+def test_terms_that_discord_rejects_are_refused(message: bytes, words: str) -> None:
     with pytest.raises(etf.BadTerm, match=words):
         etf.read(message)
 
 
-def test_64_levels_are_taken() -> None:
+def test_64_levels_of_nesting_are_accepted() -> None:
     term = b"l\x00\x00\x00\x01" * 64 + b"a\x01" + b"j" * 64
     value = etf.read(b"\x83" + term)
     assert etf.write(value) == term.replace(b"l\x00\x00\x00\x01a\x01j", b"k\x00\x01\x01")
@@ -146,7 +146,7 @@ def test_64_levels_are_taken() -> None:
 
 @given(VALUES, st.data())
 @settings(deadline=None)
-def test_what_is_cut_short_or_goes_on_is_refused(value: Any, data: st.DataObject) -> None:
+def test_truncated_and_trailing_data_is_refused(value: Any, data: st.DataObject) -> None:
     message = etf.VERSION + etf.write(value)
     cut = data.draw(st.integers(0, len(message) - 1))
     with pytest.raises(etf.BadTerm):
@@ -158,7 +158,7 @@ def test_what_is_cut_short_or_goes_on_is_refused(value: Any, data: st.DataObject
 @pytest.mark.slow
 @given(VALUES, st.binary(max_size=40), st.integers(0, 400))
 @settings(max_examples=500, deadline=None)
-def test_garbage_raises_nothing_but_a_bad_term(value: Any, garbage: bytes, at: int) -> None:
+def test_random_bytes_raise_only_bad_term(value: Any, garbage: bytes, at: int) -> None:
     message = etf.write(value)
     for broken in (garbage, message[:at] + garbage + message[at + len(garbage) :]):
         with contextlib.suppress(etf.BadTerm):

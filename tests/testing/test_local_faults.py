@@ -53,7 +53,7 @@ def test_a_connection_can_be_left_unanswered(
     assert gateway.requests == ()
 
 
-def test_hello_can_be_left_out(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_hello_can_be_omitted(gateway: LocalGateway, open_client: OpenClient) -> None:
     gateway.faults.no_hello()
     client = open_client(gateway, hello=False)
     with pytest.raises(TimeoutError):
@@ -61,13 +61,13 @@ def test_hello_can_be_left_out(gateway: LocalGateway, open_client: OpenClient) -
     open_client(gateway)
 
 
-def test_op_7_can_come_in_place_of_hello(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_op_7_can_replace_hello(gateway: LocalGateway, open_client: OpenClient) -> None:
     gateway.faults.reconnect_before_hello()
     assert open_client(gateway, hello=False).recv()["op"] == 7
     open_client(gateway)
 
 
-def test_a_new_connection_can_go_without_acknowledgements(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_acknowledgements_can_be_withheld_from_a_new_connection(gateway: LocalGateway, open_client: OpenClient) -> None:
     gateway.faults.no_ack()
     client = open_client(gateway)
     client.login()
@@ -80,7 +80,9 @@ def test_a_new_connection_can_go_without_acknowledgements(gateway: LocalGateway,
     assert other.recv()["op"] == 11
 
 
-def test_a_living_connection_can_lose_its_acknowledgements(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_acknowledgements_can_be_withheld_from_an_open_connection(
+    gateway: LocalGateway, open_client: OpenClient
+) -> None:
     client = open_client(gateway)
     client.login()
     assert gateway.withhold_acks() == 1
@@ -90,7 +92,9 @@ def test_a_living_connection_can_lose_its_acknowledgements(gateway: LocalGateway
     assert client.recv()["t"] == "USER_UPDATE"
 
 
-def test_a_silent_zombie_says_nothing_but_its_end_is_seen(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_silenced_connection_sends_nothing_and_its_end_is_noticed(
+    gateway: LocalGateway, open_client: OpenClient
+) -> None:
     client = open_client(gateway)
     client.login()
     assert gateway.silence() == 1
@@ -170,7 +174,7 @@ def test_a_resume_can_be_cut_and_tried_again(gateway: LocalGateway, open_client:
     assert [third.recv()["t"] for _ in range(2)] == ["USER_UPDATE", "RESUMED"]
 
 
-def test_a_connection_can_be_cut_after_so_many_events(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_connection_can_be_cut_after_a_number_of_events(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     gateway.faults.cut("event", "close", after=3)
@@ -234,7 +238,7 @@ def test_ready_can_be_late(gateway: LocalGateway, open_client: OpenClient) -> No
 
 
 @pytest.mark.parametrize("query", ["v=10&encoding=json", STREAM])
-def test_writes_of_one_byte_arrive_whole(gateway: LocalGateway, open_client: OpenClient, query: str) -> None:
+def test_single_byte_writes_arrive_complete(gateway: LocalGateway, open_client: OpenClient, query: str) -> None:
     gateway.faults.split_writes(1)
     client = open_client(gateway, query)
     client.login()
@@ -243,7 +247,7 @@ def test_writes_of_one_byte_arrive_whole(gateway: LocalGateway, open_client: Ope
 
 
 @pytest.mark.parametrize("query", ["v=10&encoding=json", STREAM])
-def test_fragments_arrive_whole(gateway: LocalGateway, open_client: OpenClient, query: str) -> None:
+def test_fragments_arrive_complete(gateway: LocalGateway, open_client: OpenClient, query: str) -> None:
     gateway.faults.fragment(3)
     client = open_client(gateway, query)
     client.login()
@@ -251,7 +255,7 @@ def test_fragments_arrive_whole(gateway: LocalGateway, open_client: OpenClient, 
     assert client.recv()["d"]["text"] == "🦆" * 50
 
 
-def test_a_compressed_payload_can_take_several_messages(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_compressed_payload_can_span_several_messages(gateway: LocalGateway, open_client: OpenClient) -> None:
     gateway.faults.split_messages(5)
     client = open_client(gateway, STREAM, hello=False)
     first = client.websocket.recv(5)
@@ -284,7 +288,7 @@ def test_a_broken_frame_fails_the_client(gateway: LocalGateway, open_client: Ope
     assert closed.code == 1002
 
 
-def test_a_broken_payload_travels_in_a_sound_frame(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_broken_payload_is_sent_in_a_valid_frame(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     gateway.send_garbage("json")
     assert client.websocket.recv(5) == '{"t":null,"s":null,"op":'
@@ -292,7 +296,7 @@ def test_a_broken_payload_travels_in_a_sound_frame(gateway: LocalGateway, open_c
     assert client.websocket.recv(5) == '["t","s","op","d"]'
 
 
-def test_invalid_utf8_travels_in_a_sound_stream(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_invalid_utf8_is_sent_in_a_valid_stream(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway, STREAM)
     gateway.send_garbage("utf8")
     with pytest.raises(UnicodeDecodeError):
@@ -308,7 +312,7 @@ def test_a_broken_stream_can_be_sent(gateway: LocalGateway, open_client: OpenCli
         client.recv()
 
 
-def test_raw_bytes_go_past_all_framing(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_raw_bytes_are_sent_without_framing(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     assert gateway.send_raw(b"\x81\x02{}") == 1
     assert client.websocket.recv(5) == "{}"
@@ -328,14 +332,14 @@ def test_connections_can_be_refused_for_a_while(gateway: LocalGateway, open_clie
     open_client(gateway).login()
 
 
-def test_cleared_faults_do_not_happen(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_cleared_faults_do_not_occur(gateway: LocalGateway, open_client: OpenClient) -> None:
     gateway.faults.no_hello(times=None)
     gateway.faults.fragment(1)
     gateway.faults.clear()
     open_client(gateway)
 
 
-def test_a_fault_for_always_stays(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_fault_with_times_none_persists(gateway: LocalGateway, open_client: OpenClient) -> None:
     gateway.faults.refuse_upgrade(times=None)
     for _ in range(3):
         with pytest.raises(InvalidStatus):
@@ -355,8 +359,6 @@ def test_a_fault_for_always_stays(gateway: LocalGateway, open_client: OpenClient
         (lambda gateway: gateway.send_garbage("nice"), "kind: 'nice'"),
     ],
 )
-def test_a_fault_that_does_not_exist_is_refused(
-    gateway: LocalGateway, arm: Callable[[LocalGateway], object], words: str
-) -> None:
+def test_an_unknown_fault_is_refused(gateway: LocalGateway, arm: Callable[[LocalGateway], object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         arm(gateway)

@@ -22,7 +22,7 @@ from vox_gateway.testing import (
 TIMEOUT = 10.0
 
 
-def test_who_follows_gets_a_record_of_everything_in_order(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_follow_yields_all_records_in_order(gateway: LocalGateway, open_client: OpenClient) -> None:
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     gateway.follow(inbox)
     client = open_client(gateway)
@@ -43,7 +43,7 @@ def test_who_follows_gets_a_record_of_everything_in_order(gateway: LocalGateway,
     assert [found[2].connection, found[6].connection] == [found[0].number, found[4].number] == [1, 2]
 
 
-def test_every_op_9_is_told_with_its_reason(open_client: OpenClient) -> None:
+def test_each_op_9_is_recorded_with_its_reason(open_client: OpenClient) -> None:
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with LocalGateway(identify_interval=60, replay_limit=1) as gateway:
         gateway.follow(inbox)
@@ -75,7 +75,7 @@ def test_every_op_9_is_told_with_its_reason(open_client: OpenClient) -> None:
     ]
 
 
-def test_what_was_dispatched_is_sent_once_the_client_reads(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_wait_sent_returns_once_the_client_reads(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     assert gateway.wait_sent(TIMEOUT)
@@ -89,7 +89,7 @@ def test_what_was_dispatched_is_sent_once_the_client_reads(gateway: LocalGateway
     reader.join()
 
 
-def test_waiting_for_a_client_that_does_not_read_ends_when_the_gateway_does(open_client: OpenClient) -> None:
+def test_wait_sent_ends_when_the_gateway_closes(open_client: OpenClient) -> None:
     with LocalGateway() as gateway:
         open_client(gateway).login()
         for _ in range(200):

@@ -45,7 +45,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 @pytest.mark.parametrize(("encoding", "compress"), FORMATS)
-def test_what_is_dispatched_comes_whole_before_and_after_a_resume(
+def test_events_arrive_complete_before_and_after_a_resume(
     gateway: LocalGateway, open_client: OpenClient, encoding: str, compress: str | None
 ) -> None:
     client = login(gateway, open_client, encoding, compress)
@@ -70,7 +70,7 @@ def test_what_is_dispatched_comes_whole_before_and_after_a_resume(
 
 @pytest.mark.parametrize(("encoding", "compress"), FORMATS)
 @pytest.mark.parametrize("fault", ["fragment", "split_writes", "split_messages"])
-def test_payloads_in_pieces_come_whole(
+def test_split_payloads_arrive_complete(
     gateway: LocalGateway, open_client: OpenClient, encoding: str, compress: str | None, fault: str
 ) -> None:
     getattr(gateway.faults, fault)(3)
@@ -80,7 +80,7 @@ def test_payloads_in_pieces_come_whole(
 
 
 @pytest.mark.parametrize(("encoding", "compress"), FORMATS)
-def test_messages_are_cut_into_frames_of_the_size_that_is_asked_for(
+def test_messages_are_fragmented_at_the_requested_size(
     gateway: LocalGateway, open_client: OpenClient, encoding: str, compress: str | None
 ) -> None:
     client = login(gateway, open_client, encoding, compress)
@@ -104,9 +104,7 @@ def test_only_a_zlib_stream_spreads_a_payload_over_messages(
     assert (len(client.websocket.recv(5)) == 5) is (compress == "zlib-stream")
 
 
-def test_an_etf_payload_is_a_map_with_atoms_for_the_keys_of_its_envelope(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_an_etf_payload_is_a_map_with_atom_keys(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway, query("etf", None), hello=False)
     assert client.websocket.recv(5) == (
         HEAD + b"w\x01tw\x03nilw\x01sw\x03nilw\x02opa\x0a"
@@ -129,7 +127,7 @@ def test_an_etf_payload_is_a_map_with_atoms_for_the_keys_of_its_envelope(
         b"",
     ],
 )
-def test_what_is_no_etf_payload_is_closed_with_4002(
+def test_an_invalid_etf_payload_is_closed_with_4002(
     gateway: LocalGateway, open_client: OpenClient, message: bytes
 ) -> None:
     client = open_client(gateway, query("etf", None))
@@ -138,7 +136,7 @@ def test_what_is_no_etf_payload_is_closed_with_4002(
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", '"\\ud800"', "9" * 5000, "[" * 100_000])
-def test_json_that_no_session_could_be_sent_is_closed_with_4002(
+def test_json_that_cannot_be_encoded_again_is_closed_with_4002(
     gateway: LocalGateway, open_client: OpenClient, value: str
 ) -> None:
     client = open_client(gateway)
@@ -146,7 +144,7 @@ def test_json_that_no_session_could_be_sent_is_closed_with_4002(
     assert client.closed()[0] == 4002
 
 
-def test_a_session_may_go_on_in_another_format(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_session_may_resume_in_another_format(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = login(gateway, open_client, "json", "zlib-stream")
     gateway.drop()
     gateway.dispatch("AWKWARD", AWKWARD)
@@ -174,7 +172,7 @@ def test_etf_ignores_payload_compression(gateway: LocalGateway, open_client: Ope
     assert ETF.decode(message)["t"] == "READY"
 
 
-def test_payload_compression_goes_on_after_a_resume(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_payload_compression_continues_after_a_resume(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = login(gateway, open_client, "json", "payload")
     gateway.drop()
     gateway.dispatch("LARGE", {"text": "x" * 1000})
@@ -188,7 +186,7 @@ def test_payload_compression_goes_on_after_a_resume(gateway: LocalGateway, open_
     assert json.loads(small)["t"] == "SMALL"
 
 
-def test_zstd_is_refused_like_any_unknown_compression_where_its_package_is_missing(
+def test_zstd_without_its_package_is_refused_as_unknown_compression(
     gateway: LocalGateway, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = {name: make for name, make in wire.COMPRESSIONS.items() if name != "zstd-stream"}
@@ -201,7 +199,7 @@ def test_zstd_is_refused_like_any_unknown_compression_where_its_package_is_missi
 
 
 @pytest.mark.parametrize("value", ["half \ud800", {"\ud800": 1}, math.nan, {1: 2}, object()])
-def test_what_one_session_cannot_be_sent_reaches_none(
+def test_an_event_that_one_session_cannot_encode_is_sent_to_none(
     gateway: LocalGateway, open_client: OpenClient, value: Any
 ) -> None:
     clients = [login(gateway, open_client, encoding, None) for encoding in ("json", "etf")]
@@ -213,7 +211,7 @@ def test_what_one_session_cannot_be_sent_reaches_none(
     assert [(client.recv()["t"], client.seq) for client in clients] == [("GOOD", 4), ("GOOD", 4)]
 
 
-def test_the_refusal_says_what_is_wrong(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_the_refusal_names_the_value(gateway: LocalGateway, open_client: OpenClient) -> None:
     login(gateway, open_client, "etf", None)
     with pytest.raises(ValueError, match=r"at 5 it holds '\\ud800', half a surrogate pair"):
         gateway.dispatch("BAD", {"value": "half \ud800"})
@@ -251,7 +249,7 @@ GARBAGE = [
         for row in GARBAGE
     ],
 )
-def test_garbage_is_broken_where_it_says_and_the_session_can_be_resumed(
+def test_malformed_data_is_broken_as_named_and_the_session_can_be_resumed(
     gateway: LocalGateway,
     open_client: OpenClient,
     encoding: str,
@@ -270,7 +268,7 @@ def test_garbage_is_broken_where_it_says_and_the_session_can_be_resumed(
 
 
 @pytest.mark.parametrize(("encoding", "compress"), FORMATS)
-def test_garbage_can_be_sound_but_no_object(
+def test_malformed_data_can_be_valid_but_not_an_object(
     gateway: LocalGateway, open_client: OpenClient, encoding: str, compress: str | None
 ) -> None:
     client = login(gateway, open_client, encoding, compress)
@@ -281,7 +279,7 @@ def test_garbage_can_be_sound_but_no_object(
 
 @pytest.mark.parametrize(("encoding", "compress"), [row for row in FORMATS if row.values[1] is not None])
 @pytest.mark.parametrize("size", [64, 65_536, 1_000_003])
-def test_a_bomb_inflates_to_a_sound_payload_of_its_size(
+def test_a_bomb_inflates_to_a_valid_payload_of_its_size(
     gateway: LocalGateway, open_client: OpenClient, encoding: str, compress: str, size: int
 ) -> None:
     client = login(gateway, open_client, encoding, compress)
@@ -294,7 +292,7 @@ def test_a_bomb_inflates_to_a_sound_payload_of_its_size(
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [row for row in FORMATS if row.values[1] is not None])
-def test_a_bomb_is_small_on_the_wire_and_never_held(
+def test_a_bomb_is_small_on_the_wire_and_in_memory(
     gateway: LocalGateway, open_client: OpenClient, encoding: str, compress: str
 ) -> None:
     client = login(gateway, open_client, encoding, compress)
@@ -318,6 +316,6 @@ def test_a_bomb_needs_compression(gateway: LocalGateway, open_client: OpenClient
 
 
 @pytest.mark.parametrize("size", [-1, 63, 1 << 32])
-def test_a_bomb_of_an_impossible_size_is_refused(gateway: LocalGateway, size: int) -> None:
+def test_a_bomb_of_an_invalid_size_is_refused(gateway: LocalGateway, size: int) -> None:
     with pytest.raises(ValueError, match=f"size: {size} is not"):
         gateway.send_bomb(size)

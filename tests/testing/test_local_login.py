@@ -12,13 +12,13 @@ from foreign_client import EVERY_INTENT, PROPERTIES, OpenClient
 from vox_gateway.testing import LocalGateway, guild
 
 
-def test_hello_comes_first_and_tells_the_interval_in_milliseconds(open_client: OpenClient) -> None:
+def test_hello_is_first_and_has_the_interval_in_milliseconds(open_client: OpenClient) -> None:
     with LocalGateway(heartbeat_interval=41.25) as gateway:
         client = open_client(gateway, hello=False)
         assert client.recv() == {"t": None, "s": None, "op": 10, "d": {"heartbeat_interval": 41250}}
 
 
-def test_ready_tells_who_the_bot_is_and_where_to_resume(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_ready_has_the_user_and_the_resume_url(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.identify(shard=[0, 1])
     ready = client.recv()
@@ -41,7 +41,7 @@ def test_ready_tells_who_the_bot_is_and_where_to_resume(gateway: LocalGateway, o
         ("wss://elsewhere.invalid", "wss://elsewhere.invalid"),
     ],
 )
-def test_the_url_to_resume_on_can_be_chosen(open_client: OpenClient, given: str, told: str) -> None:
+def test_the_resume_url_can_be_set(open_client: OpenClient, given: str, told: str) -> None:
     with LocalGateway(resume_url=given) as gateway:
         ready = open_client(gateway).login()
         assert ready["d"]["resume_gateway_url"] == told.format(url=gateway.url)
@@ -72,7 +72,7 @@ def test_without_the_guilds_intent_no_guild_is_created(gateway: LocalGateway, op
     assert client.recv()["op"] == 11
 
 
-def test_guild_create_shows_only_the_bot_without_the_presences_intent(
+def test_without_the_presences_intent_guild_create_lists_only_the_bot(
     gateway: LocalGateway, open_client: OpenClient
 ) -> None:
     client = open_client(gateway)
@@ -83,7 +83,7 @@ def test_guild_create_shows_only_the_bot_without_the_presences_intent(
     assert create["presences"] == []
 
 
-def test_guild_create_leaves_offline_members_out_of_a_large_guild(open_client: OpenClient) -> None:
+def test_guild_create_of_a_large_guild_omits_offline_members(open_client: OpenClient) -> None:
     from vox_gateway.testing import member, user
 
     members = [member(user(1000 + index, f"user{index}"), status="offline") for index in range(60)]
@@ -105,7 +105,7 @@ def test_heartbeats_are_acknowledged_before_and_after_identify(gateway: LocalGat
     assert client.recv()["op"] == 11
 
 
-def test_json_in_binary_frames_is_understood(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_json_in_binary_frames_is_accepted(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.websocket.send(b'{"op":1,"d":null}')
     assert client.recv()["op"] == 11
@@ -123,14 +123,14 @@ def test_json_in_binary_frames_is_understood(gateway: LocalGateway, open_client:
         ("v=10&encoding=json&compress=lzw", 4002),
     ],
 )
-def test_a_wrong_url_is_closed(gateway: LocalGateway, open_client: OpenClient, query: str, code: int) -> None:
+def test_an_invalid_url_closes_the_connection(
+    gateway: LocalGateway, open_client: OpenClient, query: str, code: int
+) -> None:
     assert open_client(gateway, query, hello=False).closed()[0] == code
 
 
 @pytest.mark.parametrize(("query", "version"), [("v=9", 9), ("v=10", 10)])
-def test_json_is_the_encoding_when_the_url_names_none(
-    gateway: LocalGateway, open_client: OpenClient, query: str, version: int
-) -> None:
+def test_json_is_the_default_encoding(gateway: LocalGateway, open_client: OpenClient, query: str, version: int) -> None:
     assert open_client(gateway, query).login()["d"]["v"] == version
 
 
@@ -163,7 +163,7 @@ def test_json_is_the_encoding_when_the_url_names_none(
         ({"presence": {"status": "online", "activities": {}}}, 4002),
     ],
 )
-def test_a_wrong_identify_is_closed(open_client: OpenClient, fields: dict[str, Any], code: int) -> None:
+def test_an_invalid_identify_closes_the_connection(open_client: OpenClient, fields: dict[str, Any], code: int) -> None:
     with LocalGateway(token="secret", allowed_intents=1 << 1) as gateway:
         client = open_client(gateway)
         client.identify(**{"intents": 513, **fields})
@@ -171,13 +171,15 @@ def test_a_wrong_identify_is_closed(open_client: OpenClient, fields: dict[str, A
         assert gateway.sessions == ()
 
 
-def test_an_identify_that_is_no_object_is_closed(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_an_identify_that_is_not_an_object_closes_the_connection(
+    gateway: LocalGateway, open_client: OpenClient
+) -> None:
     client = open_client(gateway)
     client.send(2, "token")
     assert client.closed()[0] == 4002
 
 
-def test_a_full_identify_is_let_in(open_client: OpenClient) -> None:
+def test_a_complete_identify_is_accepted(open_client: OpenClient) -> None:
     with LocalGateway(token="secret", allowed_intents=1 << 1) as gateway:
         client = open_client(gateway)
         presence = {"since": None, "activities": [{"name": "Go", "type": 0}], "status": "dnd", "afk": False}
@@ -185,26 +187,30 @@ def test_a_full_identify_is_let_in(open_client: OpenClient) -> None:
         assert gateway.sessions[0].presence == presence
 
 
-def test_the_old_property_names_are_let_in(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_the_old_property_names_are_accepted(gateway: LocalGateway, open_client: OpenClient) -> None:
     open_client(gateway).login(properties={f"${key}": value for key, value in PROPERTIES.items()})
 
 
 @pytest.mark.parametrize("op", [3, 4, 8, 31, 43])
-def test_a_command_before_identify_is_closed(gateway: LocalGateway, open_client: OpenClient, op: int) -> None:
+def test_a_command_before_identify_closes_the_connection(
+    gateway: LocalGateway, open_client: OpenClient, op: int
+) -> None:
     client = open_client(gateway)
     client.send(op, {})
     assert client.closed()[0] == 4003
 
 
 @pytest.mark.parametrize("op", [0, 5, 7, 9, 10, 11, 12, 99, -1])
-def test_an_opcode_that_clients_do_not_send_is_closed(gateway: LocalGateway, open_client: OpenClient, op: int) -> None:
+def test_a_server_opcode_closes_the_connection(gateway: LocalGateway, open_client: OpenClient, op: int) -> None:
     client = open_client(gateway)
     client.send(op, None)
     assert client.closed()[0] == 4001
 
 
 @pytest.mark.parametrize("message", ["{", "[1]", "null", '{"d":1}', '{"op":"1"}', '{"op":true}', b"\xff\xff"])
-def test_what_is_no_payload_is_closed(gateway: LocalGateway, open_client: OpenClient, message: str | bytes) -> None:
+def test_an_invalid_payload_closes_the_connection(
+    gateway: LocalGateway, open_client: OpenClient, message: str | bytes
+) -> None:
     client = open_client(gateway)
     client.websocket.send(message)
     assert client.closed()[0] == 4002
@@ -212,7 +218,7 @@ def test_what_is_no_payload_is_closed(gateway: LocalGateway, open_client: OpenCl
 
 
 @pytest.mark.parametrize("again", ["identify", "resume"])
-def test_logging_in_twice_is_closed(gateway: LocalGateway, open_client: OpenClient, again: str) -> None:
+def test_a_second_identify_closes_the_connection(gateway: LocalGateway, open_client: OpenClient, again: str) -> None:
     client = open_client(gateway)
     client.login()
     if again == "identify":
@@ -222,13 +228,13 @@ def test_logging_in_twice_is_closed(gateway: LocalGateway, open_client: OpenClie
     assert client.closed()[0] == 4005
 
 
-def test_a_heartbeat_with_text_is_closed(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_heartbeat_with_text_closes_the_connection(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.send(1, "5")
     assert client.closed()[0] == 4002
 
 
-def test_a_payload_of_4096_bytes_is_read_and_one_more_is_closed(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_payload_over_4096_bytes_closes_the_connection(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     beat = '{"op":1,"d":null}'
     client.websocket.send(beat + " " * (4096 - len(beat)))
@@ -237,7 +243,7 @@ def test_a_payload_of_4096_bytes_is_read_and_one_more_is_closed(gateway: LocalGa
     assert client.closed()[0] == 4002
 
 
-def test_the_121st_payload_in_a_minute_is_closed(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_the_121st_payload_in_a_minute_closes_the_connection(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     for _ in range(120):
         client.send(1, None)
@@ -246,7 +252,7 @@ def test_the_121st_payload_in_a_minute_is_closed(gateway: LocalGateway, open_cli
     assert client.closed()[0] == 4008
 
 
-def test_beats_at_a_tests_interval_do_not_count_in_the_rate_limit(open_client: OpenClient) -> None:
+def test_heartbeats_at_short_intervals_do_not_count_towards_the_rate_limit(open_client: OpenClient) -> None:
     with LocalGateway(heartbeat_interval=0.05) as gateway:
         client = open_client(gateway)
         for _ in range(150):
@@ -254,7 +260,7 @@ def test_beats_at_a_tests_interval_do_not_count_in_the_rate_limit(open_client: O
             assert client.recv()["op"] == 11
 
 
-def test_a_client_that_does_not_beat_is_closed_and_may_resume(open_client: OpenClient) -> None:
+def test_a_client_without_heartbeats_is_closed_and_may_resume(open_client: OpenClient) -> None:
     with LocalGateway(heartbeat_interval=0.05, heartbeat_timeout=1.0) as gateway:
         client = open_client(gateway)
         client.login()
@@ -264,7 +270,7 @@ def test_a_client_that_does_not_beat_is_closed_and_may_resume(open_client: OpenC
         assert again.recv()["t"] == "RESUMED"
 
 
-def test_a_beating_client_stays(open_client: OpenClient) -> None:
+def test_a_client_with_heartbeats_stays_connected(open_client: OpenClient) -> None:
     with LocalGateway(heartbeat_interval=0.05, heartbeat_timeout=1.0) as gateway:
         client = open_client(gateway)
         client.login()
@@ -277,7 +283,7 @@ def test_a_beating_client_stays(open_client: OpenClient) -> None:
         assert beats > 1
 
 
-def test_one_identify_too_many_for_the_concurrency_gets_an_invalid_session(open_client: OpenClient) -> None:
+def test_an_identify_over_max_concurrency_is_answered_with_op_9(open_client: OpenClient) -> None:
     with LocalGateway(max_concurrency=2, identify_interval=60) as gateway:
         open_client(gateway).login(shard=[0, 4])
         open_client(gateway).login(shard=[1, 4])
@@ -287,7 +293,7 @@ def test_one_identify_too_many_for_the_concurrency_gets_an_invalid_session(open_
         assert len(gateway.sessions) == 2
 
 
-def test_a_resume_does_not_count_in_the_concurrency(open_client: OpenClient) -> None:
+def test_a_resume_does_not_count_towards_max_concurrency(open_client: OpenClient) -> None:
     with LocalGateway(identify_interval=60) as gateway:
         client = open_client(gateway)
         client.login()
@@ -311,7 +317,7 @@ def test_after_the_interval_the_same_connection_may_identify(open_client: OpenCl
         assert reply["t"] == "READY"
 
 
-def test_session_starts_are_spent_by_identify_alone(open_client: OpenClient) -> None:
+def test_only_identify_uses_session_starts(open_client: OpenClient) -> None:
     with LocalGateway(session_starts=2, identify_interval=0) as gateway:
         client = open_client(gateway)
         client.login()
@@ -345,7 +351,7 @@ def test_a_large_bot_needs_a_multiple_of_its_shards(open_client: OpenClient) -> 
         open_client(gateway).login(shard=[0, 8])
 
 
-def test_no_token_is_shown_by_a_record(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_records_do_not_show_the_token(gateway: LocalGateway, open_client: OpenClient) -> None:
     open_client(gateway).login(token="very-secret")
     identify = gateway.expect("IDENTIFY")
     assert identify.data["token"] == "very-secret"
@@ -366,7 +372,7 @@ def test_no_token_is_shown_by_a_record(gateway: LocalGateway, open_client: OpenC
         (1 << 15, 1, 1 << 19),
     ],
 )
-def test_the_bots_application_tells_which_privileged_intents_are_enabled(
+def test_application_flags_show_the_privileged_intents(
     open_client: OpenClient, allowed: int | None, count: int, flags: int
 ) -> None:
     guilds = [guild(index << 22) for index in range(1, count + 1)]

@@ -51,7 +51,7 @@ def test_sequence_numbers_belong_to_the_session(gateway: LocalGateway, open_clie
 
 @pytest.mark.parametrize("how", ["reset", "eof", "close"])
 @pytest.mark.parametrize("compress", ["", "&compress=zlib-stream"])
-def test_a_dropped_session_resumes_and_misses_nothing(
+def test_a_resume_replays_every_missed_event(
     gateway: LocalGateway, open_client: OpenClient, how: str, compress: str
 ) -> None:
     query = "v=10&encoding=json" + compress
@@ -74,7 +74,7 @@ def test_a_dropped_session_resumes_and_misses_nothing(
     assert gateway.expect("RESUME").data["seq"] == 3
 
 
-def test_a_replay_shows_events_as_they_were(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_replay_sends_events_unchanged(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     gateway.drop()
@@ -86,7 +86,7 @@ def test_a_replay_shows_events_as_they_were(gateway: LocalGateway, open_client: 
     assert again.recv()["d"]["content"] == "hello"
 
 
-def test_a_session_may_resume_from_any_event_it_was_sent(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_session_may_resume_from_any_sent_event(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     again = open_client(gateway)
@@ -94,9 +94,7 @@ def test_a_session_may_resume_from_any_event_it_was_sent(gateway: LocalGateway, 
     assert [again.recv()["t"] for _ in range(4)] == ["READY", "GUILD_CREATE", "GUILD_CREATE", "RESUMED"]
 
 
-def test_a_resume_takes_the_session_from_a_connection_that_still_lives(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_a_resume_takes_the_session_from_an_open_connection(gateway: LocalGateway, open_client: OpenClient) -> None:
     client, again = open_client(gateway), open_client(gateway)
     client.login()
     again.resume(client)
@@ -108,9 +106,7 @@ def test_a_resume_takes_the_session_from_a_connection_that_still_lives(
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
-def test_a_client_that_closes_for_good_ends_its_session(
-    gateway: LocalGateway, open_client: OpenClient, code: int
-) -> None:
+def test_a_close_with_1000_or_1001_ends_the_session(gateway: LocalGateway, open_client: OpenClient, code: int) -> None:
     client = open_client(gateway)
     client.login()
     client.close(code)
@@ -122,9 +118,7 @@ def test_a_client_that_closes_for_good_ends_its_session(
     assert again.recv()["op"] == 9
 
 
-def test_a_client_that_closes_with_another_code_keeps_its_session(
-    gateway: LocalGateway, open_client: OpenClient
-) -> None:
+def test_a_close_with_another_code_keeps_the_session(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     client.close(4000)
@@ -135,7 +129,7 @@ def test_a_client_that_closes_with_another_code_keeps_its_session(
     assert again.recv()["t"] == "RESUMED"
 
 
-def test_a_client_that_just_vanishes_keeps_its_session(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_lost_connection_keeps_the_session(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     client.websocket.socket.shutdown(2)
@@ -165,7 +159,7 @@ def test_an_unknown_session_is_invalid_and_the_connection_may_identify(
         ({"token": "another"}, 4004),
     ],
 )
-def test_a_wrong_resume_is_closed(
+def test_an_invalid_resume_closes_the_connection(
     gateway: LocalGateway, open_client: OpenClient, fields: dict[str, Any], code: int
 ) -> None:
     client = open_client(gateway)
@@ -176,7 +170,7 @@ def test_a_wrong_resume_is_closed(
     assert again.closed()[0] == code
 
 
-def test_after_an_invalid_seq_the_session_is_gone(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_an_invalid_seq_ends_the_session(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     gateway.drop()
@@ -185,7 +179,7 @@ def test_after_an_invalid_seq_the_session_is_gone(gateway: LocalGateway, open_cl
     assert gateway.sessions == ()
 
 
-def test_a_session_that_was_away_too_long_is_invalid(open_client: OpenClient) -> None:
+def test_a_session_is_invalid_after_its_resume_window(open_client: OpenClient) -> None:
     with LocalGateway(session_timeout=0.0) as gateway:
         client = open_client(gateway)
         client.login()
@@ -195,7 +189,7 @@ def test_a_session_that_was_away_too_long_is_invalid(open_client: OpenClient) ->
         assert again.recv()["op"] == 9
 
 
-def test_a_session_that_needs_forgotten_events_is_invalid(open_client: OpenClient) -> None:
+def test_a_session_that_needs_discarded_events_is_invalid(open_client: OpenClient) -> None:
     with LocalGateway(replay_limit=5, identify_interval=0) as gateway:
         client = open_client(gateway)
         client.login()
@@ -314,7 +308,7 @@ def test_an_event_needs_its_intent(
 
 
 @pytest.mark.parametrize("name", ["INTERACTION_CREATE", "USER_UPDATE", "ENTITLEMENT_CREATE", "SUBSCRIPTION_CREATE"])
-def test_an_event_that_no_intent_covers_always_comes(gateway: LocalGateway, open_client: OpenClient, name: str) -> None:
+def test_an_event_without_an_intent_is_always_sent(gateway: LocalGateway, open_client: OpenClient, name: str) -> None:
     client = open_client(gateway)
     client.login(intents=0)
     assert gateway.dispatch(name, {}) == 1
@@ -348,7 +342,7 @@ def test_own_messages_mentions_and_direct_messages_keep_their_content(
     assert client.recv_until("MESSAGE_CREATE")["d"]["content"] == "hello"
 
 
-def test_what_a_guild_is_made_of_can_be_chosen(open_client: OpenClient) -> None:
+def test_the_parts_of_a_guild_can_be_set(open_client: OpenClient) -> None:
     with LocalGateway(guilds=[{"id": 1 << 22, "name": "Mine", "custom": [1]}, guild(2 << 22)]) as gateway:
         client = open_client(gateway)
         client.identify()
@@ -412,7 +406,7 @@ def test_expect_takes_each_payload_once_and_in_order(gateway: LocalGateway, open
     ]
 
 
-def test_what_where_passes_over_is_still_there(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_expect_leaves_payloads_that_where_rejects(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.send(1, 1)
     client.send(1, 2)
@@ -420,7 +414,7 @@ def test_what_where_passes_over_is_still_there(gateway: LocalGateway, open_clien
     assert gateway.expect("HEARTBEAT").data == 1
 
 
-def test_an_expectation_that_fails_tells_what_did_come(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_failed_expect_reports_the_received_payloads(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.send(1, None)
     gateway.expect("HEARTBEAT")

@@ -108,7 +108,7 @@ def test_fresh(local_gateway, gateway_client, attempt):
     result.assert_outcomes(passed=2)
 
 
-def test_what_failed_is_closed_too(run: Run) -> None:
+def test_a_failed_test_closes_its_gateway(run: Run) -> None:
     """The threads that it would leave behind would fail this very test."""
     result = run("""
 def test_it_fails(gateway_client, local_gateway):
@@ -132,7 +132,7 @@ def test_it_fails(gateway_client, local_gateway):
 """
 
 
-def test_what_a_handler_raises_fails_the_test_and_shows_where(run: Run) -> None:
+def test_an_exception_in_a_handler_fails_the_test_with_its_traceback(run: Run) -> None:
     result = run(FAIL)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -143,13 +143,13 @@ def test_what_a_handler_raises_fails_the_test_and_shows_where(run: Run) -> None:
     )
 
 
-def test_what_a_handler_raises_is_told_beside_the_tests_own_failure(run: Run) -> None:
+def test_an_exception_in_a_handler_is_reported_beside_the_tests_own_failure(run: Run) -> None:
     result = run(FAIL + '        raise RuntimeError("the test\'s own")\n')
     result.assert_outcomes(failed=1, errors=1)
     result.stdout.fnmatch_lines_random(["*ValueError('told to fail')", "*RuntimeError: the test's own"])
 
 
-def test_all_that_handlers_raise_is_told(run: Run) -> None:
+def test_all_exceptions_of_handlers_are_reported(run: Run) -> None:
     result = run(FAIL.replace('say(local_gateway, "fail")', 'say(local_gateway, "fail"), say(local_gateway, "rude")'))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*AssertionError: *ValueError('told to fail'); *ValueError(*rude*"])
@@ -195,9 +195,7 @@ def test_it_fails(make_gateway_client, local_gateway, end, options, turn):
 
 @pytest.mark.parametrize("end", ["with", "close", "nothing", "drop"])
 @pytest.mark.parametrize("options", [{}, {"workers": 3}, {"handlers": "caller"}], ids=str)
-def test_events_that_wait_when_the_client_is_closed_are_handled_before_the_test_is_judged(
-    run: Run, end: str, options: dict[str, Any]
-) -> None:
+def test_queued_events_are_handled_before_the_test_ends(run: Run, end: str, options: dict[str, Any]) -> None:
     turns = 3
     code = DISPATCHED.replace("ENDS", repr([end])).replace("OPTIONS", repr([options])).replace("TURNS", str(turns))
     result = run(code)
@@ -205,7 +203,7 @@ def test_events_that_wait_when_the_client_is_closed_are_handled_before_the_test_
     result.stdout.fnmatch_lines(["*AssertionError: the handler of MESSAGE_CREATE raised ValueError('told to fail')"])
 
 
-def test_events_that_come_between_the_test_and_its_teardown_are_judged_too(run: Run) -> None:
+def test_events_between_the_test_and_its_teardown_can_fail_it(run: Run) -> None:
     result = run("""
 @pytest.fixture
 def late(gateway_client, local_gateway):
@@ -235,7 +233,7 @@ def test_it_never_returns(gateway_client, local_gateway):
 """
 
 
-def test_a_handler_that_does_not_return_fails_the_test_and_is_named(run: Run) -> None:
+def test_a_handler_that_does_not_return_fails_the_test_by_name(run: Run) -> None:
     result = run(STUCK)
     result.assert_outcomes(failed=1)
     late = "AssertionError: what the gateway sent was not handled within drain_timeout=0.2 seconds"
@@ -243,11 +241,11 @@ def test_a_handler_that_does_not_return_fails_the_test_and_is_named(run: Run) ->
 
 
 @pytest.mark.parametrize("marked", ["drain_timeout=0", "fail_on_handler_error=False"])
-def test_a_client_may_close_as_it_does_outside_of_tests(run: Run, marked: str) -> None:
+def test_a_client_may_close_in_a_test(run: Run, marked: str) -> None:
     run(STUCK.replace("drain_timeout=0.2", marked)).assert_outcomes(passed=1)
 
 
-def test_a_handler_that_closes_the_client_is_not_waited_for_by_itself(run: Run) -> None:
+def test_a_handler_that_closes_the_client_does_not_wait_for_itself(run: Run) -> None:
     result = run("""
 import time
 
@@ -267,7 +265,7 @@ def test_it_closes(make_gateway_client, local_gateway, options):
     result.assert_outcomes(passed=3)
 
 
-def test_what_has_not_arrived_is_no_handlers_failure(run: Run) -> None:
+def test_events_that_did_not_arrive_do_not_fail_the_test(run: Run) -> None:
     result = run("""
 pytestmark = pytest.mark.gateway_client(drain_timeout=0.3)
 
@@ -300,7 +298,7 @@ def test_it_is_full(gateway_client, local_gateway):
     result.stdout.fnmatch_lines(["*and no handler runs: is a stream with overflow='block' full?"])
 
 
-def test_what_comes_while_the_client_is_closed_is_not_missed(run: Run) -> None:
+def test_events_during_close_are_handled(run: Run) -> None:
     result = run("""
 def test_it_fails_late(gateway_client, local_gateway):
     @gateway_client.on("close")
@@ -314,11 +312,11 @@ def test_it_fails_late(gateway_client, local_gateway):
     result.stdout.fnmatch_lines(["*AssertionError: the handler of close raised ValueError('at the very end')"])
 
 
-def test_handlers_may_be_let_fail(run: Run) -> None:
+def test_failing_handlers_can_be_allowed(run: Run) -> None:
     run(FAIL.replace("intents=", "fail_on_handler_error=False, intents=")).assert_outcomes(passed=1)
 
 
-def test_what_ends_a_client_is_no_handlers_failure(run: Run) -> None:
+def test_an_error_that_ends_the_client_does_not_fail_the_test(run: Run) -> None:
     result = run("""
 from vox_gateway import AuthenticationFailed, CertificateInvalid, UpgradeRefused
 
@@ -337,7 +335,7 @@ def test_the_server_may_refuse(gateway_client, local_gateway):
     result.assert_outcomes(passed=2)
 
 
-def test_markers_give_arguments_and_the_nearest_wins(run: Run) -> None:
+def test_markers_set_arguments_and_the_closest_marker_wins(run: Run) -> None:
     result = run("""
 pytestmark = [
     pytest.mark.local_gateway(token="good", heartbeat_interval=7.0),
@@ -369,7 +367,7 @@ def test_no_such_keyword(gateway_client):
     )
 
 
-def test_the_markers_are_known(run: Run) -> None:
+def test_the_markers_are_registered(run: Run) -> None:
     run("", "--markers").stdout.fnmatch_lines_random(["@pytest.mark.local_gateway(*", "@pytest.mark.gateway_client(*"])
 
 
@@ -385,7 +383,7 @@ def test_shards(local_gateway, make_gateway_client):
     result.assert_outcomes(passed=1)
 
 
-def test_a_bot_with_a_client_of_its_own(run: Run) -> None:
+def test_a_bot_with_its_own_client(run: Run) -> None:
     result = run("""
 def test_handlers_are_copied(local_gateway, make_gateway_client, monkeypatch):
     client = make_gateway_client(handlers_from=bot.client)
@@ -401,7 +399,7 @@ def test_handlers_are_copied(local_gateway, make_gateway_client, monkeypatch):
     result.assert_outcomes(passed=1)
 
 
-def test_it_costs_nothing_where_it_is_not_used(run: Run, pytester: pytest.Pytester) -> None:
+def test_the_plugin_imports_nothing_until_it_is_used(run: Run, pytester: pytest.Pytester) -> None:
     """pytest loads it in every project; what an import so early runs is missing in the coverage of ours."""
     pytester.makeconftest("""
 import sys
@@ -416,7 +414,7 @@ def pytest_collection_finish(session):
     run("def test_something_else(): pass", apart=True).assert_outcomes(passed=1)
 
 
-def test_without_the_extra_a_fixture_says_what_to_install(run: Run, pytester: pytest.Pytester) -> None:
+def test_without_the_extra_the_fixture_names_it(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys; sys.modules['websockets'] = None")
     result = run(
         """

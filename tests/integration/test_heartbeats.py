@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway.testing import LocalGateway
 
@@ -23,7 +24,9 @@ def gateway(request: pytest.FixtureRequest) -> Any:
         yield gateway
 
 
-def test_beats_come_regularly_with_the_last_sequence_number(gateway: LocalGateway, make_client: Any) -> None:
+def test_heartbeats_are_periodic_and_carry_the_last_sequence_number(
+    gateway: LocalGateway, make_client: MakeClient
+) -> None:
     client = make_client(gateway)
     assert client.latency == math.inf
     client.connect(async_=True)
@@ -38,31 +41,30 @@ def test_beats_come_regularly_with_the_last_sequence_number(gateway: LocalGatewa
     assert client.stats.beats >= 4
 
 
-def test_the_first_beat_follows_the_resume(gateway: LocalGateway, make_client: Any) -> None:
+def test_the_first_heartbeat_follows_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.drop("reset")
     gateway.expect("RESUME", 5)
     second = [one.name for one in gateway.received if one.connection == 2]
     assert second[0] == "RESUME"
 
 
-def test_a_beat_that_the_server_asks_for_comes_at_once(make_client: Any) -> None:
+def test_a_requested_heartbeat_is_sent_at_once(make_client: MakeClient) -> None:
     with LocalGateway(heartbeat_interval=60) as gateway:
         client = make_client(gateway)
-        client.connect(async_=True)
-        assert client.wait_until_ready(5)
+        start_until_ready(client)
         gateway.request_heartbeat()
         assert gateway.expect("HEARTBEAT", 1)
         client.close()
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_a_zombie_is_left_with_4000_and_resumed(gateway: LocalGateway, make_client: Any, reads: bool) -> None:
+def test_a_zombie_connection_is_closed_with_4000_and_resumed(
+    gateway: LocalGateway, make_client: MakeClient, reads: bool
+) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     began = time.monotonic()
     gateway.silence()
     if not reads:
@@ -74,12 +76,11 @@ def test_a_zombie_is_left_with_4000_and_resumed(gateway: LocalGateway, make_clie
         assert gateway.expect_close(2).code == 4000
 
 
-def test_missing_acknowledgements_alone_make_no_zombie(
-    gateway: LocalGateway, make_client: Any, send_messages: Any
+def test_a_connection_that_receives_events_is_not_a_zombie(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.withhold_acks()
     for number in range(4):
         gateway.expect("HEARTBEAT", 2)
@@ -87,26 +88,25 @@ def test_missing_acknowledgements_alone_make_no_zombie(
     assert client.stats.reconnects == 0
 
 
-def test_a_handler_that_blocks_costs_nothing_but_its_own_time(
+def test_a_blocking_handler_delays_neither_heartbeats_nor_reading(
     gateway: LocalGateway,
-    make_client: Any,
-    hear: Any,
-    send_messages: Any,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
     caplog: pytest.LogCaptureFixture,
-    when_logged: Any,
+    on_log_line: OnLogLine,
 ) -> None:
     client = make_client(gateway, slow_handler_warning=0.4)
     leave, warned = threading.Event(), threading.Event()
-    when_logged("has been running", warned.set)
+    on_log_line("has been running", warned.set)
     client.once("READY", lambda data: leave.wait(20))
-    messages = hear(client, "MESSAGE_CREATE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    messages = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     send_messages(gateway, range(100))
     for _ in range(6):
         gateway.expect("HEARTBEAT", 2)
     assert warned.wait(5)
-    assert messages.silent
+    assert messages.empty
     leave.set()
     assert [messages.data()["nonce"] for _ in range(100)] == list(range(100))
     warnings = [record for record in caplog.records if "has been running" in record.getMessage()]
@@ -115,7 +115,7 @@ def test_a_handler_that_blocks_costs_nothing_but_its_own_time(
     assert client.stats.reconnects == 0
 
 
-def test_beats_go_on_while_the_reader_is_busy(gateway: LocalGateway, make_client: Any) -> None:
+def test_heartbeats_continue_while_the_reader_is_busy(gateway: LocalGateway, make_client: MakeClient) -> None:
     beaten, busy = threading.Event(), threading.Event()
 
     def parse(text: str | bytes) -> Any:
@@ -126,8 +126,7 @@ def test_beats_go_on_while_the_reader_is_busy(gateway: LocalGateway, make_client
         return payload
 
     client = make_client(gateway, json=parse)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     assert busy.wait(5)
     for _ in range(4):
         gateway.expect("HEARTBEAT", 2)
@@ -137,13 +136,17 @@ def test_beats_go_on_while_the_reader_is_busy(gateway: LocalGateway, make_client
 
 
 @pytest.mark.parametrize("gateway", [1.5], indirect=True)  # a busy machine takes a while for so many events
-def test_a_full_backlog_pauses_reading_and_loses_nothing(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, caplog: pytest.LogCaptureFixture, when_logged: Any
+def test_a_full_event_queue_pauses_reading_and_loses_nothing(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    send_messages: SendMessages,
+    caplog: pytest.LogCaptureFixture,
+    on_log_line: OnLogLine,
 ) -> None:
     client = make_client(gateway, backlog=10, slow_handler_warning=100)
     seen, entered, leave, last = [], threading.Event(), threading.Event(), threading.Event()
     stuck = threading.Event()
-    when_logged("backlog=10", stuck.set)
+    on_log_line("backlog=10", stuck.set)
     count = 30_000
 
     @client.on("MESSAGE_CREATE")
@@ -154,8 +157,7 @@ def test_a_full_backlog_pauses_reading_and_loses_nothing(
         if message["nonce"] == count - 1:
             last.set()
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     send_messages(gateway, range(count))
     assert entered.wait(5)
     assert stuck.wait(5)

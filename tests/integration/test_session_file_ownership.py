@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client_helpers import TOKEN, MakeClient, SendMessages, start_until_ready
 
 from vox_gateway import AlreadyConnected, Client
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 15.0
-TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 
 OTHER_BOT = """
 import sys
@@ -86,7 +86,7 @@ class Bot:
 
 
 @pytest.fixture
-def owner(gateway: LocalGateway, make_client: Any, path: Path) -> Any:
+def owner(gateway: LocalGateway, make_client: MakeClient, path: Path) -> Any:
     """Makes bots with one session file; lets their handlers return at the end."""
     bots: list[Bot] = []
 
@@ -104,8 +104,8 @@ def owner(gateway: LocalGateway, make_client: Any, path: Path) -> Any:
 # -- of the runs of one client, the last -------------------------------------------------------------------------------
 
 
-def test_a_session_that_a_handler_closed_is_not_resumed(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: Any
+def test_a_session_closed_by_a_handler_is_not_resumed(
+    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
 ) -> None:
     bot = owner(close=lambda client: client.close())
     gone = bot.client.session.id
@@ -124,8 +124,8 @@ def test_a_session_that_a_handler_closed_is_not_resumed(
     assert kept_seq(path) == bot.client.session.seq
 
 
-def test_an_event_whose_handler_still_runs_is_not_lost_with_the_process(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: Any
+def test_an_event_whose_handler_still_runs_is_replayed_to_the_next_process(
+    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
 ) -> None:
     """The file waits for it, though a later run of the client has handled more."""
     bot = owner(close=lambda client: client.close(resumable=True))
@@ -143,8 +143,8 @@ def test_an_event_whose_handler_still_runs_is_not_lost_with_the_process(
     assert following.client.stats.resumes == 1
 
 
-def test_a_handler_of_an_earlier_run_does_not_set_the_file_back(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: Any
+def test_a_handler_of_an_earlier_run_does_not_overwrite_the_file(
+    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
 ) -> None:
     bot = owner(close=lambda client: client.close(resumable=True))
     send_messages(gateway, range(1))
@@ -170,8 +170,8 @@ def test_a_handler_of_an_earlier_run_does_not_set_the_file_back(
 
 
 @pytest.mark.parametrize("options", [{}, {"workers": 3}, {"handlers": "caller"}], ids=["thread", "workers", "caller"])
-def test_the_file_follows_the_handlers_wherever_they_run(
-    gateway: LocalGateway, make_client: Any, path: Path, send_messages: Any, options: Any
+def test_the_file_follows_the_handlers_in_every_mode(
+    gateway: LocalGateway, make_client: MakeClient, path: Path, send_messages: SendMessages, options: Any
 ) -> None:
     client = make_client(gateway, session_file=path, **options)
     handled, pause = threading.Semaphore(0), threading.Event()
@@ -192,19 +192,18 @@ def test_the_file_follows_the_handlers_wherever_they_run(
         connecting.join(TIMEOUT)
 
 
-def test_a_file_of_other_settings_begins_a_new_session(
-    gateway: LocalGateway, owner: Any, make_client: Any, path: Path, caplog: pytest.LogCaptureFixture
+def test_a_file_with_other_settings_starts_a_new_session(
+    gateway: LocalGateway, owner: Any, make_client: MakeClient, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "vox_gateway")
     owner().client.close(resumable=True)
     client = make_client(gateway, session_file=path, compress=False)
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     assert introductions(gateway) == ["IDENTIFY", "IDENTIFY"]
     assert "its session has compress='zlib-stream', and this client compress=None: a new session begins" in caplog.text
 
 
-def test_a_torn_file_begins_a_new_session(gateway: LocalGateway, owner: Any, path: Path) -> None:
+def test_a_damaged_file_starts_a_new_session(gateway: LocalGateway, owner: Any, path: Path) -> None:
     owner().client.close(resumable=True)
     torn = path.read_bytes()[:100] + bytes(100)
     path.write_bytes(torn)
@@ -216,8 +215,8 @@ def test_a_torn_file_begins_a_new_session(gateway: LocalGateway, owner: Any, pat
 # -- of several clients, one -------------------------------------------------------------------------------------------
 
 
-def test_a_second_client_on_one_file_is_refused_until_the_first_has_ended(
-    gateway: LocalGateway, owner: Any, make_client: Any, path: Path
+def test_a_second_client_on_one_file_is_refused_until_the_first_has_closed(
+    gateway: LocalGateway, owner: Any, make_client: MakeClient, path: Path
 ) -> None:
     bot = owner()
     second = make_client(gateway, session_file=path)
@@ -227,15 +226,14 @@ def test_a_second_client_on_one_file_is_refused_until_the_first_has_ended(
     assert second.status == "closed"
     assert bot.client.status == "ready"
     bot.client.close(resumable=True)
-    second.connect(async_=True)
-    assert second.wait_until_ready(TIMEOUT)
+    start_until_ready(second)
     assert introductions(gateway) == ["IDENTIFY", "RESUME"]
     with pytest.raises(AlreadyConnected, match="in use"):
         bot.client.connect(async_=True)
 
 
-def test_a_client_goes_on_where_another_has_left_the_file(
-    gateway: LocalGateway, owner: Any, make_client: Any, send_messages: Any
+def test_a_client_continues_from_the_file_left_by_another(
+    gateway: LocalGateway, owner: Any, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
     first = owner().client
     first.close(resumable=True)
@@ -252,8 +250,8 @@ def test_a_client_goes_on_where_another_has_left_the_file(
     assert resumed_at[1:] == [left.seq]
 
 
-def test_a_connect_that_fails_leaves_the_file_to_others(
-    gateway: LocalGateway, owner: Any, make_client: Any, path: Path
+def test_a_failed_connect_releases_the_file(
+    gateway: LocalGateway, owner: Any, make_client: MakeClient, path: Path
 ) -> None:
     first = make_client(gateway, session_file=path)
     path.write_text("[settings]")
@@ -263,9 +261,7 @@ def test_a_connect_that_fails_leaves_the_file_to_others(
     assert owner().client.status == "ready"
 
 
-def test_another_process_is_named_and_its_lock_dies_with_it(
-    gateway: LocalGateway, make_client: Any, path: Path
-) -> None:
+def test_a_lock_names_its_process_and_ends_with_it(gateway: LocalGateway, make_client: MakeClient, path: Path) -> None:
     command = [sys.executable, "-c", OTHER_BOT, gateway.url, TOKEN, str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -277,6 +273,5 @@ def test_another_process_is_named_and_its_lock_dies_with_it(
     finally:
         process.kill()
         process.communicate(timeout=TIMEOUT)
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
+    start_until_ready(client)
     assert introductions(gateway) == ["IDENTIFY", "RESUME"]

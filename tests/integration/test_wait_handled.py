@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, SendMessages
 
 from vox_gateway import Client, Session, Status
 from vox_gateway.testing import LocalGateway
@@ -18,7 +19,7 @@ WAYS = [{}, {"workers": 3}, {"handlers": "caller"}]
 
 
 @pytest.fixture(params=WAYS, ids=str)
-def client(request: pytest.FixtureRequest, gateway: LocalGateway, make_client: Any) -> Client:
+def client(request: pytest.FixtureRequest, gateway: LocalGateway, make_client: MakeClient) -> Client:
     """A client whose handlers run, in each of the ways that there are; not ready yet."""
     client: Client = make_client(gateway, **request.param)
     return client
@@ -32,7 +33,9 @@ def connect(client: Client) -> None:
         pause.wait(0.001)
 
 
-def test_everything_dispatched_so_far_is_handled(gateway: LocalGateway, client: Client, send_messages: Any) -> None:
+def test_wait_handled_covers_everything_dispatched_so_far(
+    gateway: LocalGateway, client: Client, send_messages: SendMessages
+) -> None:
     seen: list[int] = []
 
     @client.on("MESSAGE_CREATE")
@@ -52,7 +55,7 @@ def test_everything_dispatched_so_far_is_handled(gateway: LocalGateway, client: 
     assert client.handled == Session(session.id, session.seq)
 
 
-def test_a_handler_that_does_not_return_keeps_it_from_being_handled(gateway: LocalGateway, client: Client) -> None:
+def test_a_running_handler_keeps_its_event_unhandled(gateway: LocalGateway, client: Client) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     @client.on("GUILD_CREATE")
@@ -70,7 +73,9 @@ def test_a_handler_that_does_not_return_keeps_it_from_being_handled(gateway: Loc
     assert client.health()["handler"] is None
 
 
-def test_what_a_client_has_missed_is_waited_for(gateway: LocalGateway, client: Client, send_messages: Any) -> None:
+def test_wait_handled_covers_replayed_events(
+    gateway: LocalGateway, client: Client, send_messages: SendMessages
+) -> None:
     seen: list[int] = []
     client.on("MESSAGE_CREATE", lambda message: seen.append(message["nonce"]))
     connect(client)
@@ -81,7 +86,7 @@ def test_what_a_client_has_missed_is_waited_for(gateway: LocalGateway, client: C
     assert seen == list(range(50))
 
 
-def test_a_session_that_follows_another_is_waited_for(gateway: LocalGateway, client: Client) -> None:
+def test_wait_handled_covers_a_new_session(gateway: LocalGateway, client: Client) -> None:
     seen: list[str] = []
     client.on("READY", lambda data: seen.append(data["session_id"]))
     connect(client)
@@ -93,7 +98,7 @@ def test_a_session_that_follows_another_is_waited_for(gateway: LocalGateway, cli
     assert client.handled == Session(seen[-1], session.seq) == Session(session.id, 3)
 
 
-def test_what_is_closed_handles_nothing_more(gateway: LocalGateway, make_client: Any) -> None:
+def test_wait_handled_returns_for_a_closed_client(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     assert client.handled == Session()
     began = time.monotonic()
@@ -109,7 +114,7 @@ def test_what_is_closed_handles_nothing_more(gateway: LocalGateway, make_client:
     assert time.monotonic() - began < TIMEOUT
 
 
-def test_a_closed_gateway_ends_the_wait(gateway: LocalGateway, make_client: Any) -> None:
+def test_closing_the_gateway_ends_wait_handled(gateway: LocalGateway, make_client: MakeClient) -> None:
     client, leave, entered = make_client(gateway), threading.Event(), threading.Event()
 
     @client.on("READY")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rude_server import Peer, RudeServer
+from client_helpers import MakeClient, OnLogLine, start_until_ready
+from scripted_server import Peer, ScriptedServer
 
 from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
 from vox_gateway.session.format import decode, encode
@@ -43,12 +44,6 @@ def big() -> Iterator[LocalGateway]:
         yield gateway
 
 
-def started(client: Any) -> Any:
-    client.connect(async_=True)
-    assert client.wait_until_ready(TIMEOUT)
-    return client
-
-
 def ids(members: Any) -> list[str]:
     return [str(one["user"]["id"]) for one in members]
 
@@ -67,7 +62,9 @@ def chunk_for(gateway: LocalGateway) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("encoding", ["json", "etf"])
-def test_all_members_of_a_large_guild_are_one_list(big: LocalGateway, make_client: Any, encoding: str) -> None:
+def test_fetch_guild_members_returns_all_members_of_a_large_guild(
+    big: LocalGateway, make_client: MakeClient, encoding: str
+) -> None:
     client = make_client(big, encoding=encoding)
     client.connect(async_=True)  # the question waits for READY by itself
     members = client.fetch_guild_members(GUILD, presences=True)
@@ -77,8 +74,8 @@ def test_all_members_of_a_large_guild_are_one_list(big: LocalGateway, make_clien
     assert asked(big) == 1
 
 
-def test_members_by_name_and_by_id(gateway: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(gateway, intents=Intents.default()))
+def test_fetch_guild_members_by_name_and_by_id(gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(gateway, intents=Intents.default()))
     assert ids(client.fetch_guild_members(GUILD, "br", 5)) == [BRIAN]
     members = client.fetch_guild_members(GUILD, user_ids=[int(ADA), 5])
     assert (ids(members), members.not_found) == ([ADA], ["5"])
@@ -86,22 +83,22 @@ def test_members_by_name_and_by_id(gateway: LocalGateway, make_client: Any) -> N
     assert not client.fetch_guild_members(GUILD, "nobody")
 
 
-def test_more_ids_than_fit_into_one_request_are_one_question(big: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(big))
+def test_more_ids_than_fit_into_one_request_are_split_into_several(big: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(big))
     wanted = range(10_000, 10_250)
     assert ids(client.fetch_guild_members(GUILD, user_ids=iter(wanted))) == [str(one) for one in wanted]
     assert asked(big) == 3
 
 
-def test_a_rate_limit_is_waited_out(big: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(big))
+def test_a_rate_limited_request_is_repeated_after_retry_after(big: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(big))
     big.faults.limit_members(0.2)
     assert len(client.fetch_guild_members(GUILD)) == 2501
     assert asked(big) == 2
 
 
-def test_a_rate_limit_that_outlasts_the_caller_is_told_at_once(gateway: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(gateway))
+def test_a_rate_limit_longer_than_the_timeout_raises_at_once(gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(gateway))
     gateway.faults.limit_members(3000)
     with pytest.raises(RateLimited) as raised:
         client.fetch_guild_members(GUILD, timeout=2000)
@@ -115,14 +112,14 @@ def test_a_rate_limit_that_outlasts_the_caller_is_told_at_once(gateway: LocalGat
     assert len(client.fetch_guild_members(GUILD, user_ids=[ADA])) == 1
 
 
-def test_what_two_threads_ask_is_asked_once(
-    gateway: LocalGateway, make_client: Any, ask: Ask, when_logged: Any, caplog: pytest.LogCaptureFixture
+def test_identical_requests_of_two_threads_are_sent_once(
+    gateway: LocalGateway, make_client: MakeClient, ask: Ask, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
-    client = started(make_client(gateway))
+    client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
     joined = threading.Event()
-    when_logged("the request under way", joined.set)
+    on_log_line("the request under way", joined.set)
     patient = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
     chunk = chunk_for(gateway)
     impatient = ask(client.fetch_guild_members, int(GUILD), timeout=0.05)
@@ -134,16 +131,16 @@ def test_what_two_threads_ask_is_asked_once(
     assert asked(gateway) == 1
 
 
-def test_many_questions_at_a_time_do_not_mix(big: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(big))
+def test_concurrent_requests_do_not_mix_their_responses(big: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+    client = start_until_ready(make_client(big))
     wanted = [[str(10_000 + number), str(10_900 - number)] for number in range(40)]
     answers = [ask(client.fetch_guild_members, GUILD, user_ids=one, timeout=TIMEOUT) for one in wanted]
     assert [sorted(ids(one.result(TIMEOUT))) for one in answers] == [sorted(one) for one in wanted]
 
 
 @pytest.mark.slow
-def test_a_late_answer_is_told_as_far_as_it_came(big: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(big))
+def test_a_timeout_error_reports_the_chunks_received_so_far(big: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(big))
     with pytest.raises(
         TimeoutError, match=r"members of guild 1 did not come within timeout=0\.1 seconds: .* is the bot in guild 1\?"
     ):
@@ -154,8 +151,8 @@ def test_a_late_answer_is_told_as_far_as_it_came(big: LocalGateway, make_client:
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_a_drop_among_the_chunks_costs_nothing(big: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(big))
+def test_chunks_missed_during_a_disconnect_are_replayed(big: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(big))
     big.faults.cut("event", after=2)
     assert len(set(ids(client.fetch_guild_members(GUILD)))) == 2501
     assert client.stats.resumes == 1
@@ -163,8 +160,10 @@ def test_a_drop_among_the_chunks_costs_nothing(big: LocalGateway, make_client: A
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_what_was_lost_with_the_connection_is_asked_again(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(gateway))
+def test_a_request_lost_with_the_connection_is_sent_again(
+    gateway: LocalGateway, make_client: MakeClient, ask: Ask
+) -> None:
+    client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK")
     answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=TIMEOUT)
     gateway.expect("REQUEST_GUILD_MEMBERS")
@@ -175,8 +174,8 @@ def test_what_was_lost_with_the_connection_is_asked_again(gateway: LocalGateway,
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_a_new_session_is_asked_again(big: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(big))
+def test_a_request_is_sent_again_in_a_new_session(big: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+    client = start_until_ready(make_client(big))
     big.faults.withhold("GUILD_MEMBERS_CHUNK", times=2)
     answer = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
     big.expect("REQUEST_GUILD_MEMBERS")
@@ -185,11 +184,11 @@ def test_a_new_session_is_asked_again(big: LocalGateway, make_client: Any, ask: 
     assert client.stats.identifies == 2
 
 
-def test_a_client_that_closes_ends_the_wait(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
+def test_closing_the_client_ends_a_pending_request(gateway: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
     client = make_client(gateway)
     with pytest.raises(NotConnected, match="call connect"):
         client.fetch_guild_members(GUILD)
-    started(client)
+    start_until_ready(client)
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
     answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=None)
     gateway.expect("REQUEST_GUILD_MEMBERS")
@@ -198,7 +197,7 @@ def test_a_client_that_closes_ends_the_wait(gateway: LocalGateway, make_client: 
         answer.result(TIMEOUT)
     with pytest.raises(NotConnected):
         client.fetch_guild_members(GUILD)
-    started(client)
+    start_until_ready(client)
     answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=None)
     gateway.expect("REQUEST_GUILD_MEMBERS")
     gateway.drop("close", code=4004)
@@ -206,10 +205,10 @@ def test_a_client_that_closes_ends_the_wait(gateway: LocalGateway, make_client: 
         answer.result(TIMEOUT)
 
 
-def test_what_would_not_be_answered_is_refused(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_invalid_requests_are_refused(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = started(make_client(gateway, intents=Intents.GUILDS))
+    client = start_until_ready(make_client(gateway, intents=Intents.GUILDS))
     sharded = make_client(gateway, shard=(0, 2))
     for call, words in [
         (lambda: client.fetch_guild_members(GUILD), r"needs the intent Intents\.GUILD_MEMBERS"),
@@ -239,8 +238,8 @@ def test_what_would_not_be_answered_is_refused(
     assert "GUILD_PRESENCES" in caplog.text
 
 
-def test_a_handler_that_would_wait_for_itself_is_refused_before_anything_is_sent(
-    gateway: LocalGateway, make_client: Any
+def test_a_request_on_the_dispatcher_thread_is_refused_before_anything_is_sent(
+    gateway: LocalGateway, make_client: MakeClient
 ) -> None:
     client = make_client(gateway)
     refused: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -259,13 +258,13 @@ def test_a_handler_that_would_wait_for_itself_is_refused_before_anything_is_sent
             except RuntimeError as error:
                 refused.put(str(error))
 
-    started(client)
+    start_until_ready(client)
     for _ in range(5):
         assert "must not wait for events on the thread that would bring them" in refused.get(timeout=TIMEOUT)
     assert [one for one in gateway.received if one.op not in (1, 2)] == []
 
 
-def test_a_handler_may_ask_on_workers(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_handler_on_a_worker_may_send_requests(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, workers=2)
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -273,7 +272,7 @@ def test_a_handler_may_ask_on_workers(gateway: LocalGateway, make_client: Any) -
     def fetch(guild: Any) -> None:
         answers.put(len(client.fetch_guild_members(guild["id"], timeout=TIMEOUT)))
 
-    started(client)
+    start_until_ready(client)
     assert {answers.get(timeout=TIMEOUT), answers.get(timeout=TIMEOUT)} == {2, 4}
 
 
@@ -281,7 +280,7 @@ def test_a_handler_may_ask_on_workers(gateway: LocalGateway, make_client: Any) -
 
 
 @pytest.mark.parametrize("encoding", ["json", "etf"])
-def test_a_voice_channel_is_joined_and_left(gateway: LocalGateway, make_client: Any, encoding: str) -> None:
+def test_a_bot_joins_and_leaves_a_voice_channel(gateway: LocalGateway, make_client: MakeClient, encoding: str) -> None:
     client = make_client(gateway, encoding=encoding)
     client.connect(async_=True)
     connection = client.join_voice(int(GUILD), VOICE, self_deaf=True)
@@ -303,8 +302,10 @@ def test_a_voice_channel_is_joined_and_left(gateway: LocalGateway, make_client: 
     assert [gateway.expect("VOICE_STATE_UPDATE").data["channel_id"] for _ in range(4)] == [VOICE, None, None, VOICE]
 
 
-def test_a_voice_server_that_is_not_there_yet_is_waited_for(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(gateway))
+def test_join_voice_waits_for_an_unavailable_voice_server(
+    gateway: LocalGateway, make_client: MakeClient, ask: Ask
+) -> None:
+    client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("VOICE_SERVER_UPDATE")
     connection = ask(client.join_voice, GUILD, VOICE)
     gateway.expect("VOICE_STATE_UPDATE")
@@ -320,10 +321,10 @@ def test_a_voice_server_that_is_not_there_yet_is_waited_for(gateway: LocalGatewa
     assert connection.result().session_id == client.session.id
 
 
-def test_a_move_without_a_new_server_keeps_the_old(make_client: Any) -> None:
+def test_moving_without_a_new_voice_server_keeps_the_old_one(make_client: MakeClient) -> None:
     channels = [{"id": str(number), "name": "voice", "type": 2} for number in (21, 22)]
     with LocalGateway(guilds=[guild(GUILD, channels=channels)], identify_interval=0) as gateway:
-        client = started(make_client(gateway))
+        client = start_until_ready(make_client(gateway))
         first = client.join_voice(GUILD, 21)
         gateway.faults.withhold("VOICE_SERVER_UPDATE")
         moved = client.join_voice(GUILD, 22)
@@ -332,16 +333,16 @@ def test_a_move_without_a_new_server_keeps_the_old(make_client: Any) -> None:
         client.close()
 
 
-def test_what_keeps_a_bot_out_of_voice_is_told(gateway: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(gateway))
+def test_a_voice_timeout_names_the_likely_reason(gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(gateway))
     with pytest.raises(TimeoutError, match="the bot is not in the channel; check that it may view and connect to it"):
         client.join_voice(GUILD, TEXT, timeout=0.1)
     with pytest.raises(TimeoutError, match="it may not have been in a voice channel there"):
         client.leave_voice(OTHER_GUILD, timeout=0.1)
 
 
-def test_threads_that_move_the_bot_do_so_one_after_the_other(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(gateway))
+def test_concurrent_voice_moves_are_serialized(gateway: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+    client = start_until_ready(make_client(gateway))
     for _ in range(5):
         joined = [ask(client.join_voice, GUILD, VOICE) for _ in range(3)]
         joined += [ask(client.join_voice, OTHER_GUILD, OTHER_VOICE) for _ in range(3)]
@@ -352,8 +353,8 @@ def test_threads_that_move_the_bot_do_so_one_after_the_other(gateway: LocalGatew
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_a_join_outlives_the_session(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(gateway))
+def test_join_voice_completes_in_a_new_session(gateway: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+    client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("VOICE_SERVER_UPDATE")
     connection = ask(client.join_voice, GUILD, VOICE)
     first = gateway.expect("VOICE_STATE_UPDATE")
@@ -364,19 +365,19 @@ def test_a_join_outlives_the_session(gateway: LocalGateway, make_client: Any, as
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_session_of_another_process_knows_the_bot(
-    gateway: LocalGateway, make_client: Any, tmp_path: Path, is_known: bool
+def test_a_session_restored_from_a_file_knows_the_user_id(
+    gateway: LocalGateway, make_client: MakeClient, tmp_path: Path, is_known: bool
 ) -> None:
     file = tmp_path / "session.json"
     before = make_client(gateway, session_file=file)
     with before.stream("GUILD_CREATE") as events:
-        started(before)
+        start_until_ready(before)
         events.get(TIMEOUT)  # READY was given to its handlers, and need not come again
     before.close(resumable=True)
     if not is_known:  # READY told no user
         kept = decode(file.read_bytes())
         file.write_bytes(encode(replace(kept, session=replace(kept.session, user_id=None))))
-    client = started(make_client(gateway, session_file=file))
+    client = start_until_ready(make_client(gateway, session_file=file))
     assert client.stats.resumes == 1
     assert client.session.user_id == ("1100000000000000001" if is_known else None)
     assert client.join_voice(GUILD, VOICE).user_id == "1100000000000000001"
@@ -385,8 +386,10 @@ def test_a_session_of_another_process_knows_the_bot(
 # -- sounds and channels -----------------------------------------------------------------------------------------------
 
 
-def test_sounds_are_told_for_each_guild(gateway: LocalGateway, make_client: Any) -> None:
-    client = started(make_client(gateway))
+def test_fetch_soundboard_sounds_returns_the_sounds_of_each_guild(
+    gateway: LocalGateway, make_client: MakeClient
+) -> None:
+    client = start_until_ready(make_client(gateway))
     sounds = client.fetch_soundboard_sounds(iter([int(GUILD), OTHER_GUILD]))
     assert [one["name"] for one in sounds[int(GUILD)]] == ["quack"]
     assert sounds[OTHER_GUILD] == []
@@ -394,8 +397,10 @@ def test_sounds_are_told_for_each_guild(gateway: LocalGateway, make_client: Any)
         client.fetch_soundboard_sounds([GUILD, 5], timeout=0.2)
 
 
-def test_channel_info_is_told(gateway: LocalGateway, make_client: Any, ask: Ask) -> None:
-    client = started(make_client(gateway))
+def test_fetch_channel_info_returns_the_requested_fields(
+    gateway: LocalGateway, make_client: MakeClient, ask: Ask
+) -> None:
+    client = start_until_ready(make_client(gateway))
     status = {"id": VOICE, "status": "Listening to rain"}
     assert client.fetch_channel_info(GUILD, "status") == [status]
     asked = [
@@ -413,10 +418,10 @@ ODD: list[Any] = [None, 5, "x", [None], {"guild_id": [1]}, {"guild_id": GUILD, "
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_odd_events_keep_neither_a_question_nor_the_events_after_it_from_their_answer(
-    gateway: LocalGateway, make_client: Any, ask: Ask, odd: Any
+def test_malformed_events_affect_neither_a_request_nor_later_events(
+    gateway: LocalGateway, make_client: MakeClient, ask: Ask, odd: Any
 ) -> None:
-    client = started(make_client(gateway))
+    client = start_until_ready(make_client(gateway))
     client.join_voice(GUILD, VOICE)  # from now on voice states are remembered
     names = "GUILD_MEMBERS_CHUNK", "RATE_LIMITED", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "CHANNEL_INFO"
     for withheld in ("GUILD_MEMBERS_CHUNK", "CHANNEL_INFO"):
@@ -437,7 +442,7 @@ def test_odd_events_keep_neither_a_question_nor_the_events_after_it_from_their_a
 # -- a gateway that closes whenever it is asked ------------------------------------------------------------------------
 
 
-def serve_and_close(server: RudeServer, op: int, code: int, reason: str, then: Callable[[Peer], None]) -> int:
+def serve_and_close(server: ScriptedServer, op: int, code: int, reason: str, then: Callable[[Peer], None]) -> int:
     """Log a client in, and close each connection on which it sends `op`, until it sends something else."""
     first = server.open().login(session_id="s", user={"id": "77"})
     asked = 0
@@ -469,13 +474,13 @@ def serve_and_close(server: RudeServer, op: int, code: int, reason: str, then: C
         (4, lambda client: client.leave_voice("1", timeout=None), "the bot's leave from voice in guild 1"),
     ],
 )
-def test_a_question_that_costs_every_connection_is_given_up(
-    make_client: Any, ask: Ask, op: int, call: Any, what: str
+def test_a_request_that_ends_every_connection_is_abandoned(
+    make_client: MakeClient, ask: Ask, op: int, call: Any, what: str
 ) -> None:
-    with RudeServer() as server:
+    with ScriptedServer() as server:
         client = make_client(server)
         served = ask(serve_and_close, server, op, 4001, "Unknown\r\n\x1b[31m opcode", Peer.close)
-        started(client)
+        start_until_ready(client)
         with pytest.raises(TimeoutError) as raised:
             call(client)
         words = str(raised.value)

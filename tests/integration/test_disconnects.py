@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway import Intents
 from vox_gateway.shard import connection
@@ -16,30 +17,27 @@ pytestmark = pytest.mark.usefixtures("little_jitter")
 RESUMED_AFTER = 10.0
 
 
-def test_the_url_says_what_the_gateway_wants_to_know(make_client: Any) -> None:
+def test_the_url_carries_version_encoding_and_compression(make_client: MakeClient) -> None:
     with LocalGateway() as gateway:
         client = make_client(gateway, url=f"{gateway.url}/some/path?region=eu&v=6&compress=zstd-stream")
-        client.connect(async_=True)
-        assert client.wait_until_ready(5)
+        start_until_ready(client)
         opened = gateway.wait_connection(1)
         assert opened.query == {"region": "eu", "v": "10", "encoding": "json", "compress": "zlib-stream"}
         assert opened.path == "/some/path"
 
 
-def test_without_compression_the_url_does_not_speak_of_it(gateway: LocalGateway, make_client: Any) -> None:
+def test_without_compression_the_url_has_no_compress_parameter(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, compress=False)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     assert gateway.wait_connection(1).query == {"v": "10", "encoding": "json"}
 
 
-def test_the_port_argument_wins_over_the_port_in_the_url(gateway: LocalGateway, make_client: Any) -> None:
+def test_the_port_argument_overrides_the_port_in_the_url(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, url="ws://127.0.0.1:1", port=gateway.port)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
 
 
-def test_identify_says_what_the_client_was_given(gateway: LocalGateway, make_client: Any) -> None:
+def test_identify_carries_the_clients_options(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(
         gateway,
         token="Bot tok",  # as the REST API wants it
@@ -74,13 +72,18 @@ def test_identify_says_what_the_client_was_given(gateway: LocalGateway, make_cli
         ("close", {"code": 4999}, 4999),
     ],
 )
-def test_a_drop_is_resumed_and_nothing_is_lost(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, how: str, options: Any, seen: int
+def test_a_disconnect_is_resumed_without_losing_events(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
+    how: str,
+    options: Any,
+    seen: int,
 ) -> None:
     client = make_client(gateway)
-    messages, closes = hear(client, "MESSAGE_CREATE"), hear(client, "close")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    messages, closes = record_events(client, "MESSAGE_CREATE"), record_events(client, "close")
+    start_until_ready(client)
     send_messages(gateway, range(5))
     gateway.drop(how, **options)
     send_messages(gateway, range(5, 20))
@@ -92,10 +95,9 @@ def test_a_drop_is_resumed_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("code", [4003, 4005, 4007, 4009])
-def test_some_codes_call_for_a_new_session(gateway: LocalGateway, make_client: Any, code: int) -> None:
+def test_some_close_codes_start_a_new_session(gateway: LocalGateway, make_client: MakeClient, code: int) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     first = client.session.id
     gateway.expect("IDENTIFY")
     gateway.drop("close", code=code)
@@ -105,16 +107,15 @@ def test_some_codes_call_for_a_new_session(gateway: LocalGateway, make_client: A
     assert client.stats.resumes == 0
 
 
-def test_op_7_is_followed_by_4000_and_a_resume(gateway: LocalGateway, make_client: Any) -> None:
+def test_op_7_is_answered_with_4000_and_a_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.reconnect()
     assert gateway.expect_close(2).code == 4000
     gateway.expect("RESUME", RESUMED_AFTER)
 
 
-def test_op_7_before_hello_is_followed_by_another_attempt(gateway: LocalGateway, make_client: Any) -> None:
+def test_op_7_before_hello_is_followed_by_another_attempt(gateway: LocalGateway, make_client: MakeClient) -> None:
     gateway.faults.reconnect_before_hello()
     client = make_client(gateway)
     client.connect(async_=True)
@@ -123,29 +124,26 @@ def test_op_7_before_hello_is_followed_by_another_attempt(gateway: LocalGateway,
     assert len(gateway.connections) == 2
 
 
-def test_op_9_with_true_is_resumed(gateway: LocalGateway, make_client: Any) -> None:
+def test_op_9_with_true_is_resumed(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.invalidate(resumable=True)
     assert gateway.expect_close(2).code == 4000
     gateway.expect("RESUME", RESUMED_AFTER)
 
 
-def test_op_9_with_false_is_followed_by_a_pause_and_a_new_session(gateway: LocalGateway, make_client: Any) -> None:
+def test_op_9_with_false_starts_a_new_session_after_a_delay(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.expect("IDENTIFY")
     gateway.invalidate(resumable=False)
     closed = gateway.expect_close(2)
     assert 1.0 <= gateway.expect("IDENTIFY", RESUMED_AFTER).at - closed.at < 5.5
 
 
-def test_a_session_that_cannot_be_resumed_is_begun_anew(gateway: LocalGateway, make_client: Any) -> None:
+def test_an_expired_session_is_replaced_by_a_new_one(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.expect("IDENTIFY")
     gateway.expire_sessions()
     gateway.drop("reset")
@@ -153,25 +151,23 @@ def test_a_session_that_cannot_be_resumed_is_begun_anew(gateway: LocalGateway, m
     assert client.wait_until_ready(5)
 
 
-def test_a_resume_url_where_nobody_listens_is_followed_by_the_base_url(make_client: Any) -> None:
+def test_an_unreachable_resume_url_falls_back_to_the_base_url(make_client: MakeClient) -> None:
     with LocalGateway() as gone:
         nobody = gone.url
     with LocalGateway(resume_url=nobody) as gateway:
         client = make_client(gateway)
-        client.connect(async_=True)
-        assert client.wait_until_ready(5)
+        start_until_ready(client)
         assert client.session.resume_url == nobody
         gateway.drop("reset")
         gateway.expect("RESUME", RESUMED_AFTER)
         client.close()
 
 
-def test_a_resume_url_with_a_server_behind_it_is_where_the_resume_goes(make_client: Any) -> None:
+def test_a_reachable_resume_url_receives_the_resume(make_client: MakeClient) -> None:
     with LocalGateway(identify_interval=0) as second:
         with LocalGateway(identify_interval=0, resume_url=f"{second.url}/resume?kept=1") as first:
             client = make_client(first)
-            client.connect(async_=True)
-            assert client.wait_until_ready(5)
+            start_until_ready(client)
             first.drop("reset")
             resume = second.expect("RESUME", RESUMED_AFTER)
             assert resume.data["seq"] >= 1
@@ -184,13 +180,12 @@ def test_a_resume_url_with_a_server_behind_it_is_where_the_resume_goes(make_clie
 
 
 @pytest.mark.slow
-def test_a_resume_that_fails_five_times_is_given_up(
-    gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch
+def test_after_five_failed_resumes_a_new_session_starts(
+    gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 1.0)  # seconds, so that the test is short
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.expect("IDENTIFY")
     gateway.faults.cut("resume", "reset", times=5)
     gateway.drop("reset")
@@ -213,12 +208,11 @@ def test_a_resume_that_fails_five_times_is_given_up(
         ("close code", 1002),
     ],
 )
-def test_garbage_costs_the_connection_and_not_the_client(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture, kind: str, code: int
+def test_malformed_data_ends_the_connection_and_is_resumed(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture, kind: str, code: int
 ) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.send_garbage(kind)
     gateway.expect("RESUME", RESUMED_AFTER)
     assert gateway.expect_close(2).code == code
@@ -238,22 +232,28 @@ def test_garbage_costs_the_connection_and_not_the_client(
         (False, {"split_writes": 7, "fragment": 2}),
     ],
 )
-def test_bytes_may_come_in_any_portions(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any, compress: bool, split: dict[str, int]
+def test_data_may_arrive_in_pieces_of_any_size(
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    record_events: RecordEvents,
+    send_messages: SendMessages,
+    compress: bool,
+    split: dict[str, int],
 ) -> None:
     for fault, size in split.items():
         getattr(gateway.faults, fault)(size)
     client = make_client(gateway, compress=compress, intents=Intents.GUILD_MESSAGES | Intents.MESSAGE_CONTENT)
-    messages = hear(client, "MESSAGE_CREATE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    messages = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     send_messages(gateway, range(3))
     assert [messages.data()["nonce"] for _ in range(3)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("at", ["upgraded", "hello", "identify", "ready", "event"])
 @pytest.mark.parametrize("how", ["reset", "eof", "close"])
-def test_a_cut_at_any_point_is_got_over(gateway: LocalGateway, make_client: Any, at: str, how: str) -> None:
+def test_a_disconnect_at_any_stage_is_recovered(
+    gateway: LocalGateway, make_client: MakeClient, at: str, how: str
+) -> None:
     gateway.faults.cut(at, how)
     client = make_client(gateway)
     client.connect(async_=True)
@@ -261,37 +261,37 @@ def test_a_cut_at_any_point_is_got_over(gateway: LocalGateway, make_client: Any,
     assert client.wait_until_ready(RESUMED_AFTER)
 
 
-def test_a_cut_in_the_middle_of_a_replay_loses_and_doubles_nothing(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+def test_a_disconnect_during_a_replay_loses_and_duplicates_nothing(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway)
-    messages = hear(client, "MESSAGE_CREATE")
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    messages = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     gateway.faults.cut("replay", "reset")
     gateway.drop("reset")
     send_messages(gateway, range(50))
     assert [messages.data(15)["nonce"] for _ in range(50)] == list(range(50))
-    assert messages.silent
+    assert messages.empty
 
 
-def test_unknown_opcodes_and_events_are_no_errors(gateway: LocalGateway, make_client: Any, hear: Any) -> None:
+def test_unknown_opcodes_and_events_are_accepted(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents
+) -> None:
     client = make_client(gateway)
-    heard = hear(client, "SOMETHING_NEW", "DISPATCH")
+    recorded = record_events(client, "SOMETHING_NEW", "DISPATCH")
     client.on("READY", lambda data: client.remove_all_listeners("READY"))
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.send(77, d={"x": 1})
     gateway.dispatch("SOMETHING_NEW", {"y": 2})
-    while (event := heard.next())[0] != "SOMETHING_NEW":
+    while (event := recorded.next())[0] != "SOMETHING_NEW":
         assert event[1][0]["op"] == 0
     assert event[1] == ({"y": 2},)
     assert client.stats.reconnects == 0
 
 
 @pytest.mark.parametrize("chatty", [False, True])
-def test_a_server_that_never_says_hello_is_left_in_time(
-    gateway: LocalGateway, make_client: Any, monkeypatch: pytest.MonkeyPatch, chatty: bool
+def test_a_missing_hello_times_out(
+    gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, chatty: bool
 ) -> None:
     monkeypatch.setattr(connection, "HELLO_WITHIN", 1.0)
     gateway.faults.no_hello()

@@ -1,7 +1,7 @@
-"""A gateway that does only what a test tells it to, byte by byte if need be.
+"""A gateway server that a test drives step by step, down to single bytes.
 
-The test plays the server's part itself, on its own thread: it accepts, reads and writes in the order that it likes, and
-so can break every rule at a chosen moment. The websocket is spoken by `websockets`, the gateway's payloads by the test.
+The test plays the server on its own thread: it accepts, reads and writes in any order, and can violate the protocol at
+any moment. `websockets` parses and answers the websocket handshake; the test writes the gateway's payloads.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 TIMEOUT = 10.0
+#: seconds until a client has reconnected
+RECONNECT_TIMEOUT = 5.0
+#: heartbeat interval in seconds; no heartbeat is due by itself within a test
+NO_HEARTBEATS = 3600.0
 SYNC_FLUSH = b"\x00\x00\xff\xff"
 
 
@@ -38,20 +42,21 @@ class ClientClosed(Exception):
 
 @dataclass
 class Peer:
-    """One connection that a client made, as the server holds it.
+    """The server's end of one client connection.
 
     Attributes:
-        sock: blocking; with TLS once `start_tls` was called.
-        request: the upgrade request, once there was one.
-        sent: bytes written so far.
-        said: payloads written so far, as they are before compression, in bytes.
-        decode: turns what the client sends into payloads.
+        sock: the blocking socket; a TLS socket after `start_tls`.
+        request: the upgrade request, or None before it has arrived.
+        bytes_sent: the bytes written so far.
+        payload_bytes: the size in bytes of the payloads written so far, before compression.
+        seq: the sequence number of the last dispatched event.
+        decode: parses the client's messages.
     """
 
     sock: socket.socket
     request: Request | None = None
-    sent: int = 0
-    said: int = 0
+    bytes_sent: int = 0
+    payload_bytes: int = 0
     seq: int = 0
     decode: Callable[[bytes], Any] = json.loads
     _protocol: ServerProtocol = field(default_factory=lambda: ServerProtocol(max_size=None))
@@ -62,17 +67,17 @@ class Peer:
     # -- from TCP to READY
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Shake hands."""
+        """Perform the TLS handshake."""
         self.sock = context.wrap_socket(self.sock, server_side=True)
 
     def read_request(self) -> Request:
-        """Wait for the upgrade request; it is not answered yet."""
+        """Wait for the upgrade request, without answering it."""
         while self.request is None:
             self._feed()
         return self.request
 
     def upgrade(self, *, then: bytes = b"") -> Peer:
-        """Answer the upgrade, with `then` in the same segment."""
+        """Accept the upgrade, and send `then` in the same segment."""
         request = self.read_request()
         if self.query.get("compress") == "zlib-stream":
             self._deflate = zlib.compressobj()
@@ -80,57 +85,63 @@ class Peer:
         self.write(b"".join(self._protocol.data_to_send()) + then)
         return self
 
+    def refuse(self, status: str) -> None:
+        """Answer the upgrade request with an HTTP status, such as "403 Forbidden", and close."""
+        self.read_request()
+        self.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        self.close()
+
     @property
     def path(self) -> str:
-        """The path that the client asked for."""
+        """The path of the upgrade request."""
         return urlsplit(self.read_request().path).path
 
     @property
     def query(self) -> dict[str, str]:
-        """The query that the client asked with."""
+        """The query parameters of the upgrade request."""
         return dict(parse_qsl(urlsplit(self.read_request().path).query, keep_blank_values=True))
 
     def hello(self, interval: float = 60.0) -> Peer:
-        """Say HELLO; `interval` in seconds."""
+        """Send HELLO, with the heartbeat interval in seconds."""
         self.send(10, {"heartbeat_interval": interval * 1000})
         return self
 
     def login(self, interval: float = 60.0, **ready: Any) -> Peer:
-        """From HELLO to READY."""
+        """Send HELLO, expect IDENTIFY, send READY with the fields of `ready`."""
         self.hello(interval).expect(2)
         self.event("READY", {"session_id": "s1", **ready})
         return self
 
     def resume(self, interval: float = 60.0) -> dict[str, Any]:
-        """From HELLO to RESUME, which is given back and not answered."""
+        """Send HELLO; return the data of the RESUME that follows, without answering it."""
         return self.hello(interval).expect(6)
 
     # -- writing
 
     def write(self, data: bytes) -> None:
-        """Write bytes past all framing."""
+        """Write raw bytes, without framing."""
         self.sock.sendall(data)
-        self.sent += len(data)
+        self.bytes_sent += len(data)
 
     def send(self, op: Any, d: Any = None, s: Any = None, t: Any = None) -> None:
         """Send one payload."""
         self.write(self.frame({"op": op, "d": d, "s": s, "t": t}))
 
     def event(self, name: str, data: Any = None) -> None:
-        """Dispatch an event, with the next sequence number."""
+        """Dispatch an event with the next sequence number."""
         self.seq += 1
         self.send(0, data, self.seq, name)
 
     def frame(self, payload: Any) -> bytes:
-        """The bytes of one payload, in one websocket message."""
+        """Encode one payload as one websocket message."""
         text = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self.said += len(text)
+        self.payload_bytes += len(text)
         if self._deflate is None:
             return message(text, Opcode.TEXT)
         return message(self.compressed(text), Opcode.BINARY)
 
     def compressed(self, text: bytes) -> bytes:
-        """`text` as the next piece of the connection's zlib-stream."""
+        """Compress `text` as the next part of the connection's zlib-stream."""
         return bytes(self._deflate.compress(text) + self._deflate.flush(zlib.Z_SYNC_FLUSH))
 
     def send_close(self, code: int | None = None, reason: bytes = b"") -> None:
@@ -141,12 +152,12 @@ class Peer:
     # -- reading
 
     def receive(self, timeout: float = TIMEOUT) -> Any:
-        """The next payload, or the next control frame.
+        """Return the next payload, or the next ping or pong frame.
 
         Raises:
             ClientClosed: the client sent a close frame.
-            EOFError: the connection is over.
-            TimeoutError: nothing came in time.
+            EOFError: the client ended the connection.
+            TimeoutError: nothing arrived within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while not self._inbox:
@@ -159,16 +170,16 @@ class Peer:
         return item
 
     def expect(self, op: int, timeout: float = TIMEOUT) -> Any:
-        """Wait for this opcode and give its data; heartbeats in between are passed over."""
+        """Skip heartbeats; return the data of the next payload, which must have opcode `op`."""
         payload = self.receive(timeout)
         while op != 1 and isinstance(payload, dict) and payload["op"] == 1:
             payload = self.receive(timeout)
         assert isinstance(payload, dict)
-        assert payload["op"] == op, f"op {payload['op']} came instead of {op}"
+        assert payload["op"] == op, f"op {payload['op']} arrived instead of {op}"
         return payload["d"]
 
     def expect_close(self, timeout: float = TIMEOUT) -> ClientClosed:
-        """Wait for the client's close frame, whatever comes before it."""
+        """Return the client's close frame; ignore what precedes it."""
         while True:
             try:
                 self.receive(timeout)
@@ -176,7 +187,7 @@ class Peer:
                 return closed
 
     def expect_end(self, timeout: float = TIMEOUT) -> None:
-        """Wait until the client has given up the socket."""
+        """Wait until the client has closed the socket."""
         deadline = time.monotonic() + timeout
         with contextlib.suppress(ConnectionError):
             self.sock.settimeout(timeout)
@@ -189,7 +200,7 @@ class Peer:
         except ConnectionError:
             data = b""
         if not data:
-            self._inbox.append(EOFError("the client has ended the connection"))
+            self._inbox.append(EOFError("the client ended the connection"))
             return
         self._protocol.receive_data(data)
         if isinstance(self._protocol.parser_exc, ProtocolError):
@@ -212,20 +223,21 @@ class Peer:
     # -- ending
 
     def reset(self) -> None:
-        """End with a TCP reset."""
+        """Close with a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def close(self) -> None:
-        """End without a word."""
+        """Close without a close frame."""
         self.sock.close()
 
 
-class RudeServer:
-    """Listens on loopback; the test accepts.
+class ScriptedServer:
+    """Listen on loopback; the test accepts each connection.
 
     Args:
-        receive_buffer: bytes that the kernel takes from a client before the test reads; None for its own choice.
+        scheme: "ws" or "wss"; with "wss" the test calls `Peer.start_tls`.
+        receive_buffer: the size of the kernel's receive buffer in bytes; None for the system's default.
     """
 
     def __init__(self, scheme: str = "ws", receive_buffer: int | None = None) -> None:
@@ -239,7 +251,7 @@ class RudeServer:
         self._peers: list[Peer] = []
 
     def accept(self, timeout: float = TIMEOUT) -> Peer:
-        """The next TCP connection, before anything was said on it."""
+        """Accept the next TCP connection; read and write nothing."""
         self._listener.settimeout(timeout)
         sock, _ = self._listener.accept()
         sock.settimeout(TIMEOUT)
@@ -248,16 +260,16 @@ class RudeServer:
         return self._peers[-1]
 
     def open(self, timeout: float = TIMEOUT) -> Peer:
-        """The next websocket."""
+        """Accept the next connection and its websocket upgrade."""
         return self.accept(timeout).upgrade()
 
     def close(self) -> None:
-        """Give back everything."""
+        """Close the listener and all connections."""
         self._listener.close()
         for peer in self._peers:
             peer.close()
 
-    def __enter__(self) -> RudeServer:
+    def __enter__(self) -> ScriptedServer:
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -265,7 +277,7 @@ class RudeServer:
 
 
 def message(data: bytes, opcode: Opcode, *, final: bool = True) -> bytes:
-    """A frame as a server sends it, whatever is in it."""
+    """Encode a server frame, valid or not."""
     length = len(data)
     head = bytes([(0x80 if final else 0) | opcode])
     if length < 126:
@@ -278,5 +290,5 @@ def message(data: bytes, opcode: Opcode, *, final: bool = True) -> bytes:
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
-    """`data` in pieces of `size`."""
+    """Split `data` into pieces of `size` bytes."""
     return (data[start : start + size] for start in range(0, len(data), size))

@@ -19,7 +19,7 @@ PRESENCE = {"since": None, "activities": [{"name": "Go", "type": 0}], "status": 
 VOICE = {"guild_id": GUILD_ID, "channel_id": VOICE_CHANNEL_ID, "self_mute": False, "self_deaf": True}
 
 
-def test_a_presence_is_recorded_and_told_to_every_guild(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_a_presence_is_recorded_and_sent_for_every_guild(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     client.send(3, PRESENCE)
@@ -39,7 +39,7 @@ def test_an_invisible_bot_looks_offline(gateway: LocalGateway, open_client: Open
     assert client.recv_until("PRESENCE_UPDATE")["d"]["status"] == "offline"
 
 
-def test_without_the_presences_intent_no_presence_is_told(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_without_the_presences_intent_no_presence_is_sent(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login(intents=1)
     client.send(3, PRESENCE)
@@ -81,7 +81,9 @@ def without(fields: dict[str, Any], key: str) -> dict[str, Any]:
         (43, {"fields": ["status"]}),
     ],
 )
-def test_a_wrong_command_is_closed(gateway: LocalGateway, open_client: OpenClient, op: int, data: Any) -> None:
+def test_an_invalid_command_closes_the_connection(
+    gateway: LocalGateway, open_client: OpenClient, op: int, data: Any
+) -> None:
     client = open_client(gateway)
     client.login()
     client.send(op, data)
@@ -111,7 +113,7 @@ def test_joining_and_leaving_voice(gateway: LocalGateway, open_client: OpenClien
     assert client.recv()["op"] == 11
 
 
-def test_guild_create_tells_who_is_in_voice(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_guild_create_lists_voice_states(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     client.send(4, VOICE)
@@ -123,7 +125,7 @@ def test_guild_create_tells_who_is_in_voice(gateway: LocalGateway, open_client: 
 
 
 @pytest.mark.parametrize("fields", [{"channel_id": TEXT_CHANNEL_ID}, {"channel_id": "5"}, {"guild_id": "5"}])
-def test_joining_what_is_no_voice_channel_is_left_unanswered(
+def test_joining_a_text_channel_is_not_answered(
     gateway: LocalGateway, open_client: OpenClient, fields: dict[str, Any]
 ) -> None:
     client = open_client(gateway)
@@ -164,7 +166,7 @@ def big(request: pytest.FixtureRequest) -> Any:
         yield gateway
 
 
-def test_all_members_come_in_chunks_of_a_thousand(big: LocalGateway, open_client: OpenClient) -> None:
+def test_all_members_arrive_in_chunks_of_1000(big: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(big)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "nonce": "n" * 32})
@@ -179,7 +181,7 @@ def test_all_members_come_in_chunks_of_a_thousand(big: LocalGateway, open_client
     assert all("presences" not in one and "not_found" not in one for one in data)
 
 
-def test_all_members_twice_is_rate_limited(big: LocalGateway, open_client: OpenClient) -> None:
+def test_a_second_request_for_all_members_is_rate_limited(big: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(big)
     client.login()
     for nonce in ("first", "second"):
@@ -190,7 +192,7 @@ def test_all_members_twice_is_rate_limited(big: LocalGateway, open_client: OpenC
     assert limited["meta"] == {"guild_id": GUILD_ID, "nonce": "second"}
 
 
-def test_all_members_may_be_asked_for_again_after_the_interval(open_client: OpenClient) -> None:
+def test_all_members_may_be_requested_again_after_the_interval(open_client: OpenClient) -> None:
     with LocalGateway(member_request_interval=0.0) as gateway:
         client = open_client(gateway)
         client.login()
@@ -222,7 +224,7 @@ def test_without_the_members_intent_all_members_are_never_sent(gateway: LocalGat
         ("", 7, 7),
     ],
 )
-def test_a_query_finds_the_beginning_of_names(
+def test_a_query_matches_the_start_of_names(
     big: LocalGateway, open_client: OpenClient, query: str, limit: int, count: int
 ) -> None:
     client = open_client(big)
@@ -243,7 +245,7 @@ def test_user_ids_are_found_or_listed_as_not_found(big: LocalGateway, open_clien
     assert [one["user"]["id"] for one in chunk["presences"]] == ["10000"]
 
 
-def test_at_most_a_hundred_user_ids_are_looked_up(big: LocalGateway, open_client: OpenClient) -> None:
+def test_at_most_100_user_ids_are_looked_up(big: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(big)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "user_ids": [str(10_000 + index) for index in range(150)]})
@@ -272,7 +274,7 @@ def test_a_bad_nonce_is_ignored(gateway: LocalGateway, open_client: OpenClient, 
     assert "nonce" not in client.recv()["d"]
 
 
-def test_soundboard_sounds_come_for_each_known_guild(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_soundboard_sounds_are_sent_for_each_known_guild(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()
     library = gateway.guilds[1]["id"]
@@ -285,7 +287,7 @@ def test_soundboard_sounds_come_for_each_known_guild(gateway: LocalGateway, open
     assert second["d"] == {"guild_id": library, "soundboard_sounds": []}
 
 
-def test_channel_info_tells_the_fields_that_were_asked_for(open_client: OpenClient) -> None:
+def test_channel_info_has_the_requested_fields(open_client: OpenClient) -> None:
     channels = [
         channel(11, "text"),
         channel(12, "voice", 2, status="Raining", voice_start_time=1700000000),
@@ -313,7 +315,7 @@ def test_channel_info_tells_the_fields_that_were_asked_for(open_client: OpenClie
         assert client.recv()["op"] == 11
 
 
-def test_answers_go_to_the_session_that_asked(gateway: LocalGateway, open_client: OpenClient) -> None:
+def test_responses_go_to_the_requesting_session(gateway: LocalGateway, open_client: OpenClient) -> None:
     asking, other = open_client(gateway), open_client(gateway)
     asking.login()
     other.login()

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from client_helpers import MakeClient, RecordEvents, SendMessages, close_promptly, start, start_until_ready
+from support import black_hole
 
 from vox_gateway import (
     AlreadyConnected,
@@ -31,8 +32,6 @@ from vox_gateway import (
 )
 from vox_gateway.testing import LocalGateway
 
-#: seconds: the bound of close(), and what a busy machine adds
-PROMPT = 3.5
 FATAL = {
     4004: AuthenticationFailed,
     4010: InvalidShard,
@@ -43,14 +42,7 @@ FATAL = {
 }
 
 
-def close_promptly(client: Client) -> None:
-    began = time.monotonic()
-    client.close()
-    assert time.monotonic() - began < PROMPT
-    assert client.status is Status.CLOSED
-
-
-def test_a_blocking_connect_returns_when_a_handler_closes(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_blocking_connect_returns_when_a_handler_closes(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     client.on("READY", lambda data: client.close())
     assert client.connect() is None
@@ -58,7 +50,7 @@ def test_a_blocking_connect_returns_when_a_handler_closes(gateway: LocalGateway,
     assert gateway.expect_close(2).code == 1000
 
 
-def test_a_blocking_connect_waits_for_the_handler_that_closed(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_blocking_connect_waits_for_the_handler_that_closed(gateway: LocalGateway, make_client: MakeClient) -> None:
     client, done = make_client(gateway), []
 
     @client.on("READY")
@@ -71,7 +63,7 @@ def test_a_blocking_connect_waits_for_the_handler_that_closed(gateway: LocalGate
     assert done == [True]
 
 
-def test_a_blocking_connect_returns_when_another_thread_closes(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_blocking_connect_returns_when_another_thread_closes(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
 
     def close_when_ready() -> None:
@@ -86,7 +78,7 @@ def test_a_blocking_connect_returns_when_another_thread_closes(gateway: LocalGat
     assert (closed.code, closed.reason) == (4321, "enough")
 
 
-def test_async_returns_the_daemon_thread(gateway: LocalGateway, make_client: Any) -> None:
+def test_connect_async_returns_the_daemon_thread(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     thread = client.connect(async_=True)
     assert thread.daemon
@@ -99,25 +91,24 @@ def test_async_returns_the_daemon_thread(gateway: LocalGateway, make_client: Any
     assert not thread.is_alive()
 
 
-def test_a_second_connect_is_refused_and_connect_after_close_works(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_second_connect_is_refused_until_close(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     client.connect(async_=True)
     with pytest.raises(AlreadyConnected, match="close"):
         client.connect()
     assert client.wait_until_ready(5)
     client.close()
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     assert client.stats.identifies == 2
 
 
-def test_a_with_block_connects_and_closes(gateway: LocalGateway, make_client: Any) -> None:
+def test_a_with_block_connects_and_closes(gateway: LocalGateway, make_client: MakeClient) -> None:
     with make_client(gateway) as client:
         assert client.wait_until_ready(5)
     assert gateway.expect_close(2).code == 1000
 
 
-def test_a_with_block_raises_what_ended_the_client(make_client: Any) -> None:
+def test_a_with_block_raises_what_ended_the_client(make_client: MakeClient) -> None:
     with LocalGateway(token="another") as gateway, pytest.raises(AuthenticationFailed):
         with make_client(gateway) as client:
             assert not client.wait_until_ready(5)
@@ -125,7 +116,7 @@ def test_a_with_block_raises_what_ended_the_client(make_client: Any) -> None:
 
 @pytest.mark.parametrize(("code", "error"), FATAL.items())
 def test_a_fatal_close_is_raised_with_its_type(
-    gateway: LocalGateway, make_client: Any, code: int, error: type[ConnectionClosed]
+    gateway: LocalGateway, make_client: MakeClient, code: int, error: type[ConnectionClosed]
 ) -> None:
     gateway.faults.cut("identify", "close", code=code, reason="because")
     client = make_client(gateway)
@@ -136,60 +127,57 @@ def test_a_fatal_close_is_raised_with_its_type(
     assert not client.session.resumable
 
 
-def test_in_async_mode_a_fatal_close_is_emitted_and_raised_by_wait_closed(
-    gateway: LocalGateway, make_client: Any, hear: Any
+def test_wait_closed_raises_a_fatal_close(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
     gateway.faults.cut("identify", "close", code=4004)
     client = make_client(gateway)
-    heard = hear(client, "open", "close", "error")
+    recorded = record_events(client, "open", "close", "error")
     client.connect(async_=True)
     with pytest.raises(AuthenticationFailed):
         client.wait_closed(5)
-    assert heard.next()[0] == "open"
-    assert heard.data()["code"] == 4004
-    name, (error, event) = heard.next()
+    assert recorded.next()[0] == "open"
+    assert recorded.data()["code"] == 4004
+    name, (error, event) = recorded.next()
     assert (name, event) == ("error", "close")
     assert isinstance(error, AuthenticationFailed)
     assert client.wait_until_ready(5) is False
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_upgrade_is_fatal_at_first_and_retried_after_a_success(
-    gateway: LocalGateway, make_client: Any, status: int
+def test_a_refused_upgrade_is_fatal_at_first_and_retried_later(
+    gateway: LocalGateway, make_client: MakeClient, status: int
 ) -> None:
     gateway.faults.refuse_upgrade(status)
     client = make_client(gateway)
     with pytest.raises(UpgradeRefused, match=str(status)) as raised:
         client.connect()
     assert raised.value.status == status
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.faults.refuse_upgrade(status)
     gateway.drop("reset")
     assert gateway.expect("RESUME", 10)
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_server_is_tried_again(gateway: LocalGateway, make_client: Any, status: int) -> None:
+def test_a_busy_server_is_retried(gateway: LocalGateway, make_client: MakeClient, status: int) -> None:
     gateway.faults.refuse_upgrade(status)
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
 
 
-def test_a_busy_server_that_says_when_is_tried_again_then(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_a_busy_server_is_retried_after_retry_after(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.faults.refuse_upgrade(503, retry_after=1.5)
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(10)
+    start_until_ready(client)
     first, second = gateway.connections
     assert second.opened_at - first.opened_at >= 1.4
     assert "HTTP 503; retry after 1.5 seconds" in caplog.text
 
 
-def test_a_server_that_comes_up_late_is_found(make_client: Any) -> None:
+def test_a_client_connects_once_the_server_becomes_reachable(make_client: MakeClient) -> None:
     with LocalGateway() as gateway:
         gateway.stop_accepting()
         client = make_client(gateway)
@@ -201,7 +189,7 @@ def test_a_server_that_comes_up_late_is_found(make_client: Any) -> None:
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_ctrl_c_closes_in_order_and_connect_returns(gateway: LocalGateway) -> None:
+def test_ctrl_c_closes_cleanly_and_connect_returns(gateway: LocalGateway) -> None:
     script = (
         "import sys\n"
         "from vox_gateway import Client\n"
@@ -224,7 +212,7 @@ def test_ctrl_c_closes_in_order_and_connect_returns(gateway: LocalGateway) -> No
     assert gateway.expect_close(2).code == 1000
 
 
-def test_a_script_that_ends_without_close_says_goodbye(gateway: LocalGateway) -> None:
+def test_a_script_that_ends_without_close_sends_a_close_frame(gateway: LocalGateway) -> None:
     script = (
         "from vox_gateway import Client\n"
         f"client = Client(token='t', url={gateway.url!r})\n"
@@ -238,19 +226,17 @@ def test_a_script_that_ends_without_close_says_goodbye(gateway: LocalGateway) ->
 # -- close, in every state -----------------------------------------------------------------------------------------
 
 
-def test_close_before_connect_and_twice_is_harmless(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_is_idempotent(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     client.close()
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     close_promptly(client)
     close_promptly(client)
 
 
-def test_close_from_many_threads_at_once(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_from_many_threads_at_once(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     closers = [threading.Thread(target=close_promptly, args=(client,)) for _ in range(10)]
     for closer in closers:
         closer.start()
@@ -260,7 +246,7 @@ def test_close_from_many_threads_at_once(gateway: LocalGateway, make_client: Any
 
 
 @pytest.mark.parametrize("fault", ["no_hello", "ignore_upgrade", "ignore_connection"])
-def test_close_while_the_server_is_silent(gateway: LocalGateway, make_client: Any, fault: str) -> None:
+def test_close_while_the_server_is_silent(gateway: LocalGateway, make_client: MakeClient, fault: str) -> None:
     getattr(gateway.faults, fault)()
     client = make_client(gateway)
     client.connect(async_=True)
@@ -268,16 +254,15 @@ def test_close_while_the_server_is_silent(gateway: LocalGateway, make_client: An
     close_promptly(client)
 
 
-def test_close_while_the_other_side_reads_nothing(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_while_the_server_does_not_read(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     gateway.silence()
     gateway.stop_reading()
     close_promptly(client)
 
 
-def test_close_during_the_wait_between_attempts(make_client: Any) -> None:
+def test_close_during_the_reconnect_delay(make_client: MakeClient) -> None:
     with LocalGateway() as gateway:
         gateway.stop_accepting()
         client = make_client(gateway)
@@ -286,7 +271,7 @@ def test_close_during_the_wait_between_attempts(make_client: Any) -> None:
         close_promptly(client)
 
 
-def test_close_during_the_wait_for_the_turn_to_identify(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_while_waiting_to_identify(gateway: LocalGateway, make_client: MakeClient) -> None:
     gate = IdentifyGate(interval=60)
     gate.sent(0, object(), time.monotonic())
     client = make_client(gateway, identify_gate=gate)
@@ -296,33 +281,16 @@ def test_close_during_the_wait_for_the_turn_to_identify(gateway: LocalGateway, m
     close_promptly(client)
 
 
-@pytest.fixture
-def full_listener() -> Iterator[int]:
-    """A port whose queue of connections is full: a new one gets no answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        others = []
-        for _ in range(4):
-            other = socket.socket()
-            other.setblocking(False)
-            other.connect_ex(listener.getsockname())
-            others.append(other)
-        yield listener.getsockname()[1]
-        for other in others:
-            other.close()
-
-
-def test_close_while_tcp_gets_no_answer(full_listener: int) -> None:
-    client = Client(token="t", url=f"ws://127.0.0.1:{full_listener}")
-    client.connect(async_=True)
-    assert not client.wait_until_ready(0.2)
-    close_promptly(client)
+def test_close_while_tcp_connects() -> None:
+    with black_hole() as port:
+        client = start(Client(token="t", url=f"ws://127.0.0.1:{port}"))
+        assert not client.wait_until_ready(0.2)
+        close_promptly(client)
 
 
 @pytest.mark.parametrize("connect_timeout", [10.0, 0.2])
-def test_a_name_lookup_that_hangs_holds_up_neither_close_nor_the_next_attempt(
-    gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch, make_client: Any, connect_timeout: float
+def test_a_hanging_name_lookup_delays_neither_close_nor_the_next_attempt(
+    gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch, make_client: MakeClient, connect_timeout: float
 ) -> None:
     answered, asked = threading.Event(), threading.Semaphore(0)
     real = socket.getaddrinfo
@@ -343,8 +311,8 @@ def test_a_name_lookup_that_hangs_holds_up_neither_close_nor_the_next_attempt(
     assert len(gateway.connections) == 0
 
 
-def test_a_handler_that_is_stuck_does_not_hold_up_close(
-    gateway: LocalGateway, make_client: Any, caplog: pytest.LogCaptureFixture
+def test_a_blocked_handler_does_not_delay_close(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     client, entered, leave = make_client(gateway), threading.Event(), threading.Event()
 
@@ -360,8 +328,8 @@ def test_a_handler_that_is_stuck_does_not_hold_up_close(
     leave.set()
 
 
-def test_close_keeps_the_session_when_asked_and_what_was_not_handled_comes_again(
-    gateway: LocalGateway, make_client: Any, send_messages: Any
+def test_close_resumable_keeps_the_session_and_replays_unhandled_events(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
     client, seen = make_client(gateway), []
     first, leave, last = threading.Event(), threading.Event(), threading.Event()
@@ -374,8 +342,7 @@ def test_close_keeps_the_session_when_asked_and_what_was_not_handled_comes_again
         if message["nonce"] == 9:
             last.set()
 
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     send_messages(gateway, range(10))
     assert first.wait(5)
     closer = threading.Thread(target=client.close, kwargs={"resumable": True})
@@ -393,11 +360,10 @@ def test_close_keeps_the_session_when_asked_and_what_was_not_handled_comes_again
     assert not client.session.resumable
 
 
-def test_close_can_ask_for_a_reconnect(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_can_ask_for_a_reconnect(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     client.close(reconnect=True)
-    client.connect(async_=True)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     client.close(reconnect=True)
     assert gateway.expect_close(2).code == 4000
     assert gateway.expect("RESUME", 5)
@@ -415,14 +381,14 @@ def test_close_can_ask_for_a_reconnect(gateway: LocalGateway, make_client: Any) 
         ({"reason": "x" * 124}, ValueError),
     ],
 )
-def test_what_cannot_be_sent_in_a_close_frame_is_refused(
-    gateway: LocalGateway, make_client: Any, arguments: Any, error: type[Exception]
+def test_invalid_close_arguments_are_refused(
+    gateway: LocalGateway, make_client: MakeClient, arguments: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match=next(iter(arguments))):
         make_client(gateway).close(**arguments)
 
 
-def test_waiting_tells_what_happened(gateway: LocalGateway, make_client: Any) -> None:
+def test_wait_methods_return_whether_the_state_was_reached(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     assert client.wait_closed() is True
     assert client.wait_until_ready(0) is False
@@ -437,7 +403,7 @@ def test_waiting_tells_what_happened(gateway: LocalGateway, make_client: Any) ->
 
 
 @pytest.mark.slow
-def test_two_shards_of_a_bot_take_turns_to_identify() -> None:
+def test_shards_with_the_same_key_identify_one_after_the_other() -> None:
     """With the gate that every client of a process shares by default."""
     with LocalGateway(shards=2) as gateway:
         clients = [Client(token="turns", url=gateway.url, shard=(shard, 2), intents=Intents.none()) for shard in (0, 1)]
@@ -453,7 +419,7 @@ def test_two_shards_of_a_bot_take_turns_to_identify() -> None:
             client.close()
 
 
-def test_shards_with_different_keys_identify_side_by_side() -> None:
+def test_shards_with_different_keys_identify_concurrently() -> None:
     with LocalGateway(shards=2, max_concurrency=2) as gateway:
         gate = IdentifyGate(max_concurrency=2)
         clients = [Client(token="t", url=gateway.url, shard=(shard, 2), identify_gate=gate) for shard in (0, 1)]

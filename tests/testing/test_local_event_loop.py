@@ -34,7 +34,7 @@ def test_a_task_from_another_thread_runs_at_once(reactor: Reactor) -> None:
     assert all(run(reactor) for _ in range(1000))
 
 
-def test_a_wake_is_not_lost_when_a_socket_and_a_submit_are_ready_together(reactor: Reactor) -> None:
+def test_a_wakeup_is_not_lost_when_a_socket_and_a_task_are_ready_together(reactor: Reactor) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
 
@@ -63,13 +63,13 @@ def test_timers_run_in_order(reactor: Reactor) -> None:
     assert order == ["first", "second"]
 
 
-def test_a_stop_before_the_start_is_no_error() -> None:
+def test_a_stop_before_the_start_is_accepted() -> None:
     reactor = Reactor("test-reactor")
     reactor.stop()
     reactor.release()
 
 
-def test_a_task_that_raises_is_remembered_and_others_still_run(
+def test_an_exception_in_a_task_is_kept_and_other_tasks_still_run(
     reactor: Reactor, caplog: pytest.LogCaptureFixture
 ) -> None:
     reactor.start()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from typing import Any
 
 import pytest
-from rude_server import RudeServer, message, pieces
+from client_helpers import MakeClient, RecordEvents
+from scripted_server import ScriptedServer, message, pieces
 from websockets.frames import Opcode
 
 
 @pytest.mark.parametrize("compress", [True, False])
-def test_a_hundred_thousand_events_arrive_in_order(make_client: Any, compress: bool) -> None:
+def test_a_hundred_thousand_events_arrive_in_order(make_client: MakeClient, compress: bool) -> None:
     count, seen, last = 100_000, [], threading.Event()
-    with RudeServer() as server:
+    with ScriptedServer() as server:
         client = make_client(server, compress=compress)
 
         @client.on("NEWS")
@@ -37,10 +37,10 @@ def test_a_hundred_thousand_events_arrive_in_order(make_client: Any, compress: b
         assert client.stats.reconnects == 0
 
 
-def test_a_handler_that_is_slower_than_the_server_gets_everything_in_the_end(make_client: Any) -> None:
+def test_a_slow_handler_receives_every_event(make_client: MakeClient) -> None:
     """Through a backlog of one, which fills with every event."""
     count, seen, last = 5_000, [], threading.Event()
-    with RudeServer() as server:
+    with ScriptedServer() as server:
         client = make_client(server, backlog=1)
 
         @client.on("NEWS")
@@ -58,11 +58,11 @@ def test_a_handler_that_is_slower_than_the_server_gets_everything_in_the_end(mak
         assert seen == list(range(count))
 
 
-def test_a_large_event_may_come_in_many_frames_of_many_messages(make_client: Any, hear: Any) -> None:
+def test_a_large_event_may_span_many_frames_and_messages(make_client: MakeClient, record_events: RecordEvents) -> None:
     text = "".join(str(number) for number in range(600_000))  # some megabytes, hardly compressible to nothing
-    with RudeServer() as server:
+    with ScriptedServer() as server:
         client = make_client(server)
-        heard = hear(client, "LARGE")
+        recorded = record_events(client, "LARGE")
         client.connect(async_=True)
         peer = server.open().login()
         compressed = peer.compressed(json.dumps({"op": 0, "t": "LARGE", "s": 2, "d": text}).encode())
@@ -73,14 +73,14 @@ def test_a_large_event_may_come_in_many_frames_of_many_messages(make_client: Any
             stream.append(message(first, Opcode.BINARY, final=not rest))
             stream += [message(one, Opcode.CONT, final=one is rest[-1]) for one in rest]
         peer.sock.sendall(b"".join(stream))
-        assert heard.data(20) == text
+        assert recorded.data(20) == text
         assert client.stats.reconnects == 0
 
 
-def test_a_flood_of_control_frames_does_not_hide_an_event(make_client: Any, hear: Any) -> None:
-    with RudeServer() as server:
+def test_a_flood_of_control_frames_does_not_hide_an_event(make_client: MakeClient, record_events: RecordEvents) -> None:
+    with ScriptedServer() as server:
         client = make_client(server)
-        heard = hear(client, "NEWS")
+        recorded = record_events(client, "NEWS")
         client.connect(async_=True)
         peer = server.open().login()
         pings = message(b"?", Opcode.PING) * 20_000
@@ -90,22 +90,22 @@ def test_a_flood_of_control_frames_does_not_hide_an_event(make_client: Any, hear
         while pongs < 20_000:
             pongs += getattr(peer.receive(10), "opcode", None) is Opcode.PONG
         sender.join(5)
-        assert heard.data() == 1
+        assert recorded.data() == 1
 
 
-def test_a_zlib_stream_lives_as_long_as_its_connection(make_client: Any, hear: Any) -> None:
+def test_the_zlib_window_spans_messages(make_client: MakeClient, record_events: RecordEvents) -> None:
     """Each message refers to what came long before it, as far back as the window of 32 kilobytes reaches."""
-    with RudeServer() as server:
+    with ScriptedServer() as server:
         client = make_client(server)
-        heard = hear(client, "NEWS")
+        recorded = record_events(client, "NEWS")
         client.connect(async_=True)
         peer = server.open().login()
         text = "".join(chr(33 + number * 7 % 90) for number in range(20_000))
         sizes = []
         for number in range(20):
-            before = peer.sent
+            before = peer.bytes_sent
             peer.event("NEWS", f"{number}{text}")
-            sizes.append(peer.sent - before)
-            assert heard.data() == f"{number}{text}"
+            sizes.append(peer.bytes_sent - before)
+            assert recorded.data() == f"{number}{text}"
         assert max(sizes[1:]) < sizes[0]
         assert zlib.MAX_WBITS == 15

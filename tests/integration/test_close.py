@@ -14,22 +14,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from rude_server import RudeServer, message, pieces
+from client_helpers import (
+    CLOSE_TIMEOUT,
+    MakeClient,
+    OnLogLine,
+    RecordEvents,
+    SendMessages,
+    close_promptly,
+    start,
+    start_until_ready,
+)
+from scripted_server import ScriptedServer, message, pieces
 from websockets.frames import Opcode
 
-from vox_gateway import Client, Status
+from vox_gateway import Status
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
-
-#: seconds: the bound of close(), and what a busy machine adds
-PROMPT = 3.5
-
-
-@pytest.fixture
-def server() -> Iterator[RudeServer]:
-    with RudeServer() as server:
-        yield server
 
 
 @contextlib.contextmanager
@@ -40,23 +41,11 @@ def within(seconds: float) -> Iterator[None]:
     assert time.monotonic() - began < seconds
 
 
-def close_promptly(client: Client, seconds: float = PROMPT, **options: Any) -> None:
-    with within(seconds):
-        client.close(**options)
-    assert client.status is Status.CLOSED
-    assert client.wait_closed(0)
-
-
-def start(client: Client) -> Client:
-    client.connect(async_=True)
-    return client
-
-
 # -- a dead other side ---------------------------------------------------------------------------------------------
 
 
-def test_close_while_nobody_answers_the_tls_handshake(make_client: Any) -> None:
-    with RudeServer("wss") as server:
+def test_close_during_an_unanswered_tls_handshake(make_client: MakeClient) -> None:
+    with ScriptedServer("wss") as server:
         client = start(make_client(server))
         peer = server.accept()
         assert peer.sock.recv(1) == b"\x16"  # the client has said hello
@@ -65,7 +54,7 @@ def test_close_while_nobody_answers_the_tls_handshake(make_client: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-def test_close_while_the_proxy_is_silent(make_client: Any, server: RudeServer, scheme: str) -> None:
+def test_close_while_the_proxy_is_silent(make_client: MakeClient, server: ScriptedServer, scheme: str) -> None:
     client = start(make_client(server, url=f"{scheme}://gateway.invalid/", proxy=server.url.replace("ws:", "http:")))
     peer = server.accept()
     assert b"CONNECT gateway.invalid:" in peer.sock.recv(4096)
@@ -74,9 +63,11 @@ def test_close_while_the_proxy_is_silent(make_client: Any, server: RudeServer, s
 
 
 @pytest.mark.parametrize("said", ["nothing", "hello", "ready", "half a message"])
-def test_close_while_nobody_answers_the_close_frame(make_client: Any, server: RudeServer, hear: Any, said: str) -> None:
+def test_close_when_the_close_frame_is_not_answered(
+    make_client: MakeClient, server: ScriptedServer, record_events: RecordEvents, said: str
+) -> None:
     client = make_client(server, compress=False)
-    opened = hear(client, "open")
+    opened = record_events(client, "open")
     start(client)
     peer = server.open()
     opened.next()
@@ -92,7 +83,7 @@ def test_close_while_nobody_answers_the_close_frame(make_client: Any, server: Ru
     peer.expect_end(1)
 
 
-def test_close_while_the_other_side_talks_without_end(make_client: Any, server: RudeServer) -> None:
+def test_close_while_the_server_sends_without_end(make_client: MakeClient, server: ScriptedServer) -> None:
     client = start(make_client(server, compress=False))
     peer = server.open().login()
     assert client.wait_until_ready(5)
@@ -110,8 +101,8 @@ def test_close_while_the_other_side_talks_without_end(make_client: Any, server: 
     assert not talker.is_alive()
 
 
-def test_close_with_the_send_buffers_full(make_client: Any) -> None:
-    with RudeServer(receive_buffer=4096) as server:
+def test_close_with_full_send_buffers(make_client: MakeClient) -> None:
+    with ScriptedServer(receive_buffer=4096) as server:
         client = start(make_client(server, compress=False))
         peer = server.open().login()
         assert client.wait_until_ready(5)
@@ -123,7 +114,7 @@ def test_close_with_the_send_buffers_full(make_client: Any) -> None:
                 peer.receive(0.5)
 
 
-def test_close_while_each_byte_comes_alone(make_client: Any, server: RudeServer) -> None:
+def test_close_while_data_arrives_byte_by_byte(make_client: MakeClient, server: ScriptedServer) -> None:
     client = start(make_client(server, compress=False))
     peer = server.open().login()
     assert client.wait_until_ready(5)
@@ -138,14 +129,13 @@ def test_close_while_each_byte_comes_alone(make_client: Any, server: RudeServer)
     assert client.status is Status.CLOSED
 
 
-def test_close_while_reading_pauses_for_a_full_backlog(
-    gateway: LocalGateway, make_client: Any, send_messages: Any, when_logged: Any
+def test_close_while_the_event_queue_is_full(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
 ) -> None:
     client, leave, stuck = make_client(gateway, backlog=5), threading.Event(), threading.Event()
-    when_logged("backlog=5", stuck.set)
+    on_log_line("backlog=5", stuck.set)
     client.on("MESSAGE_CREATE", lambda data: leave.wait(20))
-    start(client)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     send_messages(gateway, range(100))
     assert stuck.wait(5)
     close_promptly(client)
@@ -153,9 +143,11 @@ def test_close_while_reading_pauses_for_a_full_backlog(
     leave.set()
 
 
-def test_close_while_events_are_replayed_keeps_the_place(make_client: Any, server: RudeServer, hear: Any) -> None:
+def test_close_during_a_replay_keeps_the_sequence_number(
+    make_client: MakeClient, server: ScriptedServer, record_events: RecordEvents
+) -> None:
     client = make_client(server)
-    heard = hear(client, "NEWS")
+    recorded = record_events(client, "NEWS")
     start(client)
     first = server.open().login()
     assert client.wait_until_ready(5)
@@ -164,7 +156,7 @@ def test_close_while_events_are_replayed_keeps_the_place(make_client: Any, serve
     assert second.resume()["seq"] == 1
     second.seq = 1
     second.event("NEWS", 2)
-    assert heard.data() == 2
+    assert recorded.data() == 2
     assert client.status is Status.RESUMING
     close_promptly(client, resumable=True)
     second.close()
@@ -180,7 +172,7 @@ def test_close_while_events_are_replayed_keeps_the_place(make_client: Any, serve
 
 @pytest.mark.parametrize("event", ["open", "HELLO", "READY", "close", "error"])
 def test_any_handler_may_close_and_the_blocking_connect_returns(
-    gateway: LocalGateway, make_client: Any, event: str
+    gateway: LocalGateway, make_client: MakeClient, event: str
 ) -> None:
     client = make_client(gateway)
     client.on(event, lambda *args: client.close())
@@ -193,7 +185,9 @@ def test_any_handler_may_close_and_the_blocking_connect_returns(
     assert client.status is Status.CLOSED
 
 
-def test_a_handler_may_close_and_connect_again(gateway: LocalGateway, make_client: Any, send_messages: Any) -> None:
+def test_a_handler_may_close_and_connect_again(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
+) -> None:
     client, seen, last = make_client(gateway), [], threading.Event()
 
     @client.on("MESSAGE_CREATE")
@@ -205,16 +199,15 @@ def test_a_handler_may_close_and_connect_again(gateway: LocalGateway, make_clien
         if data["nonce"] == 9:
             last.set()
 
-    start(client)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     send_messages(gateway, range(10))
     assert last.wait(5)
     assert seen == list(range(10))
     assert (client.stats.identifies, client.stats.resumes) == (1, 1)
 
 
-def test_a_handler_left_behind_disturbs_no_later_run(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+def test_an_abandoned_handler_does_not_affect_a_later_run(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, send_messages: SendMessages
 ) -> None:
     client, entered, leave, returned = make_client(gateway), threading.Event(), threading.Event(), threading.Event()
 
@@ -227,9 +220,8 @@ def test_a_handler_left_behind_disturbs_no_later_run(
     start(client)
     assert entered.wait(5)
     close_promptly(client)
-    messages = hear(client, "MESSAGE_CREATE")
-    start(client)
-    assert client.wait_until_ready(5)
+    messages = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     send_messages(gateway, range(3))
     assert [messages.data()["nonce"] for _ in range(3)] == [0, 1, 2]
     leave.set()
@@ -239,16 +231,15 @@ def test_a_handler_left_behind_disturbs_no_later_run(
     assert client.status is Status.READY
 
 
-def test_close_right_after_connect_always_ends(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_right_after_connect_returns(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     for _ in range(20):
         start(client)
         close_promptly(client)
-    start(client)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
 
 
-def test_close_and_connect_from_many_threads_leave_one_run_or_none(gateway: LocalGateway, make_client: Any) -> None:
+def test_concurrent_connects_and_closes_leave_at_most_one_run(gateway: LocalGateway, make_client: MakeClient) -> None:
     client, begin = make_client(gateway), threading.Barrier(10)
 
     def connect() -> None:
@@ -266,18 +257,16 @@ def test_close_and_connect_from_many_threads_leave_one_run_or_none(gateway: Loca
     for thread in threads:
         thread.join(10)
     client.close()
-    start(client)
-    assert client.wait_until_ready(5)
+    start_until_ready(client)
     assert len(gateway.wait_connected(1)) == 1
 
 
-def test_asking_for_many_reconnects_at_once_loses_nothing(
-    gateway: LocalGateway, make_client: Any, hear: Any, send_messages: Any
+def test_repeated_reconnect_requests_lose_no_events(
+    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, send_messages: SendMessages
 ) -> None:
     client = make_client(gateway)
-    messages = hear(client, "MESSAGE_CREATE")
-    start(client)
-    assert client.wait_until_ready(5)
+    messages = record_events(client, "MESSAGE_CREATE")
+    start_until_ready(client)
     for number in range(5):
         client.close(reconnect=True)
         send_messages(gateway, range(number, number + 1))
@@ -314,7 +303,7 @@ def bot(url: str, setup: str) -> Iterator[tuple[subprocess.Popen[str], Callable[
 def ended(process: subprocess.Popen[str]) -> tuple[str, str, int]:
     assert process.stdout is not None
     assert process.stderr is not None
-    with within(PROMPT + 1):  # the interpreter needs a moment of its own
+    with within(CLOSE_TIMEOUT + 1):  # the interpreter needs a moment of its own
         process.wait(10)
     return process.stdout.read(), process.stderr.read(), process.returncode
 
@@ -355,7 +344,7 @@ def test_ctrl_c_ends_the_bot_in_every_state(state: str) -> None:
         assert "Traceback" not in err
 
 
-def test_ctrl_c_while_the_threads_start_ends_the_bot_too(gateway: LocalGateway) -> None:
+def test_ctrl_c_while_the_threads_start_ends_the_bot(gateway: LocalGateway) -> None:
     """Raised where a signal would raise it: in the main thread, while it waits for a thread that it has started."""
     setup = (
         "real = threading.Thread.start\n"
@@ -369,7 +358,7 @@ def test_ctrl_c_while_the_threads_start_ends_the_bot_too(gateway: LocalGateway) 
         assert ended(process) == ("returned\n", "", 0)
 
 
-def test_a_signal_handler_may_close_even_while_connect_is_at_work(gateway: LocalGateway) -> None:
+def test_a_signal_handler_may_close_during_connect(gateway: LocalGateway) -> None:
     setup = (
         "real = threading.Thread.start\n"
         "def start(thread):\n"
@@ -382,7 +371,7 @@ def test_a_signal_handler_may_close_even_while_connect_is_at_work(gateway: Local
         assert ended(process) == ("returned\n", "", 0)
 
 
-def test_a_script_whose_handler_is_stuck_ends_all_the_same(gateway: LocalGateway) -> None:
+def test_a_script_with_a_blocked_handler_ends(gateway: LocalGateway) -> None:
     setup = (
         "entered = threading.Event()\n"
         "client.on('READY', lambda data: (entered.set(), threading.Event().wait()))\n"
@@ -397,9 +386,9 @@ def test_a_script_whose_handler_is_stuck_ends_all_the_same(gateway: LocalGateway
     assert gateway.expect_close(2).code == 1000
 
 
-def test_ssl_and_sockets_are_given_back_when_the_handshake_fails(make_client: Any) -> None:
+def test_a_failed_tls_handshake_leaks_no_socket(make_client: MakeClient) -> None:
     """Garbage in place of TLS, or a plain server where TLS was wanted; the fixture counts descriptors."""
-    with RudeServer("wss") as server:
+    with ScriptedServer("wss") as server:
         client = start(make_client(server, ssl_context=ssl.create_default_context()))
         for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x28"):
             peer = server.accept()
@@ -410,7 +399,7 @@ def test_ssl_and_sockets_are_given_back_when_the_handshake_fails(make_client: An
         close_promptly(client)
 
 
-def test_a_listener_that_never_accepts_is_no_hold_up(gateway: LocalGateway, make_client: Any) -> None:
+def test_close_while_the_server_does_not_accept(gateway: LocalGateway, make_client: MakeClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = start(make_client(gateway, url=f"ws://127.0.0.1:{listener.getsockname()[1]}"))
         assert not client.wait_until_ready(0.1)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import trustme
-from rude_server import Peer, RudeServer, pieces
+from client_helpers import MakeClient, RecordEvents
+from scripted_server import Peer, ScriptedServer, pieces
 
 from vox_gateway import CertificateInvalid
 
@@ -33,20 +34,20 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(make_client: Any) -> Iterator[RudeServer]:
-    with RudeServer("wss", receive_buffer=4096) as server:
+def server(make_client: MakeClient) -> Iterator[ScriptedServer]:
+    with ScriptedServer("wss", receive_buffer=4096) as server:
         yield server
 
 
-def accept(server: RudeServer, context: ssl.SSLContext) -> Peer:
+def accept(server: ScriptedServer, context: ssl.SSLContext) -> Peer:
     peer = server.accept()
     peer.start_tls(context)
     return peer.upgrade()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_commands_over_tls_that_the_kernel_does_not_take_wait_and_arrive_whole(
-    server: RudeServer, make_client: Any, options: Any, version: ssl.TLSVersion
+def test_commands_over_tls_beyond_the_socket_buffer_arrive_complete(
+    server: ScriptedServer, make_client: MakeClient, options: Any, version: ssl.TLSVersion
 ) -> None:
     context = server_context()
     context.minimum_version = context.maximum_version = version
@@ -62,16 +63,16 @@ def test_commands_over_tls_that_the_kernel_does_not_take_wait_and_arrive_whole(
 
 
 @pytest.mark.parametrize("ending", ["close_notify", "end of stream", "garbage", "reset"])
-def test_tls_may_end_in_any_way_and_what_came_before_counts(
-    server: RudeServer, make_client: Any, options: Any, hear: Any, ending: str
+def test_events_before_any_end_of_tls_count(
+    server: ScriptedServer, make_client: MakeClient, options: Any, record_events: RecordEvents, ending: str
 ) -> None:
     context = server_context()
     client = make_client(server, **options)
-    heard, closes = hear(client, "NEWS"), hear(client, "close")
+    recorded, closes = record_events(client, "NEWS"), record_events(client, "close")
     client.connect(async_=True)
     first = accept(server, context).login()
     first.event("NEWS", 1)
-    assert heard.data() == 1
+    assert recorded.data() == 1
     if ending == "close_notify":
         first.sock.settimeout(0.01)
         with pytest.raises((ssl.SSLError, OSError)):
@@ -95,11 +96,13 @@ def _without_tls(sock: Any) -> Any:
     return socket.socket(fileno=sock.detach())
 
 
-def test_tls_records_may_come_byte_by_byte(server: RudeServer, make_client: Any, options: Any, hear: Any) -> None:
+def test_tls_records_may_arrive_byte_by_byte(
+    server: ScriptedServer, make_client: MakeClient, options: Any, record_events: RecordEvents
+) -> None:
     """The test encrypts for itself, so that it may cut where it likes."""
     context = server_context()
     client = make_client(server, **options)
-    heard = hear(client, "NEWS")
+    recorded = record_events(client, "NEWS")
     client.connect(async_=True)
     peer = server.accept()
     raw = peer.sock
@@ -107,7 +110,7 @@ def test_tls_records_may_come_byte_by_byte(server: RudeServer, make_client: Any,
     peer.upgrade().login()
     for number in range(5):
         peer.event("NEWS", number)
-    assert [heard.data() for _ in range(5)] == list(range(5))
+    assert [recorded.data() for _ in range(5)] == list(range(5))
     client.voice_state_update(1, None, timeout=1)
     assert peer.expect(4)
     assert client.stats.reconnects == 0
@@ -148,7 +151,9 @@ class _Trickle:
             self._raw.sendall(piece)
 
 
-def test_an_expired_certificate_is_fatal_at_first(server: RudeServer, make_client: Any, options: Any) -> None:
+def test_an_expired_certificate_is_fatal_at_first(
+    server: ScriptedServer, make_client: MakeClient, options: Any
+) -> None:
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     client = make_client(server, **options)
     client.connect(async_=True)
@@ -158,7 +163,9 @@ def test_an_expired_certificate_is_fatal_at_first(server: RudeServer, make_clien
         client.wait_closed(5)
 
 
-def test_a_certificate_that_goes_bad_later_is_tried_again(server: RudeServer, make_client: Any, options: Any) -> None:
+def test_a_certificate_that_becomes_invalid_is_retried(
+    server: ScriptedServer, make_client: MakeClient, options: Any
+) -> None:
     client = make_client(server, **options)
     client.connect(async_=True)
     first = accept(server, server_context()).login()
@@ -172,7 +179,7 @@ def test_a_certificate_that_goes_bad_later_is_tried_again(server: RudeServer, ma
     assert client.wait_until_ready(5)
 
 
-def test_a_server_that_speaks_no_tls_is_tried_again(server: RudeServer, make_client: Any, options: Any) -> None:
+def test_a_server_without_tls_is_retried(server: ScriptedServer, make_client: MakeClient, options: Any) -> None:
     client = make_client(server, **options)
     client.connect(async_=True)
     plain = server.accept()
@@ -183,11 +190,11 @@ def test_a_server_that_speaks_no_tls_is_tried_again(server: RudeServer, make_cli
     assert client.wait_until_ready(5)
 
 
-def test_the_token_never_goes_to_a_resume_url_without_tls(
-    server: RudeServer, make_client: Any, options: Any, caplog: pytest.LogCaptureFixture
+def test_the_token_is_never_sent_to_a_resume_url_without_tls(
+    server: ScriptedServer, make_client: MakeClient, options: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     context = server_context()
-    with RudeServer("ws") as plain:
+    with ScriptedServer("ws") as plain:
         client = make_client(server, **options)
         client.connect(async_=True)
         first = accept(server, context).login(resume_gateway_url=plain.url)
@@ -199,13 +206,13 @@ def test_the_token_never_goes_to_a_resume_url_without_tls(
             plain.accept(0.01)
 
 
-def test_a_resume_url_whose_certificate_does_not_verify_is_followed_by_a_resume_on_the_base_url(
-    server: RudeServer, make_client: Any, options: Any, hear: Any
+def test_a_resume_url_with_an_untrusted_certificate_falls_back_to_the_base_url(
+    server: ScriptedServer, make_client: MakeClient, options: Any, record_events: RecordEvents
 ) -> None:
     client = make_client(server, **options)
-    ready = hear(client, "READY")
+    ready = record_events(client, "READY")
     client.connect(async_=True)
-    with RudeServer("wss") as elsewhere:
+    with ScriptedServer("wss") as elsewhere:
         accept(server, server_context()).login(resume_gateway_url=elsewhere.url)
         ready.next()  # or there would be no session to keep
         client.close(resumable=True)

@@ -36,11 +36,11 @@ def get(url: str, token: str | None = "secret") -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("prefix", ["", "/api", "/api/v9", "/api/v10"])
-def test_get_gateway_tells_the_url_to_anyone(gateway: LocalGateway, prefix: str) -> None:
+def test_get_gateway_needs_no_token(gateway: LocalGateway, prefix: str) -> None:
     assert get(f"{gateway.http_url}{prefix}/gateway", token=None) == (200, {"url": gateway.url})
 
 
-def test_get_gateway_bot_tells_the_session_start_limit(open_client: OpenClient) -> None:
+def test_get_gateway_bot_reports_the_session_start_limit(open_client: OpenClient) -> None:
     with LocalGateway(
         token="secret", shards=4, max_concurrency=2, session_starts=1000, session_starts_remaining=990
     ) as gateway:
@@ -55,7 +55,7 @@ def test_get_gateway_bot_tells_the_session_start_limit(open_client: OpenClient) 
     }
 
 
-def test_session_starts_return_after_their_period() -> None:
+def test_session_starts_reset_after_their_period() -> None:
     starts = SessionStarts(total=2, remaining=1, period=10.0, now=100.0)
     assert starts.spend(101.0)
     assert not starts.spend(109.0)
@@ -67,7 +67,7 @@ def test_session_starts_return_after_their_period() -> None:
 
 
 @pytest.mark.parametrize("shift", [0, -3600])
-def test_an_http_answer_tells_the_time(gateway: LocalGateway, shift: float) -> None:
+def test_an_http_response_has_a_date(gateway: LocalGateway, shift: float) -> None:
     gateway.faults.shift_clock(shift)
     with urllib.request.urlopen(f"{gateway.http_url}/gateway", timeout=5) as response:
         told = parsedate_to_datetime(response.headers["Date"]).timestamp()
@@ -102,7 +102,7 @@ def test_an_http_request_can_be_left_unanswered(
 
 @pytest.mark.parametrize("route", ["/gateway/bot", "/users/@me", "/oauth2/applications/@me", "/applications/@me"])
 @pytest.mark.parametrize(("token", "status"), [("secret", 200), ("wrong", 401), (None, 401)])
-def test_the_bots_own_routes_need_its_token(route: str, token: str | None, status: int) -> None:
+def test_routes_of_the_bot_need_its_token(route: str, token: str | None, status: int) -> None:
     with LocalGateway(token="secret") as gateway:
         assert get(f"{gateway.http_url}/api/v10{route}", token)[0] == status
         assert [(request.path, request.status) for request in gateway.requests] == [(f"/api/v10{route}", status)]
@@ -113,7 +113,9 @@ def test_any_other_route_is_not_found(gateway: LocalGateway) -> None:
     assert gateway.connections == ()
 
 
-def test_what_is_not_http_is_cut(gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]) -> None:
+def test_non_http_data_ends_the_connection(
+    gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]
+) -> None:
     sock = raw_socket(gateway)
     sock.sendall(b"\x16\x03\x01\x02\x00 not http\r\n\r\n")
     assert sock.recv(1) == b""
@@ -164,7 +166,7 @@ def test_tls_can_be_cut(tls: tuple[ssl.SSLContext, ssl.SSLContext], open_client:
         assert again.recv()["t"] == "RESUMED"
 
 
-def test_a_tls_handshake_that_fails_hurts_nobody_else(
+def test_a_failed_tls_handshake_does_not_affect_others(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
     open_client: OpenClient,
     raw_socket: Callable[[LocalGateway], socket.socket],
@@ -179,7 +181,7 @@ def test_a_tls_handshake_that_fails_hurts_nobody_else(
         open_client(gateway, ssl_context=trusting)
 
 
-def test_closing_leaves_no_thread_and_no_descriptor(open_client: OpenClient) -> None:
+def test_close_leaks_no_thread_and_no_descriptor(open_client: OpenClient) -> None:
     threads = set(threading.enumerate())
     descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     gateway = LocalGateway(identify_interval=0).start()
@@ -204,7 +206,7 @@ def test_closing_leaves_no_thread_and_no_descriptor(open_client: OpenClient) -> 
         socket.create_connection(("127.0.0.1", gateway.port), 1)
 
 
-def test_a_gateway_that_never_started_can_be_closed() -> None:
+def test_an_unstarted_gateway_can_be_closed() -> None:
     LocalGateway().close()
 
 
@@ -213,19 +215,19 @@ def test_a_gateway_starts_once() -> None:
         gateway.start()
 
 
-def test_a_taken_port_is_an_error(gateway: LocalGateway) -> None:
+def test_a_port_in_use_is_an_error(gateway: LocalGateway) -> None:
     with pytest.raises(OSError, match="in use"):
         LocalGateway(port=gateway.port).start()
 
 
-def test_a_closed_gateway_says_that_it_is_not_running() -> None:
+def test_a_closed_gateway_raises_that_it_is_not_running() -> None:
     gateway = LocalGateway().start()
     gateway.close()
     with pytest.raises(RuntimeError, match="not running"):
         gateway.accept_again()
 
 
-def test_a_fault_of_the_gateway_itself_fails_the_test(gateway: LocalGateway) -> None:
+def test_an_internal_error_of_the_gateway_fails_the_test(gateway: LocalGateway) -> None:
     with LocalGateway() as broken:
         broken._hub.reactor.failures.append(ZeroDivisionError())
         with pytest.raises(ZeroDivisionError):
@@ -247,12 +249,12 @@ def test_a_fault_of_the_gateway_itself_fails_the_test(gateway: LocalGateway) -> 
         ("port", 70_000),
     ],
 )
-def test_an_argument_that_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
+def test_an_invalid_argument_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         LocalGateway(**{name: value})
 
 
-def test_its_repr_tells_its_state(gateway: LocalGateway) -> None:
+def test_repr_shows_the_state(gateway: LocalGateway) -> None:
     assert repr(LocalGateway()) == "<LocalGateway not started on 127.0.0.1:0, 0 sessions>"
     assert repr(gateway) == f"<LocalGateway listening on 127.0.0.1:{gateway.port}, 0 sessions>"
 
@@ -279,7 +281,7 @@ def test_many_events_arrive_in_order(gateway: LocalGateway, open_client: OpenCli
         assert client.recv()["s"] == seq
 
 
-def test_a_client_that_does_not_read_does_not_hold_up_the_others(
+def test_a_client_that_does_not_read_does_not_delay_others(
     gateway: LocalGateway, open_client: OpenClient, raw_socket: Callable[[LocalGateway], socket.socket]
 ) -> None:
     lazy = raw_socket(gateway)
@@ -308,7 +310,7 @@ def test_a_client_that_does_not_read_does_not_hold_up_the_others(
     assert gateway.drop("reset") == 2
 
 
-def test_two_hundred_connections_are_served_by_one_thread(
+def test_one_thread_serves_200_connections(
     gateway: LocalGateway, raw_socket: Callable[[LocalGateway], socket.socket]
 ) -> None:
     before = threading.active_count()
@@ -321,14 +323,14 @@ def test_two_hundred_connections_are_served_by_one_thread(
     assert threading.active_count() == before
 
 
-def test_without_websockets_the_import_says_what_to_install() -> None:
+def test_without_websockets_the_error_names_the_extra() -> None:
     code = "import sys; sys.modules['websockets'] = None; import vox_gateway.testing"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert 'pip install "vox-gateway[testing]"' in result.stderr
 
 
-def test_nothing_of_the_client_is_used() -> None:
+def test_the_gateway_shares_no_code_with_the_client() -> None:
     """The gateway and the client may not share a mistake."""
     import ast
     from pathlib import Path

@@ -1,0 +1,75 @@
+"""Floods of events and heartbeat requests, and full socket buffers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import pytest
+from client_helpers import MakeClient, RecordEvents, open_connection
+from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, ScriptedServer, message
+from websockets.frames import Opcode
+
+pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
+
+
+@pytest.mark.parametrize("what", ["events", "pings"])
+def test_a_flood_after_op_7_does_not_delay_the_reconnect(
+    server: ScriptedServer, make_client: MakeClient, what: str
+) -> None:
+    client, first = open_connection(make_client, server, compress=False)
+    first.login()
+    assert client.wait_until_ready(5)
+    first.send(7)
+    ended = threading.Event()
+    one = message(b"?" * 125, Opcode.PING) if what == "pings" else first.frame({"op": 0, "t": "N", "s": 2, "d": None})
+
+    much = one * 100_000
+
+    def flood() -> None:
+        try:
+            while True:
+                first.sock.sendall(much)
+        except OSError:
+            ended.set()
+
+    flooder = threading.Thread(target=flood)
+    flooder.start()
+    try:
+        second = server.open(RECONNECT_TIMEOUT)
+        assert second.resume()["seq"] == 1
+        assert ended.wait(2)
+    finally:
+        with contextlib.suppress(OSError):  # it has ended by itself, or ends now
+            first.sock.shutdown(socket.SHUT_RDWR)
+        flooder.join(5)
+
+
+def test_a_flood_of_heartbeat_requests_delays_no_event(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
+) -> None:
+    client, peer = open_connection(make_client, server, compress=False)
+    recorded = record_events(client, "NEWS")
+    peer.login(interval=NO_HEARTBEATS)
+    peer.write(peer.frame({"op": 1, "d": None}) * 1000)
+    peer.event("NEWS", 1)
+    assert recorded.data() == 1
+    for _ in range(1000):
+        peer.expect(1)
+    # Commands keep half the window even so.
+    client.voice_state_update(1, None, timeout=1)
+    assert peer.expect(4)
+    client.close()  # a beat is counted once it is written, and the peer may see it first
+    assert client.stats.beats == 1000
+
+
+def test_commands_beyond_the_socket_buffer_arrive_complete(make_client: MakeClient) -> None:
+    with ScriptedServer(receive_buffer=4096) as server:
+        client, peer = open_connection(make_client, server, compress=False)
+        peer.login()
+        for number in range(100):
+            client.send_packet(50, [number, "x" * 4000], timeout=5)  # returns although nobody reads
+        got = [peer.expect(50) for _ in range(100)]
+        assert got == [[number, "x" * 4000] for number in range(100)]
+        assert client.stats.reconnects == 0
