@@ -1,21 +1,19 @@
-"""Waiting for what another process writes to a file."""
+"""Wait for text that another process writes to a file."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from pathlib import Path
 
-PATIENCE = 15.0
+from support import wait_until
 
 
-def await_text(file: Path, words: bytes, count: int = 1) -> None:
-    """Wait until a file has these bytes so often; between two looks it may be made, or rotated away."""
-    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
-    while True:
-        with contextlib.suppress(FileNotFoundError):
-            if file.read_bytes().count(words) >= count:
-                return
-        assert time.monotonic() < deadline, f"{words!r} did not come"
-        pause.wait(0.01)
+def await_text(file: Path, text: bytes, count: int = 1) -> None:
+    """Wait until the file contains `text` at least `count` times; it may be missing or rotated between two reads."""
+
+    def contains_text() -> bool:
+        try:
+            return file.read_bytes().count(text) >= count
+        except FileNotFoundError:
+            return False
+
+    wait_until(contains_text, timeout=15.0)

@@ -1,4 +1,4 @@
-"""Proxies for tests: one answers the client's request for a connection, and copies bytes both ways."""
+"""HTTP and SOCKS5 proxies on loopback."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
+#: performs the handshake; returns the requested host and port, or None if the connection is refused
 Answer = Callable[[socket.socket], "tuple[str, int] | None"]
 
 
 class ProxyServer:
-    """Takes connections one after the other, asks `answer` where each wants to go, and copies bytes both ways."""
+    """Accept connections, call `handshake` for each, and copy bytes both ways.
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    Attributes:
+        port: the port that it listens on.
+        asked: the hosts and ports that clients asked for.
+    """
+
+    def __init__(self, handshake: Answer) -> None:
+        self._handshake = handshake
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self.port: int = self._listener.getsockname()[1]
         self.asked: list[tuple[str, int]] = []
         self._threads = [threading.Thread(target=self._serve, name="proxy")]
         self._sockets = [self._listener]
@@ -29,28 +35,30 @@ class ProxyServer:
             while True:
                 client = self._listener.accept()[0]
                 self._sockets.append(client)
-                where = self._answer(client)
-                if where is None:
+                destination = self._handshake(client)
+                if destination is None:
                     client.shutdown(socket.SHUT_WR)
                     continue
-                self.asked.append(where)
-                server = socket.create_connection(where)
+                self.asked.append(destination)
+                server = socket.create_connection(destination)
                 self._sockets.append(server)
                 for source, sink in ((client, server), (server, client)):
                     self._threads.append(threading.Thread(target=copy, args=(source, sink), name="proxy-copy"))
                     self._threads[-1].start()
 
     def close(self) -> None:
-        for one in self._sockets:
+        """Close the listener and all connections."""
+        for sock in self._sockets:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
-        for one in self._sockets:
-            one.close()
+        for sock in self._sockets:
+            sock.close()
 
 
 def copy(source: socket.socket, sink: socket.socket) -> None:
+    """Copy bytes until either end closes."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)
@@ -59,8 +67,9 @@ def copy(source: socket.socket, sink: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def proxy_server(answer: Answer) -> Iterator[ProxyServer]:
-    server = ProxyServer(answer)
+def proxy_server(handshake: Answer) -> Iterator[ProxyServer]:
+    """Run a proxy."""
+    server = ProxyServer(handshake)
     try:
         yield server
     finally:
@@ -68,22 +77,26 @@ def proxy_server(answer: Answer) -> Iterator[ProxyServer]:
 
 
 def http_connect(status: str = "200 OK", auth: str | None = None) -> Answer:
-    def answer(client: socket.socket) -> tuple[str, int] | None:
+    """Answer CONNECT with `status`, or with 407 unless the client sends `auth` ("user:password")."""
+
+    def handshake(client: socket.socket) -> tuple[str, int] | None:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += client.recv(1)
         text = head.decode()
-        said = "200 OK" if auth is None or f"Basic {base64.b64encode(auth.encode()).decode()}" in text else "407 Who?"
-        client.sendall(f"HTTP/1.1 {status if said == '200 OK' else said}\r\n\r\n".encode())
-        if status != "200 OK" or said != "200 OK":
+        authorized = auth is None or f"Basic {base64.b64encode(auth.encode()).decode()}" in text
+        response = status if authorized else "407 Proxy Authentication Required"
+        client.sendall(f"HTTP/1.1 {response}\r\n\r\n".encode())
+        if response != "200 OK":
             return None
         host, port = text.split()[1].rsplit(":", 1)
         return host, int(port)
 
-    return answer
+    return handshake
 
 
 def socks5(client: socket.socket) -> tuple[str, int] | None:
+    """Accept a SOCKS5 connection without authentication."""
     _, count = client.recv(2)
     client.recv(count)
     client.sendall(b"\x05\x00")
@@ -95,6 +108,7 @@ def socks5(client: socket.socket) -> tuple[str, int] | None:
 
 
 def socks5_refusing(client: socket.socket) -> None:
+    """Refuse a SOCKS5 connection: not allowed by the ruleset."""
     _, count = client.recv(2)
     client.recv(count)
     client.sendall(b"\x05\x00")

@@ -1,4 +1,4 @@
-"""A terminal for the tests of what is shown on one."""
+"""Pseudo-terminals for tests of terminal output."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-PATIENCE = 15.0
+TIMEOUT = 15.0
 
 
 class Terminal:
-    """The side of a terminal where the person sits.
+    """The user's side of a pseudo-terminal.
 
     Attributes:
-        child: the descriptor of the other side, for a process.
+        child: the descriptor of the process's side.
     """
 
     def __init__(self, ours: int, child: int) -> None:
@@ -25,22 +25,22 @@ class Terminal:
         self._ours = ours
         self._text = ""
 
-    def read_until(self, words: str) -> str:
-        """All that was shown up to and with `words`."""
-        deadline = time.monotonic() + PATIENCE
-        while words not in self._text:
+    def read_until(self, text: str) -> str:
+        """Read up to and including `text`; return what was read."""
+        deadline = time.monotonic() + TIMEOUT
+        while text not in self._text:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._ours], [], [], left)[0]:
-                raise AssertionError(f"{words!r} was not shown, but {self._text!r}")
+                raise AssertionError(f"{text!r} was not shown, but {self._text!r}")
             self._text += os.read(self._ours, 65_536).decode()
-        end = self._text.index(words) + len(words)
+        end = self._text.index(text) + len(text)
         shown, self._text = self._text[:end], self._text[end:]
         return shown
 
 
 @contextlib.contextmanager
 def terminal(rows: int = 24, columns: int = 100) -> Iterator[Terminal]:
-    """A terminal of this size."""
+    """Open a terminal of the given size."""
     pty = pytest.importorskip("pty")
     termios = pytest.importorskip("termios")
     ours, child = pty.openpty()

@@ -1,4 +1,4 @@
-"""The commands that run a gateway, as processes of their own."""
+"""Run the `vox-gateway` commands that serve a gateway, each in its own process."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PATIENCE = 15.0
 
 
 class Served:
-    """The real command, under way.
+    """A running command.
 
     Attributes:
-        url: where it listens.
-        head: the lines that it begins with.
+        url: the URL that it listens on.
+        head: its first six lines.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -31,29 +31,29 @@ class Served:
         assert found, self.head
         self.url = found[0]
 
-    def line(self, words: str) -> str:
-        """The next line that holds `words`."""
+    def line(self, text: str) -> str:
+        """Return the next line that contains `text`."""
         for line in self._lines:
-            if words in line:
+            if text in line:
                 return line
-        raise AssertionError(f"no line with {words!r}")
+        raise AssertionError(f"no line contains {text!r}")
 
     def finish(self) -> tuple[int, str, str]:
-        """Wait until it ends by itself; gives the exit code, what is left on stdout, and stderr."""
+        """Wait until it exits; return the exit code, the rest of stdout, and stderr."""
         assert self.process.stderr is not None
-        # Not `communicate`, which knows nothing of what has been read ahead.
-        output, said = self._lines.read(), self.process.stderr.read()
-        return self.process.wait(PATIENCE), output, said
+        # `communicate` would miss what is buffered already.
+        output, errors = self._lines.read(), self.process.stderr.read()
+        return self.process.wait(PATIENCE), output, errors
 
     def end(self) -> tuple[int, str, str]:
-        """Press Ctrl-C, and then as `finish`."""
+        """Send SIGINT, then `finish`."""
         self.process.send_signal(signal.SIGINT)
         return self.finish()
 
 
 @contextlib.contextmanager
 def served(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[Served]:
-    """The command of these arguments, on a port of its own; it is killed if it takes too long."""
+    """Run the command on a free port; kill it after 60 seconds."""
     environment = {**os.environ, "COLUMNS": "200"}
     process = subprocess.Popen(
         [sys.executable, "-m", "vox_gateway", *arguments, "--port", "0"],
@@ -62,7 +62,7 @@ def served(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[Served]:
         stderr=stderr,
         text=True,
     )
-    # What does not come must fail, and not hang.
+    # Missing output must fail the test, not block it.
     timer = threading.Timer(4 * PATIENCE, process.kill)
     timer.start()
     try:

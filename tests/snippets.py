@@ -1,4 +1,4 @@
-"""The snippets of a page, and the place where they work: a gateway that stands where Discord is."""
+"""Find the code blocks of a documentation page, and run them against a local gateway."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ _INCLUDED = re.compile(r"^```{literalinclude} (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Snippet:
-    """A block of code.
+    """A code block.
 
     Attributes:
-        page: where it stands.
-        line: in which line.
-        language: what stands behind the backticks.
-        prints: what the page says that it prints; None if it does not say.
+        page: the page that contains it.
+        line: the line of its opening fence.
+        language: the info string of the fence.
+        code: its text.
+        prints: the output that the page shows; None if it shows none.
     """
 
     page: Path
@@ -44,11 +45,11 @@ class Snippet:
 
     @property
     def is_session(self) -> bool:
-        """Whether it is one of the interpreter's prompt."""
+        """Whether it is an interactive session, with prompts."""
         return self.code.startswith(">>> ")
 
     def run(self) -> dict[str, Any]:
-        """Run it; gives what a script has defined. A session must print what it shows."""
+        """Run it; return the namespace of a script. A session must print the output that it shows."""
         if self.is_session:
             session = doctest.DocTestParser().get_doctest(self.code, {}, str(self), str(self.page), self.line)
             results = doctest.DocTestRunner(verbose=False).run(session)
@@ -56,30 +57,30 @@ class Snippet:
             assert results.failed == 0
             return {}
         namespace: dict[str, Any] = {"__name__": "snippet"}
-        # As many lines down as on the page, so that a traceback shows the right one.
+        # Offset by the line on the page, so that tracebacks show the right one.
         exec(compile("\n" * self.line + self.code, str(self.page), "exec"), namespace)
         return namespace
 
 
 def snippets(page: Path, language: str | None = None) -> list[Snippet]:
-    """All of a page, or those of one language."""
+    """Return the code blocks of a page, in one language or in all."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in _BLOCK.finditer(text):
         output = _OUTPUT.match(text, match.end())
         line = text.count("\n", 0, match.start()) + 1
         found.append(Snippet(page, line, match[1], match[2], output and output[1]))
-    return [one for one in found if language in (None, one.language)]
+    return [snippet for snippet in found if language in (None, snippet.language)]
 
 
 def included_files(page: Path) -> list[Path]:
-    """The files that a page shows whole."""
+    """Return the files that a page includes."""
     return [(page.parent / name).resolve() for name in _INCLUDED.findall(page.read_text(encoding="utf-8"))]
 
 
 @contextmanager
 def gateway_for_discord(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[LocalGateway]:
-    """A gateway that stands where Discord is: the defaults of `url` and `api_url` point at it."""
+    """Run a gateway in place of Discord: the defaults of `url` and `api_url` point to it."""
     with LocalGateway(**{"identify_interval": 0, **options}) as gateway:
         monkeypatch.setenv("DISCORD_TOKEN", "MTEw.Gabc.not-a-real-token")
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "url", gateway.url)
@@ -90,7 +91,7 @@ def gateway_for_discord(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iter
 
 
 def say(gateway: LocalGateway, content: str) -> None:
-    """Ada says something in the first guild."""
+    """Dispatch a message of the user ada in the first guild."""
     guild = gateway.guilds[0]
     message = {
         "id": "1",

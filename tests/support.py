@@ -1,4 +1,4 @@
-"""Sockets on loopback for the tests of what stands between the kernel and the protocol."""
+"""Background calls, waits, and raw sockets on loopback."""
 
 from __future__ import annotations
 
@@ -10,24 +10,55 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import TypeVar
 
 TIMEOUT = 5.0
+T = TypeVar("T")
 
 
 def after(seconds: float) -> Callable[[], float]:
-    """A deadline so many seconds from now."""
+    """Return a deadline `seconds` from now."""
     end = time.monotonic() + seconds
     return lambda: end
 
 
 def never() -> None:
-    """No deadline."""
+    """Return no deadline."""
     return
+
+
+def in_background(call: Callable[[], T]) -> Future[T]:
+    """Run `call` on a daemon thread of its own."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = call()
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name="test-background", daemon=True).start()
+    return future
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
+    """Poll until `condition` is true.
+
+    Raises:
+        AssertionError: it was still false after `timeout` seconds.
+    """
+    deadline, pause = time.monotonic() + timeout, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true in time"
+        pause.wait(0.005)
 
 
 @contextlib.contextmanager
 def running(function: Callable[[], object]) -> Iterator[threading.Thread]:
-    """Runs `function` on a thread of its own meanwhile, and raises what it raised."""
+    """Run `function` on a thread while the block runs; re-raise its exception at the end."""
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -42,16 +73,16 @@ def running(function: Callable[[], object]) -> Iterator[threading.Thread]:
         yield thread
     finally:
         thread.join(TIMEOUT)
-        assert not thread.is_alive(), "it is still running"
+        assert not thread.is_alive(), "the function is still running"
     if failures:
         raise failures[0]
 
 
 @contextlib.contextmanager
 def serving(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[int]:
-    """A listener that hands each connection to `serve` on a thread of its own; gives its port.
+    """Listen on a free port, which is yielded, and call `serve` with each connection on a thread of its own.
 
-    That the other side goes away is no failure of `serve`; everything else that it raises is raised at the end.
+    An OSError in `serve` means that the peer went away and is ignored; other exceptions are re-raised at the end.
     """
     threads: list[threading.Thread] = []
     connections: list[socket.socket] = []
@@ -95,14 +126,14 @@ def serving(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> 
                     connection.shutdown(socket.SHUT_RDWR)
             for thread in threads:
                 thread.join(TIMEOUT)
-                assert not thread.is_alive(), "a connection is still served"
+                assert not thread.is_alive(), "a connection is still being served"
     if failures:
         raise failures[0]
 
 
 @contextlib.contextmanager
 def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two ends of a TCP connection: one of ours, not blocking, and the other's."""
+    """Return the two ends of a TCP connection: ours, non-blocking, and the peer's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         with contextlib.closing(ours):
@@ -115,7 +146,7 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @contextlib.contextmanager
 def black_hole() -> Iterator[int]:
-    """A port where connecting neither succeeds nor fails: its queue is full, and nobody accepts."""
+    """Yield a port where connecting neither succeeds nor fails: its backlog is full and nothing accepts."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -128,7 +159,7 @@ def black_hole() -> Iterator[int]:
 
 
 def refused_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that refuses connections."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]
@@ -136,13 +167,17 @@ def refused_port() -> int:
 
 
 def reset(sock: socket.socket) -> None:
-    """Close without a farewell: the other side sees a reset."""
+    """Close with a TCP reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def read_exactly(sock: socket.socket, size: int) -> bytes:
-    """So many bytes; ConnectionError when the stream ends before."""
+    """Read `size` bytes.
+
+    Raises:
+        ConnectionError: the stream ended before.
+    """
     data = b""
     while len(data) < size:
         piece = sock.recv(size - len(data))
@@ -153,7 +188,7 @@ def read_exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def read_to_end(sock: socket.socket) -> bytes:
-    """All until the end of the stream."""
+    """Read to the end of the stream."""
     data = bytearray()
     while piece := sock.recv(65536):
         data += piece
@@ -161,7 +196,7 @@ def read_to_end(sock: socket.socket) -> bytes:
 
 
 def read_head(sock: socket.socket) -> str:
-    """The head of an HTTP request, or the answer to one."""
+    """Read the head of an HTTP request or response."""
     data = b""
     while not data.endswith(b"\r\n\r\n"):
         data += read_exactly(sock, 1)
@@ -169,7 +204,7 @@ def read_head(sock: socket.socket) -> str:
 
 
 def accept_upgrade(sock: socket.socket, then: bytes = b"") -> str:
-    """Answer a websocket upgrade, with `then` in the same segment; gives the request."""
+    """Accept a websocket upgrade, and send `then` in the same segment; return the request."""
     request = read_head(sock)
     (key,) = [line.split(": ")[1] for line in request.split("\r\n") if line.startswith("Sec-WebSocket-Key: ")]
     digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
@@ -181,13 +216,13 @@ def accept_upgrade(sock: socket.socket, then: bytes = b"") -> str:
 
 
 def server_frame(opcode: int, payload: bytes) -> bytes:
-    """A whole frame as servers send it."""
+    """Encode a complete server frame."""
     assert len(payload) < 126
     return bytes([0x80 | opcode, len(payload)]) + payload
 
 
 def read_client_frame(sock: socket.socket) -> tuple[int, bytes]:
-    """Opcode and payload of the next frame, which must be whole and masked as a client's is."""
+    """Return opcode and payload of the next client frame, which must be final and masked."""
     first, length = read_exactly(sock, 2)
     assert first & 0xF0 == 0x80
     assert length & 0x80

@@ -34,7 +34,7 @@ def test_a_failure_shows_the_assertion_and_the_end_of_the_log(failing: pytest.Py
     result.stdout.fnmatch_lines(
         [
             "*AssertionError: what is wrong*",
-            "(280 lines before, see -vv)",
+            "(280 lines omitted, see -vv)",
             "*line 280 of the log",
             "*line 299 of the log",
         ]
