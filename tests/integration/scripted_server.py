@@ -114,7 +114,8 @@ class Peer:
 
     def resume(self, interval: float = 60.0) -> dict[str, Any]:
         """Send HELLO; return the data of the RESUME that follows, without answering it."""
-        return self.hello(interval).expect(6)
+        data: dict[str, Any] = self.hello(interval).expect(6)
+        return data
 
     # -- writing
 
@@ -208,7 +209,7 @@ class Peer:
         for event in self._protocol.events_received():
             if isinstance(event, Request):
                 self.request = event
-            else:
+            elif isinstance(event, Frame):
                 self._take(event)
 
     def _take(self, frame: Frame) -> None:

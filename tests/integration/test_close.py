@@ -1,4 +1,4 @@
-"""close(), where it is hardest: it returns within two seconds, and nothing is left."""
+"""close() returns within two seconds in every state, and leaks nothing."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Fails when what is inside takes longer."""
+    """Check that the block takes less than `seconds`."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds
 
 
-# -- a dead other side ---------------------------------------------------------------------------------------------
+# -- unresponsive servers ------------------------------------------------------------------------------------------
 
 
 def test_close_during_an_unanswered_tls_handshake(make_client: MakeClient) -> None:
     with ScriptedServer("wss") as server:
         client = start(make_client(server))
         peer = server.accept()
-        assert peer.sock.recv(1) == b"\x16"  # the client has said hello
+        assert peer.sock.recv(1) == b"\x16"  # the start of a ClientHello
         close_promptly(client, 1.0)
         peer.expect_end(1)
 
@@ -139,7 +139,7 @@ def test_close_while_the_event_queue_is_full(
     send_messages(gateway, range(100))
     assert stuck.wait(5)
     close_promptly(client)
-    assert gateway.expect_close(2).code == 1000  # the reader was not stuck with the handler
+    assert gateway.expect_close(2).code == 1000  # the reader did not wait for the handler
     leave.set()
 
 
@@ -167,7 +167,7 @@ def test_close_during_a_replay_keeps_the_sequence_number(
     assert client.wait_until_ready(5)
 
 
-# -- who calls it --------------------------------------------------------------------------------------------------
+# -- callers -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", ["open", "HELLO", "READY", "close", "error"])
@@ -244,7 +244,7 @@ def test_concurrent_connects_and_closes_leave_at_most_one_run(gateway: LocalGate
 
     def connect() -> None:
         begin.wait(5)
-        with contextlib.suppress(RuntimeError):  # connected already
+        with contextlib.suppress(RuntimeError):  # already connected
             client.connect(async_=True)
 
     def close() -> None:
@@ -274,7 +274,7 @@ def test_repeated_reconnect_requests_lose_no_events(
     assert client.stats.identifies == 1
 
 
-# -- a script of its own -------------------------------------------------------------------------------------------
+# -- scripts --------------------------------------------------------------------------------------------------------
 
 BOT = """
 import signal, sys, threading
@@ -289,7 +289,7 @@ print('returned')
 
 @contextlib.contextmanager
 def bot(url: str, setup: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], str]]]:
-    """A bot in a process of its own; the function waits for its next line."""
+    """Run a bot in a process; the function returns its next line."""
     script = BOT.format(setup=setup)
     arguments = [sys.executable, "-c", script, url]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -303,7 +303,7 @@ def bot(url: str, setup: str) -> Iterator[tuple[subprocess.Popen[str], Callable[
 def ended(process: subprocess.Popen[str]) -> tuple[str, str, int]:
     assert process.stdout is not None
     assert process.stderr is not None
-    with within(CLOSE_TIMEOUT + 1):  # the interpreter needs a moment of its own
+    with within(CLOSE_TIMEOUT + 1):  # a margin for the exit of the interpreter
         process.wait(10)
     return process.stdout.read(), process.stderr.read(), process.returncode
 
@@ -345,7 +345,7 @@ def test_ctrl_c_ends_the_bot_in_every_state(state: str) -> None:
 
 
 def test_ctrl_c_while_the_threads_start_ends_the_bot(gateway: LocalGateway) -> None:
-    """Raised where a signal would raise it: in the main thread, while it waits for a thread that it has started."""
+    """The interrupt comes in the main thread as a thread starts."""
     setup = (
         "real = threading.Thread.start\n"
         "def start(thread):\n"
@@ -387,7 +387,7 @@ def test_a_script_with_a_blocked_handler_ends(gateway: LocalGateway) -> None:
 
 
 def test_a_failed_tls_handshake_leaks_no_socket(make_client: MakeClient) -> None:
-    """Garbage in place of TLS, or a plain server where TLS was wanted; the fixture counts descriptors."""
+    """The server sends garbage or HTTP instead of TLS, or resets; the fixture `no_leaks` checks descriptors."""
     with ScriptedServer("wss") as server:
         client = start(make_client(server, ssl_context=ssl.create_default_context()))
         for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x28"):

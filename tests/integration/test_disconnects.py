@@ -1,4 +1,4 @@
-"""Every way that a connection can end, and what follows on the wire."""
+"""The URL and IDENTIFY, the ways in which a connection ends, and what the client sends next."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_port_argument_overrides_the_port_in_the_url(gateway: LocalGateway, 
 def test_identify_carries_the_clients_options(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(
         gateway,
-        token="Bot tok",  # as the REST API wants it
+        token="Bot tok",  # the form that the REST API uses
         intents=513,
         shard=(1, 3),
         large_threshold=250,
@@ -173,7 +173,7 @@ def test_a_reachable_resume_url_receives_the_resume(make_client: MakeClient) -> 
             assert resume.data["seq"] >= 1
             query = second.wait_connection(1).query
             assert query == {"kept": "1", "v": "10", "encoding": "json", "compress": "zlib-stream"}
-            # The second gateway knows no such session: op 9, and a new session at the base URL.
+            # The second gateway does not know the session: op 9, then a new session at the base URL.
             first.expect("IDENTIFY")
             first.expect("IDENTIFY", 15)
             client.close()
@@ -183,7 +183,7 @@ def test_a_reachable_resume_url_receives_the_resume(make_client: MakeClient) -> 
 def test_after_five_failed_resumes_a_new_session_starts(
     gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 1.0)  # seconds, so that the test is short
+    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 0.1)  # seconds
     client = make_client(gateway)
     start_until_ready(client)
     gateway.expect("IDENTIFY")
@@ -293,12 +293,12 @@ def test_unknown_opcodes_and_events_are_accepted(
 def test_a_missing_hello_times_out(
     gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, chatty: bool
 ) -> None:
-    monkeypatch.setattr(connection, "HELLO_WITHIN", 1.0)
+    monkeypatch.setattr(connection, "HELLO_WITHIN", 0.5)
     gateway.faults.no_hello()
     client = make_client(gateway)
     client.connect(async_=True)
     gateway.wait_connection(1)
     while chatty and len(gateway.connections) == 1:
-        gateway.send(11)  # a server that talks all the time must not be waited for any longer
+        gateway.send(11)  # other payloads must not extend the timeout
     gateway.wait_connection(2, 5)
     assert client.wait_until_ready(5)

@@ -1,16 +1,15 @@
-"""What a client tells of itself, while it goes through what it tells of."""
+"""`explain`, `health` and `repr` in each state of a client."""
 
 from __future__ import annotations
 
 import json
 import re
 import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from client_helpers import TOKEN, MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
+from support import wait_until
 
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate
 from vox_gateway.testing import LocalGateway
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("little_jitter")
 
 
 def told(client: Client) -> list[str]:
-    """The words of each line but the one about heartbeats, without how long ago it was and without changing figures."""
+    """Return the lines of `explain()` without times, variable numbers, and the line about heartbeats."""
     lines = client.explain().splitlines()
     assert lines[-1].startswith("now: ")
     assert all(re.match(r" *[\d.]+ (s|min \d+ s) ago  \S", line) for line in lines[:-1])
@@ -33,18 +32,10 @@ def told(client: Client) -> list[str]:
 
 
 def healthy(client: Client) -> dict[str, Any]:
-    """What it says of its health, which is always JSON."""
+    """Return `health()`, which must be serializable as JSON."""
     health = client.health()
     assert json.loads(json.dumps(health, allow_nan=False)) == health
     return health
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what nobody tells of."""
-    end, pause = time.monotonic() + 10, threading.Event()
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        pause.wait(0.01)
 
 
 LOGIN = [
@@ -57,7 +48,7 @@ RESUME = ["connecting to 127.0.0.1, to resume", "connected"]
 
 
 def ready(client: Client) -> Client:
-    """Connect, and have all that a new session begins with: its sequence number is 3 then."""
+    """Connect, and wait for the two GUILD_CREATE events; the sequence number is then 3."""
     with client.stream("GUILD_CREATE") as guilds:
         client.connect(async_=True)
         for _ in range(2):
@@ -111,7 +102,7 @@ def test_explain_covers_a_run_from_connect_to_close(make_client: MakeClient, rec
         ready(client)
         acknowledged.next()
         acknowledged.next()
-        # The heartbeat loop takes the first one before it sends what the second one answers.
+        # The first acknowledgement is processed before the second heartbeat is sent.
         beats = r"(first heartbeat acknowledged|\d heartbeats acknowledged, the first) in \d\.\d{3} s"
         assert re.search(f"ago  {beats}", client.explain())
         assert told(client)[:-1] == LOGIN
@@ -176,7 +167,7 @@ def test_explain_reports_what_the_client_waits_for(gateway: LocalGateway, make_c
     client = make_client(gateway, url=None, api_url=gateway.http_url)
     gateway.faults.refuse_request(429, retry_after=600)
     client.connect(async_=True)
-    until(lambda: client.status == "waiting" and "no connection" in client.explain())
+    wait_until(lambda: client.status == "waiting" and "no connection" in client.explain())
     refused, now = told(client)
     assert refused.startswith("no connection could be made (")
     assert refused.endswith("; waiting 10 min 0 s before connecting with a new session")
@@ -256,7 +247,7 @@ def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
     assert health["events_waiting"] == client.stats.events_waiting > 0
     assert "backlog=full" in repr(client)
     leave.set()
-    send_messages(gateway, range(-1, 0))  # read after the pause was over, and after that was told
+    send_messages(gateway, range(-1, 0))  # read after the end of the pause was recorded
     assert last.wait(10)
     assert re.match(r"reading again, after (N|\d+) s", told(client)[-2])
     health = healthy(client)
@@ -294,7 +285,7 @@ def test_explain_reports_the_wait_for_the_identify_limit(
     assert re.search(r"ago  waiting for its turn to IDENTIFY, (\d+ s|1 min 0 s)$", lines[0])
     assert re.match(r"now: waiting for its turn to IDENTIFY, (\d+ s|1 min 0 s)$", lines[1])
     assert re.match(r"<Client shard=1/2 waiting for=\d\d\.\ds seq=None", repr(second))
-    assert healthy(second)["ok"] is False  # it has yet to be ready
+    assert healthy(second)["ok"] is False  # it was never ready
 
 
 def test_explain_stays_short_after_many_reconnects(gateway: LocalGateway, make_client: MakeClient) -> None:

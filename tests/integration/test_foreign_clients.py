@@ -1,6 +1,6 @@
-"""The local gateway is faithful: clients that we did not write take it for Discord.
+"""discord.py and hikari work with the local gateway.
 
-Each connects with its stock settings, receives events, is cut off, resumes, and gets what it missed.
+Each connects with its default settings, receives events, loses the connection, resumes, and gets the missed events.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from client_helpers import TOKEN
 
 from vox_gateway.testing import LocalGateway
 
-# What these packages do at import and in asyncio is not ours to mend.
+# Warnings of these packages are not this project's.
 pytestmark = pytest.mark.filterwarnings("default")
 
 TIMEOUT = 20.0
-STREAMS = {"zlib-stream", "zstd-stream"}  # both clients choose zstd where Python has it
+STREAMS = {"zlib-stream", "zstd-stream"}  # both prefer zstd if available
 GUILD_ID = "1200000000004194304"
 CHANNEL_ID = "1200000000000000011"
 
 
 def message(message_id: str, content: str) -> dict[str, Any]:
-    """A whole message, since these clients parse every field."""
+    """Return a message with all the fields that these clients parse."""
     return {
         "id": message_id,
         "type": 0,
@@ -69,7 +69,7 @@ def message(message_id: str, content: str) -> dict[str, Any]:
 
 
 class AsyncioThread:
-    """Runs an asyncio client on a thread of its own, and fails the test when the client fails."""
+    """Runs an asyncio client on a thread; re-raises its exception at the end."""
 
     def __init__(self, main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
         self._main = main
@@ -88,7 +88,7 @@ class AsyncioThread:
         self.stop()
 
     def stop(self) -> None:
-        """Let the client close, wait for its end, and raise what made it fail."""
+        """Stop the client, wait for its end, and re-raise its exception."""
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(TIMEOUT)
@@ -104,12 +104,12 @@ class AsyncioThread:
 
         try:
             asyncio.run(main())
-        except BaseException as error:  # handed to the test's own thread
+        except BaseException as error:  # re-raised in the test's thread
             self._failure = error
 
 
 async def until_stopped_or_failed(client: asyncio.Future[Any], stop: asyncio.Event) -> None:
-    """Wait for the test to stop the client; a client that ends before raises what ended it."""
+    """Wait until the test stops the client; re-raise the exception of a client that ends before."""
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({client, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -118,7 +118,7 @@ async def until_stopped_or_failed(client: asyncio.Future[Any], stop: asyncio.Eve
 
 
 def receives_and_resumes(gateway: LocalGateway, contents: queue.Queue[str]) -> None:
-    """The story that every client must live through."""
+    """Receive an event, lose the connection, resume, receive the missed and the next event."""
     gateway.wait_connected(timeout=TIMEOUT)
     gateway.dispatch("MESSAGE_CREATE", message("1", "first"))
     assert contents.get(timeout=TIMEOUT) == "first"
@@ -151,7 +151,7 @@ def test_discord_py_receives_events_and_resumes(monkeypatch: pytest.MonkeyPatch)
 
         async def main(stop: asyncio.Event) -> None:
             intents = discord.Intents.all()
-            intents.presences = False  # guilds then come without their members, and it has to ask for them
+            intents.presences = False  # guilds then have no members, and discord.py requests them
             client = discord.Client(intents=intents)
 
             @client.event
@@ -167,7 +167,7 @@ def test_discord_py_receives_events_and_resumes(monkeypatch: pytest.MonkeyPatch)
 
         with AsyncioThread(main):
             assert ready.wait(TIMEOUT)
-            for guild in gateway.guilds:  # it is not ready before it has the members of each
+            for guild in gateway.guilds:  # on_ready waits for the members of every guild
                 assert int(gateway.expect("REQUEST_GUILD_MEMBERS").data["guild_id"]) == int(guild["id"])
             receives_and_resumes(gateway, contents)
         assert gateway.expect_close(by="client").clean

@@ -1,4 +1,4 @@
-"""A process that forks after connect(): the connection stays with the parent, and the child says so. Real processes."""
+"""Forks after connect(): the parent keeps the connection, and the child reports that. Uses real processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import queue
 import re
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -21,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from snippets import ROOT, snippets
 from support import read_to_end, serving
+from tls_contexts import AUTHORITY, server_context
 
 from vox_gateway.testing import LocalGateway
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()"),
-    pytest.mark.usefixtures("unmeasured"),  # a lock of coverage.py's stays locked in a child as any other does
+    pytest.mark.usefixtures("unmeasured"),  # a lock of coverage.py may stay locked in a child
 ]
 
 TIMEOUT = 30.0
@@ -91,7 +90,7 @@ def ends(pid):
 def command(name):
     return 4, {"guild_id": str(name), "channel_id": None, "self_mute": False, "self_deaf": False}
 
-# Commands that tell who has sent them.
+# Commands that identify their sender.
 PARENT, CHILD = command(1), command(2)
 
 faulthandler.enable()
@@ -100,7 +99,7 @@ url, authority, *rest = sys.argv[1:]
 
 
 class Program:
-    """A program under way, and what it says."""
+    """A running script and its output."""
 
     def __init__(self, body: str, url: str, authority: str = "", *rest: str) -> None:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PRELUDE + body, url, authority, *rest]
@@ -124,7 +123,7 @@ class Program:
         self._errors += [line.decode() for line in self.process.stderr]
 
     def next(self) -> dict[str, Any]:
-        """What it says next."""
+        """Return the next line of its output, parsed."""
         said = self._said.get(timeout=TIMEOUT)
         assert said is not None, "".join(self.end()[1])
         return said
@@ -135,14 +134,14 @@ class Program:
         self.process.stdin.flush()
 
     def wait(self) -> str:
-        """Wait until it has ended well; what it wrote to stderr."""
+        """Wait until it exits with 0; return stderr."""
         status = self.process.wait(TIMEOUT)
         _, errors = self.end()
         assert status == 0, errors
         return errors
 
     def end(self) -> tuple[int, str]:
-        """End it, and all that it has forked, if it has not ended by itself; the exit status and stderr."""
+        """Kill it and its children unless they have exited; return the exit status and stderr."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         status = self.process.wait(TIMEOUT)
@@ -165,16 +164,13 @@ def program(body: str, url: str, authority: str = "", *rest: str) -> Iterator[Pr
 
 @pytest.fixture(params=["ws", "wss"])
 def any_gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[LocalGateway, str]]:
-    """A gateway, and the file with the authority that its clients must trust; with TLS and without."""
+    """A gateway, without and with TLS, and the file of the certificate authority that clients must trust."""
     if request.param == "ws":
         with LocalGateway(identify_interval=0) as gateway:
             yield gateway, ""
         return
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    with LocalGateway(identify_interval=0, ssl_context=context) as gateway:
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    with LocalGateway(identify_interval=0, ssl_context=server_context()) as gateway:
         yield gateway, str(tmp_path / "authority.pem")
 
 
@@ -183,11 +179,11 @@ PARENT, CHILD = "1", "2"
 
 
 def commands(gateway: LocalGateway) -> list[str]:
-    """The commands that have arrived, but for what a client sends by itself."""
+    """Return the guild ids of the commands received."""
     return [one.data["guild_id"] for one in gateway.received if one.name not in ("HEARTBEAT", "IDENTIFY", "RESUME")]
 
 
-# -- what the child is told ------------------------------------------------------------------------------------------
+# -- calls in the child ----------------------------------------------------------------------------------------------
 
 TOLD = """
 client = connected()
@@ -241,7 +237,7 @@ def test_calls_in_the_child_fail_and_the_parents_connection_stays_open(any_gatew
         assert state["status"] == "closed"
         assert WORDS in state["repr"]
         assert WORDS in state["explain"].splitlines()[-1]
-        assert "ready: session" in state["explain"]  # what the parent went through is not forgotten
+        assert "ready: session" in state["explain"]  # the parent's history is kept
         assert state["health"]["ok"] is False
         assert WORDS in state["health"]["last_error"]
         assert (state["events"], state["seq"]) == (0, None)
@@ -262,7 +258,7 @@ def test_calls_in_the_child_fail_and_the_parents_connection_stays_open(any_gatew
         errors = told.wait()
     assert commands(gateway) == [PARENT]
     assert [one.closed and one.closed.code for one in gateway.connections] == [1000]
-    # One warning, though the child has used the client many times; and none of the parent.
+    # One warning of the child, and none of the parent.
     assert errors.count(WORDS) == 1, errors
 
 
@@ -300,7 +296,7 @@ client.close()
     assert errors.count(WORDS) == 1
 
 
-# -- how the child ends ----------------------------------------------------------------------------------------------
+# -- exit of the child ------------------------------------------------------------------------------------------------
 
 ENDS = """
 client = None
@@ -318,7 +314,7 @@ began.append(time.monotonic())
 
 def test_a_child_exits_at_once_and_the_parent_still_sends_its_close_frame(gateway: LocalGateway) -> None:
     with program(ENDS, gateway.url) as ends:
-        assert ends.next()["seconds"] < 1.5  # it was 2 seconds
+        assert ends.next()["seconds"] < 1.5  # must not wait for the parent's threads
         assert ends.next() == {"child": "gone"}
         assert gateway.connections[0].closed is None
         ends.go_on()
@@ -334,7 +330,7 @@ def test_a_child_leaves_the_session_file_to_the_parent(gateway: LocalGateway, tm
 client = connected(session_file=rest[0])
 import json
 saved = None
-while saved != client.session.seq:  # until nothing is left to be saved: an acknowledgement comes after the guilds
+while saved != client.session.seq:  # until all progress was saved
     client.wait_for("HEARTBEAT_ACK", timeout=10)
     saved = json.load(open(rest[0]))["seq"] if os.path.exists(rest[0]) else None
 before = open(rest[0]).read()
@@ -380,7 +376,7 @@ client.on("READY", count)
 client.connect()
 """
     with program(body, gateway.url) as counting:
-        # The connection, what wakes its reader, and what wakes the main thread.
+        # The connection, and the wakeup pairs of its reader and of the main thread.
         assert counting.next()["parent"] == 5
         assert counting.next() == {"child": 0}
         counting.wait()
@@ -393,11 +389,11 @@ def test_the_connection_ends_with_the_parent_while_a_child_lives(any_gateway: tu
         child = outlived.next()["child"]
         outlived.process.kill()
         assert gateway.expect_close(TIMEOUT).by == "client"
-        os.kill(child, 0)  # it lives
+        os.kill(child, 0)  # it is still running
 
 
 def test_a_fork_while_connecting_leaves_the_connection_to_the_parent() -> None:
-    """The server has taken the connection, and answers nothing."""
+    """The server accepts the connection, but does not answer."""
     taken: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
     ended = threading.Event()
 
@@ -563,13 +559,13 @@ client.close()
         assert WORDS in twice.next()["idle"]
         said = twice.next()
         assert WORDS in said["grandchild"]
-        assert said["explain"].count(WORDS) == 3  # twice in what it has been through, and in what it is now
+        assert said["explain"].count(WORDS) == 3  # twice in the history, once in the current state
         twice.wait()
     assert commands(gateway) == [CHILD, PARENT]
 
 
 def test_a_child_does_not_wait_for_the_parents_identify(gateway: LocalGateway) -> None:
-    """The gate that all clients of a process share is held by the parent's client, which gets no HELLO."""
+    """The parent's client, which gets no HELLO, holds the IdentifyGate of the process."""
     gateway.faults.no_hello()
     body = """
 client = make(identify_gate=None)
@@ -636,7 +632,7 @@ def test_a_child_that_returns_from_a_handler_handles_no_more_events(
         (child,) = {one["child"] for one in said if "child" in one}
         theirs = [one for one in said if one.get("pid") == child]
         assert theirs[0] == {"pid": child, "first": "fork"}
-        if "handlers" in options:  # the child goes on where connect() was called
+        if "handlers" in options:  # the child continues after connect()
             assert len(theirs) == 2
             assert WORDS in theirs[1]["connect"]
         else:
@@ -664,7 +660,7 @@ def fork(message):
         client.connect(async_=True)
         events = client.stream("MESSAGE_CREATE")
         say(ready=client.wait_until_ready(15))
-        say(taken=events.get(15).data["content"])  # which a handler of the parent's must not wait for
+        say(taken=events.get(15).data["content"])  # must not wait for a handler of the parent
         client.close()
         os._exit(0)
     say(child=pid)
@@ -724,7 +720,7 @@ client.connect()
 
 
 def test_signals_in_the_child_do_not_affect_the_parent(gateway: LocalGateway) -> None:
-    """The main thread of the parent waits for signals through a socket that the child has a copy of."""
+    """The child inherits the socket that wakes the parent's main thread on signals."""
     body = """
 client = make()
 signal.signal(signal.SIGUSR1, lambda *args: say(signal=os.getpid()))
@@ -754,7 +750,7 @@ client.connect()
 
 
 def test_a_child_forked_in_a_signal_handler_does_not_wait(gateway: LocalGateway) -> None:
-    """It returns to where the main thread was waiting."""
+    """The child returns to where the main thread was waiting."""
     body = """
 client = make()
 children = []
@@ -782,7 +778,7 @@ if children[-1] == 0:
         gateway.wait_connected(1, TIMEOUT)
 
 
-# -- what makes children by itself -----------------------------------------------------------------------------------
+# -- libraries that fork ---------------------------------------------------------------------------------------------
 
 PROCESSES = """
 import multiprocessing, subprocess
@@ -808,7 +804,7 @@ def initialize(both):
     assert client.wait_until_ready(15)
 
 def ask(number):
-    barrier.wait(15)  # so that each process has its turn
+    barrier.wait(15)  # so that each process gets a task
     client.send_packet(*command(number), timeout=10)
     return client.stats.identifies
 
@@ -894,7 +890,7 @@ def not_connected(error):
 
 
 class Gunicorn:
-    """The server, under way, with the app above."""
+    """A running gunicorn with `APP`."""
 
     def __init__(self, folder: Path, gateway: LocalGateway, *options: str) -> None:
         (folder / "app.py").write_text(APP)
@@ -912,7 +908,7 @@ class Gunicorn:
         self._lines.put("")
 
     def line(self, pattern: str) -> str:
-        """What `pattern` finds in the lines to come."""
+        """Wait for a line that matches `pattern`; return its group."""
         seen = []
         while line := self._lines.get(timeout=TIMEOUT):
             seen.append(line)
@@ -965,10 +961,10 @@ def test_gunicorn_that_loads_the_app_before_forking(gateway: LocalGateway, gunic
     status, words = server.ask(f"{base}/status/dnd", b"")
     assert status == 503
     assert WORDS in words
-    assert WORDS in server.line(f"(.*{re.escape(WORDS)}.*)")  # the log says it too
+    assert WORDS in server.line(f"(.*{re.escape(WORDS)}.*)")  # also in the log
     gateway.wait_connected(1, TIMEOUT)
     os.kill(worker, signal.SIGTERM)
-    server.line(r"Booting worker with pid: (\d+)")  # it is replaced
+    server.line(r"Booting worker with pid: (\d+)")  # its replacement
     assert len(gateway.connections) == 1
     gateway.dispatch("MESSAGE_CREATE", {"id": "1", "content": "hello"})
     assert int(server.line(r"handled by (\d+)")) == server.process.pid
@@ -1074,7 +1070,7 @@ client.close()
 
 @contextlib.contextmanager
 def pouring(gateway: LocalGateway) -> Iterator[None]:
-    """Events come all the time."""
+    """Dispatch events continuously."""
     stop = threading.Event()
 
     def pour() -> None:
@@ -1139,7 +1135,7 @@ def test_no_lock_blocks_a_child_that_returns_from_a_handler(gateway: LocalGatewa
 
 @pytest.mark.parametrize("asks", [False, True], ids=["given", "asked for"])
 def test_no_thread_imports_a_module_late(gateway: LocalGateway, asks: bool) -> None:
-    """The lock of a module that is being imported is held by a thread too."""
+    """A thread that imports a module holds its import lock."""
     body = """
 client = make(**json.loads(rest[0]))
 before = set(sys.modules)
@@ -1156,7 +1152,7 @@ say(imported=sorted(set(sys.modules) - before))
         assert importing.next() == {"imported": []}
 
 
-# -- the gateway for tests -------------------------------------------------------------------------------------------
+# -- the local gateway -----------------------------------------------------------------------------------------------
 
 LOCAL = """
 from vox_gateway.testing import LocalGateway
@@ -1196,9 +1192,9 @@ def test_a_local_gateway_belongs_to_the_process_that_started_it() -> None:
         said = local.next()
         assert "closed" in said["repr"]
         assert (said["sessions"], said["sent"]) == (0, 0)
-        assert local.next() == {"ready": True}  # a client in the child, of the parent's gateway
+        assert local.next() == {"ready": True}  # a client in the child, connected to the parent's gateway
         assert local.next()["seconds"] < 5
         assert local.next() == {"closed": 1000}
         assert local.next() == {"ready": True, "sessions": 2, "reconnects": 0}
-        # The gateway is closed, and its client sees that though a child lives.
+        # The client notices that the gateway closed although a child is running.
         assert sorted([*local.next(), *local.next()]) == ["cut", "left"]

@@ -1,4 +1,4 @@
-"""Every encoding with every compression, over real sockets: a handler cannot tell which one it is on."""
+"""All encodings and compressions deliver the same values to handlers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ AWKWARD: dict[str, Any] = {
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal, and of the same types all the way down: ``True`` is not 1, and 1.0 is not 1."""
+    """Return whether both are equal and of the same types at every level; ``True`` differs from 1, and 1.0 from 1."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
@@ -97,7 +97,7 @@ def test_awkward_values_survive_splits_disconnects_and_resumes(
         client.voice_state_update(2**63 + 5, None, timeout=NEXT)
         assert gateway.expect("VOICE_STATE_UPDATE", NEXT).data["guild_id"] == str(2**63 + 5)
         client.send_packet(2**9, {"d": {"é": [1, None, 2**70, 1.5, True, "😀", [], {}]}}, timeout=NEXT)
-        closed = gateway.expect_close(NEXT)  # no such opcode; but it was read as a payload
+        closed = gateway.expect_close(NEXT)  # the opcode is unknown, but the payload was parsed
         assert closed is not None
 
         queries = [one.query for one in gateway.connections]
@@ -130,7 +130,7 @@ def test_a_flood_arrives_whole_and_in_order(make_client: MakeClient, encoding: s
         assert client.stats.reconnects == 0
 
 
-# -- what is broken costs the connection, and no more ---------------------------------------------------------------
+# -- corrupt data ends only the connection -------------------------------------------------------------------------
 
 BOMB = 64 * 1024 * 1024
 LIMIT = 1024 * 1024
@@ -138,7 +138,7 @@ ETF = ETFCodec(LIMIT)
 
 
 class Stream:
-    """One connection's compression, as a server has it."""
+    """The server's compression of one connection."""
 
     def __init__(self, compress: str | bool) -> None:
         self._zlib = zlib.compressobj()
@@ -157,7 +157,7 @@ class Stream:
                 return data
 
     def bomb(self) -> bytes:
-        """What inflates to `BOMB` bytes, a little at a time."""
+        """Return a message that inflates to `BOMB` bytes."""
         block = bytes(BOMB // 64)
         if self._compress == "payload":
             packer = zlib.compressobj()
@@ -187,7 +187,7 @@ class Talker:
 
 
 BROKEN = [
-    # encoding, compress, what comes, whether it is compressed, the words in the log, the close code
+    # encoding, compress, data, whether to compress it, text in the log, close code
     ("json", "zlib-stream", b"garbage\x00\x00\xff\xff", False, "zlib-stream does not inflate", 4000),
     ("json", "zstd-stream", b"garbage", False, "zstd-stream does not inflate", 4000),
     ("json", "payload", b"\x78\x9cgarbage", False, "compressed payload does not inflate", 4000),
@@ -266,7 +266,7 @@ def test_an_unparsable_event_is_replayed_with_all_that_follow(
     caplog: pytest.LogCaptureFixture,
     backlog: int,
 ) -> None:
-    """Events are parsed when their turn comes; those that were received by then must not be lost, nor come twice."""
+    """Events are parsed late; those already received must be neither lost nor duplicated."""
     client = make_client(server, compress=False, backlog=backlog)
     recorded, errors, resumed = (
         record_events(client, "NEWS"),
@@ -277,7 +277,7 @@ def test_an_unparsable_event_is_replayed_with_all_that_follow(
     first = server.open().login()
     first.write(b"".join(message(text, Opcode.TEXT) for text in [
         b'{"t":"NEWS","s":2,"op":0,"d":"two"}',
-        b'{"t":"IGNORED","s":3,"op":0,"d":nonsense}',  # nobody listens, and nobody minds
+        b'{"t":"IGNORED","s":3,"op":0,"d":nonsense}',  # never parsed: it has no handler
         b'{"t":"NEWS","s":4,"op":0,"d":"four"}',
         b'{"t":"NEWS","s":5,"op":0,"d":"fi}',
         b'{"t":"NEWS","s":6,"op":0,"d":"six"}',
@@ -305,7 +305,7 @@ def test_an_unparsable_event_is_replayed_with_all_that_follow(
 def test_an_unparsable_event_is_replayed_even_from_a_later_connection(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
-    """The handler before it was slow, and the session has long gone on elsewhere."""
+    """The handler of the event before is slow, and the session has been resumed in the meantime."""
     client = make_client(server, compress=False)
     leave = threading.Event()
     client.once("NEWS", lambda word: leave.wait(10))

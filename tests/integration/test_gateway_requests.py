@@ -1,11 +1,11 @@
-"""Questions and their answers over real sockets: put together, in time, and whatever becomes of the connection."""
+"""Requests and their responses: assembled, within the timeout, and across disconnects."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,19 +24,19 @@ GUILD, OTHER_GUILD = "1200000000004194304", "1200000000008388608"
 TEXT, VOICE, OTHER_VOICE = "1200000000000000011", "1200000000000000012", "1200000000000000032"
 ADA, BRIAN = "1100000000000000002", "1100000000000000003"
 
-Ask = Callable[..., Future[Any]]
+Submit = Callable[..., Future[Any]]
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
-    """Calls something on another thread."""
+def submit() -> Iterator[Submit]:
+    """Submits calls to a thread pool."""
     with ThreadPoolExecutor(16) as pool:
         yield pool.submit
 
 
 @pytest.fixture
-def big() -> Iterator[LocalGateway]:
-    """A gateway whose one guild has 2,500 members and the bot."""
+def large_gateway() -> Iterator[LocalGateway]:
+    """A gateway with one guild of 2,500 members and the bot."""
     members = [member(user(10_000 + number, f"user{number}")) for number in range(2500)]
     with LocalGateway(
         guilds=[guild(GUILD, members=members)], identify_interval=0, member_request_interval=0.2
@@ -44,16 +44,17 @@ def big() -> Iterator[LocalGateway]:
         yield gateway
 
 
-def ids(members: Any) -> list[str]:
-    return [str(one["user"]["id"]) for one in members]
+def ids(members: Iterable[dict[str, Any]]) -> list[str]:
+    return [str(member["user"]["id"]) for member in members]
 
 
-def asked(gateway: LocalGateway) -> int:
-    return sum(one.name == "REQUEST_GUILD_MEMBERS" for one in gateway.received)
+def member_requests(gateway: LocalGateway) -> int:
+    """Return the number of member requests received."""
+    return sum(payload.name == "REQUEST_GUILD_MEMBERS" for payload in gateway.received)
 
 
 def chunk_for(gateway: LocalGateway) -> dict[str, Any]:
-    """The answer to the next request."""
+    """Return the response to the next member request."""
     nonce = gateway.expect("REQUEST_GUILD_MEMBERS").data["nonce"]
     return {"guild_id": GUILD, "members": [{"user": {"id": "0"}}], "chunk_index": 0, "chunk_count": 1, "nonce": nonce}
 
@@ -63,15 +64,15 @@ def chunk_for(gateway: LocalGateway) -> dict[str, Any]:
 
 @pytest.mark.parametrize("encoding", ["json", "etf"])
 def test_fetch_guild_members_returns_all_members_of_a_large_guild(
-    big: LocalGateway, make_client: MakeClient, encoding: str
+    large_gateway: LocalGateway, make_client: MakeClient, encoding: str
 ) -> None:
-    client = make_client(big, encoding=encoding)
-    client.connect(async_=True)  # the question waits for READY by itself
+    client = make_client(large_gateway, encoding=encoding)
+    client.connect(async_=True)  # the request waits for READY
     members = client.fetch_guild_members(GUILD, presences=True)
     assert len(set(ids(members))) == 2501
     assert len(members.presences) == 2501
     assert members.not_found == []
-    assert asked(big) == 1
+    assert member_requests(large_gateway) == 1
 
 
 def test_fetch_guild_members_by_name_and_by_id(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -83,18 +84,22 @@ def test_fetch_guild_members_by_name_and_by_id(gateway: LocalGateway, make_clien
     assert not client.fetch_guild_members(GUILD, "nobody")
 
 
-def test_more_ids_than_fit_into_one_request_are_split_into_several(big: LocalGateway, make_client: MakeClient) -> None:
-    client = start_until_ready(make_client(big))
+def test_more_ids_than_fit_into_one_request_are_split_into_several(
+    large_gateway: LocalGateway, make_client: MakeClient
+) -> None:
+    client = start_until_ready(make_client(large_gateway))
     wanted = range(10_000, 10_250)
     assert ids(client.fetch_guild_members(GUILD, user_ids=iter(wanted))) == [str(one) for one in wanted]
-    assert asked(big) == 3
+    assert member_requests(large_gateway) == 3
 
 
-def test_a_rate_limited_request_is_repeated_after_retry_after(big: LocalGateway, make_client: MakeClient) -> None:
-    client = start_until_ready(make_client(big))
-    big.faults.limit_members(0.2)
+def test_a_rate_limited_request_is_repeated_after_retry_after(
+    large_gateway: LocalGateway, make_client: MakeClient
+) -> None:
+    client = start_until_ready(make_client(large_gateway))
+    large_gateway.faults.limit_members(0.2)
     assert len(client.fetch_guild_members(GUILD)) == 2501
-    assert asked(big) == 2
+    assert member_requests(large_gateway) == 2
 
 
 def test_a_rate_limit_longer_than_the_timeout_raises_at_once(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -104,93 +109,105 @@ def test_a_rate_limit_longer_than_the_timeout_raises_at_once(gateway: LocalGatew
         client.fetch_guild_members(GUILD, timeout=2000)
     assert raised.value.retry_after == pytest.approx(3000, abs=500)
     assert isinstance(raised.value, TimeoutError)
-    assert asked(gateway) == 1
+    assert member_requests(gateway) == 1
     gateway.faults.limit_members(0.01, times=2)
     with pytest.raises(RateLimited):
         client.fetch_guild_members(GUILD, timeout=None)
-    assert asked(gateway) == 3
+    assert member_requests(gateway) == 3
     assert len(client.fetch_guild_members(GUILD, user_ids=[ADA])) == 1
 
 
 def test_identical_requests_of_two_threads_are_sent_once(
-    gateway: LocalGateway, make_client: MakeClient, ask: Ask, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    submit: Submit,
+    on_log_line: OnLogLine,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
     client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
     joined = threading.Event()
     on_log_line("the request under way", joined.set)
-    patient = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
+    patient = submit(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
     chunk = chunk_for(gateway)
-    impatient = ask(client.fetch_guild_members, int(GUILD), timeout=0.05)
+    impatient = submit(client.fetch_guild_members, int(GUILD), timeout=0.05)
     assert joined.wait(TIMEOUT)
     with pytest.raises(TimeoutError, match="no chunk had come"):
         impatient.result(TIMEOUT)
     gateway.dispatch("GUILD_MEMBERS_CHUNK", chunk)
     assert ids(patient.result(TIMEOUT)) == ["0"]
-    assert asked(gateway) == 1
+    assert member_requests(gateway) == 1
 
 
-def test_concurrent_requests_do_not_mix_their_responses(big: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
-    client = start_until_ready(make_client(big))
+def test_concurrent_requests_do_not_mix_their_responses(
+    large_gateway: LocalGateway, make_client: MakeClient, submit: Submit
+) -> None:
+    client = start_until_ready(make_client(large_gateway))
     wanted = [[str(10_000 + number), str(10_900 - number)] for number in range(40)]
-    answers = [ask(client.fetch_guild_members, GUILD, user_ids=one, timeout=TIMEOUT) for one in wanted]
+    answers = [submit(client.fetch_guild_members, GUILD, user_ids=one, timeout=TIMEOUT) for one in wanted]
     assert [sorted(ids(one.result(TIMEOUT))) for one in answers] == [sorted(one) for one in wanted]
 
 
 @pytest.mark.slow
-def test_a_timeout_error_reports_the_chunks_received_so_far(big: LocalGateway, make_client: MakeClient) -> None:
-    client = start_until_ready(make_client(big))
+def test_a_timeout_error_reports_the_chunks_received_so_far(
+    large_gateway: LocalGateway, make_client: MakeClient
+) -> None:
+    client = start_until_ready(make_client(large_gateway))
     with pytest.raises(
         TimeoutError, match=r"members of guild 1 did not come within timeout=0\.1 seconds: .* is the bot in guild 1\?"
     ):
         client.fetch_guild_members(1, timeout=0.1)
-    big.faults.withhold("GUILD_MEMBERS_CHUNK")
+    large_gateway.faults.withhold("GUILD_MEMBERS_CHUNK")
     with pytest.raises(TimeoutError, match="2 of 3 chunks had come"):
-        client.fetch_guild_members(GUILD, timeout=3)
+        client.fetch_guild_members(GUILD, timeout=1)
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_chunks_missed_during_a_disconnect_are_replayed(big: LocalGateway, make_client: MakeClient) -> None:
-    client = start_until_ready(make_client(big))
-    big.faults.cut("event", after=2)
+def test_chunks_missed_during_a_disconnect_are_replayed(large_gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(large_gateway))
+    large_gateway.faults.cut("event", after=2)
     assert len(set(ids(client.fetch_guild_members(GUILD)))) == 2501
     assert client.stats.resumes == 1
-    assert asked(big) == 1
+    assert member_requests(large_gateway) == 1
 
 
 @pytest.mark.usefixtures("little_jitter")
 def test_a_request_lost_with_the_connection_is_sent_again(
-    gateway: LocalGateway, make_client: MakeClient, ask: Ask
+    gateway: LocalGateway, make_client: MakeClient, submit: Submit
 ) -> None:
     client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK")
-    answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=TIMEOUT)
+    answer = submit(client.fetch_guild_members, GUILD, "ada", timeout=TIMEOUT)
     gateway.expect("REQUEST_GUILD_MEMBERS")
     gateway.drop("reset")
     assert ids(answer.result(TIMEOUT)) == [ADA]
     assert client.stats.resumes == 1
-    assert asked(gateway) == 2
+    assert member_requests(gateway) == 2
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_a_request_is_sent_again_in_a_new_session(big: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
-    client = start_until_ready(make_client(big))
-    big.faults.withhold("GUILD_MEMBERS_CHUNK", times=2)
-    answer = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
-    big.expect("REQUEST_GUILD_MEMBERS")
-    big.expire_sessions()
+def test_a_request_is_sent_again_in_a_new_session(
+    large_gateway: LocalGateway, make_client: MakeClient, submit: Submit
+) -> None:
+    client = start_until_ready(make_client(large_gateway))
+    large_gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=2)
+    answer = submit(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
+    large_gateway.expect("REQUEST_GUILD_MEMBERS")
+    large_gateway.expire_sessions()
     assert len(set(ids(answer.result(TIMEOUT)))) == 2501
     assert client.stats.identifies == 2
 
 
-def test_closing_the_client_ends_a_pending_request(gateway: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+def test_closing_the_client_ends_a_pending_request(
+    gateway: LocalGateway, make_client: MakeClient, submit: Submit
+) -> None:
     client = make_client(gateway)
     with pytest.raises(NotConnected, match="call connect"):
         client.fetch_guild_members(GUILD)
     start_until_ready(client)
     gateway.faults.withhold("GUILD_MEMBERS_CHUNK", times=None)
-    answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=None)
+    answer = submit(client.fetch_guild_members, GUILD, "ada", timeout=None)
     gateway.expect("REQUEST_GUILD_MEMBERS")
     client.close()
     with pytest.raises(NotConnected, match="did not come: the client was closed"):
@@ -198,7 +215,7 @@ def test_closing_the_client_ends_a_pending_request(gateway: LocalGateway, make_c
     with pytest.raises(NotConnected):
         client.fetch_guild_members(GUILD)
     start_until_ready(client)
-    answer = ask(client.fetch_guild_members, GUILD, "ada", timeout=None)
+    answer = submit(client.fetch_guild_members, GUILD, "ada", timeout=None)
     gateway.expect("REQUEST_GUILD_MEMBERS")
     gateway.drop("close", code=4004)
     with pytest.raises(AuthenticationFailed):
@@ -296,18 +313,18 @@ def test_a_bot_joins_and_leaves_a_voice_channel(gateway: LocalGateway, make_clie
     assert client.join_voice(GUILD, VOICE, self_mute=True) == connection, "of a bot that stays no server is told"
     client.leave_voice(GUILD)
     assert gateway.guilds[0]["voice_states"] == []
-    client.leave_voice(GUILD)  # nothing is told, as there is nothing to leave
+    client.leave_voice(GUILD)  # the bot is in no channel, so no event follows
     again = client.join_voice(GUILD, VOICE)
     assert again.token != connection.token
     assert [gateway.expect("VOICE_STATE_UPDATE").data["channel_id"] for _ in range(4)] == [VOICE, None, None, VOICE]
 
 
 def test_join_voice_waits_for_an_unavailable_voice_server(
-    gateway: LocalGateway, make_client: MakeClient, ask: Ask
+    gateway: LocalGateway, make_client: MakeClient, submit: Submit
 ) -> None:
     client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("VOICE_SERVER_UPDATE")
-    connection = ask(client.join_voice, GUILD, VOICE)
+    connection = submit(client.join_voice, GUILD, VOICE)
     gateway.expect("VOICE_STATE_UPDATE")
     stranger = {"user_id": ADA, "channel_id": TEXT, "session_id": "theirs"}
     for name, data in [
@@ -341,24 +358,24 @@ def test_a_voice_timeout_names_the_likely_reason(gateway: LocalGateway, make_cli
         client.leave_voice(OTHER_GUILD, timeout=0.1)
 
 
-def test_concurrent_voice_moves_are_serialized(gateway: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+def test_concurrent_voice_moves_are_serialized(gateway: LocalGateway, make_client: MakeClient, submit: Submit) -> None:
     client = start_until_ready(make_client(gateway))
     for _ in range(5):
-        joined = [ask(client.join_voice, GUILD, VOICE) for _ in range(3)]
-        joined += [ask(client.join_voice, OTHER_GUILD, OTHER_VOICE) for _ in range(3)]
+        joined = [submit(client.join_voice, GUILD, VOICE) for _ in range(3)]
+        joined += [submit(client.join_voice, OTHER_GUILD, OTHER_VOICE) for _ in range(3)]
         found = [one.result(TIMEOUT) for one in joined]
         assert [one.channel_id for one in found] == [VOICE] * 3 + [OTHER_VOICE] * 3
         for guild_id in (GUILD, OTHER_GUILD):
-            ask(client.leave_voice, guild_id).result(TIMEOUT)
+            submit(client.leave_voice, guild_id).result(TIMEOUT)
 
 
 @pytest.mark.usefixtures("little_jitter")
-def test_join_voice_completes_in_a_new_session(gateway: LocalGateway, make_client: MakeClient, ask: Ask) -> None:
+def test_join_voice_completes_in_a_new_session(gateway: LocalGateway, make_client: MakeClient, submit: Submit) -> None:
     client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("VOICE_SERVER_UPDATE")
-    connection = ask(client.join_voice, GUILD, VOICE)
+    connection = submit(client.join_voice, GUILD, VOICE)
     first = gateway.expect("VOICE_STATE_UPDATE")
-    gateway.guilds[0]["voice_states"].clear()  # as Discord does when the session is over
+    gateway.guilds[0]["voice_states"].clear()  # as Discord does when a session ends
     gateway.expire_sessions()
     assert connection.result(TIMEOUT).session_id == client.session.id
     assert gateway.expect("VOICE_STATE_UPDATE").connection != first.connection
@@ -372,9 +389,9 @@ def test_a_session_restored_from_a_file_knows_the_user_id(
     before = make_client(gateway, session_file=file)
     with before.stream("GUILD_CREATE") as events:
         start_until_ready(before)
-        events.get(TIMEOUT)  # READY was given to its handlers, and need not come again
+        events.get(TIMEOUT)  # READY has been handled
     before.close(resumable=True)
-    if not is_known:  # READY told no user
+    if not is_known:  # as if READY had no user
         kept = decode(file.read_bytes())
         file.write_bytes(encode(replace(kept, session=replace(kept.session, user_id=None))))
     client = start_until_ready(make_client(gateway, session_file=file))
@@ -398,13 +415,13 @@ def test_fetch_soundboard_sounds_returns_the_sounds_of_each_guild(
 
 
 def test_fetch_channel_info_returns_the_requested_fields(
-    gateway: LocalGateway, make_client: MakeClient, ask: Ask
+    gateway: LocalGateway, make_client: MakeClient, submit: Submit
 ) -> None:
     client = start_until_ready(make_client(gateway))
     status = {"id": VOICE, "status": "Listening to rain"}
     assert client.fetch_channel_info(GUILD, "status") == [status]
     asked = [
-        (fields, ask(client.fetch_channel_info, GUILD, fields))
+        (fields, submit(client.fetch_channel_info, GUILD, fields))
         for fields in [["status"], ["voice_start_time"], ["voice_start_time", "status"]] * 4
     ]
     for fields, answer in asked:
@@ -412,38 +429,38 @@ def test_fetch_channel_info_returns_the_requested_fields(
         assert set(channel) == {"id", *fields}
 
 
-# -- a gateway that says odd things ------------------------------------------------------------------------------------
+# -- malformed events --------------------------------------------------------------------------------------------------
 
-ODD: list[Any] = [None, 5, "x", [None], {"guild_id": [1]}, {"guild_id": GUILD, "channel_id": {}, "user_id": None}]
+MALFORMED: list[Any] = [None, 5, "x", [None], {"guild_id": [1]}, {"guild_id": GUILD, "channel_id": {}, "user_id": None}]
 
 
-@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("malformed", MALFORMED)
 def test_malformed_events_affect_neither_a_request_nor_later_events(
-    gateway: LocalGateway, make_client: MakeClient, ask: Ask, odd: Any
+    gateway: LocalGateway, make_client: MakeClient, submit: Submit, malformed: Any
 ) -> None:
     client = start_until_ready(make_client(gateway))
-    client.join_voice(GUILD, VOICE)  # from now on voice states are remembered
+    client.join_voice(GUILD, VOICE)  # starts the cache of voice states
     names = "GUILD_MEMBERS_CHUNK", "RATE_LIMITED", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "CHANNEL_INFO"
     for withheld in ("GUILD_MEMBERS_CHUNK", "CHANNEL_INFO"):
         gateway.faults.withhold(withheld)
-    members = ask(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
-    channels = ask(client.fetch_channel_info, GUILD, ["status"], timeout=TIMEOUT)
+    members = submit(client.fetch_guild_members, GUILD, timeout=TIMEOUT)
+    channels = submit(client.fetch_channel_info, GUILD, ["status"], timeout=TIMEOUT)
     chunk = chunk_for(gateway)
     gateway.expect("REQUEST_CHANNEL_INFO")
     for name in names:
-        gateway.dispatch(name, odd, shard=0)
-    gateway.dispatch("CHANNEL_INFO", {"guild_id": GUILD, "channels": [odd, {"id": VOICE, "status": "x"}]})
-    gateway.dispatch("GUILD_MEMBERS_CHUNK", {**chunk, "not_found": odd, "presences": odd})
+        gateway.dispatch(name, malformed, shard=0)
+    gateway.dispatch("CHANNEL_INFO", {"guild_id": GUILD, "channels": [malformed, {"id": VOICE, "status": "x"}]})
+    gateway.dispatch("GUILD_MEMBERS_CHUNK", {**chunk, "not_found": malformed, "presences": malformed})
     assert ids(members.result(TIMEOUT)) == ["0"]
     assert {"id": VOICE, "status": "x"} in channels.result(TIMEOUT)
     assert client.leave_voice(GUILD, timeout=TIMEOUT) is None
 
 
-# -- a gateway that closes whenever it is asked ------------------------------------------------------------------------
+# -- requests that end the connection --------------------------------------------------------------------------------
 
 
 def serve_and_close(server: ScriptedServer, op: int, code: int, reason: str, then: Callable[[Peer], None]) -> int:
-    """Log a client in, and close each connection on which it sends `op`, until it sends something else."""
+    """Close each connection on which the client sends `op`, until it sends another opcode; return their number."""
     first = server.open().login(session_id="s", user={"id": "77"})
     asked = 0
     peer = first
@@ -475,11 +492,11 @@ def serve_and_close(server: ScriptedServer, op: int, code: int, reason: str, the
     ],
 )
 def test_a_request_that_ends_every_connection_is_abandoned(
-    make_client: MakeClient, ask: Ask, op: int, call: Any, what: str
+    make_client: MakeClient, submit: Submit, op: int, call: Any, what: str
 ) -> None:
     with ScriptedServer() as server:
         client = make_client(server)
-        served = ask(serve_and_close, server, op, 4001, "Unknown\r\n\x1b[31m opcode", Peer.close)
+        served = submit(serve_and_close, server, op, 4001, "Unknown\r\n\x1b[31m opcode", Peer.close)
         start_until_ready(client)
         with pytest.raises(TimeoutError) as raised:
             call(client)

@@ -1,4 +1,4 @@
-"""What handlers are given, and what they may do."""
+"""The arguments of handlers, and what handlers may do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_r
 
 from vox_gateway import Intents
 from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("little_jitter")
 
 
 def test_opcode_events_get_the_payload_and_dispatch_events_the_data(

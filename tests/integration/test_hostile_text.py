@@ -1,4 +1,4 @@
-"""Text from servers and proxies, on every way to people: printable, and never more than its own line."""
+"""Text from servers and proxies is sanitized wherever it is shown: printable, and on one line."""
 
 from __future__ import annotations
 
@@ -14,63 +14,36 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient
+from log_handlers import LogRecorder, installed
 from scripted_server import ScriptedServer
 from support import read_head, running, serving
 
 from vox_gateway import AuthenticationFailed, Client, ConnectFailed, Event, get_gateway_bot
-from vox_gateway.log import LOGGER
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
 
 TIMEOUT = 10.0
-#: a close reason may be 123 bytes long
+#: within the 123 bytes of a close reason
 NASTY = "x\r\n\x1b[31m\x9b2J\u202e\u200b\u2028y"
 WITH_SURROGATE = NASTY + "\ud800"
 CLEAN = "x ?[31m?2J?? y"
 
 
-class Log(logging.Handler):
-    """All that a program's own handler gets to write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: list[str] = []
-        self._grown = threading.Condition()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with self._grown:
-            self._lines.append(self.format(record))
-            self._grown.notify_all()
-
-    @property
-    def text(self) -> str:
-        with self._grown:
-            return "\n".join(self._lines)
-
-    def wait(self, *words: str) -> None:
-        """Wait until a line holds one of `words`."""
-        with self._grown:
-            assert self._grown.wait_for(lambda: any(one in line for one in words for line in self._lines), TIMEOUT)
-
-
 @pytest.fixture
-def log() -> Iterator[Log]:
-    log, level = Log(), LOGGER.level
-    LOGGER.addHandler(log)
-    LOGGER.setLevel(logging.DEBUG)
-    yield log
-    LOGGER.removeHandler(log)
-    LOGGER.setLevel(level)
+def log() -> Iterator[LogRecorder]:
+    """Records the log at DEBUG."""
+    with installed(LogRecorder(), logging.DEBUG) as recorder:
+        yield recorder
 
 
 def assert_clean(text: str) -> None:
-    """No control character but line breaks of our own."""
+    """Check that the only control characters are the library's own line breaks."""
     assert text.replace("\n", "").isprintable(), ascii(text)
     assert "\ny" not in text
 
 
 def test_gateway_text_is_sanitized_for_display_and_passed_to_handlers_unchanged(
-    server: ScriptedServer, make_client: MakeClient, log: Log
+    server: ScriptedServer, make_client: MakeClient, log: LogRecorder
 ) -> None:
     seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
     held, go = threading.Event(), threading.Event()
@@ -109,7 +82,7 @@ def test_gateway_text_is_sanitized_for_display_and_passed_to_handlers_unchanged(
 
 
 def test_a_fatal_close_has_a_sanitized_message_and_the_original_reason(
-    server: ScriptedServer, make_client: MakeClient, log: Log
+    server: ScriptedServer, make_client: MakeClient, log: LogRecorder
 ) -> None:
     client = make_client(server)
     with running(lambda: server.open().hello().send_close(4004, NASTY.encode())):
@@ -143,7 +116,7 @@ ANSWERS = [
         }
     ).encode(),
 ]
-#: what a byte stream may hold within one line
+#: the part of it that fits into one header line
 WIRE = "x\x1b[31m\x9b2J\u202e\u200by".encode()
 
 
@@ -156,7 +129,7 @@ def answering(answer: bytes) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_responses_to_the_upgrade_are_sanitized(answer: bytes, log: Log) -> None:
+def test_responses_to_the_upgrade_are_sanitized(answer: bytes, log: LogRecorder) -> None:
     with serving(answering(answer)) as port:
         client = Client(token="t", url=f"ws://127.0.0.1:{port}")
         client.connect(async_=True)
@@ -185,14 +158,10 @@ def test_responses_of_a_proxy_are_sanitized(answer: bytes) -> None:
 def test_gateway_text_can_be_written_to_standard_error(
     server: ScriptedServer, make_client: MakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    LOGGER.addHandler(handler)
-    try:
+    with installed(logging.StreamHandler(sys.stderr)):
         client = make_client(server)
         client.connect(async_=True)
         server.open().hello().send_close(4000, NASTY.encode())
         server.open()
         client.close()
-    finally:
-        LOGGER.removeHandler(handler)
     assert CLEAN in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""One connection's end: who says why, what it waits for, and what an old one cannot do to a new one."""
+"""Invariants of the end of a connection: one cause, no late effects, no overlap."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TIMEOUT = 10.0
 SOON = 0.4
 
 
-# -- why it ended ------------------------------------------------------------------------------------------------------
+# -- cause of the end --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", ["gateway", "user"])
 def test_the_first_close_determines_code_and_reason(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, first: str
 ) -> None:
-    """Once, to the gateway and to handlers; what comes after it changes nothing."""
+    """The gateway and handlers receive it once; later closes change nothing."""
     client = make_client(server)
     client.connect(async_=True)
     peer = server.open().login()
@@ -51,7 +51,7 @@ def test_the_first_close_determines_code_and_reason(
     assert server.open(TIMEOUT).resume()["seq"] == 1
 
 
-# -- old and new -------------------------------------------------------------------------------------------------------
+# -- abandoned attempts ------------------------------------------------------------------------------------------------
 
 
 def test_an_abandoned_attempt_that_ends_late_does_not_affect_the_next_connection(
@@ -70,7 +70,7 @@ def test_an_abandoned_attempt_that_ends_late_does_not_affect_the_next_connection
     closes, news = record_events(client, "close"), record_events(client, "NEWS")
     start_until_ready(client)
     answer.set()
-    readers[0].join(TIMEOUT)  # it has reported its end
+    readers[0].join(TIMEOUT)  # the end was reported
     assert not readers[0].is_alive()
     with pytest.raises(AssertionError):
         gateway.wait_connection(2, SOON)
@@ -86,7 +86,7 @@ def test_an_abandoned_attempt_that_ends_late_does_not_affect_the_next_connection
 def test_close_as_the_websocket_opens_ends_it_before_anything_is_sent(
     gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reader looks for it once the websocket is known to others."""
+    """The reader checks for a close after it has published the websocket."""
     real, open_, go_on, readers = websocket.WebSocket.connect, threading.Event(), threading.Event(), []
 
     def connect(self: Any, *args: Any, **options: Any) -> None:
@@ -116,7 +116,7 @@ def test_close_as_the_websocket_opens_ends_it_before_anything_is_sent(
 def test_a_connection_ends_after_its_last_heartbeat(
     server: ScriptedServer, make_client: MakeClient, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its socket is kept until then, and no other connection is made: a late beat can go out on nothing else."""
+    """The socket stays open and no other connection is made, so a late heartbeat cannot reach a later connection."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
     held, go_on = threading.Event(), threading.Event()
 
@@ -124,7 +124,7 @@ def test_a_connection_ends_after_its_last_heartbeat(
         held.set()
         go_on.wait(2 * TIMEOUT)
 
-    on_log_line("> HEARTBEAT", hold)  # said when it is about to be written
+    on_log_line("> HEARTBEAT", hold)  # logged just before it is written
     client = make_client(server)
     client.connect(async_=True)
     first = server.open().login(interval=5.0)
@@ -143,15 +143,15 @@ def test_a_connection_ends_after_its_last_heartbeat(
 def test_since_event_counts_from_the_time_of_reading(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
-    """And not when what was read before it was: the time is noted before events are handed over."""
+    """The time is taken before events are handed over, not at the previous read."""
     client = make_client(server)
     news = record_events(client, "NEWS")
     client.connect(async_=True)
     peer = server.open().login(interval=30.0)
-    peer.expect(1)  # a beat comes after 1 % of the interval, in which nothing is read
+    peer.expect(1)  # the first heartbeat is due after 1 % of the interval, without any read
     before = time.monotonic()
     peer.event("NEWS")
     news.data()
     since = client.health()["since_event"]
-    assert since <= time.monotonic() - before + 0.0001  # to which it is rounded
+    assert since <= time.monotonic() - before + 0.0001  # the precision of health()
     peer.send(11)

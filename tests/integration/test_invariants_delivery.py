@@ -1,4 +1,4 @@
-"""Events between the reader and handlers: a reader that waits for room goes on, and each handler has its due."""
+"""Invariants of the delivery of events: no lost wakeup of the reader, no lost or repeated call of a handler."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ TIMEOUT = 20.0
 
 @pytest.fixture
 def restless() -> Iterator[None]:
-    """Threads that start now linger for a moment at the beginning and the end of some functions.
-
-    So they meet where a thread is hardly ever interrupted, and where only a wrong order lets them miss each other.
-    """
+    """Delays new threads at random at the start and the end of functions, to provoke rare interleavings."""
     dice, never = random.Random(1), threading.Lock()
     never.acquire()
 
@@ -38,7 +35,7 @@ def restless() -> Iterator[None]:
     threading.setprofile(None)
 
 
-# -- room --------------------------------------------------------------------------------------------------------------
+# -- queue limits ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("restless")
@@ -47,7 +44,7 @@ def restless() -> Iterator[None]:
 def test_the_reader_is_woken_each_time_the_queue_has_room(
     gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, options: dict[str, Any], backlog: int
 ) -> None:
-    """It waits and goes on again thousands of times; to miss one would be to wait forever."""
+    """The reader waits thousands of times; a lost wakeup would block it forever."""
     client, count = make_client(gateway, backlog=backlog, **options), 1000
     seen: list[int] = []
     last = threading.Event()
@@ -71,7 +68,7 @@ def test_the_reader_is_woken_each_time_the_queue_has_room(
 def test_reading_continues_when_half_of_the_queue_is_free(
     make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not for each place: reader and handlers would wake each other for every event."""
+    """Otherwise reader and handlers would wake each other for every event."""
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     with LocalGateway(identify_interval=0, heartbeat_interval=0.1) as gateway:
         client = make_client(gateway, handlers="caller", backlog=20)
@@ -86,16 +83,16 @@ def test_reading_continues_when_half_of_the_queue_is_free(
         assert stuck.wait(TIMEOUT)
         waiting = client.stats.events_waiting
         for taken in range(1, 9):
-            while len(seen) < taken:  # what is no event has its turn too
+            while len(seen) < taken:  # other items are dispatched as well
                 assert client.dispatch_pending(limit=1)
-            gateway.expect("HEARTBEAT", TIMEOUT)  # time passes
+            gateway.expect("HEARTBEAT", TIMEOUT)  # lets time pass
             assert client.stats.events_waiting == waiting - taken
         while len(seen) < 200:
             assert client.dispatch_pending(timeout=TIMEOUT)
         assert seen == list(range(200))
 
 
-# -- what was not handled ----------------------------------------------------------------------------------------------
+# -- unhandled sessions ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("little_jitter")
@@ -103,7 +100,7 @@ def test_reading_continues_when_half_of_the_queue_is_free(
 def test_a_session_whose_ready_was_not_handled_is_not_resumed(
     gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, workers: int
 ) -> None:
-    """Its READY waits behind a handler of the session before: only a new one brings handlers a READY again."""
+    """READY waits behind a handler of the previous session; only a new session sends READY again."""
     client, entered, leave = make_client(gateway, workers=workers), threading.Event(), threading.Event()
     sessions: queue.SimpleQueue[str] = queue.SimpleQueue()
     client.on("READY", lambda data: sessions.put(data["session_id"]))
@@ -140,7 +137,7 @@ def test_a_session_whose_ready_was_not_handled_is_not_resumed(
 
 @pytest.mark.usefixtures("restless")
 def test_once_calls_its_handler_once_with_concurrent_workers(gateway: LocalGateway, make_client: MakeClient) -> None:
-    """Two workers have begun the event when the handler is still there for both."""
+    """Two workers start the event while the handler is still registered for both."""
     client, guilds, rounds = make_client(gateway, workers=4), range(1, 17), range(20)
     first = {number: threading.Lock() for number in rounds}
     both = {number: threading.Event() for number in rounds}
@@ -178,7 +175,7 @@ def test_a_slow_handler_that_starts_as_the_check_goes_idle_is_warned_about(
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
 ) -> None:
-    """It is known to run before it is made sure that the check is to come. In between it asks the time."""
+    """The handler is recorded before the check is scheduled; the clock, read in between, delays it here."""
     client = make_client(gateway, workers=workers, slow_handler_warning=0.05)
     real, warned, begins, ended = time.monotonic, threading.Event(), threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
@@ -187,7 +184,7 @@ def test_a_slow_handler_that_starts_as_the_check_goes_idle_is_warned_about(
     def late() -> float:
         if begins.is_set() and threading.current_thread() is threads[0]:
             begins.clear()
-            threading.Event().wait(0.3)  # the check comes, and finds nothing
+            threading.Event().wait(0.3)  # the check runs, and finds nothing
         return real()
 
     @client.on("NEWS")
@@ -208,11 +205,11 @@ def test_a_slow_handler_that_starts_as_the_check_goes_idle_is_warned_about(
     assert not begins.is_set(), "it did not ask the time: the check has not come in between"
 
 
-# -- the end of a program ----------------------------------------------------------------------------------------------
+# -- interpreter exit --------------------------------------------------------------------------------------------------
 
 
 def test_log_lines_of_handlers_at_exit_are_written(gateway: LocalGateway) -> None:
-    """The client is closed before logging is shut down; after that, a handler that keeps its records has lost them."""
+    """The client is closed before logging.shutdown(), which flushes buffering handlers."""
     script = f"""
 import logging, logging.handlers, sys
 keeper = logging.handlers.MemoryHandler(1000, flushLevel=100, target=logging.StreamHandler(sys.stdout))
@@ -220,7 +217,8 @@ logging.basicConfig(level=logging.INFO, handlers=[keeper])
 from vox_gateway import Client
 client = Client(token="t", url={gateway.url!r})
 client.on("close", lambda how: logging.info("closed with %d", how["code"]))
-start_until_ready(client)
+client.connect(async_=True)
+assert client.wait_until_ready(10)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert "closed with 1000" in ended.stdout.splitlines()

@@ -1,59 +1,46 @@
-"""Waits that begin while the client closes, questions whose answer is quick, and streams that outlive a run.
+"""Waits and requests that start while the client closes, early responses, and streams that outlive a run.
 
-The interleaving that would go wrong is forced, or the moment is wide enough to be hit.
+Each test forces the critical interleaving, or widens the window in which it happens.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from client_helpers import MakeClient, OnLogLine, RecordEvents, start_until_ready
 from scripted_server import ScriptedServer
+from support import in_background
 
-from vox_gateway import NotConnected, StreamEnded
+from vox_gateway import Client, EventStream, NotConnected, StreamEnded
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 10.0
-#: less than this is not too late for anybody
+#: seconds; a longer wait would mean that the end went unnoticed
 LATE = 5.0
 GUILD = "1200000000004194304"
 
 
 class Callers:
-    """Calls on threads of their own, and what they raised."""
+    """Calls in the background."""
 
     def __init__(self) -> None:
-        self._raised: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._calls: list[Future[object]] = []
 
-    def start(self, call: Callable[[], object]) -> None:
-        """Call it now."""
+    def start(self, function: Callable[..., object], *args: Any, **options: Any) -> None:
+        """Start a call."""
+        self._calls.append(in_background(functools.partial(function, *args, **options)))
 
-        def run() -> None:
-            try:
-                call()
-            except Exception as error:
-                self._raised.put(error)
-            else:
-                self._raised.put(None)
-
-        self._threads.append(threading.Thread(target=run, name="test-caller"))
-        self._threads[-1].start()
-
-    def raised(self) -> list[BaseException | None]:
-        """What each raised, in no order."""
-        raised = [self._raised.get(timeout=TIMEOUT) for _ in self._threads]
-        for thread in self._threads:
-            thread.join(TIMEOUT)
-        self._threads.clear()
-        return raised
+    def errors(self) -> set[type[BaseException]]:
+        """Return the types of the exceptions that the calls raised; each must raise one."""
+        return {type(call.exception(TIMEOUT)) for call in self._calls}
 
 
 @pytest.fixture
@@ -63,20 +50,15 @@ def callers() -> Callers:
 
 @pytest.fixture
 def quick_switches() -> Iterator[None]:
-    """Threads take turns often, and so meet at more places."""
+    """Switches threads often, so that more interleavings occur."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def ready(client: Any) -> Any:
-    start_until_ready(client)
-    return client
-
-
-def many_streams(client: Any, count: int = 3000) -> list[Any]:
-    """Streams, and so many that to tell all of them of the end takes a while."""
+def many_streams(client: Client, count: int = 3000) -> list[EventStream]:
+    """Open enough streams that ending all of them takes a while."""
     return [client.stream("NEWS") for _ in range(count)]
 
 
@@ -86,9 +68,9 @@ def many_streams(client: Any, count: int = 3000) -> list[Any]:
 def test_close_at_the_start_of_a_wait_ends_the_wait(
     gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine
 ) -> None:
-    """The wait begins to collect, and only then looks whether the client runs."""
-    client = ready(make_client(gateway, intents=0))
-    on_log_line("MESSAGE_CREATE", client.close)  # that no intent brings it is said before anything else
+    """The wait subscribes before it checks whether the client is connected."""
+    client = start_until_ready(make_client(gateway, intents=0))
+    on_log_line("MESSAGE_CREATE", client.close)  # the missing intent is logged first
     with pytest.raises(NotConnected):
         client.wait_for("MESSAGE_CREATE", timeout=LATE)
     assert client.status == "closed"
@@ -98,25 +80,25 @@ def test_close_at_the_start_of_a_wait_ends_the_wait(
 def test_a_wait_started_by_a_consumer_at_the_end_is_refused(
     gateway: LocalGateway, make_client: MakeClient, callers: Callers
 ) -> None:
-    """So a wait that begins then is refused. To tell thousands takes long enough for the first to begin one."""
-    client = ready(make_client(gateway))
+    """Ending thousands of streams takes long enough for the first consumer to start a wait."""
+    client = start_until_ready(make_client(gateway))
     streams = many_streams(client)
     waiting = threading.Barrier(21, timeout=TIMEOUT)
 
-    def consume(events: Any) -> None:
+    def consume(events: EventStream) -> None:
         waiting.wait()
         with pytest.raises(StreamEnded):
             events.get(TIMEOUT)
         client.wait_for("NEWS", timeout=LATE)
 
     for events in streams[::150]:
-        callers.start(lambda events=events: consume(events))  # type: ignore[misc]
+        callers.start(consume, events)
     waiting.wait()
     client.close()
-    assert {type(error) for error in callers.raised()} == {NotConnected}
+    assert callers.errors() == {NotConnected}
 
 
-# -- questions ---------------------------------------------------------------------------------------------------------
+# -- requests ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("quick_switches")
@@ -127,9 +109,9 @@ def test_close_ends_a_queued_request(
     on_log_line: OnLogLine,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its turn comes while the client tells all of its end, and commands could still go out."""
+    """Its turn comes while the client ends its streams, when commands could still be sent."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
-    client = ready(make_client(gateway))
+    client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("CHANNEL_INFO", times=None)
     many_streams(client)
     guilds = range(1, 11)
@@ -137,23 +119,21 @@ def test_close_ends_a_queued_request(
     on_log_line("the request under way", second.release)
     for fields in ["status"], ["voice_start_time"]:
         for guild in guilds:
-            callers.start(
-                lambda guild=guild, fields=fields: client.fetch_channel_info(guild, fields, timeout=LATE)  # type: ignore[misc]
-            )
+            callers.start(client.fetch_channel_info, guild, fields, timeout=LATE)
         for _ in guilds:
             if fields == ["status"]:
                 gateway.expect("REQUEST_CHANNEL_INFO")
             else:
                 assert second.acquire(timeout=TIMEOUT)
     client.close()
-    assert {type(error) for error in callers.raised()} == {NotConnected}
+    assert callers.errors() == {NotConnected}
 
 
 @pytest.mark.usefixtures("quick_switches")
 def test_close_ends_a_request_that_starts_at_the_same_moment(
     gateway: LocalGateway, make_client: MakeClient, callers: Callers
 ) -> None:
-    """It is joined, and only then looks whether the client runs. What holds it up between the two is a comparison."""
+    """It joins an identical request before it checks whether the client runs; a comparison delays it between."""
     comparing, go_on = threading.Event(), threading.Event()
 
     class Field(str):
@@ -166,31 +146,31 @@ def test_close_ends_a_request_that_starts_at_the_same_moment(
                 go_on.wait(TIMEOUT)
             return str.__eq__(self, other)
 
-    def tell(events: Any) -> None:
+    def end_comparison(events: EventStream) -> None:
         with contextlib.suppress(StreamEnded):
             events.get(TIMEOUT)
         go_on.set()
         raise NotConnected
 
-    client = ready(make_client(gateway))
+    client = start_until_ready(make_client(gateway))
     gateway.faults.withhold("CHANNEL_INFO", times=None)
     for events in many_streams(client)[::150]:
-        callers.start(lambda events=events: tell(events))  # type: ignore[misc]
-    callers.start(lambda: client.fetch_channel_info(GUILD, [Field("status")], timeout=LATE))
+        callers.start(end_comparison, events)
+    callers.start(client.fetch_channel_info, GUILD, [Field("status")], timeout=LATE)
     gateway.expect("REQUEST_CHANNEL_INFO")
-    callers.start(lambda: client.fetch_channel_info(GUILD, [Field("status")], timeout=LATE))
+    callers.start(client.fetch_channel_info, GUILD, [Field("status")], timeout=LATE)
     comparing.wait(0.5)
     for guild in range(1, 6):
-        callers.start(lambda guild=guild: client.fetch_channel_info(guild, ["status"], timeout=LATE))  # type: ignore[misc]
-    threading.Event().wait(0.1)  # for these to begin; nothing tells that they have
+        callers.start(client.fetch_channel_info, guild, ["status"], timeout=LATE)
+    threading.Event().wait(0.1)  # for these to start, which cannot be observed
     client.close()
-    assert {type(error) for error in callers.raised()} == {NotConnected}
+    assert callers.errors() == {NotConnected}
 
 
 def test_a_response_that_arrives_before_its_request_is_written_is_received(
     make_client: MakeClient, record_events: RecordEvents, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A question listens before its first command is written."""
+    """A request subscribes before its first command is written."""
     caplog.set_level(logging.DEBUG, logger="vox_gateway")
     sounds = [{"sound_id": "1", "name": "quack"}]
     with ScriptedServer() as server, contextlib.ExitStack() as stack:
@@ -205,7 +185,7 @@ def test_a_response_that_arrives_before_its_request_is_written_is_received(
             peer.event("SOUNDBOARD_SOUNDS", {"guild_id": GUILD, "soundboard_sounds": sounds})
             recorded.data(TIMEOUT)
 
-        on_log_line("> REQUEST_SOUNDBOARD_SOUNDS", answer)  # said when it is about to be written
+        on_log_line("> REQUEST_SOUNDBOARD_SOUNDS", answer)  # logged just before it is written
         assert client.fetch_soundboard_sounds([GUILD], timeout=LATE) == {GUILD: sounds}
         peer.expect(31)
 
@@ -222,7 +202,7 @@ def test_the_end_of_a_run_does_not_end_streams_of_the_next(
     threads: list[threading.Thread] = []
 
     def stuck(data: Any) -> None:
-        threads.extend(one for one in threading.enumerate() if one.name.startswith("vox_gateway-0/1-"))
+        threads.extend(thread for thread in threading.enumerate() if thread.name.startswith("vox_gateway-0/1-"))
         entered.set()
         leave.wait(TIMEOUT)
 
@@ -231,7 +211,7 @@ def test_the_end_of_a_run_does_not_end_streams_of_the_next(
     assert entered.wait(TIMEOUT)
     client.close()
     with client.stream("NEWS") as events:
-        ready(client)
+        start_until_ready(client)
         leave.set()
         for thread in threads:
             thread.join(TIMEOUT)

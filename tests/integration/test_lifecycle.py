@@ -1,4 +1,4 @@
-"""From connect to close: who returns when, and what is left afterwards."""
+"""connect(), close() and the wait methods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, RecordEvents, SendMessages, close_promptly, start, start_until_ready
-from support import black_hole
+from support import black_hole, wait_until
 
 from vox_gateway import (
     AlreadyConnected,
@@ -31,6 +31,8 @@ from vox_gateway import (
     UpgradeRefused,
 )
 from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("little_jitter")
 
 FATAL = {
     4004: AuthenticationFailed,
@@ -169,12 +171,12 @@ def test_a_busy_server_is_retried(gateway: LocalGateway, make_client: MakeClient
 def test_a_busy_server_is_retried_after_retry_after(
     gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gateway.faults.refuse_upgrade(503, retry_after=1.5)
+    gateway.faults.refuse_upgrade(503, retry_after=0.5)
     client = make_client(gateway)
     start_until_ready(client)
     first, second = gateway.connections
-    assert second.opened_at - first.opened_at >= 1.4
-    assert "HTTP 503; retry after 1.5 seconds" in caplog.text
+    assert second.opened_at - first.opened_at >= 0.5
+    assert "HTTP 503; retry after 0.5 seconds" in caplog.text
 
 
 def test_a_client_connects_once_the_server_becomes_reachable(make_client: MakeClient) -> None:
@@ -262,12 +264,13 @@ def test_close_while_the_server_does_not_read(gateway: LocalGateway, make_client
     close_promptly(client)
 
 
-def test_close_during_the_reconnect_delay(make_client: MakeClient) -> None:
+def test_close_during_the_reconnect_delay(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)  # the longest delay
     with LocalGateway() as gateway:
         gateway.stop_accepting()
         client = make_client(gateway)
         client.connect(async_=True)
-        assert not client.wait_until_ready(1.5)
+        wait_until(lambda: client.status is Status.WAITING)
         close_promptly(client)
 
 
@@ -305,9 +308,9 @@ def test_a_hanging_name_lookup_delays_neither_close_nor_the_next_attempt(
     client.connect(async_=True)
     assert asked.acquire(timeout=5)
     if connect_timeout < 1:
-        assert asked.acquire(timeout=5)  # the second attempt is made while the first still hangs
+        assert asked.acquire(timeout=5)  # the second attempt starts while the first still hangs
     close_promptly(client)
-    answered.set()  # the readers that were left behind end by themselves now, or the fixture complains
+    answered.set()  # lets the abandoned readers end; the fixture `no_leaks` checks them
     assert len(gateway.connections) == 0
 
 
@@ -404,7 +407,7 @@ def test_wait_methods_return_whether_the_state_was_reached(gateway: LocalGateway
 
 @pytest.mark.slow
 def test_shards_with_the_same_key_identify_one_after_the_other() -> None:
-    """With the gate that every client of a process shares by default."""
+    """With the IdentifyGate that all clients of a process share by default."""
     with LocalGateway(shards=2) as gateway:
         clients = [Client(token="turns", url=gateway.url, shard=(shard, 2), intents=Intents.none()) for shard in (0, 1)]
         for client in clients:
@@ -412,7 +415,7 @@ def test_shards_with_the_same_key_identify_one_after_the_other() -> None:
         first, second = gateway.expect("IDENTIFY", 2), gateway.expect("IDENTIFY", 10)
         assert 5.0 <= second.at - first.at < 7.0
         assert all(client.wait_until_ready(5) for client in clients)
-        gateway.drop("reset")  # and a RESUME waits for nobody
+        gateway.drop("reset")  # RESUME does not wait
         resumes = [gateway.expect("RESUME", 4), gateway.expect("RESUME", 4)]
         assert len({resume.data["session_id"] for resume in resumes}) == 2
         for client in clients:

@@ -1,4 +1,4 @@
-"""Much at once: large events, many events, both ways over one TLS connection."""
+"""Large and many events, and both directions of one TLS connection at once."""
 
 from __future__ import annotations
 
@@ -9,26 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import trustme
 from client_helpers import MakeClient, RecordEvents, start_until_ready
+from tls_contexts import client_context, server_context
 
 from vox_gateway import CertificateInvalid, Client
 from vox_gateway.testing import LocalGateway
-
-AUTHORITY = trustme.CA()
-
-
-def server_context(host: str = "127.0.0.1", version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.maximum_version = version
-    AUTHORITY.issue_cert(host).configure_cert(context)
-    return context
-
-
-def client_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    return context
 
 
 @pytest.fixture(params=["ws", "wss"])
@@ -72,8 +57,8 @@ def test_a_flood_arrives_whole_and_in_order(any_gateway: LocalGateway, make_clie
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_tls_connection_is_read_and_written_concurrently(make_client: MakeClient, version: ssl.TLSVersion) -> None:
-    """OpenSSL forbids both at the same time; thousands of payloads each way would show it."""
-    down, beats, commands = 10_000, 1_000, 40  # the window keeps half of its places for beats
+    """OpenSSL forbids both at once; thousands of payloads in each direction would fail."""
+    down, beats, commands = 10_000, 1_000, 40  # half of the rate limit is reserved for heartbeats
     with LocalGateway(
         identify_interval=0,
         heartbeat_interval=86_400,
@@ -95,12 +80,12 @@ def test_a_tls_connection_is_read_and_written_concurrently(make_client: MakeClie
             for number in range(first, first + commands // 4):
                 client.voice_state_update(number, None)
 
-        def ask_for_beats() -> None:
+        def request_heartbeats() -> None:
             for _ in range(beats):
                 gateway.request_heartbeat()
 
         threads = [threading.Thread(target=command, args=(first,)) for first in range(0, commands, commands // 4)]
-        threads.append(threading.Thread(target=ask_for_beats))
+        threads.append(threading.Thread(target=request_heartbeats))
         for thread in threads:
             thread.start()
         for number in range(down):
@@ -110,11 +95,11 @@ def test_a_tls_connection_is_read_and_written_concurrently(make_client: MakeClie
         assert last.wait(30)
         assert seen == list(range(down))
         for _ in range(beats):
-            gateway.expect("HEARTBEAT", 30)  # the last were asked for after the last event, perhaps
+            gateway.expect("HEARTBEAT", 30)  # the last may have been requested after the last event
         client.close()
         gateway.expect_close(5)
-        arrived = Counter(one.name for one in gateway.received)
-        assert beats <= arrived.pop("HEARTBEAT") <= beats + 1  # one may have been due by itself
+        arrived = Counter(payload.name for payload in gateway.received)
+        assert beats <= arrived.pop("HEARTBEAT") <= beats + 1  # one may have been due anyway
         assert arrived == {"IDENTIFY": 1, "VOICE_STATE_UPDATE": commands}
         assert client.stats.reconnects == 0
 
@@ -128,11 +113,12 @@ def test_a_certificate_for_another_name_is_fatal_at_first(caplog: pytest.LogCapt
 
 def test_an_untrusted_certificate_is_fatal_at_first() -> None:
     with LocalGateway(ssl_context=server_context()) as gateway:
-        client = Client(token="t", url=gateway.url)  # with the certificates of the machine
+        client = Client(token="t", url=gateway.url)  # with the system's certificates
         with pytest.raises(CertificateInvalid, match="ssl_context"):
             client.connect()
 
 
+@pytest.mark.usefixtures("little_jitter")
 def test_a_lost_tls_connection_is_resumed(make_client: MakeClient, record_events: RecordEvents) -> None:
     with LocalGateway(identify_interval=0, ssl_context=server_context()) as gateway:
         client = make_client(gateway, ssl_context=client_context())
@@ -147,7 +133,7 @@ def test_a_lost_tls_connection_is_resumed(make_client: MakeClient, record_events
 
 
 def test_clients_leak_no_threads_or_descriptors(gateway: LocalGateway, make_client: MakeClient) -> None:
-    """The fixture counts threads and descriptors."""
+    """The fixture `no_leaks` checks threads and descriptors."""
     for _ in range(10):
         with make_client(gateway) as client:
             assert client.wait_until_ready(5)

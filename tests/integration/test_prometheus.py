@@ -1,4 +1,4 @@
-"""Metrics, scraped over HTTP while clients talk to a gateway."""
+"""Prometheus metrics of connected clients, scraped over HTTP."""
 
 from __future__ import annotations
 
@@ -53,8 +53,7 @@ def collector(prometheus_client: Any) -> Any:
 
 @contextmanager
 def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
-    """Scrapes over HTTP: each sample's value, by its name and the values of its labels, without those of status that
-    are not so."""
+    """Serve metrics; yield a function that scrapes the values by name and labels, without statuses of value 0."""
     from prometheus_client import start_http_server
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -80,6 +79,7 @@ def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
         thread.join(10)
 
 
+@pytest.mark.usefixtures("little_jitter")
 def test_a_scrape_reports_the_clients_counters(
     gateway: LocalGateway,
     make_client: MakeClient,
@@ -105,7 +105,7 @@ def test_a_scrape_reports_the_clients_counters(
         for _ in range(3):
             messages.next()
         gateway.drop("reset")
-        resumed.next(10)  # it is the last event, and waits no more
+        resumed.next(10)  # the last event has been handled
 
         during, stats = scrape(), client.stats
         assert during["up", "0"] == during["ok", "0"] == during["status", "0,ready"] == 1

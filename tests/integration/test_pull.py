@@ -6,48 +6,28 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
+from support import in_background
 
-from vox_gateway import AuthenticationFailed, Intents, NotConnected, StreamEnded
+from vox_gateway import AuthenticationFailed, Client, Intents, NotConnected, StreamEnded
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 10.0
 
 
-class Outcome:
-    """What a call on another thread came to."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._call = call
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._results.put(self._call())
-        except Exception as error:
-            self._results.put(error)
-
-    def get(self) -> Any:
-        """What it returned or raised."""
-        result = self._results.get(timeout=TIMEOUT)
-        self._thread.join(TIMEOUT)
-        return result
-
-
-def waiting(gateway: LocalGateway, client: Any, accept: Callable[[Any], bool]) -> Outcome:
-    """A `wait_for` that has begun; messages without a number have been sent to it."""
+def waiting(gateway: LocalGateway, client: Client, accept: Callable[[Any], bool]) -> Future[Any]:
+    """Start `wait_for`; return once it has checked a message without a number."""
     begun = threading.Event()
 
     def check(data: Any) -> bool:
         begun.set()
         return accept(data)
 
-    outcome = Outcome(lambda: client.wait_for("MESSAGE_CREATE", check, timeout=TIMEOUT))
+    outcome = in_background(lambda: client.wait_for("MESSAGE_CREATE", check, timeout=TIMEOUT))
     while not begun.wait(0.01):
         gateway.dispatch("MESSAGE_CREATE", {"guild_id": gateway.guilds[0]["id"], "content": "", "nonce": None})
     return outcome
@@ -63,7 +43,7 @@ def test_wait_for_returns_the_data_that_check_accepts(
     start_until_ready(client)
     outcome = waiting(gateway, client, lambda data: data["nonce"] == 2)
     send_messages(gateway, range(5))
-    assert outcome.get()["nonce"] == 2
+    assert outcome.result(TIMEOUT)["nonce"] == 2
 
 
 def test_wait_for_names_the_event_that_did_not_arrive(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -75,7 +55,7 @@ def test_wait_for_names_the_event_that_did_not_arrive(gateway: LocalGateway, mak
         client.wait_for("TYPING_START", timeout=0.05)
     outcome = waiting(gateway, client, lambda data: False)
     client.close()
-    error = outcome.get()
+    error = outcome.exception(TIMEOUT)
     assert isinstance(error, NotConnected)
     assert str(error) == "MESSAGE_CREATE did not come: the client was closed"
     with pytest.raises(NotConnected):
@@ -87,7 +67,7 @@ def test_wait_for_raises_the_error_that_ends_the_client(gateway: LocalGateway, m
     start_until_ready(client)
     outcome = waiting(gateway, client, lambda data: False)
     gateway.drop("close", code=4004)
-    assert isinstance(outcome.get(), AuthenticationFailed)
+    assert isinstance(outcome.exception(TIMEOUT), AuthenticationFailed)
 
 
 def test_wait_for_on_the_dispatcher_thread_is_refused(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -186,7 +166,7 @@ def test_a_stream_ends_with_the_client(
                 client.close()
         return seen
 
-    assert Outcome(take).get() == [0, 1, 2]
+    assert in_background(take).result(TIMEOUT) == [0, 1, 2]
     with pytest.raises(StreamEnded):
         events.get()
 
@@ -392,7 +372,7 @@ def test_workers_run_concurrently_and_keep_each_guilds_order(gateway: LocalGatew
     def note(message: Any) -> None:
         if not met.is_set():
             with contextlib.suppress(threading.BrokenBarrierError):
-                together.wait()  # two at the same time, or never
+                together.wait()  # passes only if two workers run at once
                 met.set()
                 together.reset()
         seen[message["guild_id"]].append(message["nonce"])
@@ -461,9 +441,9 @@ def test_events_not_started_by_workers_are_replayed(
             events.get(TIMEOUT)
     for _ in range(3):
         assert entered.acquire(timeout=TIMEOUT)
-    closer = Outcome(lambda: client.close(resumable=True))
-    assert client.wait_closed(TIMEOUT)  # three handlers block, and are not waited for
-    closer.get()
+    closer = in_background(lambda: client.close(resumable=True))
+    assert client.wait_closed(TIMEOUT)  # does not wait for the three blocked handlers
+    closer.result(TIMEOUT)
     leave.set()
     client.connect(async_=True)
     seen: set[int] = set()

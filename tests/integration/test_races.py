@@ -1,4 +1,4 @@
-"""What happens at the same moment: each test holds one thread where the other has to meet it."""
+"""Races between threads: each test holds one thread at the point where another must meet it."""
 
 from __future__ import annotations
 
@@ -15,74 +15,32 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, RecordEvents, start_until_ready
+from log_handlers import LogGate, RaiseOnLine, installed
+from support import in_background, wait_until
 
-from vox_gateway import LOGGER, AuthenticationFailed, IdentifyGate, NotConnected, Status, ThreadFailed
+from vox_gateway import AuthenticationFailed, Client, IdentifyGate, NotConnected, Status, ThreadFailed
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 10.0
 
-
-class Outcome:
-    """What a call on another thread came to."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, args=(call,), daemon=True)
-        self._thread.start()
-
-    def _run(self, call: Callable[[], Any]) -> None:
-        try:
-            self._results.put(call())
-        except Exception as error:
-            self._results.put(error)
-
-    def get(self) -> Any:
-        """What it returned or raised; queue.Empty if it does neither in time."""
-        return self._results.get(timeout=TIMEOUT)
-
-
-def until(condition: Callable[[], bool]) -> bool:
-    """Wait for what nobody signals; False if it does not come in time."""
-    end, pause = time.monotonic() + TIMEOUT, threading.Event()
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        pause.wait(0.005)
-    return True
-
-
-class Gate(logging.Handler):
-    """Holds the thread that logs a line with `words`, until it is released."""
-
-    def __init__(self, words: str) -> None:
-        super().__init__(logging.DEBUG)
-        self._words = words
-        self.entered, self.let_go = threading.Event(), threading.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._words in record.getMessage():
-            self.entered.set()
-            self.let_go.wait(TIMEOUT)
+HoldAt = Callable[[str], LogGate]
 
 
 @pytest.fixture
-def hold_at(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], Gate]]:
-    """Makes gates."""
+def hold_at(caplog: pytest.LogCaptureFixture) -> Iterator[HoldAt]:
+    """Makes log gates; opens them at the end."""
     caplog.set_level(logging.INFO, logger="vox_gateway")
-    gates: list[Gate] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(words: str) -> Gate:
-        gates.append(Gate(words))
-        LOGGER.addHandler(gates[-1])
-        return gates[-1]
+        def hold(text: str) -> LogGate:
+            gate = stack.enter_context(installed(LogGate(text)))
+            stack.callback(gate.released.set)
+            return gate
 
-    yield make
-    for gate in gates:
-        gate.let_go.set()
-        LOGGER.removeHandler(gate)
+        yield hold
 
 
-# -- waits that begin while the client ends ----------------------------------------------------------------------------
+# -- waits started while the client ends ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -97,30 +55,30 @@ def hold_at(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], Gate]]
     ids=["wait_until_ready", "presence_update", "command", "wait_for", "question"],
 )
 def test_a_wait_started_while_the_client_ends_returns(
-    gateway: LocalGateway, make_client: MakeClient, hold_at: Callable[[str], Gate], begin: Callable[[Any], Any]
+    gateway: LocalGateway, make_client: MakeClient, hold_at: HoldAt, begin: Callable[[Client], object]
 ) -> None:
     client = make_client(gateway)
     start_until_ready(client)
     gate = hold_at("4004")
     gateway.drop("close", code=4004)
     assert gate.entered.wait(TIMEOUT)
-    outcome = Outcome(lambda: begin(client))
-    # While the run is held at its end, or once it has ended: never later.
+    call = in_background(lambda: begin(client))
+    # It returns while the end of the run is held, or once the run has ended, but not later.
+    try:
+        error = call.exception(TIMEOUT)
+    finally:
+        gate.released.set()
     with pytest.raises(AuthenticationFailed):
-        try:
-            result = outcome.get()
-        finally:
-            gate.let_go.set()
         client.wait_closed(TIMEOUT)
-    assert result is False or isinstance(result, (NotConnected, AuthenticationFailed))
+    assert isinstance(error, (NotConnected, AuthenticationFailed)) or call.result() is False
 
 
 def test_wait_until_ready_from_before_connect_ends_with_the_run(make_client: MakeClient) -> None:
     with LocalGateway(token="another") as gateway:
         client = make_client(gateway)
-        outcome = Outcome(client.wait_until_ready)
+        outcome = in_background(client.wait_until_ready)
         client.connect(async_=True)
-        assert outcome.get() is False
+        assert outcome.result(TIMEOUT) is False
         with pytest.raises(AuthenticationFailed):
             client.wait_closed(TIMEOUT)
 
@@ -158,24 +116,24 @@ def test_a_dispatch_pending_loop_without_timeout_ends_with_the_client(
             client.dispatch_pending(timeout=None)
         return "ended"
 
-    outcome = Outcome(loop)
+    outcome = in_background(loop)
     client.close()
-    assert outcome.get() == "ended"
+    assert outcome.result(TIMEOUT) == "ended"
     assert client.dispatch_pending(timeout=None) == 0
-    # A new run is waited for again.
+    # A later run is waited for again.
     client.connect(async_=True)
     handled: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client.on("X", handled.put)
     assert client.wait_until_ready(TIMEOUT)
-    outcome = Outcome(loop)
+    outcome = in_background(loop)
     gateway.dispatch("X", {"n": 1})
     assert handled.get(timeout=TIMEOUT) == {"n": 1}
     client.close()
-    assert outcome.get() == "ended"
+    assert outcome.result(TIMEOUT) == "ended"
 
 
 def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_client: MakeClient) -> None:
-    """The run ends by an error while `close` is held, at one line after the other."""
+    """The run fails while `close` is interrupted, at each of its lines in turn."""
     for number in range(1, 200):
         client = make_client(gateway)
         start_until_ready(client)
@@ -190,7 +148,7 @@ def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_clien
                 sys.settrace(None)
                 gateway.drop("close", code=4004)
                 with contextlib.suppress(AuthenticationFailed):
-                    client.wait_closed(0.5)  # not where `close` holds a lock that the end needs
+                    client.wait_closed(0.5)  # times out if `close` holds a lock that the end needs
             return at_line
 
         def close(trace: Any = at_line, client: Any = client) -> None:
@@ -200,7 +158,7 @@ def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_clien
             finally:
                 sys.settrace(None)
 
-        assert Outcome(close).get() is None
+        assert in_background(close).result(TIMEOUT) is None
         assert client.status is Status.CLOSED
         if left > 0:
             break
@@ -211,38 +169,29 @@ def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_clien
 
 
 def test_events_read_when_a_log_handler_fails_are_not_lost(gateway: LocalGateway, make_client: MakeClient) -> None:
-    """The warning that the backlog is full is given by the reader, which has yet to hand over what it has read."""
+    """The reader logs that the queue is full before it hands over what it has read."""
 
-    class Fails(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "reading pauses" in record.getMessage():
-                failed.set()
-                raise SystemExit
-
-    failed, handler = threading.Event(), Fails()
+    handler = RaiseOnLine("reading pauses", SystemExit())
     client = make_client(gateway, workers=1, backlog=5)
     seen: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     @client.on("NEWS")
     def news(data: Any) -> None:
         seen.put(data["n"])
-        assert failed.wait(TIMEOUT)
+        assert handler.raised.wait(TIMEOUT)
 
     start_until_ready(client)
-    LOGGER.addHandler(handler)
-    try:
+    with installed(handler):
         for n in range(40):
             gateway.dispatch("NEWS", {"n": n})
         with pytest.raises(ThreadFailed, match="-reader"):
             client.wait_closed(TIMEOUT)
-    finally:
-        LOGGER.removeHandler(handler)
     client.connect(async_=True)
     assert [seen.get(timeout=TIMEOUT) for _ in range(40)] == list(range(40))
 
 
 def test_an_unparsable_event_during_the_wait_to_identify_does_not_affect_the_next_session(
-    make_client: MakeClient, record_events: RecordEvents, hold_at: Callable[[str], Gate]
+    make_client: MakeClient, record_events: RecordEvents, hold_at: HoldAt
 ) -> None:
     poisoned = threading.Event()
 
@@ -268,10 +217,10 @@ def test_an_unparsable_event_during_the_wait_to_identify_does_not_affect_the_nex
         gateway.dispatch("SLOW", {})
         assert busy.wait(TIMEOUT)
         gateway.dispatch("POISON", {})
-        assert until(lambda: client.stats.events_waiting == 1)
+        wait_until(lambda: client.stats.events_waiting == 1)
         assert gate.enter(0, other_shard, lambda: None, time.monotonic()) == 0.0
         waiting = hold_at("turn to IDENTIFY")
-        waiting.let_go.set()
+        waiting.released.set()
         gateway.invalidate()
         assert waiting.entered.wait(TIMEOUT)
         release.set()

@@ -1,4 +1,4 @@
-"""A bot that is stopped, or killed, and started again, with its session on disk. Real processes."""
+"""Bots with a session file that are stopped or killed, and restarted. Uses real processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ client = Client(
 
 @client.on("MESSAGE_CREATE")
 def handle(message):
-    # What the handler does is done when this line is out, and not before.
+    # The effect of the handler: complete once this line is written.
     os.write(1, b"%d\\n" % message["nonce"])
 
 for name in ("READY", "RESUMED"):
@@ -48,7 +48,7 @@ DIE_WHEN_READY = """
 import signal, threading
 
 def replace_slowly(*args, replace=os.replace):
-    threading.Event().wait(0.2)  # what a busy disk may take
+    threading.Event().wait(0.2)  # a slow disk
     replace(*args)
 
 os.replace = replace_slowly
@@ -57,7 +57,7 @@ client.on("READY", lambda data: os.kill(os.getpid(), signal.SIGKILL))
 
 
 class Bot:
-    """The process, and what it has printed.
+    """A bot process and its output.
 
     Args:
         more: code that runs before `connect`.
@@ -79,12 +79,12 @@ class Bot:
                 self._more.notify_all()
 
     def wait(self, *lines: str) -> None:
-        """Wait until it has printed these lines."""
+        """Wait until it has printed all of `lines`."""
         with self._more:
             assert self._more.wait_for(lambda: set(lines) <= set(self.lines), TIMEOUT), self.lines[-5:]
 
     def end(self, how: int) -> list[str]:
-        """End it; what it has printed."""
+        """Send the signal `how`; return the printed lines."""
         self.process.send_signal(how)
         self.process.wait(TIMEOUT)
         self._reader.join(TIMEOUT)
@@ -114,7 +114,7 @@ def test_a_bot_that_is_killed_repeatedly_loses_no_events(gateway: LocalGateway, 
         if turn < kills:
             bot.wait(str(number - dice.randrange(1, 100) if number > 100 else 0))
             seen += bot.end(signal.SIGKILL)
-            for _ in range(20):  # these find nobody
+            for _ in range(20):  # sent while no bot runs
                 say(gateway, number)
                 number += 1
         else:
@@ -153,7 +153,7 @@ def test_processes_that_live_less_than_a_second_make_progress(gateway: LocalGate
         bot.wait("RESUMED" if turn else "READY")
         say(gateway, turn)
         bot.wait(str(turn))
-        end_of_life = time.monotonic() + 0.6  # since its first events were handled; it has lived for some time before
+        end_of_life = time.monotonic() + 0.6  # in addition to the time until its first events
         while kept() == before and time.monotonic() < end_of_life:
             pause.wait(0.01)
         bot.end(signal.SIGKILL)
@@ -183,7 +183,7 @@ def test_ctrl_c_keeps_the_session_and_each_event_is_handled_once(gateway: LocalG
 
 
 class Bound:
-    """A client with a session file whose handlers have seen READY or RESUMED."""
+    """A client with a session file; entered once its handlers have seen READY or RESUMED."""
 
     def __init__(self, gateway: LocalGateway, path: Path) -> None:
         self.client = Client(

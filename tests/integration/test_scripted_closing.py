@@ -24,7 +24,7 @@ def test_a_close_frame_without_a_code_is_echoed_and_resumed(
     assert client.wait_until_ready(5)
     first.send_close()
     assert first.expect_close().code is None
-    first.expect_end(1)  # and the client does not wait for us to end it
+    first.expect_end(1)  # the client does not wait for the server to close
     assert closes.data()["code"] == 1005
     server.open(RECONNECT_TIMEOUT).resume()
 
@@ -68,7 +68,7 @@ def test_a_fatal_close_code_is_reported_even_if_the_connection_breaks(
     client, peer = open_connection(make_client, server)
     peer.login()
     assert client.wait_until_ready(5)
-    # The socket is gone when the client answers; the code must not be lost with it.
+    # The client's answer fails; the code must still be reported.
     peer.sock.shutdown(socket.SHUT_RD)
     peer.send_close(4004)
     peer.close()
@@ -92,7 +92,6 @@ def test_a_half_closed_connection_is_resumed(
 def test_events_read_before_a_reset_count(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
-    """What arrived before a reset, and was read, counts."""
     client, first = open_connection(make_client, server)
     recorded = record_events(client, "NEWS")
     first.login()

@@ -41,7 +41,7 @@ def test_a_flood_after_op_7_does_not_delay_the_reconnect(
         assert second.resume()["seq"] == 1
         assert ended.wait(2)
     finally:
-        with contextlib.suppress(OSError):  # it has ended by itself, or ends now
+        with contextlib.suppress(OSError):  # already closed
             first.sock.shutdown(socket.SHUT_RDWR)
         flooder.join(5)
 
@@ -57,10 +57,10 @@ def test_a_flood_of_heartbeat_requests_delays_no_event(
     assert recorded.data() == 1
     for _ in range(1000):
         peer.expect(1)
-    # Commands keep half the window even so.
+    # Half of the rate limit stays reserved for commands.
     client.voice_state_update(1, None, timeout=1)
     assert peer.expect(4)
-    client.close()  # a beat is counted once it is written, and the peer may see it first
+    client.close()  # a heartbeat is counted after the write, when the server may have seen it
     assert client.stats.beats == 1000
 
 
@@ -69,7 +69,7 @@ def test_commands_beyond_the_socket_buffer_arrive_complete(make_client: MakeClie
         client, peer = open_connection(make_client, server, compress=False)
         peer.login()
         for number in range(100):
-            client.send_packet(50, [number, "x" * 4000], timeout=5)  # returns although nobody reads
+            client.send_packet(50, [number, "x" * 4000], timeout=5)  # returns although the server does not read
         got = [peer.expect(50) for _ in range(100)]
         assert got == [[number, "x" * 4000] for number in range(100)]
         assert client.stats.reconnects == 0

@@ -75,7 +75,7 @@ def test_a_sync_flush_marker_inside_a_message_does_not_end_it(
     client, peer = open_connection(make_client, server)
     recorded = record_events(client, "NEWS")
     peer.login()
-    # Two flushes in one websocket message: the mark in the middle ends nothing.
+    # Two flushes in one websocket message: the marker in the middle must not end it.
     text = b'{"op":0,"s":2,"t":"NEWS","d":"' + b"x" * 1000 + b'"}'
     peer.write(message(peer.compressed(text[:500]) + peer.compressed(text[500:]), Opcode.BINARY))
     assert recorded.data() == "x" * 1000

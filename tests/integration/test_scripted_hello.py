@@ -1,4 +1,4 @@
-"""HELLO, and the answers to IDENTIFY and RESUME."""
+"""HELLO, and the responses to IDENTIFY and RESUME."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, ScriptedServer
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
 
-NO_HELLO = [
+INVALID_HELLOS: list[Any] = [
     None,
     {},
     [],
@@ -27,7 +27,7 @@ NO_HELLO = [
 
 
 def test_an_invalid_hello_ends_the_connection(cases: Cases, caplog: pytest.LogCaptureFixture) -> None:
-    for data in NO_HELLO:
+    for data in INVALID_HELLOS:
         cases.start(data)
         first = cases.servers[str(data)].open()
         first.send(10, data)
@@ -36,7 +36,7 @@ def test_an_invalid_hello_ends_the_connection(cases: Cases, caplog: pytest.LogCa
     for name, client in cases.clients.items():
         cases.servers[name].open(RECONNECT_TIMEOUT).login()
         assert client.wait_until_ready(5), name
-    assert caplog.text.count("HELLO needs a heartbeat_interval") == len(NO_HELLO)
+    assert caplog.text.count("HELLO needs a heartbeat_interval") == len(INVALID_HELLOS)
 
 
 def test_a_heartbeat_interval_may_be_a_fraction(server: ScriptedServer, make_client: MakeClient) -> None:
@@ -55,7 +55,7 @@ def test_a_second_hello_is_ignored(server: ScriptedServer, make_client: MakeClie
     peer.login(interval=NO_HEARTBEATS).hello(0.01)
     peer.event("RESUMED")
     peer.send(1)
-    assert peer.receive() == {"op": 1, "d": 2}  # and no second IDENTIFY, nor a faster beat, came before it
+    assert peer.receive() == {"op": 1, "d": 2}  # without a second IDENTIFY or an earlier heartbeat
     assert client.stats.identifies == 1
 
 
@@ -121,4 +121,4 @@ def test_optional_payload_fields_may_be_missing(
     assert recorded.next() == ("HEARTBEAT_ACK", ({"op": 11},))
     assert recorded.next() == ("NEWS", (None,))
     assert client.session.seq == 1
-    assert client.latency == math.inf  # nothing was beaten that could have been acknowledged
+    assert client.latency == math.inf  # no heartbeat was sent that it could acknowledge

@@ -15,7 +15,7 @@ from scripted_server import RECONNECT_TIMEOUT, ScriptedServer
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
 
-NO_PAYLOAD = [
+MALFORMED_PAYLOADS = [
     {"op": 0, "d": {}, "s": 2, "t": 5},
     {"op": 0, "d": {}, "s": 2},
     {"op": 0, "d": [], "s": 2, "t": "READY"},
@@ -39,7 +39,7 @@ def test_a_malformed_payload_ends_the_connection(
     cases: Cases, record_events: RecordEvents, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded = {}
-    for payload in NO_PAYLOAD:
+    for payload in MALFORMED_PAYLOADS:
         client = cases.start(payload)
         recorded[str(payload)] = record_events(client, "NEWS")
         first = cases.servers[str(payload)].open().login()
@@ -53,9 +53,9 @@ def test_a_malformed_payload_ends_the_connection(
         second.seq = 1
         second.event("NEWS", name)
         assert news.data() == name
-    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(said) == len(NO_PAYLOAD)  # one line for each
-    assert max(len(record.getMessage()) for record in said) < 300
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == len(MALFORMED_PAYLOADS)  # one line per payload
+    assert max(len(record.getMessage()) for record in warnings) < 300
 
 
 @pytest.mark.parametrize("compress", [True, False])
@@ -66,7 +66,7 @@ def test_payloads_read_together_with_invalid_utf_8_are_kept(
     caplog: pytest.LogCaptureFixture,
     compress: bool,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="vox_gateway")  # at DEBUG each payload is read by itself
+    caplog.set_level(logging.INFO, logger="vox_gateway")  # at DEBUG payloads are parsed one by one
     client, first = open_connection(make_client, server, compress=compress)
     news = record_events(client, "NEWS")
     first.hello().expect(2)
@@ -87,7 +87,7 @@ def test_the_json_option_parses_every_payload(
     caplog: pytest.LogCaptureFixture,
     compress: bool,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="vox_gateway")  # at DEBUG each payload is read by itself
+    caplog.set_level(logging.INFO, logger="vox_gateway")  # at DEBUG payloads are parsed one by one
     reader = functools.partial(json.loads, parse_float=Decimal)
     client, peer = open_connection(make_client, server, compress=compress, json=reader)
     news = record_events(client, "NEWS")
@@ -101,13 +101,13 @@ def test_the_json_option_parses_every_payload(
             assert repr(news.data()) == "Decimal('0.1')"
 
 
-BY_THE_DISPATCHER = b'{"t":"NEWS","s":2,"op":0,"d":"boom"}'
+PARSED_BY_DISPATCHER = b'{"t":"NEWS","s":2,"op":0,"d":"boom"}'
 
 
-BY_THE_READER = b'{"op":0,"t":"NEWS","s":2,"d":"boom"}'
+PARSED_BY_READER = b'{"op":0,"t":"NEWS","s":2,"d":"boom"}'
 
 
-@pytest.mark.parametrize("payload", [BY_THE_DISPATCHER, BY_THE_READER], ids=["dispatcher", "reader"])
+@pytest.mark.parametrize("payload", [PARSED_BY_DISPATCHER, PARSED_BY_READER], ids=["dispatcher", "reader"])
 @pytest.mark.parametrize("error", [KeyError("why"), SystemExit("why"), KeyboardInterrupt("why")])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_exception_in_the_json_option_ends_the_connection_only(
@@ -146,7 +146,7 @@ def test_a_message_over_the_size_limit_ends_the_connection(
     client, first = open_connection(make_client, server, compress=compress, max_message_size=65_536)
     first.login()
     assert client.wait_until_ready(5)
-    first.event("BOMB", "0" * 1_000_000)  # compressed it is but a kilobyte
+    first.event("BOMB", "0" * 1_000_000)  # about a kilobyte compressed
     assert first.expect_close().code in (4000, 1009)
     assert server.open(RECONNECT_TIMEOUT).resume()["seq"] == 1
 
@@ -155,13 +155,13 @@ def test_the_default_size_limit_is_64_mib(server: ScriptedServer, make_client: M
     client, first = open_connection(make_client, server)
     first.login()
     assert client.wait_until_ready(5)
-    most = 64 * 1024 * 1024
-    first.write(b"\x02\x7f" + (most - 2).to_bytes(8, "big"))  # a fragment's head; its payload would not be refused
+    limit = 64 * 1024 * 1024
+    first.write(b"\x02\x7f" + (limit - 2).to_bytes(8, "big"))  # the header of a fragment within the limit
     with pytest.raises(TimeoutError):
         first.receive(0.1)
     first.reset()
     second = server.open(RECONNECT_TIMEOUT)
     second.resume()
-    second.write(b"\x82\x7f" + (most + 1).to_bytes(8, "big"))
+    second.write(b"\x82\x7f" + (limit + 1).to_bytes(8, "big"))
     closed = second.expect_close()
     assert closed.code == 1009

@@ -20,11 +20,11 @@ def test_events_after_op_7_are_ignored_and_replayed(
     first.login()
     first.event("NEWS", "before")
     first.send(7)
-    first.event("NEWS", "too late")  # the resume brings it again, so here it must not count
+    first.event("NEWS", "too late")  # ignored: the resume replays it
     assert first.expect_close().code == 4000
     began = time.monotonic()
     second = server.open(RECONNECT_TIMEOUT)  # the close frame is not answered
-    assert time.monotonic() - began < 1.0 + 1.0 + 4  # the wait for the answer, and the first backoff
+    assert time.monotonic() - began < 1.0 + 1.0 + 4  # the wait for the answer, and the first delay
     assert second.resume()["seq"] == 2
     second.seq = 2
     second.event("NEWS", "too late")
@@ -49,7 +49,7 @@ def test_op_7_before_hello_keeps_the_session(server: ScriptedServer, make_client
     second.close()
     third = server.open(RECONNECT_TIMEOUT)
     assert third.resume()["seq"] == 1
-    third.send(7)  # and right after RESUME, too
+    third.send(7)  # also right after RESUME
     assert third.expect_close().code == 4000
     third.close()
     fourth = server.open(RECONNECT_TIMEOUT)

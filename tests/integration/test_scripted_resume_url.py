@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 from client_helpers import Cases, MakeClient, RecordEvents, open_connection
-from scripted_server import RECONNECT_TIMEOUT, ScriptedServer
+from scripted_server import RECONNECT_TIMEOUT, Peer, ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
@@ -28,10 +29,10 @@ def test_a_busy_resume_url_falls_back_to_the_base_url(server: ScriptedServer, ma
         second.event("RESUMED")
         assert client.wait_until_ready(5)
         second.reset()
-        assert elsewhere.open(RECONNECT_TIMEOUT).resume()["session_id"] == "s1"  # and the next resume goes there again
+        assert elsewhere.open(RECONNECT_TIMEOUT).resume()["session_id"] == "s1"  # the next resume tries it again
 
 
-SICK_BEFORE_HELLO = {
+FAILURES_BEFORE_HELLO: dict[str, Callable[[Peer], object]] = {
     "closes": lambda peer: peer.upgrade().send_close(1001),
     "drops": lambda peer: peer.upgrade().close(),
     "resets": lambda peer: peer.upgrade().reset(),
@@ -47,15 +48,15 @@ SICK_BEFORE_HELLO = {
 def test_a_resume_url_that_fails_before_hello_falls_back_to_the_base_url(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.HELLO_WITHIN", 1.0)
+    monkeypatch.setattr("vox_gateway.shard.connection.HELLO_WITHIN", 0.5)
     with contextlib.ExitStack() as stack:
-        elsewhere = {case: stack.enter_context(ScriptedServer()) for case in SICK_BEFORE_HELLO}
-        for case in SICK_BEFORE_HELLO:
+        elsewhere = {case: stack.enter_context(ScriptedServer()) for case in FAILURES_BEFORE_HELLO}
+        for case in FAILURES_BEFORE_HELLO:
             client = cases.start(case)
             first = cases.servers[case].open().login(resume_gateway_url=elsewhere[case].url)
             assert client.wait_until_ready(5), case
             first.reset()
-        for case, fail in SICK_BEFORE_HELLO.items():
+        for case, fail in FAILURES_BEFORE_HELLO.items():
             fail(elsewhere[case].accept(RECONNECT_TIMEOUT))
         for case, client in cases.clients.items():
             second = cases.servers[case].open(RECONNECT_TIMEOUT)
@@ -73,7 +74,7 @@ def test_a_kept_session_is_resumed_at_the_base_url_if_the_resume_url_refuses(
         client, first = open_connection(make_client, server)
         ready = record_events(client, "READY")
         first.login(resume_gateway_url=elsewhere.url)
-        ready.next()  # or there would be no session to keep
+        ready.next()  # a session is kept only after READY was handled
         client.close(resumable=True)
         client.connect(async_=True)
         elsewhere.accept(RECONNECT_TIMEOUT).refuse(status)
@@ -92,8 +93,8 @@ def test_a_session_is_dropped_after_five_failures_before_hello(
         first.login(resume_gateway_url=elsewhere.url)
         assert client.wait_until_ready(5)
         first.reset()
-        for one in (elsewhere, *[server] * 4):
-            peer = one.open(RECONNECT_TIMEOUT)
+        for target in (elsewhere, *[server] * 4):
+            peer = target.open(RECONNECT_TIMEOUT)
             peer.send(7)
             peer.expect_close()
             peer.close()

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 def test_a_missing_hello_ends_the_connection(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.HELLO_WITHIN", 1.0)
+    monkeypatch.setattr("vox_gateway.shard.connection.HELLO_WITHIN", 0.5)
     client, first = open_connection(make_client, server)
     first.write(message(b"are you there?", Opcode.PING))
     first.expect_end(3)
     server.open(RECONNECT_TIMEOUT).login()
     assert client.wait_until_ready(5)
-    assert "HELLO did not come within 1 seconds" in caplog.text
+    assert "HELLO did not come within 0.5 seconds" in caplog.text
 
 
 def test_silence_after_identify_times_out_and_a_long_replay_does_not(
@@ -30,14 +30,14 @@ def test_silence_after_identify_times_out_and_a_long_replay_does_not(
     monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.4)
     client, first = open_connection(make_client, server)
     first.hello().expect(2)
-    first.expect_end(3)  # no READY comes
+    first.expect_end(3)  # no READY was sent
     second = server.open(RECONNECT_TIMEOUT).login()
     assert client.wait_until_ready(5)
     assert "nothing came for 0.4 seconds after IDENTIFY" in caplog.text
     second.reset()
     third = server.open(RECONNECT_TIMEOUT)
     third.resume(interval=0.1)
-    for _ in range(12):  # longer than the silence, and never silent
+    for _ in range(12):  # longer than the timeout, but never silent
         third.expect(1)
         third.event("REPLAYED")
     third.event("RESUMED")
@@ -46,7 +46,7 @@ def test_silence_after_identify_times_out_and_a_long_replay_does_not(
 
 
 def acknowledge(peer: Peer, seconds: float, timeout: float) -> None:
-    """Acknowledge heartbeats for a time."""
+    """Acknowledge heartbeats for `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         peer.expect(1, timeout)
@@ -56,10 +56,10 @@ def acknowledge(peer: Peer, seconds: float, timeout: float) -> None:
 def test_ready_may_be_late_while_heartbeats_are_acknowledged(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 1.0)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.6)
     client, peer = open_connection(make_client, server)
     peer.hello(interval=0.1).expect(2)
-    acknowledge(peer, 2.5, timeout=1.0)
+    acknowledge(peer, 1.2, timeout=1.0)
     peer.event("READY", {"session_id": "s1"})
     assert client.wait_until_ready(5)
     assert client.stats.identifies == 1
@@ -72,24 +72,24 @@ def test_acknowledged_heartbeats_do_not_prolong_the_wait_for_a_replay(
     client, first = open_connection(make_client, server)
     first.login()
     assert client.wait_until_ready(5)
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 1.5)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.8)
     monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_FAILED_RESUMES", 2)
     first.reset()
     second = server.open(RECONNECT_TIMEOUT)
     second.resume(interval=0.1)
-    acknowledge(second, 0.5, timeout=1.0)
+    acknowledge(second, 0.2, timeout=1.0)
     began = time.monotonic()
-    second.event("REPLAYED")  # renews the bound
+    second.event("REPLAYED")  # restarts the timeout
     with pytest.raises((EOFError, OSError)):
         acknowledge(second, 10.0, timeout=5.0)
-    assert time.monotonic() - began >= 1.5
+    assert time.monotonic() - began >= 0.8
     third = server.open(RECONNECT_TIMEOUT)
     third.resume(interval=0.1)
     with pytest.raises((EOFError, OSError)):
         acknowledge(third, 10.0, timeout=5.0)
     server.open(RECONNECT_TIMEOUT).login(session_id="s2")  # both counted as failed resumes
     assert client.wait_until_ready(5)
-    assert caplog.text.count("no event came for 1.5 seconds after RESUME") == 2
+    assert caplog.text.count("no event came for 0.8 seconds after RESUME") == 2
 
 
 def test_a_heartbeat_before_the_first_event_has_no_sequence_number(
@@ -105,7 +105,7 @@ def test_requested_heartbeats_need_no_acknowledgement(server: ScriptedServer, ma
     client, peer = open_connection(make_client, server)
     peer.login(interval=0.3)
     asked = 0
-    while asked < 20:  # several intervals' worth, each answered with a beat, none of them acknowledged
+    while asked < 20:  # several intervals
         peer.send(1)
         assert peer.receive()["op"] == 1
         peer.send(11)
@@ -117,7 +117,7 @@ def test_requested_heartbeats_need_no_acknowledgement(server: ScriptedServer, ma
 def test_a_server_that_goes_silent_after_a_late_event_is_a_zombie(
     server: ScriptedServer, make_client: MakeClient, last_sign: int
 ) -> None:
-    """Its last sign of life came after a beat that it never acknowledged."""
+    """Its last event arrived after a heartbeat that it never acknowledged."""
     client, first = open_connection(make_client, server)
     first.login(interval=0.3)
     for _ in range(last_sign):
@@ -136,10 +136,10 @@ def test_a_zombie_connection_with_full_buffers_is_replaced(make_client: MakeClie
         client, first = open_connection(make_client, server, compress=False)
         first.login(interval=0.4)
         assert client.wait_until_ready(5)
-        first.write(message(b"?" * 125, Opcode.PING) * 60_000)  # some megabytes of pongs, which nobody reads
+        first.write(message(b"?" * 125, Opcode.PING) * 60_000)  # pongs of megabytes, never read
         began = time.monotonic()
         second = server.open(RECONNECT_TIMEOUT)
-        assert time.monotonic() - began < 2 * 0.4 + 1.0 + 1.5
+        assert time.monotonic() - began < 2 * 0.4 + 1.0 + 4  # two intervals, the close timeout, and a margin
         second.resume()
 
 
@@ -151,9 +151,9 @@ def test_latency_is_measured_from_heartbeat_to_acknowledgement(server: ScriptedS
     peer.expect(1)
     assert 0 < client.latency < 1.0
     began = time.monotonic()
-    peer.event("NEWS")  # or the silence would make it a zombie
+    peer.event("NEWS")  # otherwise the connection would be a zombie
     peer.expect(1)
     late = time.monotonic() - began
     peer.send(11)
-    peer.expect(1)  # the heartbeat loop has taken the acknowledgement by its next beat
+    peer.expect(1)  # the acknowledgement is processed before the next heartbeat
     assert late <= client.latency < 2.0

@@ -36,7 +36,7 @@ def test_status_follows_the_stages_of_a_connection(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents
 ) -> None:
     client = make_client(server)
-    introduced = record_events(client, "HELLO")  # emitted when what HELLO calls for has been done
+    introduced = record_events(client, "HELLO")  # emitted after the answer to HELLO was sent
     assert client.status is Status.CLOSED
     client.connect(async_=True)
     first = server.accept()

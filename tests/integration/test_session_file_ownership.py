@@ -1,4 +1,4 @@
-"""Who owns a session file: one client at a time, and of its runs the last."""
+"""Ownership of a session file: one client at a time, and its last run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from client_helpers import TOKEN, MakeClient, SendMessages, start_until_ready
+from support import wait_until
 
 from vox_gateway import AlreadyConnected, Client
 from vox_gateway.testing import LocalGateway
@@ -48,7 +49,7 @@ def introductions(gateway: LocalGateway) -> list[str]:
 
 
 class Bot:
-    """A client that notes what it handles.
+    """A client that records what it handles.
 
     Args:
         close: if given, the handler of message 0 calls it, connects anew, and returns when `may_return` is set.
@@ -80,14 +81,14 @@ class Bot:
         self._note(message["nonce"])
 
     def wait(self, *any_of: int | str) -> None:
-        """Wait until it has handled one of these."""
+        """Wait until it has handled one of `any_of`."""
         with self._more:
             assert self._more.wait_for(lambda: set(any_of) & set(self.handled), TIMEOUT), self.handled
 
 
 @pytest.fixture
 def owner(gateway: LocalGateway, make_client: MakeClient, path: Path) -> Any:
-    """Makes bots with one session file; lets their handlers return at the end."""
+    """Makes bots that share one session file; releases their handlers at the end."""
     bots: list[Bot] = []
 
     def make(close: Callable[[Client], None] | None = None) -> Bot:
@@ -101,7 +102,7 @@ def owner(gateway: LocalGateway, make_client: MakeClient, path: Path) -> Any:
         bot.client.close()
 
 
-# -- of the runs of one client, the last -------------------------------------------------------------------------------
+# -- runs of one client ------------------------------------------------------------------------------------------------
 
 
 def test_a_session_closed_by_a_handler_is_not_resumed(
@@ -127,7 +128,7 @@ def test_a_session_closed_by_a_handler_is_not_resumed(
 def test_an_event_whose_handler_still_runs_is_replayed_to_the_next_process(
     gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
 ) -> None:
-    """The file waits for it, though a later run of the client has handled more."""
+    """The file keeps its position although a later run has handled more."""
     bot = owner(close=lambda client: client.close(resumable=True))
     send_messages(gateway, range(1))
     assert bot.reconnected.wait(TIMEOUT)
@@ -137,15 +138,16 @@ def test_an_event_whose_handler_still_runs_is_replayed_to_the_next_process(
     bot.client.close(resumable=True)
     assert bot.client.wait_closed(TIMEOUT)
     assert introductions(gateway) == ["IDENTIFY", "RESUME"]
-    following = owner()  # as it would begin in the next process
+    following = owner()  # as in the next process
     for number in range(6):
         following.wait(number)
     assert following.client.stats.resumes == 1
 
 
 def test_a_handler_of_an_earlier_run_does_not_overwrite_the_file(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
+    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("vox_gateway.session.writer.SAVE_EVERY", 0.1)
     bot = owner(close=lambda client: client.close(resumable=True))
     send_messages(gateway, range(1))
     assert bot.reconnected.wait(TIMEOUT)
@@ -153,7 +155,7 @@ def test_a_handler_of_an_earlier_run_does_not_overwrite_the_file(
     seq, pause = bot.client.session.seq, threading.Event()
     send_messages(gateway, range(1, 6))
     bot.wait(5)
-    end = time.monotonic() + 1.5  # longer than the time between two saves
+    end = time.monotonic() + 0.4  # longer than the time between two saves
     while time.monotonic() < end:
         assert kept_seq(path) < seq
         pause.wait(0.05)
@@ -171,22 +173,25 @@ def test_a_handler_of_an_earlier_run_does_not_overwrite_the_file(
 
 @pytest.mark.parametrize("options", [{}, {"workers": 3}, {"handlers": "caller"}], ids=["thread", "workers", "caller"])
 def test_the_file_follows_the_handlers_in_every_mode(
-    gateway: LocalGateway, make_client: MakeClient, path: Path, send_messages: SendMessages, options: Any
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    path: Path,
+    send_messages: SendMessages,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
 ) -> None:
+    monkeypatch.setattr("vox_gateway.session.writer.SAVE_EVERY", 0.1)
     client = make_client(gateway, session_file=path, **options)
-    handled, pause = threading.Semaphore(0), threading.Event()
+    handled = threading.Semaphore(0)
     client.on("MESSAGE_CREATE", lambda message: handled.release())
-    connecting = threading.Thread(target=client.connect)  # which runs the handlers, where the caller is to
+    connecting = threading.Thread(target=client.connect)  # runs the handlers with handlers="caller"
     connecting.start()
     try:
         assert client.wait_until_ready(TIMEOUT)
-        for number in range(2):  # the first progress may be saved at once, the next waits its turn
+        for number in range(2):  # the first change is saved at once, the next is delayed
             send_messages(gateway, range(number, number + 1))
             assert handled.acquire(timeout=TIMEOUT)
-            give_up = time.monotonic() + TIMEOUT
-            while kept_seq(path) != client.session.seq:
-                assert time.monotonic() < give_up
-                pause.wait(0.01)
+            wait_until(lambda: kept_seq(path) == client.session.seq)
     finally:
         client.close(resumable=True)
         connecting.join(TIMEOUT)
@@ -212,7 +217,7 @@ def test_a_damaged_file_starts_a_new_session(gateway: LocalGateway, owner: Any, 
     assert path.with_name("session.json.damaged").read_bytes() == torn
 
 
-# -- of several clients, one -------------------------------------------------------------------------------------------
+# -- several clients ---------------------------------------------------------------------------------------------------
 
 
 def test_a_second_client_on_one_file_is_refused_until_the_first_has_closed(

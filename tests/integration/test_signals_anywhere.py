@@ -1,7 +1,7 @@
-"""A signal that comes at any line of what the main thread does, and whose handler closes the client or raises.
+"""Signals at any line that the main thread runs; their handlers close the client or raise.
 
-Each case runs in a process of its own, which traces the main thread and raises the signal at one line after the other:
-once for each, with a new client. A deadlock ends the process, which then says where each thread was.
+Each case runs in a process that traces the main thread and raises the signal at each line in turn, every time with a
+new client. A deadlock ends the process, which then prints the stack of each thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ URL, STEP = sys.argv[1], int(sys.argv[2])
 class Lines:
     '''Raises the signal at the n-th line with a call that the main thread runs in the library or in `threading`.
 
-    Python hears signals at calls. A ``with`` is left out: it is a line once more at its end, where none is recorded.
+    Python handles signals at calls. ``with`` is left out: its line is traced again at its end, without a call.
     '''
 
     def __init__(self, number, number_of_signal):
@@ -51,12 +51,13 @@ def make(**options):
 
 def ready(**options):
     client = make(**options)
-    start_until_ready(client)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
     return client
 
 
 def attempt(make, act, number, number_of_signal):
-    '''Whether `act` has as many lines as `number`.'''
+    '''Return whether `act` has at least `number` lines.'''
     client = make()
     closing = lambda *args: client.close()
     signal.signal(signal.SIGTERM, closing)
@@ -92,7 +93,8 @@ def made():
     client = make(handlers="caller")
     handled.clear()
     client.on("READY", handled.append)
-    start_until_ready(client)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
     return client
 def act(client):
     while not handled and client.status is Status.READY:
@@ -107,7 +109,8 @@ def made():
     client = make()
     global events
     events = client.stream()
-    start_until_ready(client)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
     return client
 def act(client):
     with events:
@@ -154,7 +157,8 @@ def made():
     client = make()
     global events
     events = client.stream()
-    start_until_ready(client)
+    client.connect(async_=True)
+    assert client.wait_until_ready(10)
     return client
 def act(client):
     events.get(10)
@@ -167,7 +171,7 @@ def act(client):
 }
 
 
-#: the cases of which each seventh line is tried
+#: the cases of which only every seventh line is tried
 MANY_LINES = ("wait_for", "a command", "connect")
 
 

@@ -1,4 +1,4 @@
-"""No thread of a client ends unseen: a handler cannot end one, and what does is reported and ends the client."""
+"""Failures in threads: exceptions of handlers end no thread; a thread that does end is reported and ends the client."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
+from log_handlers import RaiseInThread, RaiseOnLine, installed
 
-from vox_gateway import LOGGER, Client, Status, ThreadFailed
+from vox_gateway import Client, Status, ThreadFailed
 from vox_gateway.testing import LocalGateway
+
+pytestmark = pytest.mark.usefixtures("little_jitter")
 
 TIMEOUT = 10.0
 
@@ -74,29 +77,11 @@ def test_ctrl_c_propagates_from_a_handler_on_the_main_thread(
 # -- threads -----------------------------------------------------------------------------------------------------------
 
 
-class Poison(logging.Handler):
-    """A log handler that ends one thread: the first whose name ends so, and which logs while this is armed."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.armed: str | None = None
-        self.fired = threading.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self.armed is not None and threading.current_thread().name.endswith(self.armed):
-            self.armed = None
-            self.fired.set()
-            raise SystemExit("poisoned")
-
-
 @pytest.fixture
-def poison() -> Iterator[Poison]:
-    handler, level = Poison(), LOGGER.level
-    LOGGER.addHandler(handler)
-    LOGGER.setLevel(logging.DEBUG)
-    yield handler
-    LOGGER.removeHandler(handler)
-    LOGGER.setLevel(level)
+def raise_in_thread() -> Iterator[RaiseInThread]:
+    """Ends the thread whose name ends with `thread_suffix` when it logs."""
+    with installed(RaiseInThread(), logging.DEBUG) as handler:
+        yield handler
 
 
 THREADS = ["-reader", "-heartbeat", "-reconnect", "-dispatcher", "-worker-0", "-timers", "-session-file"]
@@ -113,10 +98,10 @@ def provoke(gateway: LocalGateway, client: Client, thread: str, session_file: Pa
             gateway.dispatch("FAILS", {})
         case "-timers":
             gateway.dispatch("SLOW", {})
-        case "-session-file":  # it cannot be written any more
+        case "-session-file":  # makes the file unwritable
             in_the_way = session_file.with_name(session_file.name + ".new")
             while not in_the_way.is_dir():
-                with contextlib.suppress(FileExistsError):  # a save is under way
+                with contextlib.suppress(FileExistsError):  # while a save is in progress
                     in_the_way.mkdir()
             gateway.dispatch("X", {})
 
@@ -125,7 +110,7 @@ def provoke(gateway: LocalGateway, client: Client, thread: str, session_file: Pa
 def test_a_failed_thread_is_reported_and_ends_the_client(
     make_client: MakeClient,
     record_events: RecordEvents,
-    poison: Poison,
+    raise_in_thread: RaiseInThread,
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
     thread: str,
@@ -134,10 +119,10 @@ def test_a_failed_thread_is_reported_and_ends_the_client(
         options = {"session_file": tmp_path / "session"} if thread == "-session-file" else {}
         client = make_client(gateway, slow_handler_warning=0.05, workers=int(thread == "-worker-0"), **options)
         client.on("FAILS", lambda data: 1 // 0)
-        client.on("SLOW", lambda data: poison.fired.wait(TIMEOUT))
+        client.on("SLOW", lambda data: raise_in_thread.raised.wait(TIMEOUT))
         errors, closes = record_events(client, "error"), record_events(client, "close")
         start_until_ready(client)
-        poison.armed = thread
+        raise_in_thread.thread_suffix = thread
         provoke(gateway, client, thread, tmp_path / "session")
         error, event = None, ""
         while event != "close":
@@ -153,18 +138,18 @@ def test_a_failed_thread_is_reported_and_ends_the_client(
         (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
         assert record.exc_info is not None
         assert isinstance(record.exc_info[1], SystemExit)
-        # The session was kept.
+        # The session was kept, and is resumed.
         start_until_ready(client)
         assert client.stats.resumes == 1
 
 
-def test_a_blocking_connect_raises_thread_failed(make_client: MakeClient, poison: Poison) -> None:
+def test_a_blocking_connect_raises_thread_failed(make_client: MakeClient, raise_in_thread: RaiseInThread) -> None:
     with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
         client = make_client(gateway)
 
         @client.on("READY")
         def arm(data: Any) -> None:
-            poison.armed = "-heartbeat"
+            raise_in_thread.thread_suffix = "-heartbeat"
 
         with pytest.raises(ThreadFailed, match="-heartbeat failed"):
             client.connect()
@@ -174,17 +159,17 @@ def test_an_event_that_the_dispatcher_could_not_deliver_is_replayed(
     gateway: LocalGateway,
     make_client: MakeClient,
     record_events: RecordEvents,
-    poison: Poison,
+    raise_in_thread: RaiseInThread,
     send_messages: SendMessages,
 ) -> None:
-    # The dispatcher fails in a stream that is full and warns of it, before it comes to the handlers.
+    # The dispatcher fails in the warning of a full stream, before it calls handlers.
     client = make_client(gateway)
     recorded = record_events(client, "MESSAGE_CREATE")
     start_until_ready(client)
     with client.stream("MESSAGE_CREATE", maxsize=1):
         send_messages(gateway, range(1))
         assert recorded.data(TIMEOUT)["nonce"] == 0
-        poison.armed = "-dispatcher"
+        raise_in_thread.thread_suffix = "-dispatcher"
         send_messages(gateway, range(1, 4))
         with pytest.raises(ThreadFailed):
             client.wait_closed(TIMEOUT)
@@ -200,13 +185,7 @@ def test_a_log_handler_that_raises_loses_only_its_line(
     send_messages: SendMessages,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    class Fails(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            raise LookupError(f"no place for {record.levelname}")
-
-    handler = Fails()
-    LOGGER.addHandler(handler)
-    try:
+    with installed(RaiseOnLine("", LookupError("no place for it"))):
         client = make_client(gateway)
         client.on("MESSAGE_CREATE", lambda message: 1 // 0)
         recorded = record_events(client, "MESSAGE_CREATE")
@@ -217,19 +196,21 @@ def test_a_log_handler_that_raises_loses_only_its_line(
         gateway.expect("RESUME", TIMEOUT)
         send_messages(gateway, range(1, 2))
         assert recorded.data(TIMEOUT)["nonce"] == 1
-    finally:
-        LOGGER.removeHandler(handler)
-    assert "LookupError: no place for ERROR" in capfd.readouterr().err
+    assert "LookupError: no place for it" in capfd.readouterr().err
 
 
 # -- threads that cannot be started ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the start of the threads whose names end so fail, as the system does that has no more; returns an undo."""
+#: makes starting the threads whose names end with a suffix fail; returns a function that undoes it
+RefuseThread = Callable[[str], Callable[[], None]]
 
-    def refuse(suffix: str) -> Any:
+
+@pytest.fixture
+def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> RefuseThread:
+    """Makes starting a thread fail, as when the system has no threads left."""
+
+    def refuse(suffix: str) -> Callable[[], None]:
         start = threading.Thread.start
 
         def refusing(self: threading.Thread) -> None:
@@ -258,8 +239,8 @@ def test_connect_starts_all_threads_or_none(
     gateway: LocalGateway,
     make_client: MakeClient,
     record_events: RecordEvents,
-    refuse_thread: Any,
-    tmp_path: Any,
+    refuse_thread: RefuseThread,
+    tmp_path: Path,
     handlers: dict[str, Any],
     thread: str,
     async_: bool,
@@ -285,7 +266,7 @@ def test_without_a_timer_thread_events_are_handled_and_one_warning_is_logged(
     gateway: LocalGateway,
     make_client: MakeClient,
     record_events: RecordEvents,
-    refuse_thread: Any,
+    refuse_thread: RefuseThread,
     send_messages: SendMessages,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

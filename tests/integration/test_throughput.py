@@ -1,4 +1,4 @@
-"""As much as a server can send, in one piece."""
+"""Large amounts of data from a scripted server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_hundred_thousand_events_arrive_in_order(make_client: MakeClient, comp
 
 
 def test_a_slow_handler_receives_every_event(make_client: MakeClient) -> None:
-    """Through a backlog of one, which fills with every event."""
+    """With an event queue of one, which fills with every event."""
     count, seen, last = 5_000, [], threading.Event()
     with ScriptedServer() as server:
         client = make_client(server, backlog=1)
@@ -59,7 +59,7 @@ def test_a_slow_handler_receives_every_event(make_client: MakeClient) -> None:
 
 
 def test_a_large_event_may_span_many_frames_and_messages(make_client: MakeClient, record_events: RecordEvents) -> None:
-    text = "".join(str(number) for number in range(600_000))  # some megabytes, hardly compressible to nothing
+    text = "".join(str(number) for number in range(600_000))  # several megabytes that compress to more than 500 kB
     with ScriptedServer() as server:
         client = make_client(server)
         recorded = record_events(client, "LARGE")
@@ -68,7 +68,7 @@ def test_a_large_event_may_span_many_frames_and_messages(make_client: MakeClient
         compressed = peer.compressed(json.dumps({"op": 0, "t": "LARGE", "s": 2, "d": text}).encode())
         assert len(compressed) > 500_000
         stream = []
-        for part in pieces(compressed, 10_000):  # each a websocket message, each in fragments
+        for part in pieces(compressed, 10_000):  # each a fragmented websocket message
             first, *rest = pieces(part, 999)
             stream.append(message(first, Opcode.BINARY, final=not rest))
             stream += [message(one, Opcode.CONT, final=one is rest[-1]) for one in rest]
@@ -94,7 +94,7 @@ def test_a_flood_of_control_frames_does_not_hide_an_event(make_client: MakeClien
 
 
 def test_the_zlib_window_spans_messages(make_client: MakeClient, record_events: RecordEvents) -> None:
-    """Each message refers to what came long before it, as far back as the window of 32 kilobytes reaches."""
+    """Each message refers back to earlier ones, within the window of 32 kB."""
     with ScriptedServer() as server:
         client = make_client(server)
         recorded = record_events(client, "NEWS")

@@ -1,36 +1,30 @@
-"""TLS that breaks, that trickles, and that stops reading."""
+"""TLS: untrusted certificates, broken and slow streams, full buffers."""
 
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 import trustme
 from client_helpers import MakeClient, RecordEvents
 from scripted_server import Peer, ScriptedServer, pieces
+from tls_contexts import client_context, server_context
 
 from vox_gateway import CertificateInvalid
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
-AUTHORITY = trustme.CA()
-
-
-def server_context(host: str = "127.0.0.1", authority: trustme.CA = AUTHORITY, **certificate: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host, **certificate).configure_cert(context)
-    return context
+T = TypeVar("T")
 
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """What a client needs in order to trust the server."""
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    return {"ssl_context": context}
+    """The client options that make it trust the server."""
+    return {"ssl_context": client_context()}
 
 
 @pytest.fixture
@@ -47,10 +41,9 @@ def accept(server: ScriptedServer, context: ssl.SSLContext) -> Peer:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_commands_over_tls_beyond_the_socket_buffer_arrive_complete(
-    server: ScriptedServer, make_client: MakeClient, options: Any, version: ssl.TLSVersion
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any], version: ssl.TLSVersion
 ) -> None:
-    context = server_context()
-    context.minimum_version = context.maximum_version = version
+    context = server_context(version=version)
     client = make_client(server, **options)
     client.connect(async_=True)
     peer = accept(server, context).login()
@@ -64,7 +57,7 @@ def test_commands_over_tls_beyond_the_socket_buffer_arrive_complete(
 
 @pytest.mark.parametrize("ending", ["close_notify", "end of stream", "garbage", "reset"])
 def test_events_before_any_end_of_tls_count(
-    server: ScriptedServer, make_client: MakeClient, options: Any, record_events: RecordEvents, ending: str
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any], record_events: RecordEvents, ending: str
 ) -> None:
     context = server_context()
     client = make_client(server, **options)
@@ -77,7 +70,7 @@ def test_events_before_any_end_of_tls_count(
         first.sock.settimeout(0.01)
         with pytest.raises((ssl.SSLError, OSError)):
             first.sock.unwrap()  # type: ignore[attr-defined]
-            raise OSError("the client has answered")
+            raise OSError("the client answered")
     elif ending == "garbage":
         first.sock = _without_tls(first.sock)
         first.write(b"\x17\x03\x03\x00\x20" + b"?" * 32)
@@ -90,16 +83,15 @@ def test_events_before_any_end_of_tls_count(
     assert closes.data()["code"] == 1006
 
 
-def _without_tls(sock: Any) -> Any:
-    import socket
-
+def _without_tls(sock: socket.socket) -> socket.socket:
+    """Return the TCP socket under a TLS socket."""
     return socket.socket(fileno=sock.detach())
 
 
 def test_tls_records_may_arrive_byte_by_byte(
-    server: ScriptedServer, make_client: MakeClient, options: Any, record_events: RecordEvents
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any], record_events: RecordEvents
 ) -> None:
-    """The test encrypts for itself, so that it may cut where it likes."""
+    """The test encrypts by itself, to choose where to cut."""
     context = server_context()
     client = make_client(server, **options)
     recorded = record_events(client, "NEWS")
@@ -118,9 +110,9 @@ def test_tls_records_may_arrive_byte_by_byte(
 
 
 class _Trickle:
-    """A server's TLS socket that writes one byte at a time."""
+    """A server-side TLS socket that writes one byte at a time."""
 
-    def __init__(self, raw: Any, context: ssl.SSLContext) -> None:
+    def __init__(self, raw: socket.socket, context: ssl.SSLContext) -> None:
         self._raw = raw
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -128,13 +120,13 @@ class _Trickle:
         self._until(self._tls.do_handshake)
 
     def recv(self, size: int) -> bytes:
-        return bytes(self._until(lambda: self._tls.read(size)))
+        return self._until(lambda: self._tls.read(size))
 
     def sendall(self, data: bytes) -> None:
         self._tls.write(data)
         self._flush()
 
-    def _until(self, step: Any) -> Any:
+    def _until(self, step: Callable[[], T]) -> T:
         while True:
             try:
                 result = step()
@@ -152,7 +144,7 @@ class _Trickle:
 
 
 def test_an_expired_certificate_is_fatal_at_first(
-    server: ScriptedServer, make_client: MakeClient, options: Any
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any]
 ) -> None:
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     client = make_client(server, **options)
@@ -164,7 +156,7 @@ def test_an_expired_certificate_is_fatal_at_first(
 
 
 def test_a_certificate_that_becomes_invalid_is_retried(
-    server: ScriptedServer, make_client: MakeClient, options: Any
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any]
 ) -> None:
     client = make_client(server, **options)
     client.connect(async_=True)
@@ -179,7 +171,9 @@ def test_a_certificate_that_becomes_invalid_is_retried(
     assert client.wait_until_ready(5)
 
 
-def test_a_server_without_tls_is_retried(server: ScriptedServer, make_client: MakeClient, options: Any) -> None:
+def test_a_server_without_tls_is_retried(
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any]
+) -> None:
     client = make_client(server, **options)
     client.connect(async_=True)
     plain = server.accept()
@@ -191,7 +185,7 @@ def test_a_server_without_tls_is_retried(server: ScriptedServer, make_client: Ma
 
 
 def test_the_token_is_never_sent_to_a_resume_url_without_tls(
-    server: ScriptedServer, make_client: MakeClient, options: Any, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     context = server_context()
     with ScriptedServer("ws") as plain:
@@ -207,14 +201,14 @@ def test_the_token_is_never_sent_to_a_resume_url_without_tls(
 
 
 def test_a_resume_url_with_an_untrusted_certificate_falls_back_to_the_base_url(
-    server: ScriptedServer, make_client: MakeClient, options: Any, record_events: RecordEvents
+    server: ScriptedServer, make_client: MakeClient, options: dict[str, Any], record_events: RecordEvents
 ) -> None:
     client = make_client(server, **options)
     ready = record_events(client, "READY")
     client.connect(async_=True)
     with ScriptedServer("wss") as elsewhere:
         accept(server, server_context()).login(resume_gateway_url=elsewhere.url)
-        ready.next()  # or there would be no session to keep
+        ready.next()  # a session is kept only after READY was handled
         client.close(resumable=True)
         client.connect(async_=True)
         with pytest.raises(ssl.SSLError):

@@ -1,4 +1,4 @@
-"""How far the handlers have got, as the client says it and as the gateway waits for it."""
+"""`Client.handled`, and `LocalGateway.wait_handled`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, SendMessages
+from support import wait_until
 
 from vox_gateway import Client, Session, Status
 from vox_gateway.testing import LocalGateway
@@ -20,17 +21,15 @@ WAYS = [{}, {"workers": 3}, {"handlers": "caller"}]
 
 @pytest.fixture(params=WAYS, ids=str)
 def client(request: pytest.FixtureRequest, gateway: LocalGateway, make_client: MakeClient) -> Client:
-    """A client whose handlers run, in each of the ways that there are; not ready yet."""
+    """An unconnected client, for each way to run handlers."""
     client: Client = make_client(gateway, **request.param)
     return client
 
 
 def connect(client: Client) -> None:
-    """Connect on a thread of its own, which with ``handlers="caller"`` runs the handlers."""
+    """Connect on a thread, which runs the handlers with ``handlers="caller"``."""
     threading.Thread(target=client.connect, name="test-connect").start()
-    pause, end = threading.Event(), time.monotonic() + TIMEOUT
-    while client.status is Status.CLOSED and time.monotonic() < end:  # `wait_handled` does not wait for a closed client
-        pause.wait(0.001)
+    wait_until(lambda: client.status is not Status.CLOSED)  # `wait_handled` does not wait for a closed client
 
 
 def test_wait_handled_covers_everything_dispatched_so_far(
@@ -48,7 +47,7 @@ def test_wait_handled_covers_everything_dispatched_so_far(
     assert client.handled.seq == 3, "READY and two guilds"
     for round_ in range(3):
         send_messages(gateway, range(5 * round_, 5 * round_ + 5))
-        gateway.dispatch("TYPING_START", {"guild_id": gateway.guilds[0]["id"]})  # nobody listens to it
+        gateway.dispatch("TYPING_START", {"guild_id": gateway.guilds[0]["id"]})  # has no handler
         assert gateway.wait_handled(client, TIMEOUT)
         assert seen == list(range(5 * round_ + 5))
     (session,) = gateway.sessions

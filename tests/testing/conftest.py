@@ -17,7 +17,7 @@ from vox_gateway.testing import LocalGateway
 
 @pytest.fixture
 def open_client() -> Iterator[OpenClient]:
-    """Connects foreign clients, and takes their HELLO; whatever is open at the end is closed."""
+    """Connects clients and receives their HELLO; closes them at the end."""
     with contextlib.ExitStack() as stack:
 
         def open_one(
@@ -51,14 +51,14 @@ def open_client() -> Iterator[OpenClient]:
 
 @pytest.fixture
 def gateway() -> Iterator[LocalGateway]:
-    """A gateway with Discord's own figures, but for the wait between two IDENTIFYs."""
+    """A gateway with Discord's limits, except that IDENTIFY may be sent at any time."""
     with LocalGateway(identify_interval=0.0) as gateway:
         yield gateway
 
 
 @pytest.fixture
 def raw_socket() -> Iterator[Callable[[LocalGateway], socket.socket]]:
-    """Plain TCP connections to a gateway."""
+    """Opens TCP connections to a gateway."""
     with contextlib.ExitStack() as stack:
 
         def open_one(gateway: LocalGateway) -> socket.socket:

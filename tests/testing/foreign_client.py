@@ -1,4 +1,4 @@
-"""A websocket client that is not ours, to test the local gateway with."""
+"""A gateway client on top of `websockets`, independent of `vox_gateway.Client`, to test the local gateway."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Payload = dict[str, Any]
 
 
 class Websocket(Protocol):
-    """What a test needs of a websocket, in the words of `websockets.sync.client`."""
+    """The part of `websockets.sync.client.ClientConnection` that tests use."""
 
     @property
     def socket(self) -> socket.socket: ...
@@ -38,10 +38,9 @@ class Websocket(Protocol):
 
 
 class OneThreadWebsocket:
-    """A websocket that reads and writes on one thread, as TLS demands.
+    """A websocket over TLS that reads and writes on one thread.
 
-    `websockets.sync.client` reads on a thread of its own while it writes on another, which OpenSSL forbids and
-    which now and then loses what was sent.
+    `websockets.sync.client` reads on one thread and writes on another, which OpenSSL forbids and which can lose data.
     """
 
     def __init__(self, url: str, ssl_context: ssl.SSLContext) -> None:
@@ -108,7 +107,7 @@ class OneThreadWebsocket:
 
 
 class Client:
-    """Speaks the gateway's protocol by hand."""
+    """Sends and receives gateway payloads."""
 
     def __init__(self, websocket: Websocket, encoding: str = "json", compress: str | None = None) -> None:
         self.websocket = websocket
@@ -118,7 +117,7 @@ class Client:
         self.seq: int | None = None
 
     def recv(self, timeout: float = TIMEOUT) -> Payload:
-        """The next payload."""
+        """Return the next payload."""
         message = self._inflate(self.websocket.recv(timeout), lambda: self.websocket.recv(timeout))
         payload: Payload = decode(self._encoding, message)
         if payload["s"] is not None:
@@ -128,14 +127,14 @@ class Client:
         return payload
 
     def recv_until(self, name: str) -> Payload:
-        """The next event of this name; what comes before it is dropped."""
+        """Return the next event of this name; skip other payloads."""
         while True:
             payload = self.recv()
             if payload["t"] == name:
                 return payload
 
     def recv_op(self, op: int) -> Payload:
-        """The next payload with this opcode; what comes before it is dropped."""
+        """Return the next payload with this opcode; skip others."""
         while True:
             payload = self.recv()
             if payload["op"] == op:
@@ -149,7 +148,7 @@ class Client:
         self.send(2, {key: value for key, value in given.items() if value is not ...})
 
     def login(self, **fields: Any) -> Payload:
-        """IDENTIFY, and take READY and every GUILD_CREATE of it."""
+        """Send IDENTIFY; receive READY, which is returned, and every GUILD_CREATE."""
         self.identify(**fields)
         ready = self.recv_until("READY")
         if fields.get("intents", EVERY_INTENT) & 1:
@@ -162,7 +161,7 @@ class Client:
         self.send(6, {"token": token, "session_id": old.session_id, "seq": old.seq if seq is None else seq})
 
     def closed(self) -> tuple[int | None, str]:
-        """Read until the gateway ends the connection; gives code and reason, no code for no close frame."""
+        """Read until the gateway ends the connection; return code and reason, with code None without a close frame."""
         while True:
             try:
                 self.websocket.recv(TIMEOUT)

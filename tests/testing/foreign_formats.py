@@ -1,4 +1,4 @@
-"""The wire formats as a client reads them, to test the local gateway with."""
+"""The client's side of the wire formats, to test the local gateway."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ FORMATS = [
 
 
 def query(encoding: str, compress: str | None) -> str:
-    """The URL's query for a format."""
+    """Return the query of the URL for a format."""
     stream = "" if compress in (None, "payload") else f"&compress={compress}"
     return f"v=10&encoding={encoding}{stream}"
 
 
 class Inflater:
-    """Websocket messages in, gateway messages out; `more` gets the next websocket message."""
+    """Decompresses a transport stream; `more` receives the next websocket message."""
 
     def __init__(self, compress: str | None) -> None:
         self._compress = compress
@@ -64,17 +64,17 @@ class Inflater:
 
 
 def _plain(message: str | bytes) -> bytes:
-    """A message without transport compression: text, ETF, or JSON that is a zlib stream of its own."""
+    """Return a message without transport compression: text, ETF, or JSON compressed by itself."""
     if isinstance(message, str):
         return message.encode()
     return message if message.startswith(b"\x83") else zlib.decompress(message)
 
 
 def decode(encoding: str, message: bytes) -> Any:
-    """A gateway message's value."""
+    """Decode a gateway message."""
     return ETF.decode(message) if encoding == "etf" else json.loads(message.decode())
 
 
 def encode(encoding: str, payload: Any) -> str | bytes:
-    """A payload as a websocket message."""
+    """Encode a payload as a websocket message."""
     return ETF.encode(payload) if encoding == "etf" else json.dumps(payload)

@@ -1,4 +1,4 @@
-"""The gateway's own ETF: byte by byte as Erlang's documentation has it, and strict."""
+"""The local gateway's ETF codec: byte by byte as in Erlang's documentation, and strict."""
 
 from __future__ import annotations
 

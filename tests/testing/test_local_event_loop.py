@@ -1,4 +1,4 @@
-"""The local gateway's one thread."""
+"""The local gateway's event loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reactor() -> Iterator[Reactor]:
 
 
 def run(reactor: Reactor) -> bool:
-    """Whether a task submitted now is run soon."""
+    """Return whether a submitted task is run."""
     done = threading.Event()
     with reactor.lock:
         reactor.submit(done.set)

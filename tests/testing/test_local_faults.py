@@ -1,4 +1,4 @@
-"""Faults on demand."""
+"""Faults of the local gateway."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_a_compressed_payload_can_span_several_messages(gateway: LocalGateway, o
     gateway.faults.clear()
     plain = open_client(gateway)
     gateway.faults.split_messages(5)
-    plain.login()  # without a stream there is nothing to split
+    plain.login()  # splitting needs a stream
 
 
 @pytest.mark.parametrize(

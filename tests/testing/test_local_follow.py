@@ -1,4 +1,4 @@
-"""Following what happens, and waiting until all is sent."""
+"""`LocalGateway.follow` and `LocalGateway.wait_sent`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_wait_sent_returns_once_the_client_reads(gateway: LocalGateway, open_cli
     client = open_client(gateway)
     client.login()
     assert gateway.wait_sent(TIMEOUT)
-    # More than the kernel and the client's library take while nobody reads.
+    # More than the socket buffers and the client library hold.
     for _ in range(200):
         gateway.dispatch("ANYTHING", {"text": "x" * 500_000})
     assert not gateway.wait_sent(0.05)

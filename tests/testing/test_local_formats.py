@@ -1,4 +1,4 @@
-"""Every encoding with every compression, as a client that is not ours meets them."""
+"""All encodings and compressions of the local gateway, with an independent client."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def login(gateway: LocalGateway, open_client: OpenClient, encoding: str, compres
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal, and of the same types all the way down."""
+    """Return whether both are equal and of the same types at every level."""
     return repr(left) == repr(right)
 
 
@@ -195,7 +195,7 @@ def test_zstd_without_its_package_is_refused_as_unknown_compression(
     assert client.closed() == (4002, "compress=zstd-stream is not one of zlib-stream")
 
 
-# -- what a dispatch is refused for ---------------------------------------------------------------------------------
+# -- events that cannot be dispatched --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", ["half \ud800", {"\ud800": 1}, math.nan, {1: 2}, object()])
@@ -217,7 +217,7 @@ def test_the_refusal_names_the_value(gateway: LocalGateway, open_client: OpenCli
         gateway.dispatch("BAD", {"value": "half \ud800"})
 
 
-# -- broken streams on demand ---------------------------------------------------------------------------------------
+# -- malformed data -------------------------------------------------------------------------------------------------
 
 ZSTD_ERROR = zstd.ZstdError if zstd else Exception
 GARBAGE = [

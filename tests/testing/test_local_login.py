@@ -1,4 +1,4 @@
-"""From the handshake to READY."""
+"""The handshake, IDENTIFY, READY, heartbeats, and the limits of the local gateway."""
 
 from __future__ import annotations
 

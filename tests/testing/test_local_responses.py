@@ -1,4 +1,4 @@
-"""What the gateway answers to commands."""
+"""The local gateway's responses to commands."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_answers_can_be_withheld_and_members_refused(gateway: LocalGateway, open
 
 @pytest.fixture
 def big(request: pytest.FixtureRequest) -> Any:
-    """A gateway whose one guild has 2,500 members and the bot."""
+    """A gateway with one guild of 2,500 members and the bot."""
     members = [
         member(
             user(10_000 + index, f"user{index}"),

@@ -1,4 +1,4 @@
-"""Events on their way to sessions, and sessions that resume."""
+"""The local gateway's dispatch of events to sessions, and resumes."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ def test_an_event_needs_its_intent(
     others = EVERY_INTENT & ~(3 if name == "THREAD_MEMBERS_UPDATE" else intent)
     open_client(gateway).login(intents=others)
     gateway.drop()
-    assert gateway.dispatch(name, data) == 1  # only the first session, which is kept for its resume
+    assert gateway.dispatch(name, data) == 1  # only to the first session, which may be resumed
 
 
 @pytest.mark.parametrize("name", ["INTERACTION_CREATE", "USER_UPDATE", "ENTITLEMENT_CREATE", "SUBSCRIPTION_CREATE"])
