@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from client_helpers import TOKEN, Cases, EventRecorder, HasURL, MakeClient, OnLogLine, RecordEvents, SendMessages
 from scripted_server import ScriptedServer
+from tls_contexts import AUTHORITY, server_context
 
 from vox_gateway import Client, IdentifyGate, Intents
 from vox_gateway.testing import LocalGateway
@@ -20,6 +22,18 @@ def gateway() -> Iterator[LocalGateway]:
     """A gateway with Discord's limits, except that IDENTIFY may be sent at any time."""
     with LocalGateway(identify_interval=0) as gateway:
         yield gateway
+
+
+@pytest.fixture(params=["ws", "wss"])
+def gateway_with_authority(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[LocalGateway, str]]:
+    """A gateway, without and with TLS, and the file of the certificate authority that clients must trust."""
+    if request.param == "ws":
+        with LocalGateway(identify_interval=0) as gateway:
+            yield gateway, ""
+        return
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    with LocalGateway(identify_interval=0, ssl_context=server_context()) as gateway:
+        yield gateway, str(tmp_path / "authority.pem")
 
 
 @pytest.fixture
