@@ -152,4 +152,8 @@ PARENT, CHILD = "1", "2"
 
 def commands(gateway: LocalGateway) -> list[str]:
     """Return the guild ids of the commands received."""
-    return [one.data["guild_id"] for one in gateway.received if one.name not in ("HEARTBEAT", "IDENTIFY", "RESUME")]
+    return [
+        payload.data["guild_id"]
+        for payload in gateway.received
+        if payload.name not in ("HEARTBEAT", "IDENTIFY", "RESUME")
+    ]

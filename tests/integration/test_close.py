@@ -62,21 +62,21 @@ def test_close_while_the_proxy_is_silent(make_client: MakeClient, server: Script
     peer.expect_end(1)
 
 
-@pytest.mark.parametrize("said", ["nothing", "hello", "ready", "half a message"])
+@pytest.mark.parametrize("sent", ["nothing", "hello", "ready", "half a message"])
 def test_close_when_the_close_frame_is_not_answered(
-    make_client: MakeClient, server: ScriptedServer, record_events: RecordEvents, said: str
+    make_client: MakeClient, server: ScriptedServer, record_events: RecordEvents, sent: str
 ) -> None:
     client = make_client(server, compress=False)
     opened = record_events(client, "open")
     start(client)
     peer = server.open()
     opened.next()
-    if said == "hello":
+    if sent == "hello":
         peer.hello().expect(2)
-    elif said != "nothing":
+    elif sent != "nothing":
         peer.login()
         assert client.wait_until_ready(5)
-    if said == "half a message":
+    if sent == "half a message":
         peer.write(message(b"x" * 5_000_000, Opcode.TEXT)[:-1])
     close_promptly(client)
     assert peer.expect_close().code == 1000
@@ -130,8 +130,13 @@ def test_close_while_data_arrives_byte_by_byte(make_client: MakeClient, server: 
 
 
 def test_close_while_the_event_queue_is_full(
-    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    send_messages: SendMessages,
+    on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client, leave, stuck = make_client(gateway, backlog=5), threading.Event(), threading.Event()
     on_log_line("backlog=5", stuck.set)
     client.on("MESSAGE_CREATE", lambda data: leave.wait(20))

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
+from client_helpers import MakeClient, RecordEvents, SendMessages, start, start_until_ready
 
 from vox_gateway import Intents
 from vox_gateway.shard import connection
@@ -19,22 +19,19 @@ RESUMED_AFTER = 10.0
 
 def test_the_url_carries_version_encoding_and_compression(make_client: MakeClient) -> None:
     with LocalGateway() as gateway:
-        client = make_client(gateway, url=f"{gateway.url}/some/path?region=eu&v=6&compress=zstd-stream")
-        start_until_ready(client)
+        start_until_ready(make_client(gateway, url=f"{gateway.url}/some/path?region=eu&v=6&compress=zstd-stream"))
         opened = gateway.wait_connection(1)
         assert opened.query == {"region": "eu", "v": "10", "encoding": "json", "compress": "zlib-stream"}
         assert opened.path == "/some/path"
 
 
 def test_without_compression_the_url_has_no_compress_parameter(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway, compress=False)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway, compress=False))
     assert gateway.wait_connection(1).query == {"v": "10", "encoding": "json"}
 
 
 def test_the_port_argument_overrides_the_port_in_the_url(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway, url="ws://127.0.0.1:1", port=gateway.port)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway, url="ws://127.0.0.1:1", port=gateway.port))
 
 
 def test_identify_carries_the_clients_options(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -78,7 +75,7 @@ def test_a_disconnect_is_resumed_without_losing_events(
     record_events: RecordEvents,
     send_messages: SendMessages,
     how: str,
-    options: Any,
+    options: dict[str, Any],
     seen: int,
 ) -> None:
     client = make_client(gateway)
@@ -96,8 +93,7 @@ def test_a_disconnect_is_resumed_without_losing_events(
 
 @pytest.mark.parametrize("code", [4003, 4005, 4007, 4009])
 def test_some_close_codes_start_a_new_session(gateway: LocalGateway, make_client: MakeClient, code: int) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     first = client.session.id
     gateway.expect("IDENTIFY")
     gateway.drop("close", code=code)
@@ -108,8 +104,7 @@ def test_some_close_codes_start_a_new_session(gateway: LocalGateway, make_client
 
 
 def test_op_7_is_answered_with_4000_and_a_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
     gateway.reconnect()
     assert gateway.expect_close(2).code == 4000
     gateway.expect("RESUME", RESUMED_AFTER)
@@ -117,24 +112,21 @@ def test_op_7_is_answered_with_4000_and_a_resume(gateway: LocalGateway, make_cli
 
 def test_op_7_before_hello_is_followed_by_another_attempt(gateway: LocalGateway, make_client: MakeClient) -> None:
     gateway.faults.reconnect_before_hello()
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     assert client.wait_until_ready(RESUMED_AFTER)
     assert gateway.expect_close(2).code == 4000
     assert len(gateway.connections) == 2
 
 
 def test_op_9_with_true_is_resumed(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
     gateway.invalidate(resumable=True)
     assert gateway.expect_close(2).code == 4000
     gateway.expect("RESUME", RESUMED_AFTER)
 
 
 def test_op_9_with_false_starts_a_new_session_after_a_delay(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
     gateway.expect("IDENTIFY")
     gateway.invalidate(resumable=False)
     closed = gateway.expect_close(2)
@@ -142,8 +134,7 @@ def test_op_9_with_false_starts_a_new_session_after_a_delay(gateway: LocalGatewa
 
 
 def test_an_expired_session_is_replaced_by_a_new_one(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     gateway.expect("IDENTIFY")
     gateway.expire_sessions()
     gateway.drop("reset")
@@ -155,8 +146,7 @@ def test_an_unreachable_resume_url_falls_back_to_the_base_url(make_client: MakeC
     with LocalGateway() as gone:
         nobody = gone.url
     with LocalGateway(resume_url=nobody) as gateway:
-        client = make_client(gateway)
-        start_until_ready(client)
+        client = start_until_ready(make_client(gateway))
         assert client.session.resume_url == nobody
         gateway.drop("reset")
         gateway.expect("RESUME", RESUMED_AFTER)
@@ -166,8 +156,7 @@ def test_an_unreachable_resume_url_falls_back_to_the_base_url(make_client: MakeC
 def test_a_reachable_resume_url_receives_the_resume(make_client: MakeClient) -> None:
     with LocalGateway(identify_interval=0) as second:
         with LocalGateway(identify_interval=0, resume_url=f"{second.url}/resume?kept=1") as first:
-            client = make_client(first)
-            start_until_ready(client)
+            client = start_until_ready(make_client(first))
             first.drop("reset")
             resume = second.expect("RESUME", RESUMED_AFTER)
             assert resume.data["seq"] >= 1
@@ -184,13 +173,12 @@ def test_after_five_failed_resumes_a_new_session_starts(
     gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 0.1)  # seconds
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
     gateway.expect("IDENTIFY")
     gateway.faults.cut("resume", "reset", times=5)
     gateway.drop("reset")
     gateway.expect("IDENTIFY", 45)
-    assert len([one for one in gateway.received if one.name == "RESUME"]) == 5
+    assert len([payload for payload in gateway.received if payload.name == "RESUME"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -211,14 +199,13 @@ def test_after_five_failed_resumes_a_new_session_starts(
 def test_malformed_data_ends_the_connection_and_is_resumed(
     gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture, kind: str, code: int
 ) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     gateway.send_garbage(kind)
     gateway.expect("RESUME", RESUMED_AFTER)
     assert gateway.expect_close(2).code == code
     assert client.wait_until_ready(5)
-    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(said) == 1, caplog.text
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1, caplog.text
 
 
 @pytest.mark.parametrize(
@@ -255,8 +242,7 @@ def test_a_disconnect_at_any_stage_is_recovered(
     gateway: LocalGateway, make_client: MakeClient, at: str, how: str
 ) -> None:
     gateway.faults.cut(at, how)
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     gateway.wait_connection(2, RESUMED_AFTER)
     assert client.wait_until_ready(RESUMED_AFTER)
 
@@ -295,8 +281,7 @@ def test_a_missing_hello_times_out(
 ) -> None:
     monkeypatch.setattr(connection, "HELLO_WITHIN", 0.5)
     gateway.faults.no_hello()
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     gateway.wait_connection(1)
     while chatty and len(gateway.connections) == 1:
         gateway.send(11)  # other payloads must not extend the timeout

@@ -8,7 +8,7 @@ import time
 from typing import Any, Protocol
 
 import pytest
-from client_helpers import MakeClient, OnLogLine, RecordEvents, close_promptly, start_until_ready
+from client_helpers import MakeClient, OnLogLine, RecordEvents, close_promptly, start, start_until_ready
 
 from vox_gateway import AuthenticationFailed, Client, DiscoveryFailed, IdentifyGate, Status, TokenRefused
 from vox_gateway.testing import LocalGateway
@@ -41,8 +41,7 @@ def queries(gateway: LocalGateway) -> int:
 def test_the_api_is_queried_before_each_identify_but_not_before_a_resume(
     gateway: LocalGateway, make_discovering_client: MakeDiscoveringClient
 ) -> None:
-    client = make_discovering_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_discovering_client(gateway))
     assert queries(gateway) == 1
     gateway.drop("reset")
     gateway.expect("RESUME", 5)
@@ -61,8 +60,7 @@ def test_the_api_is_queried_before_each_identify_but_not_before_a_resume(
 def test_a_failed_resume_url_falls_back_to_the_discovered_url(make_discovering_client: MakeDiscoveringClient) -> None:
     nobody = "ws://127.0.0.1:9"
     with LocalGateway(identify_interval=0, resume_url=nobody) as gateway:
-        client = make_discovering_client(gateway)
-        start_until_ready(client)
+        start_until_ready(make_discovering_client(gateway))
         gateway.drop("reset")
         gateway.expect("RESUME", 10)
         assert queries(gateway) == 1
@@ -115,8 +113,7 @@ def test_a_busy_api_is_queried_again_after_retry_after(
     gateway: LocalGateway, make_discovering_client: MakeDiscoveringClient, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.faults.refuse_request(status, retry_after=0.5)
-    client = make_discovering_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_discovering_client(gateway))
     first, second = gateway.requests
     assert second.at - first.at >= 0.5
     assert "ask again in 0.5 seconds" in caplog.text
@@ -126,8 +123,7 @@ def test_a_client_connects_once_the_api_becomes_reachable(
     gateway: LocalGateway, make_discovering_client: MakeDiscoveringClient
 ) -> None:
     gateway.stop_accepting()
-    client = make_discovering_client(gateway)
-    client.connect(async_=True)
+    client = start(make_discovering_client(gateway))
     assert not client.wait_until_ready(0.2)
     gateway.accept_again()
     assert client.wait_until_ready(10)
@@ -139,8 +135,7 @@ def test_identify_waits_for_the_session_start_limit_to_reset(
 ) -> None:
     began = time.monotonic()
     with LocalGateway(session_starts=5, session_starts_remaining=0, session_start_period=1) as gateway:
-        client = make_discovering_client(gateway)
-        client.connect(async_=True)
+        client = start(make_discovering_client(gateway))
         gateway.wait_request(1)
         identify = gateway.expect("IDENTIFY", 15)
         assert identify.at - began >= 1
@@ -186,8 +181,7 @@ def test_close_is_prompt_while_the_api_is_silent(
     gateway: LocalGateway, make_discovering_client: MakeDiscoveringClient, fault: str
 ) -> None:
     getattr(gateway.faults, fault)(times=None)
-    client = make_discovering_client(gateway)
-    client.connect(async_=True)
+    client = start(make_discovering_client(gateway))
     if fault == "ignore_request":
         gateway.wait_request(1)
     else:
@@ -199,6 +193,5 @@ def test_a_silent_api_times_out(
     gateway: LocalGateway, make_discovering_client: MakeDiscoveringClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.faults.ignore_request()
-    client = make_discovering_client(gateway, connect_timeout=0.3)
-    start_until_ready(client)
+    start_until_ready(make_discovering_client(gateway, connect_timeout=0.3))
     assert "GET /gateway/bot took longer than connect_timeout=0.3 seconds" in caplog.text

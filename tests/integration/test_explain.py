@@ -17,7 +17,7 @@ from vox_gateway.testing import LocalGateway
 pytestmark = pytest.mark.usefixtures("little_jitter")
 
 
-def told(client: Client) -> list[str]:
+def history(client: Client) -> list[str]:
     """Return the lines of `explain()` without times, variable numbers, and the line about heartbeats."""
     lines = client.explain().splitlines()
     assert lines[-1].startswith("now: ")
@@ -27,8 +27,8 @@ def told(client: Client) -> list[str]:
     for secret in (TOKEN, session_id):
         assert not secret or secret not in client.explain() + repr(client)
     # A heartbeat may be acknowledged at any time.
-    words = [line.split(" ago  ")[-1] for line in lines if not re.search(r" heartbeats? acknowledged", line)]
-    return [re.sub(r"\d+\.\d s", "N s", re.sub(r"session \w+…", "session S", one)) for one in words]
+    texts = [line.split(" ago  ")[-1] for line in lines if not re.search(r" heartbeats? acknowledged", line)]
+    return [re.sub(r"\d+\.\d s", "N s", re.sub(r"session \w+…", "session S", text)) for text in texts]
 
 
 def healthy(client: Client) -> dict[str, Any]:
@@ -47,7 +47,7 @@ LOGIN = [
 RESUME = ["connecting to 127.0.0.1, to resume", "connected"]
 
 
-def ready(client: Client) -> Client:
+def start_with_guilds(client: Client) -> Client:
     """Connect, and wait for the two GUILD_CREATE events; the sequence number is then 3."""
     with client.stream("GUILD_CREATE") as guilds:
         client.connect(async_=True)
@@ -99,14 +99,14 @@ def test_explain_covers_a_run_from_connect_to_close(make_client: MakeClient, rec
     with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
         client = make_client(gateway)
         acknowledged = record_events(client, "HEARTBEAT_ACK")
-        ready(client)
+        start_with_guilds(client)
         acknowledged.next()
         acknowledged.next()
         # The first acknowledgement is processed before the second heartbeat is sent.
         beats = r"(first heartbeat acknowledged|\d heartbeats acknowledged, the first) in \d\.\d{3} s"
         assert re.search(f"ago  {beats}", client.explain())
-        assert told(client)[:-1] == LOGIN
-        assert re.fullmatch("now: connected, waiting for events; next heartbeat in N s", told(client)[-1])
+        assert history(client)[:-1] == LOGIN
+        assert re.fullmatch("now: connected, waiting for events; next heartbeat in N s", history(client)[-1])
         health = healthy(client)
         assert (health["ok"], health["status"], health["shard"]) == (True, "ready", [0, 1])
         assert 0 <= health["latency"] < 5
@@ -117,20 +117,20 @@ def test_explain_covers_a_run_from_connect_to_close(make_client: MakeClient, rec
             rf"<Client shard=0/1 ready latency=0\.\d{{3}}s seq=3 events_waiting=0 url='{gateway.url}'>", repr(client)
         )
         client.close()
-        assert told(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
+        assert history(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
         health = healthy(client)
         assert (health["ok"], health["status"], health["uptime"]) == (False, "closed", None)
 
 
 def test_explain_reports_a_kept_session_and_its_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = ready(make_client(gateway))
+    client = start_with_guilds(make_client(gateway))
     client.close(resumable=True)
-    assert told(client)[-2:] == [
+    assert history(client)[-2:] == [
         "closed by close(); session S at seq 3 is kept",
         "now: not connected; connect() resumes session S at seq 3",
     ]
     start_until_ready(client)
-    assert told(client)[-5:-1] == [
+    assert history(client)[-5:-1] == [
         *RESUME,
         "asked to resume session S at seq 3",
         "resumed, with 0 events replayed",
@@ -140,7 +140,7 @@ def test_explain_reports_a_kept_session_and_its_resume(gateway: LocalGateway, ma
 def test_explain_reports_the_cause_of_a_disconnect_and_the_replayed_events(
     gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
 ) -> None:
-    client = ready(make_client(gateway))
+    client = start_with_guilds(make_client(gateway))
     failed = threading.Event()
     on_log_line("no connection could be made", failed.set)
     gateway.stop_accepting()
@@ -154,10 +154,10 @@ def test_explain_reports_the_cause_of_a_disconnect_and_the_replayed_events(
     gateway.accept_again()
     gateway.expect("RESUME", 20)
     assert client.wait_until_ready(10)
-    lines = told(client)
+    lines = history(client)
     assert lines[4].startswith("dropped because the connection was lost (")
     assert lines[4].endswith("; waiting N s before resuming") or lines[4].endswith("; resuming at once")
-    assert any(one.startswith("no connection could be made (") for one in lines)
+    assert any(line.startswith("no connection could be made (") for line in lines)
     assert lines[-3:-1] == ["asked to resume session S at seq 3", "resumed, with 5 events replayed"]
     health = healthy(client)
     assert (health["ok"], health["downtime"], health["resumes"]) == (True, None, 1)
@@ -168,7 +168,7 @@ def test_explain_reports_what_the_client_waits_for(gateway: LocalGateway, make_c
     gateway.faults.refuse_request(429, retry_after=600)
     client.connect(async_=True)
     wait_until(lambda: client.status == "waiting" and "no connection" in client.explain())
-    refused, now = told(client)
+    refused, now = history(client)
     assert refused.startswith("no connection could be made (")
     assert refused.endswith("; waiting 10 min 0 s before connecting with a new session")
     assert re.fullmatch(r"now: waiting (10 min 0 s|9 min \d+ s), then begins a new session", now)
@@ -177,50 +177,57 @@ def test_explain_reports_what_the_client_waits_for(gateway: LocalGateway, make_c
     assert (health["ok"], health["status"], health["downtime"]) == (False, "waiting", None)
     assert "429" in health["last_error"]
     client.close()
-    assert told(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
+    assert history(client)[-2:] == ["closed by close()", "now: not connected; connect() begins a new session"]
 
 
 def test_explain_reports_a_zombie_connection(make_client: MakeClient) -> None:
     with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
-        client = ready(make_client(gateway))
+        client = start_with_guilds(make_client(gateway))
         gateway.silence()
         gateway.expect("RESUME", 10)
         assert client.wait_until_ready(5)
-        (dropped,) = [one for one in told(client) if one.startswith("dropped")]
+        (dropped,) = [line for line in history(client) if line.startswith("dropped")]
         reason = "the connection was lost (a heartbeat was not acknowledged, and nothing else arrived since)"
         assert dropped.startswith(f"dropped because {reason}; waiting")
         assert healthy(client)["last_error"] == reason
 
 
 def test_a_requested_reconnect_is_not_an_error(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = ready(make_client(gateway))
+    client = start_with_guilds(make_client(gateway))
     gateway.reconnect()
     gateway.expect("RESUME", 10)
     assert client.wait_until_ready(5)
     client.close(reconnect=True)
     gateway.expect("RESUME", 10)
     assert client.wait_until_ready(5)
-    dropped = [one for one in told(client) if one.startswith("dropped")]
+    dropped = [line for line in history(client) if line.startswith("dropped")]
     assert dropped[0].startswith("dropped because the server asked for a reconnect")
     assert dropped[1] == "dropped because close(reconnect=True) was called; resuming at once"
     assert healthy(client)["last_error"] is None
 
 
 def test_explain_reports_a_fatal_close_and_what_to_do(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = ready(make_client(gateway))
+    client = start_with_guilds(make_client(gateway))
     gateway.drop("close", code=4004, reason="Authentication\nfailed")
     with pytest.raises(AuthenticationFailed):
         client.wait_closed(5)
-    assert told(client)[-2].startswith("given up: the gateway closed the connection with 4004 (Authentication failed):")
-    assert told(client)[-2].endswith("copy the bot's token again from the developer portal")
+    assert history(client)[-2].startswith(
+        "given up: the gateway closed the connection with 4004 (Authentication failed):"
+    )
+    assert history(client)[-2].endswith("copy the bot's token again from the developer portal")
     health = healthy(client)
     assert (health["ok"], health["status"], health["downtime"]) == (False, "closed", None)
     assert "4004" in health["last_error"]
 
 
 def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
-    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    send_messages: SendMessages,
+    on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, backlog=10, slow_handler_warning=0.01)
     stuck, leave, last = threading.Event(), threading.Event(), threading.Event()
     on_log_line("backlog=10", stuck.set)
@@ -231,10 +238,10 @@ def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
         if message["nonce"] == -1:
             last.set()
 
-    ready(client)
+    start_with_guilds(client)
     send_messages(gateway, range(100))
     assert stuck.wait(10)
-    lines = told(client)
+    lines = history(client)
     assert lines[-2] == "reading paused: the backlog is full, 10 events wait behind the handler of MESSAGE_CREATE"
     assert re.match(
         r"now: connected, reading paused since the backlog is full: \d+ events wait behind the handler of "
@@ -249,24 +256,29 @@ def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
     leave.set()
     send_messages(gateway, range(-1, 0))  # read after the end of the pause was recorded
     assert last.wait(10)
-    assert re.match(r"reading again, after (N|\d+) s", told(client)[-2])
+    assert re.match(r"reading again, after (N|\d+) s", history(client)[-2])
     health = healthy(client)
     assert (health["ok"], health["backlog_full"]) == (True, False)
 
 
 def test_a_pause_ended_by_close_is_not_reported_as_resumed_reading(
-    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, on_log_line: OnLogLine
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    send_messages: SendMessages,
+    on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, backlog=10)
     stuck, leave = threading.Event(), threading.Event()
     on_log_line("backlog=10", stuck.set)
     client.on("MESSAGE_CREATE", lambda message: leave.wait(20))
-    ready(client)
+    start_with_guilds(client)
     send_messages(gateway, range(100))
     assert stuck.wait(10)
     client.close()
-    assert told(client)[-2] == "closed by close()"
-    assert not [one for one in told(client) if one.startswith("reading again")]
+    assert history(client)[-2] == "closed by close()"
+    assert not [line for line in history(client) if line.startswith("reading again")]
     leave.set()
 
 
@@ -289,7 +301,7 @@ def test_explain_reports_the_wait_for_the_identify_limit(
 
 
 def test_explain_stays_short_after_many_reconnects(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = ready(make_client(gateway))
+    client = start_with_guilds(make_client(gateway))
     for _ in range(8):
         client.close(reconnect=True)
         gateway.expect("RESUME", 10)

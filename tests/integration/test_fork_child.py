@@ -96,7 +96,7 @@ def test_calls_in_the_child_fail_and_the_parents_connection_stays_open(
         assert told.next() == {"event": "hello"}
         errors = told.wait()
     assert commands(gateway) == [PARENT]
-    assert [one.closed and one.closed.code for one in gateway.connections] == [1000]
+    assert [connection.closed and connection.closed.code for connection in gateway.connections] == [1000]
     # One warning of the child, and none of the parent.
     assert errors.count(WORDS) == 1, errors
 

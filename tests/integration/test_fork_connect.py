@@ -51,7 +51,7 @@ def test_connect_in_the_child_starts_a_separate_session(gateway_with_authority: 
         assert anew.next() == {"own": True, "stats": 1, "reconnects": 0}
         gateway.dispatch("MESSAGE_CREATE", {"id": "1", "content": "to both"})
         seen = [anew.next(), anew.next()]
-        assert {one["pid"] for one in seen} == set(pids.values())
+        assert {output["pid"] for output in seen} == set(pids.values())
         anew.go_on()
         closed = anew.next()
         assert WORDS not in closed["repr"]
@@ -60,7 +60,7 @@ def test_connect_in_the_child_starts_a_separate_session(gateway_with_authority: 
         assert gateway.expect_close(TIMEOUT).connection == 2
         assert anew.next() == {"status": "ready", "same": True, "identifies": 1}
         anew.wait()
-    assert [one.name for one in gateway.received if one.op in (2, 6)] == ["IDENTIFY", "IDENTIFY"]
+    assert [payload.name for payload in gateway.received if payload.op in (2, 6)] == ["IDENTIFY", "IDENTIFY"]
 
 
 def test_an_unconnected_client_works_in_the_child(gateway: LocalGateway) -> None:

@@ -59,18 +59,18 @@ def test_a_child_that_returns_from_a_handler_handles_no_more_events(
         said = []
         while {"reaped": True} not in said:
             said.append(returns.next())
-        (child,) = {one["child"] for one in said if "child" in one}
-        theirs = [one for one in said if one.get("pid") == child]
+        (child,) = {output["child"] for output in said if "child" in output}
+        theirs = [output for output in said if output.get("pid") == child]
         assert theirs[0] == {"pid": child, "first": "fork"}
         if "handlers" in options:  # the child continues after connect()
             assert len(theirs) == 2
             assert WORDS in theirs[1]["connect"]
         else:
             assert len(theirs) == 1
-        assert [one for one in said if one.get("pid") == parent] == [
-            {"pid": parent, **one}
+        assert [output for output in said if output.get("pid") == parent] == [
+            {"pid": parent, **output}
             for content in ("fork", "after", "later")
-            for one in ({"first": content}, {"second": True}, {"third": content})
+            for output in ({"first": content}, {"second": True}, {"third": content})
         ]
         returns.wait()
     assert commands(gateway) == []
@@ -107,7 +107,7 @@ client.connect()
         gateway.dispatch("MESSAGE_CREATE", {"id": "1", "content": "hello"})
         seen = [connects.next() for _ in range(3)]
         assert {"taken": "hello"} in seen
-        assert {one["pid"] for one in seen if "pid" in one} == {connects.process.pid, said["child"]}
+        assert {output["pid"] for output in seen if "pid" in output} == {connects.process.pid, said["child"]}
         gateway.expect_close(TIMEOUT)
         gateway.dispatch("TYPING_START", {})
         connects.wait()
@@ -173,7 +173,7 @@ client.connect()
         assert signalled.next() == {"ready": True}
         gateway.dispatch("MESSAGE_CREATE", {"id": "1", "content": "fork"})
         said = [signalled.next() for _ in range(3)]
-        (child,) = [one["child"] for one in said if "child" in one]
+        (child,) = [output["child"] for output in said if "child" in output]
         assert {"descriptor": -1} in said
         assert {"signal": child} in said
         signalled.wait()

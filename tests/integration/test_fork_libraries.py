@@ -14,9 +14,8 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from forked_program import PARENT, TIMEOUT, WORDS, commands, program
@@ -29,6 +28,8 @@ pytestmark = [
     pytest.mark.usefixtures("unmeasured"),  # a lock of coverage.py may stay locked in a child
 ]
 
+
+PAGE = ROOT / "docs" / "how-to" / "fork.md"
 
 PROCESSES = """
 import multiprocessing, subprocess
@@ -96,7 +97,7 @@ def test_multiprocessing_and_subprocess(gateway: LocalGateway) -> None:
 
 
 def test_the_process_pool_of_the_how_to_page(gateway: LocalGateway, tmp_path: Path) -> None:
-    (snippet,) = [one for one in snippets(ROOT / "docs" / "how-to" / "fork.md", "python") if "__main__" in one.code]
+    (snippet,) = [snippet for snippet in snippets(PAGE, "python") if "__main__" in snippet.code]
     (tmp_path / "snippet.py").write_text(snippet.code)
     body = """
 import contextlib, io, runpy
@@ -186,8 +187,12 @@ class Gunicorn:
         self.process.stderr.close()
 
 
+RunGunicorn = Callable[..., Gunicorn]
+
+
 @pytest.fixture
-def gunicorn(gateway: LocalGateway, tmp_path: Path) -> Iterator[Any]:
+def gunicorn(gateway: LocalGateway, tmp_path: Path) -> Iterator[RunGunicorn]:
+    """Runs gunicorn with the app; ends it at the end."""
     for package in ("gunicorn", "flask"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
@@ -201,7 +206,7 @@ def gunicorn(gateway: LocalGateway, tmp_path: Path) -> Iterator[Any]:
         yield start
 
 
-def test_gunicorn_that_loads_the_app_before_forking(gateway: LocalGateway, gunicorn: Any) -> None:
+def test_gunicorn_that_loads_the_app_before_forking(gateway: LocalGateway, gunicorn: RunGunicorn) -> None:
     server = gunicorn("--workers", "1")
     base = server.line(r"Listening at: (http://\S+)")
     worker = int(server.line(r"Booting worker with pid: (\d+)"))
@@ -224,9 +229,9 @@ def test_gunicorn_that_loads_the_app_before_forking(gateway: LocalGateway, gunic
 
 
 def test_gunicorn_with_workers_that_connect_after_the_fork(
-    gateway: LocalGateway, gunicorn: Any, tmp_path: Path
+    gateway: LocalGateway, gunicorn: RunGunicorn, tmp_path: Path
 ) -> None:
-    (settings,) = [one for one in snippets(ROOT / "docs" / "how-to" / "fork.md", "python") if "post_fork" in one.code]
+    (settings,) = [snippet for snippet in snippets(PAGE, "python") if "post_fork" in snippet.code]
     (tmp_path / "gunicorn.conf.py").write_text(settings.code)
     server = gunicorn("--workers", "1")
     base = server.line(r"Listening at: (http://\S+)")

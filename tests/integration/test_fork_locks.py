@@ -47,12 +47,12 @@ def take():
     except TimeoutError:
         pass
 
-def add_and_remove(one):
-    one.on("X", handle)
-    one.remove_listener("X", handle)
+def add_and_remove(bot):
+    bot.on("X", handle)
+    bot.remove_listener("X", handle)
 
-def listen(one):
-    one.stream("X").close()
+def listen(bot):
+    bot.stream("X").close()
 
 client.on("MESSAGE_CREATE", handle)
 numbers = itertools.count()
@@ -69,18 +69,18 @@ sys.setswitchinterval(1e-6)
 
 def child():
     sys.setswitchinterval(0.005)
-    for one in (client, idle):
-        one.stats, one.session, one.status, one.health(), one.explain(), repr(one)
-        one.close()
-        add_and_remove(one)
-        listen(one)
-        one.emit("MESSAGE_CREATE", {})
-        raised(one.send_packet, *CHILD)
-        raised(one.presence_update, status="dnd")
-        raised(one.fetch_guild_members, 1, user_ids=[1], timeout=0.001)
-        raised(one.join_voice, 1, 1, timeout=0.001)
-        raised(one.wait_for, "X", timeout=0.001)
-        one.wait_until_ready(0.001)
+    for bot in (client, idle):
+        bot.stats, bot.session, bot.status, bot.health(), bot.explain(), repr(bot)
+        bot.close()
+        add_and_remove(bot)
+        listen(bot)
+        bot.emit("MESSAGE_CREATE", {})
+        raised(bot.send_packet, *CHILD)
+        raised(bot.presence_update, status="dnd")
+        raised(bot.fetch_guild_members, 1, user_ids=[1], timeout=0.001)
+        raised(bot.join_voice, 1, 1, timeout=0.001)
+        raised(bot.wait_for, "X", timeout=0.001)
+        bot.wait_until_ready(0.001)
     raised(events.get, 0.001), len(events), events.close()
     raised(idle_events.get, 0.001), idle_events.close()
     raised(make, identify_gate=None)
@@ -126,7 +126,7 @@ def test_no_lock_held_by_another_thread_blocks_a_child(gateway: LocalGateway) ->
             assert locks.next().keys() == {"children"}
             locks.wait()
     assert len(gateway.connections) == 1
-    sent = [one.data["guild_id"] for one in gateway.received if one.name == "VOICE_STATE_UPDATE"]
+    sent = [payload.data["guild_id"] for payload in gateway.received if payload.name == "VOICE_STATE_UPDATE"]
     assert set(sent) <= {PARENT}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, RecordEvents, start_until_ready
-from scripted_server import Peer, ScriptedServer, message
+from scripted_server import RECONNECT_TIMEOUT, Peer, ScriptedServer, message
 from websockets.frames import Opcode
 
 from vox_gateway.accelerators import zstd_package
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 zstd: Any = zstd_package()
 needs_zstd = pytest.mark.skipif(zstd is None, reason="no zstd here")
 
-NEXT = 5.0
 FORMATS = [
     pytest.param(encoding, compress, id=f"{encoding}-{compress}", marks=[needs_zstd] * (compress == "zstd-stream"))
     for encoding, compress in [
@@ -90,18 +89,18 @@ def test_awkward_values_survive_splits_disconnects_and_resumes(
         gateway.drop("reset")
         for value in AWKWARD.values():
             gateway.dispatch("AWKWARD", value)
-        assert gateway.expect("RESUME", NEXT).data["session_id"] == client.session.id
+        assert gateway.expect("RESUME", RECONNECT_TIMEOUT).data["session_id"] == client.session.id
         for value in AWKWARD.values():
             assert same(recorded.data(), value)
 
-        client.voice_state_update(2**63 + 5, None, timeout=NEXT)
-        assert gateway.expect("VOICE_STATE_UPDATE", NEXT).data["guild_id"] == str(2**63 + 5)
-        client.send_packet(2**9, {"d": {"é": [1, None, 2**70, 1.5, True, "😀", [], {}]}}, timeout=NEXT)
-        closed = gateway.expect_close(NEXT)  # the opcode is unknown, but the payload was parsed
+        client.voice_state_update(2**63 + 5, None, timeout=RECONNECT_TIMEOUT)
+        assert gateway.expect("VOICE_STATE_UPDATE", RECONNECT_TIMEOUT).data["guild_id"] == str(2**63 + 5)
+        client.send_packet(2**9, {"d": {"é": [1, None, 2**70, 1.5, True, "😀", [], {}]}}, timeout=RECONNECT_TIMEOUT)
+        closed = gateway.expect_close(RECONNECT_TIMEOUT)  # the opcode is unknown, but the payload was parsed
         assert closed is not None
 
-        queries = [one.query for one in gateway.connections]
-        identify = next(one.data for one in gateway.received if one.name == "IDENTIFY")
+        queries = [connection.query for connection in gateway.connections]
+        identify = next(payload.data for payload in gateway.received if payload.name == "IDENTIFY")
         assert {query["encoding"] for query in queries} == {encoding}
         assert {query.get("compress") for query in queries} == {compress if compress in STREAMS else None}
         assert identify.get("compress", False) is (compress == "payload")
@@ -210,7 +209,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(
-    ("encoding", "compress", "data", "compressed", "words", "code"),
+    ("encoding", "compress", "data", "compressed", "error", "code"),
     [
         pytest.param(*row, id=f"{number}-{row[0]}-{row[1]}", marks=[needs_zstd] * (row[1] == "zstd-stream"))
         for number, row in enumerate(BROKEN)
@@ -225,7 +224,7 @@ def test_corrupt_data_is_logged_in_one_line_and_resumed(
     compress: str | bool,
     data: bytes | None,
     compressed: bool,
-    words: str,
+    error: str,
     code: int,
 ) -> None:
     client = make_client(server, encoding=encoding, compress=compress, max_message_size=LIMIT)
@@ -244,7 +243,7 @@ def test_corrupt_data_is_logged_in_one_line_and_resumed(
     first.peer.write(message(data, Opcode.BINARY))
     assert first.peer.expect_close().code == code
     first.peer.close()
-    second = Talker(server.open(NEXT), encoding, compress)
+    second = Talker(server.open(RECONNECT_TIMEOUT), encoding, compress)
     assert second.peer.expect(6)["seq"] == 2
     second.event(3, "NEWS", "after")
     second.event(4, "RESUMED", {})
@@ -252,9 +251,9 @@ def test_corrupt_data_is_logged_in_one_line_and_resumed(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < BOMB / 8
-    assert client.wait_until_ready(NEXT)
-    said = [record for record in caplog.records if words in record.getMessage() and record.levelno >= logging.INFO]
-    assert len(said) == 1
+    assert client.wait_until_ready(RECONNECT_TIMEOUT)
+    logged = [record for record in caplog.records if error in record.getMessage() and record.levelno >= logging.INFO]
+    assert len(logged) == 1
     assert client.stats.identifies == 1
 
 
@@ -286,7 +285,7 @@ def test_an_unparsable_event_is_replayed_with_all_that_follow(
     assert first.expect_close().code == 4000
     first.write(message(b'{"t":"NEWS","s":8,"op":0,"d":"too late"}', Opcode.TEXT))
     first.close()
-    second = server.open(NEXT)
+    second = server.open(RECONNECT_TIMEOUT)
     assert second.resume()["seq"] == 4
     for seq, word in ((5, "five"), (6, "six"), (7, "seven"), (8, "eight")):
         second.write(message(b'{"t":"NEWS","s":%d,"op":0,"d":"%s"}' % (seq, word.encode()), Opcode.TEXT))
@@ -296,8 +295,8 @@ def test_an_unparsable_event_is_replayed_with_all_that_follow(
     resumed.data()
     assert recorded.empty
     assert errors.empty
-    said = [record for record in caplog.records if "not JSON" in record.getMessage()]
-    assert len(said) == 1
+    logged = [record for record in caplog.records if "not JSON" in record.getMessage()]
+    assert len(logged) == 1
     client.close(resumable=True)
     assert client.session.seq == 9
 
@@ -315,16 +314,16 @@ def test_an_unparsable_event_is_replayed_even_from_a_later_connection(
     first.write(message(b'{"t":"NEWS","s":2,"op":0,"d":"two"}', Opcode.TEXT))
     first.write(message(b'{"t":"NEWS","s":3,"op":0,"d":"thr}', Opcode.TEXT))
     first.reset()
-    second = server.open(NEXT)
+    second = server.open(RECONNECT_TIMEOUT)
     assert second.resume()["seq"] == 3
     second.seq = 3
     second.event("NEWS", "four")
     second.event("RESUMED")
-    assert client.wait_until_ready(NEXT)
+    assert client.wait_until_ready(RECONNECT_TIMEOUT)
     leave.set()
     assert second.expect_close().code == 4000
     second.close()
-    third = server.open(NEXT)
+    third = server.open(RECONNECT_TIMEOUT)
     assert third.resume()["seq"] == 2
     third.seq = 2
     for word in ("three", "four", "five"):
@@ -354,5 +353,5 @@ def test_a_handler_added_late_receives_queued_events(server: ScriptedServer, mak
         b'{"t":"NEWS","s":2,"op":0,"d":"a"}',
         b'{"t":"NEWS","s":3,"op":0,"d":"b"}',
     ]))  # fmt: skip
-    assert last.wait(NEXT)
+    assert last.wait(RECONNECT_TIMEOUT)
     assert seen == ["a", "b"]

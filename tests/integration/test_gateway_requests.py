@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, OnLogLine, start_until_ready
+from client_helpers import MakeClient, OnLogLine, start, start_until_ready
 from scripted_server import Peer, ScriptedServer
 
 from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
@@ -89,7 +89,7 @@ def test_more_ids_than_fit_into_one_request_are_split_into_several(
 ) -> None:
     client = start_until_ready(make_client(large_gateway))
     wanted = range(10_000, 10_250)
-    assert ids(client.fetch_guild_members(GUILD, user_ids=iter(wanted))) == [str(one) for one in wanted]
+    assert ids(client.fetch_guild_members(GUILD, user_ids=iter(wanted))) == [str(user_id) for user_id in wanted]
     assert member_requests(large_gateway) == 3
 
 
@@ -145,8 +145,8 @@ def test_concurrent_requests_do_not_mix_their_responses(
 ) -> None:
     client = start_until_ready(make_client(large_gateway))
     wanted = [[str(10_000 + number), str(10_900 - number)] for number in range(40)]
-    answers = [submit(client.fetch_guild_members, GUILD, user_ids=one, timeout=TIMEOUT) for one in wanted]
-    assert [sorted(ids(one.result(TIMEOUT))) for one in answers] == [sorted(one) for one in wanted]
+    answers = [submit(client.fetch_guild_members, GUILD, user_ids=user_ids, timeout=TIMEOUT) for user_ids in wanted]
+    assert [sorted(ids(answer.result(TIMEOUT))) for answer in answers] == [sorted(user_ids) for user_ids in wanted]
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_invalid_requests_are_refused(
 ) -> None:
     client = start_until_ready(make_client(gateway, intents=Intents.GUILDS))
     sharded = make_client(gateway, shard=(0, 2))
-    for call, words in [
+    for call, error in [
         (lambda: client.fetch_guild_members(GUILD), r"needs the intent Intents\.GUILD_MEMBERS"),
         (lambda: client.fetch_guild_members(GUILD, "", 5), r"needs the intent Intents\.GUILD_MEMBERS"),
         (lambda: client.join_voice(GUILD, VOICE), r"Intents\.GUILD_VOICE_STATES"),
@@ -241,16 +241,16 @@ def test_invalid_requests_are_refused(
         (lambda: client.fetch_guild_members(GUILD, "x", timeout=-1), "timeout"),
         (lambda: client.fetch_soundboard_sounds([]), "guild_ids"),
     ]:
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=error):
             call()
-    for call, words in [
+    for call, error in [
         (lambda: client.join_voice(GUILD, None), "channel_id"),
         (lambda: client.fetch_soundboard_sounds(GUILD), "guild_ids"),
         (lambda: client.fetch_soundboard_sounds(5), "guild_ids"),
     ]:
-        with pytest.raises(TypeError, match=words):
+        with pytest.raises(TypeError, match=error):
             call()
-    assert [one for one in gateway.received if one.op not in (1, 2)] == []
+    assert [payload for payload in gateway.received if payload.op not in (1, 2)] == []
     assert not client.fetch_guild_members(GUILD, "ada", presences=True).presences
     assert "GUILD_PRESENCES" in caplog.text
 
@@ -278,7 +278,7 @@ def test_a_request_on_the_dispatcher_thread_is_refused_before_anything_is_sent(
     start_until_ready(client)
     for _ in range(5):
         assert "must not wait for events on the thread that would bring them" in refused.get(timeout=TIMEOUT)
-    assert [one for one in gateway.received if one.op not in (1, 2)] == []
+    assert [payload for payload in gateway.received if payload.op not in (1, 2)] == []
 
 
 def test_a_handler_on_a_worker_may_send_requests(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -298,8 +298,7 @@ def test_a_handler_on_a_worker_may_send_requests(gateway: LocalGateway, make_cli
 
 @pytest.mark.parametrize("encoding", ["json", "etf"])
 def test_a_bot_joins_and_leaves_a_voice_channel(gateway: LocalGateway, make_client: MakeClient, encoding: str) -> None:
-    client = make_client(gateway, encoding=encoding)
-    client.connect(async_=True)
+    client = start(make_client(gateway, encoding=encoding))
     connection = client.join_voice(int(GUILD), VOICE, self_deaf=True)
     (session,) = gateway.sessions
     assert (connection.guild_id, connection.channel_id) == (GUILD, VOICE)
@@ -310,7 +309,7 @@ def test_a_bot_joins_and_leaves_a_voice_channel(gateway: LocalGateway, make_clie
     assert connection.token not in repr(connection)
     assert gateway.expect("VOICE_STATE_UPDATE").data["self_deaf"] is True
 
-    assert client.join_voice(GUILD, VOICE, self_mute=True) == connection, "of a bot that stays no server is told"
+    assert client.join_voice(GUILD, VOICE, self_mute=True) == connection, "no voice server is sent if the bot stays"
     client.leave_voice(GUILD)
     assert gateway.guilds[0]["voice_states"] == []
     client.leave_voice(GUILD)  # the bot is in no channel, so no event follows
@@ -363,8 +362,8 @@ def test_concurrent_voice_moves_are_serialized(gateway: LocalGateway, make_clien
     for _ in range(5):
         joined = [submit(client.join_voice, GUILD, VOICE) for _ in range(3)]
         joined += [submit(client.join_voice, OTHER_GUILD, OTHER_VOICE) for _ in range(3)]
-        found = [one.result(TIMEOUT) for one in joined]
-        assert [one.channel_id for one in found] == [VOICE] * 3 + [OTHER_VOICE] * 3
+        found = [call.result(TIMEOUT) for call in joined]
+        assert [record.channel_id for record in found] == [VOICE] * 3 + [OTHER_VOICE] * 3
         for guild_id in (GUILD, OTHER_GUILD):
             submit(client.leave_voice, guild_id).result(TIMEOUT)
 
@@ -408,7 +407,7 @@ def test_fetch_soundboard_sounds_returns_the_sounds_of_each_guild(
 ) -> None:
     client = start_until_ready(make_client(gateway))
     sounds = client.fetch_soundboard_sounds(iter([int(GUILD), OTHER_GUILD]))
-    assert [one["name"] for one in sounds[int(GUILD)]] == ["quack"]
+    assert [sound["name"] for sound in sounds[int(GUILD)]] == ["quack"]
     assert sounds[OTHER_GUILD] == []
     with pytest.raises(TimeoutError, match=r"[01] of 2 guilds answered; is the bot in "):
         client.fetch_soundboard_sounds([GUILD, 5], timeout=0.2)
@@ -420,11 +419,11 @@ def test_fetch_channel_info_returns_the_requested_fields(
     client = start_until_ready(make_client(gateway))
     status = {"id": VOICE, "status": "Listening to rain"}
     assert client.fetch_channel_info(GUILD, "status") == [status]
-    asked = [
+    requests = [
         (fields, submit(client.fetch_channel_info, GUILD, fields))
         for fields in [["status"], ["voice_start_time"], ["voice_start_time", "status"]] * 4
     ]
-    for fields, answer in asked:
+    for fields, answer in requests:
         (channel,) = answer.result(TIMEOUT)
         assert set(channel) == {"id", *fields}
 
@@ -462,7 +461,7 @@ def test_malformed_events_affect_neither_a_request_nor_later_events(
 def serve_and_close(server: ScriptedServer, op: int, code: int, reason: str, then: Callable[[Peer], None]) -> int:
     """Close each connection on which the client sends `op`, until it sends another opcode; return their number."""
     first = server.open().login(session_id="s", user={"id": "77"})
-    asked = 0
+    count = 0
     peer = first
     while True:
         payload = peer.receive(TIMEOUT)
@@ -470,12 +469,12 @@ def serve_and_close(server: ScriptedServer, op: int, code: int, reason: str, the
             peer.send(11)
         elif payload["op"] != op:
             then(peer)
-            return asked
+            return count
         else:
-            asked += 1
+            count += 1
             peer.send_close(code, reason.encode())
             peer = server.open()
-            peer.seq = asked
+            peer.seq = count
             peer.resume()
             peer.event("RESUMED")
 
@@ -500,10 +499,10 @@ def test_a_request_that_ends_every_connection_is_abandoned(
         start_until_ready(client)
         with pytest.raises(TimeoutError) as raised:
             call(client)
-        words = str(raised.value)
-        assert words.startswith(f"{what} did not come: ")
-        assert "was sent 3 times" in words
-        assert "last with close code 4001 (Unknown ?[31m opcode)" in words
+        error = str(raised.value)
+        assert error.startswith(f"{what} did not come: ")
+        assert "was sent 3 times" in error
+        assert "last with close code 4001 (Unknown ?[31m opcode)" in error
         assert client.wait_until_ready(TIMEOUT), "the client goes on"
         client.presence_update(status="idle", timeout=TIMEOUT)
         assert served.result(TIMEOUT) == 3

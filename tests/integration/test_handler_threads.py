@@ -44,7 +44,7 @@ def test_handlers_run_on_the_thread_that_calls_dispatch_pending(
         pass
     client.close()
     while "close" not in [name for name, _ in seen]:
-        assert client.dispatch_pending(timeout=TIMEOUT), "what is no event is told after the end too"
+        assert client.dispatch_pending(timeout=TIMEOUT), "lifecycle events are dispatched after the end, too"
     assert [name for name, _ in seen] == ["open", "HELLO", "READY", "MESSAGE_CREATE", "MESSAGE_CREATE", "close"]
     assert {thread for _, thread in seen} == {threading.get_ident()}
 

@@ -130,7 +130,7 @@ def test_a_handler_may_send_during_a_long_replay(
 
 
 @pytest.mark.parametrize(
-    ("events", "intents", "words"),
+    ("events", "intents", "texts"),
     [
         (["PRESENCE_UPDATE"], Intents.GUILDS, ["Intents.GUILD_PRESENCES (privileged"]),
         (["TYPING_START"], Intents.GUILDS, ["GUILD_MESSAGE_TYPING or Intents.DIRECT_MESSAGE_TYPING"]),
@@ -145,7 +145,7 @@ def test_handlers_that_cannot_receive_events_are_warned_about_once(
     caplog: pytest.LogCaptureFixture,
     events: list[str],
     intents: Intents,
-    words: list[str],
+    texts: list[str],
 ) -> None:
     client = make_client(gateway, intents=intents)
     for event in events:
@@ -153,16 +153,15 @@ def test_handlers_that_cannot_receive_events_are_warned_about_once(
         client.on(event, repr)
     client.connect(async_=True)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == len(words)
-    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+    assert len(warnings) == len(texts)
+    assert all(text in warning for text, warning in zip(texts, warnings, strict=True))
 
 
 def test_the_log_does_not_contain_the_token(
     gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    client = make_client(gateway, token="Zm9v.secret.token")
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway, token="Zm9v.secret.token"))
     gateway.drop("reset")
     gateway.expect("RESUME", 5)
     assert client.wait_until_ready(5)

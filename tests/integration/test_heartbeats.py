@@ -46,18 +46,16 @@ def test_heartbeats_are_periodic_and_carry_the_last_sequence_number(
 
 
 def test_the_first_heartbeat_follows_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
     gateway.drop("reset")
     gateway.expect("RESUME", 5)
-    second = [one.name for one in gateway.received if one.connection == 2]
+    second = [payload.name for payload in gateway.received if payload.connection == 2]
     assert second[0] == "RESUME"
 
 
 def test_a_requested_heartbeat_is_sent_at_once(make_client: MakeClient) -> None:
     with LocalGateway(heartbeat_interval=60) as gateway:
-        client = make_client(gateway)
-        start_until_ready(client)
+        client = start_until_ready(make_client(gateway))
         gateway.request_heartbeat()
         assert gateway.expect("HEARTBEAT", 1)
         client.close()
@@ -67,8 +65,7 @@ def test_a_requested_heartbeat_is_sent_at_once(make_client: MakeClient) -> None:
 def test_a_zombie_connection_is_closed_with_4000_and_resumed(
     gateway: LocalGateway, make_client: MakeClient, reads: bool
 ) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     began = time.monotonic()
     gateway.silence()
     if not reads:
@@ -83,8 +80,7 @@ def test_a_zombie_connection_is_closed_with_4000_and_resumed(
 def test_a_connection_that_receives_events_is_not_a_zombie(
     gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     gateway.withhold_acks()
     for number in range(4):
         gateway.expect("HEARTBEAT", 2)
@@ -129,8 +125,7 @@ def test_heartbeats_continue_while_the_reader_is_busy(gateway: LocalGateway, mak
             beaten.wait(20)  # the acknowledgement has been read, but not processed
         return payload
 
-    client = make_client(gateway, json=parse)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway, json=parse))
     assert busy.wait(5)
     for _ in range(4):
         gateway.expect("HEARTBEAT", 2)
@@ -146,7 +141,9 @@ def test_a_full_event_queue_pauses_reading_and_loses_nothing(
     send_messages: SendMessages,
     caplog: pytest.LogCaptureFixture,
     on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, backlog=10, slow_handler_warning=100)
     seen, entered, leave, last = [], threading.Event(), threading.Event(), threading.Event()
     stuck = threading.Event()

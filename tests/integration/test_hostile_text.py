@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient
+from client_helpers import MakeClient, start
 from log_handlers import LogRecorder, installed
 from scripted_server import ScriptedServer
 from support import read_head, running, serving
@@ -159,8 +159,7 @@ def test_gateway_text_can_be_written_to_standard_error(
     server: ScriptedServer, make_client: MakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with installed(logging.StreamHandler(sys.stderr)):
-        client = make_client(server)
-        client.connect(async_=True)
+        client = start(make_client(server))
         server.open().hello().send_close(4000, NASTY.encode())
         server.open()
         client.close()

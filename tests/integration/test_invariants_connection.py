@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import websocket
-from client_helpers import MakeClient, OnLogLine, RecordEvents, start_until_ready
+from client_helpers import MakeClient, OnLogLine, RecordEvents, start, start_until_ready
 from scripted_server import ScriptedServer
 from support import read_to_end
 
@@ -32,8 +32,7 @@ def test_the_first_close_determines_code_and_reason(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, first: str
 ) -> None:
     """The gateway and handlers receive it once; later closes change nothing."""
-    client = make_client(server)
-    client.connect(async_=True)
+    client = start(make_client(server))
     peer = server.open().login()
     assert client.wait_until_ready(TIMEOUT)
     closes = record_events(client, "close")
@@ -41,13 +40,13 @@ def test_the_first_close_determines_code_and_reason(
         peer.send(7)
     else:
         client.close(reconnect=True, code=4001, reason="mine")
-    said = peer.expect_close()
+    close_frame = peer.expect_close()
     client.close(reconnect=True, code=4002, reason="too late")
     assert read_to_end(peer.sock) == b"", "a second close frame"
     code, reason = (4000, "") if first == "gateway" else (4001, "mine")
-    assert (said.code, said.reason) == (code, reason)
-    told = closes.data()
-    assert (told["code"], told["reason"]) == (code, reason or "op 7")
+    assert (close_frame.code, close_frame.reason) == (code, reason)
+    event = closes.data()
+    assert (event["code"], event["reason"]) == (code, reason or "op 7")
     assert server.open(TIMEOUT).resume()["seq"] == 1
 
 
@@ -96,8 +95,7 @@ def test_close_as_the_websocket_opens_ends_it_before_anything_is_sent(
         go_on.wait(2 * TIMEOUT)
 
     monkeypatch.setattr(websocket.WebSocket, "connect", connect)
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     assert open_.wait(TIMEOUT)
     client.close()
     assert client.status is Status.CLOSED
@@ -125,8 +123,7 @@ def test_a_connection_ends_after_its_last_heartbeat(
         go_on.wait(2 * TIMEOUT)
 
     on_log_line("> HEARTBEAT", hold)  # logged just before it is written
-    client = make_client(server)
-    client.connect(async_=True)
+    start(make_client(server))
     first = server.open().login(interval=5.0)
     assert held.wait(TIMEOUT)
     first.send_close(4000)

@@ -38,7 +38,7 @@ class Callers:
         """Start a call."""
         self._calls.append(in_background(functools.partial(function, *args, **options)))
 
-    def errors(self) -> set[type[BaseException]]:
+    def errors(self) -> set[type[BaseException | None]]:
         """Return the types of the exceptions that the calls raised; each must raise one."""
         return {type(call.exception(TIMEOUT)) for call in self._calls}
 

@@ -83,6 +83,7 @@ def test_a_blocking_connect_returns_when_another_thread_closes(gateway: LocalGat
 def test_connect_async_returns_the_daemon_thread(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
     thread = client.connect(async_=True)
+    assert thread is not None
     assert thread.daemon
     assert thread.is_alive()
     assert thread.name == "vox_gateway-0/1-reconnect"
@@ -94,8 +95,7 @@ def test_connect_async_returns_the_daemon_thread(gateway: LocalGateway, make_cli
 
 
 def test_a_second_connect_is_refused_until_close(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     with pytest.raises(AlreadyConnected, match="close"):
         client.connect()
     assert client.wait_until_ready(5)
@@ -164,16 +164,14 @@ def test_a_refused_upgrade_is_fatal_at_first_and_retried_later(
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server_is_retried(gateway: LocalGateway, make_client: MakeClient, status: int) -> None:
     gateway.faults.refuse_upgrade(status)
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
 
 
 def test_a_busy_server_is_retried_after_retry_after(
     gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.faults.refuse_upgrade(503, retry_after=0.5)
-    client = make_client(gateway)
-    start_until_ready(client)
+    start_until_ready(make_client(gateway))
     first, second = gateway.connections
     assert second.opened_at - first.opened_at >= 0.5
     assert "HTTP 503; retry after 0.5 seconds" in caplog.text
@@ -182,8 +180,7 @@ def test_a_busy_server_is_retried_after_retry_after(
 def test_a_client_connects_once_the_server_becomes_reachable(make_client: MakeClient) -> None:
     with LocalGateway() as gateway:
         gateway.stop_accepting()
-        client = make_client(gateway)
-        client.connect(async_=True)
+        client = start(make_client(gateway))
         assert not client.wait_until_ready(0.1)
         gateway.accept_again()
         assert client.wait_until_ready(10)
@@ -237,8 +234,7 @@ def test_close_is_idempotent(gateway: LocalGateway, make_client: MakeClient) -> 
 
 
 def test_close_from_many_threads_at_once(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     closers = [threading.Thread(target=close_promptly, args=(client,)) for _ in range(10)]
     for closer in closers:
         closer.start()
@@ -250,15 +246,13 @@ def test_close_from_many_threads_at_once(gateway: LocalGateway, make_client: Mak
 @pytest.mark.parametrize("fault", ["no_hello", "ignore_upgrade", "ignore_connection"])
 def test_close_while_the_server_is_silent(gateway: LocalGateway, make_client: MakeClient, fault: str) -> None:
     getattr(gateway.faults, fault)()
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     assert not client.wait_until_ready(0.2)
     close_promptly(client)
 
 
 def test_close_while_the_server_does_not_read(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     gateway.silence()
     gateway.stop_reading()
     close_promptly(client)
@@ -268,8 +262,7 @@ def test_close_during_the_reconnect_delay(make_client: MakeClient, monkeypatch: 
     monkeypatch.setattr("random.random", lambda: 1.0)  # the longest delay
     with LocalGateway() as gateway:
         gateway.stop_accepting()
-        client = make_client(gateway)
-        client.connect(async_=True)
+        client = start(make_client(gateway))
         wait_until(lambda: client.status is Status.WAITING)
         close_promptly(client)
 
@@ -277,8 +270,7 @@ def test_close_during_the_reconnect_delay(make_client: MakeClient, monkeypatch: 
 def test_close_while_waiting_to_identify(gateway: LocalGateway, make_client: MakeClient) -> None:
     gate = IdentifyGate(interval=60)
     gate.sent(0, object(), time.monotonic())
-    client = make_client(gateway, identify_gate=gate)
-    client.connect(async_=True)
+    client = start(make_client(gateway, identify_gate=gate))
     assert not client.wait_until_ready(0.1)
     assert client.status is Status.WAITING
     close_promptly(client)
@@ -295,20 +287,19 @@ def test_close_while_tcp_connects() -> None:
 def test_a_hanging_name_lookup_delays_neither_close_nor_the_next_attempt(
     gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch, make_client: MakeClient, connect_timeout: float
 ) -> None:
-    answered, asked = threading.Event(), threading.Semaphore(0)
+    answered, looked_up = threading.Event(), threading.Semaphore(0)
     real = socket.getaddrinfo
 
     def hang(*args: Any, **options: Any) -> Any:
-        asked.release()
+        looked_up.release()
         answered.wait(20)
         return real(*args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    client = make_client(gateway, connect_timeout=connect_timeout)
-    client.connect(async_=True)
-    assert asked.acquire(timeout=5)
+    client = start(make_client(gateway, connect_timeout=connect_timeout))
+    assert looked_up.acquire(timeout=5)
     if connect_timeout < 1:
-        assert asked.acquire(timeout=5)  # the second attempt starts while the first still hangs
+        assert looked_up.acquire(timeout=5)  # the second attempt starts while the first still hangs
     close_promptly(client)
     answered.set()  # lets the abandoned readers end; the fixture `no_leaks` checks them
     assert len(gateway.connections) == 0

@@ -7,12 +7,18 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 
 from vox_gateway.testing import LocalGateway
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from vox_gateway.prometheus import GatewayCollector
 
 WITHOUT = """
 import sys
@@ -35,24 +41,25 @@ Samples = dict[tuple[str, str], float]
 
 
 @pytest.fixture
-def prometheus_client() -> Any:
+def prometheus_client() -> ModuleType:
     return pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
 
 
 @pytest.fixture
-def registry(prometheus_client: Any) -> Any:
-    return prometheus_client.CollectorRegistry()
+def registry(prometheus_client: ModuleType) -> CollectorRegistry:
+    registry: CollectorRegistry = prometheus_client.CollectorRegistry()
+    return registry
 
 
 @pytest.fixture
-def collector(prometheus_client: Any) -> Any:
+def collector(prometheus_client: ModuleType) -> type[GatewayCollector]:
     from vox_gateway.prometheus import GatewayCollector
 
     return GatewayCollector
 
 
 @contextmanager
-def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
+def scraper(registry: CollectorRegistry) -> Iterator[Callable[[], Samples]]:
     """Serve metrics; yield a function that scrapes the values by name and labels, without statuses of value 0."""
     from prometheus_client import start_http_server
     from prometheus_client.parser import text_string_to_metric_families
@@ -83,8 +90,8 @@ def scraper(registry: Any) -> Iterator[Callable[[], Samples]]:
 def test_a_scrape_reports_the_clients_counters(
     gateway: LocalGateway,
     make_client: MakeClient,
-    registry: Any,
-    collector: Any,
+    registry: CollectorRegistry,
+    collector: type[GatewayCollector],
     record_events: RecordEvents,
     send_messages: SendMessages,
 ) -> None:
@@ -130,7 +137,7 @@ def test_a_scrape_reports_the_clients_counters(
 
 
 def test_shards_have_labels_and_a_collector_can_be_unregistered(
-    gateway: LocalGateway, make_client: MakeClient, registry: Any, collector: Any
+    gateway: LocalGateway, make_client: MakeClient, registry: CollectorRegistry, collector: type[GatewayCollector]
 ) -> None:
     first, second = (make_client(gateway, shard=(number, 2)) for number in range(2))
     start_until_ready(second)
@@ -148,7 +155,7 @@ def test_shards_have_labels_and_a_collector_can_be_unregistered(
 
 
 def test_metric_names_and_types_follow_prometheus_conventions(
-    make_client: MakeClient, registry: Any, collector: Any
+    make_client: MakeClient, registry: CollectorRegistry, collector: type[GatewayCollector]
 ) -> None:
     with LocalGateway() as gateway:
         families = {family.name: family for family in collector(make_client(gateway), registry=registry).collect()}
@@ -168,7 +175,7 @@ def test_metric_names_and_types_follow_prometheus_conventions(
 
 
 def test_the_default_registry_is_prometheus_clients(
-    gateway: LocalGateway, make_client: MakeClient, collector: Any, prometheus_client: Any
+    gateway: LocalGateway, make_client: MakeClient, collector: type[GatewayCollector], prometheus_client: ModuleType
 ) -> None:
     mine = collector(make_client(gateway))
     try:
@@ -179,7 +186,7 @@ def test_the_default_registry_is_prometheus_clients(
 
 
 def test_invalid_collector_arguments_are_refused(
-    gateway: LocalGateway, make_client: MakeClient, registry: Any, collector: Any
+    gateway: LocalGateway, make_client: MakeClient, registry: CollectorRegistry, collector: type[GatewayCollector]
 ) -> None:
     client = make_client(gateway)
     with pytest.raises(TypeError, match="clients must hold at least one Client"):

@@ -57,8 +57,7 @@ def hold_at(caplog: pytest.LogCaptureFixture) -> Iterator[HoldAt]:
 def test_a_wait_started_while_the_client_ends_returns(
     gateway: LocalGateway, make_client: MakeClient, hold_at: HoldAt, begin: Callable[[Client], object]
 ) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     gate = hold_at("4004")
     gateway.drop("close", code=4004)
     assert gate.entered.wait(TIMEOUT)
@@ -108,8 +107,7 @@ def test_wait_closed_in_a_handler_is_refused_when_the_client_has_failed(
 def test_a_dispatch_pending_loop_without_timeout_ends_with_the_client(
     gateway: LocalGateway, make_client: MakeClient
 ) -> None:
-    client = make_client(gateway, handlers="caller")
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway, handlers="caller"))
 
     def loop() -> str:
         while client.status is not Status.CLOSED:
@@ -135,8 +133,7 @@ def test_a_dispatch_pending_loop_without_timeout_ends_with_the_client(
 def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_client: MakeClient) -> None:
     """The run fails while `close` is interrupted, at each of its lines in turn."""
     for number in range(1, 200):
-        client = make_client(gateway)
-        start_until_ready(client)
+        client = start_until_ready(make_client(gateway))
         left = number
 
         def at_line(frame: Any, event: str, argument: object, client: Any = client) -> Any:

@@ -220,6 +220,7 @@ def test_close_ends_the_session_and_deletes_the_file(gateway: LocalGateway, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("little_jitter")
 def test_a_session_unknown_to_the_gateway_is_replaced(gateway: LocalGateway, tmp_path: Path) -> None:
     path = tmp_path / "session"
     with Bound(gateway, path) as client:

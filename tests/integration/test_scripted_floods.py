@@ -23,14 +23,14 @@ def test_a_flood_after_op_7_does_not_delay_the_reconnect(
     assert client.wait_until_ready(5)
     first.send(7)
     ended = threading.Event()
-    one = message(b"?" * 125, Opcode.PING) if what == "pings" else first.frame({"op": 0, "t": "N", "s": 2, "d": None})
+    frame = message(b"?" * 125, Opcode.PING) if what == "pings" else first.frame({"op": 0, "t": "N", "s": 2, "d": None})
 
-    much = one * 100_000
+    flood_data = frame * 100_000
 
     def flood() -> None:
         try:
             while True:
-                first.sock.sendall(much)
+                first.sock.sendall(flood_data)
         except OSError:
             ended.set()
 

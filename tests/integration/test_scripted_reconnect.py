@@ -61,7 +61,7 @@ def test_op_7_before_hello_keeps_the_session(server: ScriptedServer, make_client
 
 def test_op_9_without_true_starts_a_new_session_at_the_base_url(cases: Cases) -> None:
     with contextlib.ExitStack() as stack:
-        said = {}
+        sent_at: dict[str, float] = {}
         for data in (False, None, 0, "true", {}):
             elsewhere = stack.enter_context(ScriptedServer())
             client = cases.start(data)
@@ -73,10 +73,10 @@ def test_op_9_without_true_starts_a_new_session_at_the_base_url(cases: Cases) ->
             second.send(9, data)
             assert second.expect_close().code == 4000
             second.close()
-            said[str(data)] = time.monotonic()
+            sent_at[str(data)] = time.monotonic()
         for name, client in cases.clients.items():
             third = cases.servers[name].open(8)
-            assert time.monotonic() - said[name] > 0.95, name
+            assert time.monotonic() - sent_at[name] > 0.95, name
             third.login(session_id="s2")
             assert client.wait_until_ready(5)
             assert client.session.id == "s2", name

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 import pytest
-from client_helpers import Cases, MakeClient, RecordEvents, open_connection
+from client_helpers import Cases, MakeClient, RecordEvents, open_connection, start
 from scripted_server import RECONNECT_TIMEOUT, ScriptedServer, message, pieces
 from websockets.frames import Opcode
 
@@ -47,8 +47,7 @@ def test_an_invalid_upgrade_response_is_retried(cases: Cases) -> None:
 
 
 def test_a_reset_instead_of_an_upgrade_response_is_retried(server: ScriptedServer, make_client: MakeClient) -> None:
-    client = make_client(server)
-    client.connect(async_=True)
+    client = start(make_client(server))
     server.accept().reset()
     server.open(RECONNECT_TIMEOUT).login()
     assert client.wait_until_ready(5)
@@ -58,8 +57,7 @@ def test_a_reset_instead_of_an_upgrade_response_is_retried(server: ScriptedServe
 def test_an_unanswered_upgrade_times_out(
     server: ScriptedServer, make_client: MakeClient, half: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = make_client(server, connect_timeout=0.3)
-    client.connect(async_=True)
+    client = start(make_client(server, connect_timeout=0.3))
     silent = server.accept()
     silent.read_request()
     silent.write(half)
@@ -102,8 +100,7 @@ def test_redirects_are_not_followed(
 def test_a_refused_upgrade_raises_with_its_status(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, status: int
 ) -> None:
-    client = make_client(server)
-    client.connect(async_=True)
+    client = start(make_client(server))
     server.accept().refuse(f"{status} No")
     if status == 302:
         server.open(RECONNECT_TIMEOUT)  # a retry
@@ -115,8 +112,7 @@ def test_a_refused_upgrade_raises_with_its_status(
 
 
 def test_a_refused_upgrade_does_not_wait_for_the_body(server: ScriptedServer, make_client: MakeClient) -> None:
-    client = make_client(server)
-    client.connect(async_=True)
+    client = start(make_client(server))
     first = server.accept()
     first.read_request()
     first.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100000\r\n\r\n")
@@ -136,8 +132,7 @@ def test_the_upgrade_request_has_a_user_agent_and_no_extensions(
 
 
 def test_hello_may_arrive_in_the_same_segment_as_the_upgrade(server: ScriptedServer, make_client: MakeClient) -> None:
-    client = make_client(server, compress=False)
-    client.connect(async_=True)
+    client = start(make_client(server, compress=False))
     peer = server.accept()
     peer.upgrade(then=message(b'{"op":10,"d":{"heartbeat_interval":60000}}', Opcode.TEXT))
     peer.expect(2)
@@ -146,8 +141,7 @@ def test_hello_may_arrive_in_the_same_segment_as_the_upgrade(server: ScriptedSer
 
 
 def test_an_upgrade_response_may_arrive_byte_by_byte(server: ScriptedServer, make_client: MakeClient) -> None:
-    client = make_client(server)
-    client.connect(async_=True)
+    client = start(make_client(server))
     peer = server.accept()
     write_all = peer.write
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents
+from client_helpers import MakeClient, RecordEvents, start
 
 from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
 from vox_gateway.config import Options
@@ -78,8 +78,7 @@ GUILD = 1200000000004194304
 def test_each_command_is_sent_as_given(
     gateway: LocalGateway, make_client: MakeClient, method: str, arguments: Any, options: Any, op: int, data: Any
 ) -> None:
-    client = make_client(gateway)
-    client.connect(async_=True)
+    client = start(make_client(gateway))
     getattr(client, method)(*arguments, **options, timeout=5)  # waits for READY
     assert gateway.expect(op, 2).data == data
 
@@ -233,8 +232,7 @@ def test_a_delayed_presence_is_sent_when_the_limit_allows(
 
 
 def test_the_last_presence_outlives_close(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway, presence={"status": "idle"})
-    client.connect(async_=True)
+    client = start(make_client(gateway, presence={"status": "idle"}))
     assert gateway.expect("IDENTIFY", 5).data["presence"]["status"] == "idle"
     client.presence_update(status="dnd", timeout=5)
     gateway.expect("PRESENCE_UPDATE", 2)
@@ -255,10 +253,12 @@ def test_requests_without_the_needed_intent_are_warned_about(
 
 def test_many_threads_may_send_concurrently(gateway: LocalGateway, make_client: MakeClient) -> None:
     with make_client(gateway) as client:
-        senders = [
-            threading.Thread(target=lambda first=first: [client.voice_state_update(first + n, None) for n in range(10)])
-            for first in range(0, 100, 10)
-        ]
+
+        def send_ten(first: int) -> None:
+            for number in range(first, first + 10):
+                client.voice_state_update(number, None)
+
+        senders = [threading.Thread(target=send_ten, args=(first,)) for first in range(0, 100, 10)]
         for sender in senders:
             sender.start()
         for sender in senders:

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from client_helpers import TOKEN, MakeClient, SendMessages, start_until_ready
@@ -86,8 +86,14 @@ class Bot:
             assert self._more.wait_for(lambda: set(any_of) & set(self.handled), TIMEOUT), self.handled
 
 
+class MakeBot(Protocol):
+    """Makes a bot whose client has the session file of the test."""
+
+    def __call__(self, close: Callable[[Client], None] | None = None) -> Bot: ...
+
+
 @pytest.fixture
-def owner(gateway: LocalGateway, make_client: MakeClient, path: Path) -> Any:
+def make_bot(gateway: LocalGateway, make_client: MakeClient, path: Path) -> Iterator[MakeBot]:
     """Makes bots that share one session file; releases their handlers at the end."""
     bots: list[Bot] = []
 
@@ -106,9 +112,9 @@ def owner(gateway: LocalGateway, make_client: MakeClient, path: Path) -> Any:
 
 
 def test_a_session_closed_by_a_handler_is_not_resumed(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
+    gateway: LocalGateway, make_bot: MakeBot, path: Path, send_messages: SendMessages
 ) -> None:
-    bot = owner(close=lambda client: client.close())
+    bot = make_bot(close=lambda client: client.close())
     gone = bot.client.session.id
     send_messages(gateway, range(1))
     assert bot.reconnected.wait(TIMEOUT)
@@ -126,10 +132,10 @@ def test_a_session_closed_by_a_handler_is_not_resumed(
 
 
 def test_an_event_whose_handler_still_runs_is_replayed_to_the_next_process(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages
+    gateway: LocalGateway, make_bot: MakeBot, path: Path, send_messages: SendMessages
 ) -> None:
     """The file keeps its position although a later run has handled more."""
-    bot = owner(close=lambda client: client.close(resumable=True))
+    bot = make_bot(close=lambda client: client.close(resumable=True))
     send_messages(gateway, range(1))
     assert bot.reconnected.wait(TIMEOUT)
     assert bot.client.wait_until_ready(TIMEOUT)
@@ -138,17 +144,17 @@ def test_an_event_whose_handler_still_runs_is_replayed_to_the_next_process(
     bot.client.close(resumable=True)
     assert bot.client.wait_closed(TIMEOUT)
     assert introductions(gateway) == ["IDENTIFY", "RESUME"]
-    following = owner()  # as in the next process
+    following = make_bot()  # as in the next process
     for number in range(6):
         following.wait(number)
     assert following.client.stats.resumes == 1
 
 
 def test_a_handler_of_an_earlier_run_does_not_overwrite_the_file(
-    gateway: LocalGateway, owner: Any, path: Path, send_messages: SendMessages, monkeypatch: pytest.MonkeyPatch
+    gateway: LocalGateway, make_bot: MakeBot, path: Path, send_messages: SendMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vox_gateway.session.writer.SAVE_EVERY", 0.1)
-    bot = owner(close=lambda client: client.close(resumable=True))
+    bot = make_bot(close=lambda client: client.close(resumable=True))
     send_messages(gateway, range(1))
     assert bot.reconnected.wait(TIMEOUT)
     assert bot.client.wait_until_ready(TIMEOUT)
@@ -165,7 +171,7 @@ def test_a_handler_of_an_earlier_run_does_not_overwrite_the_file(
     bot.client.close(resumable=True)
     assert bot.client.wait_closed(TIMEOUT)
     assert kept_seq(path) == bot.client.session.seq
-    following = owner()
+    following = make_bot()
     send_messages(gateway, range(6, 7))
     following.wait(6)
     assert [what for what in following.handled if what != "RESUMED"] == [6]
@@ -198,21 +204,20 @@ def test_the_file_follows_the_handlers_in_every_mode(
 
 
 def test_a_file_with_other_settings_starts_a_new_session(
-    gateway: LocalGateway, owner: Any, make_client: MakeClient, path: Path, caplog: pytest.LogCaptureFixture
+    gateway: LocalGateway, make_bot: MakeBot, make_client: MakeClient, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "vox_gateway")
-    owner().client.close(resumable=True)
-    client = make_client(gateway, session_file=path, compress=False)
-    start_until_ready(client)
+    make_bot().client.close(resumable=True)
+    start_until_ready(make_client(gateway, session_file=path, compress=False))
     assert introductions(gateway) == ["IDENTIFY", "IDENTIFY"]
     assert "its session has compress='zlib-stream', and this client compress=None: a new session begins" in caplog.text
 
 
-def test_a_damaged_file_starts_a_new_session(gateway: LocalGateway, owner: Any, path: Path) -> None:
-    owner().client.close(resumable=True)
+def test_a_damaged_file_starts_a_new_session(gateway: LocalGateway, make_bot: MakeBot, path: Path) -> None:
+    make_bot().client.close(resumable=True)
     torn = path.read_bytes()[:100] + bytes(100)
     path.write_bytes(torn)
-    owner()
+    make_bot()
     assert introductions(gateway) == ["IDENTIFY", "IDENTIFY"]
     assert path.with_name("session.json.damaged").read_bytes() == torn
 
@@ -221,9 +226,9 @@ def test_a_damaged_file_starts_a_new_session(gateway: LocalGateway, owner: Any, 
 
 
 def test_a_second_client_on_one_file_is_refused_until_the_first_has_closed(
-    gateway: LocalGateway, owner: Any, make_client: MakeClient, path: Path
+    gateway: LocalGateway, make_bot: MakeBot, make_client: MakeClient, path: Path
 ) -> None:
-    bot = owner()
+    bot = make_bot()
     second = make_client(gateway, session_file=path)
     for _ in range(2):
         with pytest.raises(AlreadyConnected, match=rf"session_file='{path}' is in use by another client"):
@@ -238,11 +243,11 @@ def test_a_second_client_on_one_file_is_refused_until_the_first_has_closed(
 
 
 def test_a_client_continues_from_the_file_left_by_another(
-    gateway: LocalGateway, owner: Any, make_client: MakeClient, send_messages: SendMessages
+    gateway: LocalGateway, make_bot: MakeBot, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
-    first = owner().client
+    first = make_bot().client
     first.close(resumable=True)
-    other = owner()
+    other = make_bot()
     send_messages(gateway, range(1, 4))
     other.wait(3)
     other.client.close(resumable=True)
@@ -256,14 +261,14 @@ def test_a_client_continues_from_the_file_left_by_another(
 
 
 def test_a_failed_connect_releases_the_file(
-    gateway: LocalGateway, owner: Any, make_client: MakeClient, path: Path
+    gateway: LocalGateway, make_bot: MakeBot, make_client: MakeClient, path: Path
 ) -> None:
     first = make_client(gateway, session_file=path)
     path.write_text("[settings]")
     with pytest.raises(ValueError, match="is not a session file"):
         first.connect(async_=True)
     path.unlink()
-    assert owner().client.status == "ready"
+    assert make_bot().client.status == "ready"
 
 
 def test_a_lock_names_its_process_and_ends_with_it(gateway: LocalGateway, make_client: MakeClient, path: Path) -> None:

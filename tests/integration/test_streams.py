@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
+from client_helpers import MakeClient, RecordEvents, SendMessages, start, start_until_ready
 from support import in_background
 
 from vox_gateway import AuthenticationFailed, Client, Intents, NotConnected, StreamEnded
@@ -38,8 +38,7 @@ def waiting(gateway: LocalGateway, client: Client, accept: Callable[[Any], bool]
 def test_wait_for_returns_the_data_that_check_accepts(
     gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
 ) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     outcome = waiting(gateway, client, lambda data: data["nonce"] == 2)
     send_messages(gateway, range(5))
     assert outcome.result(TIMEOUT)["nonce"] == 2
@@ -62,8 +61,7 @@ def test_wait_for_names_the_event_that_did_not_arrive(gateway: LocalGateway, mak
 
 
 def test_wait_for_raises_the_error_that_ends_the_client(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = make_client(gateway)
-    start_until_ready(client)
+    client = start_until_ready(make_client(gateway))
     outcome = waiting(gateway, client, lambda data: False)
     gateway.drop("close", code=4004)
     assert isinstance(outcome.exception(TIMEOUT), AuthenticationFailed)
@@ -114,7 +112,7 @@ def test_a_handler_on_a_worker_may_wait(
 
 def test_arguments_are_validated(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway)
-    for call, error, words in [
+    for call, error, text in [
         (lambda: client.wait_for("X", check=5), TypeError, "check must be a function"),
         (lambda: client.wait_for("X", timeout=-1), ValueError, "timeout must be 0 or more"),
         (lambda: client.wait_for(5), TypeError, "names must be text"),
@@ -126,7 +124,7 @@ def test_arguments_are_validated(gateway: LocalGateway, make_client: MakeClient)
         (lambda: make_client(gateway, workers=-1), ValueError, "workers must be 0 or more"),
         (lambda: make_client(gateway, workers=2, handlers="caller"), ValueError, "workers=2 is for handlers='thread'"),
     ]:
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=text):
             call()
 
 
@@ -179,7 +177,8 @@ def test_a_stream_of_all_events_loses_nothing_during_a_disconnect(
         send_messages(gateway, range(3))
         gateway.drop("reset")
         send_messages(gateway, range(3, 6))
-        nonces, names = [], set()
+        nonces: list[int] = []
+        names: set[str] = set()
         while len(nonces) < 6:
             event = events.get(TIMEOUT)
             names.add(event.name)
@@ -221,8 +220,7 @@ def test_the_missing_intent_warning_is_given_once(
     def warnings() -> int:
         return sum("MESSAGE_CONTENT" in record.getMessage() for record in caplog.records)
 
-    client = make_client(gateway, intents=Intents.default())
-    client.connect(async_=True)
+    client = start(make_client(gateway, intents=Intents.default()))
     for _ in range(3):
         with pytest.raises(TimeoutError):
             client.wait_for("MESSAGE_CREATE", timeout=0)

@@ -71,7 +71,7 @@ def test_a_large_event_may_span_many_frames_and_messages(make_client: MakeClient
         for part in pieces(compressed, 10_000):  # each a fragmented websocket message
             first, *rest = pieces(part, 999)
             stream.append(message(first, Opcode.BINARY, final=not rest))
-            stream += [message(one, Opcode.CONT, final=one is rest[-1]) for one in rest]
+            stream += [message(fragment, Opcode.CONT, final=fragment is rest[-1]) for fragment in rest]
         peer.sock.sendall(b"".join(stream))
         assert recorded.data(20) == text
         assert client.stats.reconnects == 0

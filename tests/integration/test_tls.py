@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 import trustme
-from client_helpers import MakeClient, RecordEvents
+from client_helpers import MakeClient, RecordEvents, start
 from scripted_server import Peer, ScriptedServer, pieces
 from tls_contexts import client_context, server_context
 
@@ -44,8 +44,7 @@ def test_commands_over_tls_beyond_the_socket_buffer_arrive_complete(
     server: ScriptedServer, make_client: MakeClient, options: dict[str, Any], version: ssl.TLSVersion
 ) -> None:
     context = server_context(version=version)
-    client = make_client(server, **options)
-    client.connect(async_=True)
+    client = start(make_client(server, **options))
     peer = accept(server, context).login()
     assert client.wait_until_ready(5)
     for number in range(100):
@@ -147,8 +146,7 @@ def test_an_expired_certificate_is_fatal_at_first(
     server: ScriptedServer, make_client: MakeClient, options: dict[str, Any]
 ) -> None:
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
-    client = make_client(server, **options)
-    client.connect(async_=True)
+    client = start(make_client(server, **options))
     with pytest.raises(ssl.SSLError):
         accept(server, server_context(not_after=yesterday))
     with pytest.raises(CertificateInvalid, match="expired"):
@@ -158,8 +156,7 @@ def test_an_expired_certificate_is_fatal_at_first(
 def test_a_certificate_that_becomes_invalid_is_retried(
     server: ScriptedServer, make_client: MakeClient, options: dict[str, Any]
 ) -> None:
-    client = make_client(server, **options)
-    client.connect(async_=True)
+    client = start(make_client(server, **options))
     first = accept(server, server_context()).login()
     assert client.wait_until_ready(5)
     first.reset()
@@ -174,8 +171,7 @@ def test_a_certificate_that_becomes_invalid_is_retried(
 def test_a_server_without_tls_is_retried(
     server: ScriptedServer, make_client: MakeClient, options: dict[str, Any]
 ) -> None:
-    client = make_client(server, **options)
-    client.connect(async_=True)
+    client = start(make_client(server, **options))
     plain = server.accept()
     assert plain.sock.recv(1) == b"\x16"
     plain.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -189,8 +185,7 @@ def test_the_token_is_never_sent_to_a_resume_url_without_tls(
 ) -> None:
     context = server_context()
     with ScriptedServer("ws") as plain:
-        client = make_client(server, **options)
-        client.connect(async_=True)
+        client = start(make_client(server, **options))
         first = accept(server, context).login(resume_gateway_url=plain.url)
         assert client.wait_until_ready(5)
         first.reset()

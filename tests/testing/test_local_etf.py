@@ -110,7 +110,7 @@ def test_atoms_of_every_kind_are_decoded(message: bytes, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "words"),
+    ("message", "error"),
     [
         (b"", "does not begin with 131"),
         (b"a\x01", "does not begin with 131"),
@@ -133,8 +133,8 @@ def test_atoms_of_every_kind_are_decoded(message: bytes, value: object) -> None:
         (b"\x83" + b"l\x00\x00\x00\x01" * 100_000, "64 levels"),
     ],
 )
-def test_terms_that_discord_rejects_are_refused(message: bytes, words: str) -> None:
-    with pytest.raises(etf.BadTerm, match=words):
+def test_terms_that_discord_rejects_are_refused(message: bytes, error: str) -> None:
+    with pytest.raises(etf.BadTerm, match=error):
         etf.read(message)
 
 

@@ -347,7 +347,7 @@ def test_a_fault_with_times_none_persists(gateway: LocalGateway, open_client: Op
 
 
 @pytest.mark.parametrize(
-    ("arm", "words"),
+    ("arm", "error"),
     [
         (lambda gateway: gateway.faults.cut("nowhere"), "at: 'nowhere'"),
         (lambda gateway: gateway.faults.cut("hello", "gently"), "how: 'gently'"),
@@ -359,6 +359,6 @@ def test_a_fault_with_times_none_persists(gateway: LocalGateway, open_client: Op
         (lambda gateway: gateway.send_garbage("nice"), "kind: 'nice'"),
     ],
 )
-def test_an_unknown_fault_is_refused(gateway: LocalGateway, arm: Callable[[LocalGateway], object], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_an_unknown_fault_is_refused(gateway: LocalGateway, arm: Callable[[LocalGateway], object], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
         arm(gateway)

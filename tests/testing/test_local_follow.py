@@ -36,7 +36,7 @@ def test_follow_yields_all_records_in_order(gateway: LocalGateway, open_client: 
         assert answer.status == 200
     found = [inbox.get(timeout=TIMEOUT) for _ in range(8)]
     visit = [ConnectionRecord, Received, SessionView]
-    assert [type(one) for one in found] == [*visit, Closed, *visit, HttpRequest]
+    assert [type(record) for record in found] == [*visit, Closed, *visit, HttpRequest]
     assert found[0].status == 101
     assert [found[1].name, found[5].name] == ["IDENTIFY", "RESUME"]
     assert [found[2].id, found[6].id] == [session, session]
@@ -65,9 +65,14 @@ def test_each_op_9_is_recorded_with_its_reason(open_client: OpenClient) -> None:
         while len(refused) < 6:
             if isinstance(record := inbox.get(timeout=TIMEOUT), SessionRefused):
                 refused.append(record)
-    assert [(one.connection, one.resumable) for one in refused[:4]] == [(2, False), (2, True), (3, False), (4, False)]
+    assert [(record.connection, record.resumable) for record in refused[:4]] == [
+        (2, False),
+        (2, True),
+        (3, False),
+        (4, False),
+    ]
     assert refused[0].reason.startswith("IDENTIFY refused: the last was ")
-    assert [one.reason for one in refused[1:]] == [
+    assert [record.reason for record in refused[1:]] == [
         "IDENTIFY refused by faults.invalid_session()",
         "RESUME refused: too many events were missed (replay_limit=1)",
         "RESUME refused: no such session, or it was disconnected for too long (session_timeout=180)",

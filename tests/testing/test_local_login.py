@@ -31,7 +31,7 @@ def test_ready_has_the_user_and_the_resume_url(gateway: LocalGateway, open_clien
     assert data["resume_gateway_url"] == gateway.url
     assert data["session_id"] == gateway.sessions[0].id
     assert data["shard"] == [0, 1]
-    assert data["guilds"] == [{"id": one["id"], "unavailable": True} for one in gateway.guilds]
+    assert data["guilds"] == [{"id": guild["id"], "unavailable": True} for guild in gateway.guilds]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_guild_create_of_a_large_guild_omits_offline_members(open_client: OpenCl
         create = client.recv_until("GUILD_CREATE")["d"]
     assert create["large"] is True
     assert create["member_count"] == 61
-    assert [one["user"]["username"] for one in create["members"]] == ["vox"]
+    assert [member["user"]["username"] for member in create["members"]] == ["vox"]
 
 
 def test_heartbeats_are_acknowledged_before_and_after_identify(gateway: LocalGateway, open_client: OpenClient) -> None:
@@ -340,7 +340,7 @@ def test_too_many_guilds_on_one_shard_need_sharding(open_client: OpenClient) -> 
         refused.identify()
         assert refused.closed()[0] == 4011
         ready = open_client(gateway).login(shard=[1, 2])
-        assert [one["id"] for one in ready["d"]["guilds"]] == [str(1 << 22), str(3 << 22)]
+        assert [guild["id"] for guild in ready["d"]["guilds"]] == [str(1 << 22), str(3 << 22)]
 
 
 def test_a_large_bot_needs_a_multiple_of_its_shards(open_client: OpenClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def test_a_presence_is_recorded_and_sent_for_every_guild(gateway: LocalGateway, 
     client.send(3, PRESENCE)
     updates = [client.recv() for _ in gateway.guilds]
     assert {update["t"] for update in updates} == {"PRESENCE_UPDATE"}
-    assert [update["d"]["guild_id"] for update in updates] == [one["id"] for one in gateway.guilds]
+    assert [update["d"]["guild_id"] for update in updates] == [guild["id"] for guild in gateway.guilds]
     assert updates[0]["d"]["user"] == {"id": BOT_ID}
     assert (updates[0]["d"]["status"], updates[0]["d"]["activities"]) == ("idle", PRESENCE["activities"])
     assert gateway.sessions[0].presence == PRESENCE
@@ -152,7 +153,7 @@ def test_answers_can_be_withheld_and_members_refused(gateway: LocalGateway, open
 
 
 @pytest.fixture
-def big(request: pytest.FixtureRequest) -> Any:
+def large_gateway() -> Iterator[LocalGateway]:
     """A gateway with one guild of 2,500 members and the bot."""
     members = [
         member(
@@ -166,23 +167,23 @@ def big(request: pytest.FixtureRequest) -> Any:
         yield gateway
 
 
-def test_all_members_arrive_in_chunks_of_1000(big: LocalGateway, open_client: OpenClient) -> None:
-    client = open_client(big)
+def test_all_members_arrive_in_chunks_of_1000(large_gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(large_gateway)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "nonce": "n" * 32})
     chunks = [client.recv() for _ in range(3)]
     assert {chunk["t"] for chunk in chunks} == {"GUILD_MEMBERS_CHUNK"}
     data = [chunk["d"] for chunk in chunks]
-    assert [len(one["members"]) for one in data] == [1000, 1000, 501]
-    assert [(one["chunk_index"], one["chunk_count"], one["nonce"]) for one in data] == [
+    assert [len(chunk["members"]) for chunk in data] == [1000, 1000, 501]
+    assert [(chunk["chunk_index"], chunk["chunk_count"], chunk["nonce"]) for chunk in data] == [
         (index, 3, "n" * 32) for index in range(3)
     ]
-    assert len({one["user"]["id"] for chunk in data for one in chunk["members"]}) == 2501
-    assert all("presences" not in one and "not_found" not in one for one in data)
+    assert len({member["user"]["id"] for chunk in data for member in chunk["members"]}) == 2501
+    assert all("presences" not in chunk and "not_found" not in chunk for chunk in data)
 
 
-def test_a_second_request_for_all_members_is_rate_limited(big: LocalGateway, open_client: OpenClient) -> None:
-    client = open_client(big)
+def test_a_second_request_for_all_members_is_rate_limited(large_gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(large_gateway)
     client.login()
     for nonce in ("first", "second"):
         client.send(8, {"guild_id": GUILD_ID, "query": "", "limit": 0, "nonce": nonce})
@@ -208,7 +209,7 @@ def test_without_the_members_intent_all_members_are_never_sent(gateway: LocalGat
     client.send(8, {"guild_id": GUILD_ID, "query": "", "limit": 2})
     client.send(8, {"guild_id": "5", "query": "ada", "limit": 1})
     client.send(8, {"guild_id": GUILD_ID, "query": "ada", "limit": 1})
-    assert [one["user"]["username"] for one in client.recv()["d"]["members"]] == ["ada"]
+    assert [member["user"]["username"] for member in client.recv()["d"]["members"]] == ["ada"]
 
 
 @pytest.mark.parametrize(
@@ -225,9 +226,9 @@ def test_without_the_members_intent_all_members_are_never_sent(gateway: LocalGat
     ],
 )
 def test_a_query_matches_the_start_of_names(
-    big: LocalGateway, open_client: OpenClient, query: str, limit: int, count: int
+    large_gateway: LocalGateway, open_client: OpenClient, query: str, limit: int, count: int
 ) -> None:
-    client = open_client(big)
+    client = open_client(large_gateway)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "query": query, "limit": limit})
     chunk = client.recv()["d"]
@@ -235,32 +236,32 @@ def test_a_query_matches_the_start_of_names(
     assert "nonce" not in chunk
 
 
-def test_user_ids_are_found_or_listed_as_not_found(big: LocalGateway, open_client: OpenClient) -> None:
-    client = open_client(big)
+def test_user_ids_are_found_or_listed_as_not_found(large_gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(large_gateway)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "user_ids": ["77", "10000", 10001], "presences": True})
     chunk = client.recv()["d"]
-    assert [one["user"]["id"] for one in chunk["members"]] == ["10000", "10001"]
+    assert [member["user"]["id"] for member in chunk["members"]] == ["10000", "10001"]
     assert chunk["not_found"] == ["77"]
-    assert [one["user"]["id"] for one in chunk["presences"]] == ["10000"]
+    assert [presence["user"]["id"] for presence in chunk["presences"]] == ["10000"]
 
 
-def test_at_most_100_user_ids_are_looked_up(big: LocalGateway, open_client: OpenClient) -> None:
-    client = open_client(big)
+def test_at_most_100_user_ids_are_looked_up(large_gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(large_gateway)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "user_ids": [str(10_000 + index) for index in range(150)]})
     assert len(client.recv()["d"]["members"]) == 100
 
 
-def test_one_user_id_needs_no_list(big: LocalGateway, open_client: OpenClient) -> None:
-    client = open_client(big)
+def test_one_user_id_needs_no_list(large_gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(large_gateway)
     client.login()
     client.send(8, {"guild_id": GUILD_ID, "user_ids": "10005"})
-    assert [one["user"]["id"] for one in client.recv()["d"]["members"]] == ["10005"]
+    assert [member["user"]["id"] for member in client.recv()["d"]["members"]] == ["10005"]
 
 
-def test_presences_need_their_intent(big: LocalGateway, open_client: OpenClient) -> None:
-    client = open_client(big)
+def test_presences_need_their_intent(large_gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(large_gateway)
     client.login(intents=EVERY_INTENT & ~GUILD_PRESENCES)
     client.send(8, {"guild_id": GUILD_ID, "user_ids": ["10000"], "presences": True})
     assert "presences" not in client.recv()["d"]
@@ -297,7 +298,7 @@ def test_channel_info_has_the_requested_fields(open_client: OpenClient) -> None:
         client = open_client(gateway)
         client.identify()
         create = client.recv_until("GUILD_CREATE")["d"]
-        assert all("voice_start_time" not in one for one in create["channels"])
+        assert all("voice_start_time" not in channel for channel in create["channels"])
         client.send(43, {"guild_id": GUILD_ID, "fields": ["status", "voice_start_time"]})
         info = client.recv()
         assert info["t"] == "CHANNEL_INFO"

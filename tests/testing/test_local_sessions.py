@@ -247,7 +247,7 @@ def test_guild_events_go_to_their_shard_and_others_to_shard_0(gateway: LocalGate
     clients = [open_client(gateway) for _ in range(2)]
     for shard_id, client in enumerate(clients):
         ready = client.login(shard=[shard_id, 2])
-        assert [int(one["id"]) >> 22 & 1 for one in ready["d"]["guilds"]] == [shard_id]
+        assert [int(guild["id"]) >> 22 & 1 for guild in ready["d"]["guilds"]] == [shard_id]
     odd, even = str(3 << 22), str(4 << 22)
     assert gateway.dispatch("CHANNEL_UPDATE", {"id": "5", "guild_id": odd}) == 1
     assert clients[1].recv()["d"]["guild_id"] == odd

@@ -392,7 +392,7 @@ def test_handlers_are_copied(local_gateway, make_gateway_client, monkeypatch):
         say(local_gateway, "hello")
         for count in (1, 2):
             local_gateway.expect("VOICE_STATE_UPDATE")
-    assert [one.name for one in local_gateway.received].count("PRESENCE_UPDATE") == 1
+    assert [payload.name for payload in local_gateway.received].count("PRESENCE_UPDATE") == 1
 """)
     result.assert_outcomes(passed=1)
 
