@@ -48,6 +48,8 @@ PURE = (
     "protocol.machine",
     "protocol.payloads",
     "protocol.reconnect_policy",
+    "protocol.state",
+    "diagnostics.history",
     "discovery.session_start_limit",
     "requests.base",
     "requests.fields",
@@ -57,7 +59,7 @@ PURE = (
     "session.state",
 )
 #: written and read by many threads, and so with a lock; but times are arguments
-NO_CLOCK = ("diagnostics.history", "diagnostics.snapshot", "discovery.identify_limiter", "protocol.rate_limit")
+NO_CLOCK = ("diagnostics.snapshot", "discovery.identify_limiter", "protocol.rate_limit")
 IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", "asyncio", "random"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 

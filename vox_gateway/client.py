@@ -10,7 +10,6 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -668,7 +667,7 @@ class Client(Emitter):
 
     @property
     def handled(self) -> state.Session:
-        """The session up to the last event whose handlers have returned. A copy.
+        """The session up to the last event whose handlers have returned.
 
         It is behind `session` while events wait or a handler runs, and has no `resume_url`.
         """
@@ -676,8 +675,8 @@ class Client(Emitter):
 
     @property
     def session(self) -> state.Session:
-        """The session now: `id`, `seq` and `resume_url`. A copy."""
-        return replace(self._lifecycle.session)
+        """The session now: `id`, `seq` and `resume_url`."""
+        return self._lifecycle.session
 
     @property
     def status(self) -> Status:
@@ -687,7 +686,7 @@ class Client(Emitter):
     @property
     def latency(self) -> float:
         """Seconds from the last heartbeat to its acknowledgement; infinity before the first."""
-        return self._lifecycle.counters.latency
+        return self._lifecycle.state.latency
 
     @property
     def stats(self) -> Stats:
@@ -703,7 +702,7 @@ class Client(Emitter):
         each connection. The lines hold neither the token nor a whole session id.
         """
         snapshot = self._lifecycle.snapshot()
-        return "\n".join([*self._lifecycle.history.tell(snapshot.now), f"now: {snapshot.describe()}"])
+        return "\n".join([*self._lifecycle.state.history.render(snapshot.now), f"now: {snapshot.describe()}"])
 
     def health(self) -> dict[str, Any]:
         """Return the client's state as values that JSON can hold, for a health route or a monitor.

@@ -15,9 +15,8 @@ from typing import Any
 from .concurrency.fork import FORKED, ForkCheck
 from .concurrency.signals import defer_sigint
 from .config import CALLER, Options
-from .diagnostics.history import TransitionHistory
 from .diagnostics.snapshot import ClientSnapshot
-from .diagnostics.stats import Counters, Stats, Status
+from .diagnostics.stats import Stats, Status
 from .dispatch.emitter import Emitter
 from .dispatch.executors import CallerQueue
 from .dispatch.stream import EventStream
@@ -25,10 +24,12 @@ from .dispatch.subscriptions import Subscribers
 from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
 from .intents import missing_intent_warning
 from .log import ShardLog
+from .protocol.state import State
 from .session.state import Session
 from .session.writer import SessionLease, SessionWriter
+from .shard.run_state import RunState
 from .shard.sender import CommandSender
-from .shard.shard import Shard
+from .shard.shard import ClientParts, Shard
 
 __all__ = ["Lifecycle"]
 
@@ -42,10 +43,7 @@ class Lifecycle:
 
     Attributes:
         subscribers: receive the events of every run.
-        history: records the transitions of every run.
         fork: refuses calls in a forked child until `start`.
-        session: the session of the newest run; written by that run.
-        counters: count over all runs.
         sender: sends the commands of the run that is connected.
     """
 
@@ -54,18 +52,16 @@ class Lifecycle:
         self._emitter = emitter
         self._log = log
         self.subscribers = Subscribers(options.shard[0])
-        self.history = TransitionHistory()
+        self._before = RunState()  # what the first run of this process continues
         self.fork = ForkCheck(log)
         self._renew()
 
     def _renew(self) -> None:
-        """Make what belongs to one process: everything but the subscribers and the history."""
+        """Make what belongs to one process: everything but the subscribers and the initial state."""
         # Guards `_run`: two calls of `start` make one run. Taken by any caller. Reentrant, since a signal handler may
         # close during `start`.
         self._lock = threading.RLock()
         self._run: Shard | None = None  # the newest
-        self.session = Session()
-        self.counters = Counters()
         self.sender = CommandSender()
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
         self._warned: set[str] = set()  # the names of streams whose missing intents were logged
@@ -92,9 +88,12 @@ class Lifecycle:
                 return self._start_after(previous)
 
     def _start_after(self, previous: Shard | None) -> Shard:
-        lease = None if self._session_writer is None else self._session_writer.acquire(self.session)
+        state, lease = self.state, None
+        if self._session_writer is not None:
+            lease, session = self._session_writer.acquire(state.session)
+            state = replace(state, ended_session=session, connection=None)
         try:
-            run = self._run = self._make_run(previous, lease)
+            run = self._run = self._make_run(previous, state, lease)
             self.fork.mark_connected()
             run.start()
         except BaseException:
@@ -104,20 +103,10 @@ class Lifecycle:
             raise
         return run
 
-    def _make_run(self, previous: Shard | None, lease: SessionLease | None) -> Shard:
-        return Shard(
-            self._options,
-            self._emitter,
-            self.subscribers,
-            self._caller_queue,
-            self.session,
-            self.counters,
-            self.sender,
-            self._options.presence if previous is None else previous.presence.for_identify(),
-            self._log,
-            self.history,
-            lease,
-        )
+    def _make_run(self, previous: Shard | None, state: RunState, lease: SessionLease | None) -> Shard:
+        parts = ClientParts(self._options, self._emitter, self.subscribers, self._caller_queue, self.sender, self._log)
+        presence = self._options.presence if previous is None else previous.presence.for_identify()
+        return Shard(parts, initial=state, presence=presence, lease=lease)
 
     def run(self, on_interrupt: Callable[[], None]) -> None:
         """Start a run and wait until it has ended; run handlers here with ``handlers="caller"``.
@@ -133,8 +122,8 @@ class Lifecycle:
         try:
             run = started = self.start()
             if self._caller_queue is not None:
-                self._caller_queue.run_until(lambda: started.finished.rung)
-            run.finished.wait()
+                self._caller_queue.run_until(lambda: started.closed.rung)
+            run.closed.wait()
         except KeyboardInterrupt:
             on_interrupt()
         if run is not None:
@@ -144,7 +133,7 @@ class Lifecycle:
         """Close the connection, if there is one, and unless `reconnect` end the run."""
         with self._lock:
             run = self._run
-        if run is None or run.finished.rung:
+        if run is None or run.closed.rung:
             return
         if reconnect:
             run.restart(code, reason)
@@ -164,12 +153,12 @@ class Lifecycle:
         run = self._run
         if run is None:
             return True
-        if timeout != 0 and not run.finished.rung and run.waits_for_caller:
+        if timeout != 0 and not run.closed.rung and run.waits_for_caller:
             raise RuntimeError(
                 "a handler must not wait until the client is closed, since the client waits for the handler to return: "
                 "return from the handler, or wait on another thread"
             )
-        if not run.finished.wait(timeout):
+        if not run.closed.wait(timeout):
             return False
         _join(run)
         return True
@@ -177,11 +166,11 @@ class Lifecycle:
     def after_fork(self) -> None:
         """Begin anew in a child process. A run that is under way belongs to the parent."""
         run = self._run
-        forked = run is not None and not run.finished.rung
+        forked = run is not None and not run.closed.rung
         if run is not None and forked:
             run.abandon()
             self.fork.mark_forked()
-        self.history.after_fork(time.monotonic(), FORKED if forked else None)
+        self._before = RunState(history=self.state.history)
         for subscriber in self.subscribers.renew():
             if isinstance(subscriber, EventStream):  # the others belong to threads of the parent
                 if forked:
@@ -297,7 +286,7 @@ class Lifecycle:
     def _check_running(self, what: str) -> None:
         self.fork.raise_if_forked(f"{what} cannot come")
         run = self._run
-        if run is None or run.disconnected.rung or run.status in (Status.CLOSING, Status.CLOSED):
+        if run is None or run.disconnected.rung or run.state.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
 
     def _warn_of_missing_intents(self, events: Iterable[str]) -> None:
@@ -308,47 +297,54 @@ class Lifecycle:
     # -- state -----------------------------------------------------------------------------------------------------
 
     @property
+    def state(self) -> RunState:
+        """The state of the newest run; before the first, that of a client that never ran."""
+        run = self._run
+        return self._before if run is None else run.state
+
+    @property
     def status(self) -> Status:
         """The state of the newest run."""
-        run = self._run
-        return Status.CLOSED if run is None else run.status
+        return self.state.status
+
+    @property
+    def session(self) -> Session:
+        """The session now."""
+        return self.state.session
 
     @property
     def stats(self) -> Stats:
         """The counts over all runs."""
         run = self._run
-        return self.counters.snapshot(0 if run is None else run.events_waiting)
+        return self.state.stats(0 if run is None else run.events_waiting)
 
     @property
     def handled(self) -> Session:
         """A copy of the session that ends with the last event whose handlers have returned."""
         run = self._run
-        return replace(self.session) if run is None else run.handled
+        return self.session if run is None else run.handled
 
     @property
     def error(self) -> GatewayError | None:
         """The error that ended the newest run."""
-        run = self._run
-        return None if run is None else run.error
+        return self.state.error
 
     def snapshot(self) -> ClientSnapshot:
         """Return all that is known now."""
-        run, options = self._run, self._options
-        connection = None if run is None else run.connection
-        status, session, stats, progress = self.status, replace(self.session), self.stats, self.history.progress
-        work = None if run is None else run.work
-        event_at = self.counters.event_at
+        run, state = self._run, self.state
+        work = None if run is None else run.executor.current
+        stats, event_at = self.stats, state.event_at
         return ClientSnapshot(
             now=time.monotonic(),  # read last, so that no time in the snapshot is later
-            status=status,
-            shard=options.shard,
-            session=session,
+            status=state.status,
+            shard=self._options.shard,
+            session=state.session,
             stats=stats,
-            latency=self.counters.latency,
-            progress=progress,
-            slow_after=options.slow_handler_warning,
-            open=connection is not None,
-            next_beat=None if connection is None else connection.next_beat,
+            latency=state.latency,
+            progress=state.history.progress,
+            slow_after=self._options.slow_handler_warning,
+            open=state.state is State.AWAITING_HELLO,
+            next_beat=state.next_beat,
             event_at=event_at,
             work=work,
             forked=self.fork.forked,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vox_gateway.dispatch import event_queue as backlog_module
-from vox_gateway.dispatch.event_queue import EventQueue, Signal
+from vox_gateway.dispatch.event_queue import EventQueue, Milestone, Signal
 from vox_gateway.session.state import Session
 
 
@@ -89,10 +89,11 @@ def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
     backlog = EventQueue(10, on_stuck=lambda: None)
     ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc"}}
     backlog.put([{"op": 10, "d": {}}], always(True))
+    backlog.put_milestone(Milestone(Session("abc", 1), resumed=False))
     backlog.put([ready, event(2), event(3), event(4)], always(True))
     assert backlog.waiting == 4  # HELLO is no event
     items = iter(backlog)
-    assert len(list(itertools.islice(items, 3))) == 3
+    assert len(list(itertools.islice(items, 4))) == 4
     backlog.drop_events()
     backlog.finish()
     assert list(items) == []
@@ -137,8 +138,12 @@ def test_an_event_is_done_when_the_next_is_asked_for() -> None:
     backlog = EventQueue(100, on_stuck=lambda: None)
     backlog.begin(Session("old", 40))
     ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}
+    begins = Milestone(Session("new", 1), resumed=False)
+    backlog.put_milestone(begins)
     backlog.put([ready, event(2)], always(True))
     items = iter(backlog)
+    assert next(items) == begins
+    assert (backlog.given, backlog.done) == (Session("old", 40), Session("old", 40))
     assert next(items) == ready
     assert (backlog.given, backlog.done) == (Session("new", 1), Session("old", 40))
     next(items)

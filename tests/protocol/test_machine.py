@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from vox_gateway.errors import DecodeError
 from vox_gateway.opcodes import Opcode
 from vox_gateway.protocol.machine import (
-    Acknowledged,
     AnswerHeartbeat,
-    GoLive,
+    BecomeReady,
     HangUp,
-    Phase,
+    HeartbeatAcknowledged,
     Protocol,
     StartHeartbeat,
     Transmit,
 )
 from vox_gateway.protocol.reconnect_policy import Cause
+from vox_gateway.protocol.state import State
 from vox_gateway.session.state import Session
 
 HELLO = {"op": 10, "d": {"heartbeat_interval": 41250}}
@@ -28,8 +28,8 @@ READY = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc", "resume_gatew
 IDENTIFY = {"token": "t", "intents": 0}
 
 
-def protocol(session: Session | None = None, resume: bool = False) -> Protocol:
-    return Protocol(Session() if session is None else session, lambda: dict(IDENTIFY), "t", resume)
+def protocol(session: Session | None = None) -> Protocol:
+    return Protocol(Session() if session is None else session, lambda: dict(IDENTIFY), "t")
 
 
 def test_hello_is_answered_with_identify_before_the_first_beat() -> None:
@@ -37,24 +37,24 @@ def test_hello_is_answered_with_identify_before_the_first_beat() -> None:
     transmit, start = machine.receive(HELLO)
     assert transmit == Transmit(Opcode.IDENTIFY, IDENTIFY)
     assert start == StartHeartbeat(41.25)
-    assert machine.phase is Phase.AWAITING_READY
+    assert machine.state is State.IDENTIFYING
 
 
 def test_hello_is_answered_with_resume_when_there_is_a_session() -> None:
-    machine = protocol(Session("abc", 7, "wss://resume"), resume=True)
+    machine = protocol(Session("abc", 7, "wss://resume"))
     transmit, _ = machine.receive(HELLO)
     assert transmit == Transmit(Opcode.RESUME, {"token": "t", "session_id": "abc", "seq": 7})
 
 
 @pytest.mark.parametrize("session", [Session("abc", None), Session(None, 7)])
 def test_a_resume_needs_both_an_id_and_a_sequence_number(session: Session) -> None:
-    transmit, _ = protocol(session, resume=True).receive(HELLO)
+    transmit, _ = protocol(session).receive(HELLO)
     assert isinstance(transmit, Transmit)
     assert transmit.op is Opcode.IDENTIFY
 
 
 def test_the_token_is_in_no_repr() -> None:
-    machine = Protocol(Session(), lambda: {"token": "secret"}, "secret", resume=False)
+    machine = Protocol(Session(), lambda: {"token": "secret"}, "secret")
     assert "secret" not in repr(machine.receive(HELLO)) + repr(machine)
 
 
@@ -78,19 +78,17 @@ def test_a_second_hello_changes_nothing() -> None:
 
 
 def test_ready_begins_a_session() -> None:
-    session = Session()
-    machine = protocol(session)
+    machine = protocol()
     machine.receive(HELLO)
-    assert machine.receive(READY) == (GoLive(resumed=False),)
-    assert session == Session("abc", 1, "wss://resume")
-    assert machine.phase is Phase.LIVE
+    assert machine.receive(READY) == (BecomeReady(resumed=False),)
+    assert machine.session == Session("abc", 1, "wss://resume")
+    assert machine.state is State.READY
 
 
 def test_a_ready_without_a_session_id_begins_one_that_cannot_be_resumed() -> None:
-    session = Session("old", 5, "wss://old")
-    machine = protocol(session)
+    machine = protocol(Session("old", 5, "wss://old"))
     machine.receive({**READY, "d": {}})
-    assert session == Session(None, 1, None)
+    assert machine.session == Session(None, 1, None)
 
 
 @pytest.mark.parametrize(
@@ -106,24 +104,24 @@ def test_a_ready_without_a_session_id_begins_one_that_cannot_be_resumed() -> Non
     ],
 )
 def test_ready_tells_who_the_bot_is(user: Any, known: str | None) -> None:
-    session = Session()
-    protocol(session).receive({**READY, "d": {"session_id": "abc", "user": user}})
-    assert session.user_id == known
+    machine = protocol()
+    machine.receive({**READY, "d": {"session_id": "abc", "user": user}})
+    assert machine.session.user_id == known
 
 
 def test_resumed_goes_live_and_keeps_the_session() -> None:
-    session = Session("abc", 7, "wss://resume")
-    machine = protocol(session, resume=True)
+    machine = protocol(Session("abc", 7, "wss://resume"))
     machine.receive(HELLO)
-    assert machine.receive({"op": 0, "t": "RESUMED", "s": 8, "d": {}}) == (GoLive(resumed=True),)
-    assert session == Session("abc", 8, "wss://resume")
+    assert machine.state is State.RESUMING
+    assert machine.receive({"op": 0, "t": "RESUMED", "s": 8, "d": {}}) == (BecomeReady(resumed=True),)
+    assert machine.session == Session("abc", 8, "wss://resume")
 
 
 @pytest.mark.parametrize(("seq", "kept"), [(9, 9), (None, 3), ("9", 3), (True, 3)])
 def test_events_move_the_sequence_number(seq: Any, kept: int) -> None:
-    session = Session("abc", 3)
-    assert protocol(session).receive({"op": 0, "t": "TYPING_START", "s": seq, "d": {}}) == ()
-    assert session.seq == kept
+    machine = protocol(Session("abc", 3))
+    assert machine.receive({"op": 0, "t": "TYPING_START", "s": seq, "d": {}}) == ()
+    assert (machine.seq, machine.session) == (kept, Session("abc", kept))
 
 
 def test_a_beat_that_is_asked_for_is_answered_in_every_phase() -> None:
@@ -135,7 +133,7 @@ def test_a_beat_that_is_asked_for_is_answered_in_every_phase() -> None:
 
 
 def test_an_acknowledgement_is_told() -> None:
-    assert protocol().receive({"op": 11}) == (Acknowledged(),)
+    assert protocol().receive({"op": 11}) == (HeartbeatAcknowledged(),)
 
 
 @pytest.mark.parametrize("greeted", [True, False])
@@ -146,7 +144,7 @@ def test_op_7_hangs_up_with_a_code_that_keeps_the_session(greeted: bool) -> None
     (hang_up,) = machine.receive({"op": 7, "d": None})
     assert isinstance(hang_up, HangUp)
     assert (hang_up.code, hang_up.ending.cause) == (4000, Cause.RECONNECT)
-    assert machine.phase is Phase.ENDED
+    assert machine.ended
 
 
 @pytest.mark.parametrize(("data", "resumable"), [(True, True), (False, False), (None, False), ("true", False)])
@@ -170,7 +168,7 @@ def test_op_9_in_answer_to_identify_is_not_about_a_session() -> None:
 @pytest.mark.parametrize("payloads", [[HELLO], [HELLO, READY]])
 def test_op_9_in_answer_to_resume_and_in_the_middle_is_about_the_session(payloads: list[Any]) -> None:
     is_resumed = len(payloads) == 1
-    machine = protocol(Session("abc", 7) if is_resumed else None, resume=is_resumed)
+    machine = protocol(Session("abc", 7) if is_resumed else None)
     for payload in payloads:
         machine.receive(payload)
     (hang_up,) = machine.receive({"op": 9, "d": False})
@@ -180,21 +178,20 @@ def test_op_9_in_answer_to_resume_and_in_the_middle_is_about_the_session(payload
 
 @pytest.mark.parametrize("payload", [HELLO, READY, {"op": 1}, {"op": 7}])
 def test_nothing_is_heard_after_the_end(payload: Any) -> None:
-    session = Session()
-    machine = protocol(session)
+    machine = protocol()
     machine.receive({"op": 7})
     assert machine.receive(payload) == ()
-    assert session == Session()
+    assert machine.session == Session()
 
 
 def test_sealed_events_move_the_sequence_number_until_the_end() -> None:
-    machine = protocol(session := Session())
+    machine = protocol()
     machine.receive(HELLO)
     machine.receive_sealed(41)
-    assert session.seq == 41
+    assert machine.seq == 41
     machine.receive({"op": 7})
     machine.receive_sealed(42)
-    assert session.seq == 41, "what came after the end will be sent again"
+    assert machine.seq == 41, "what came after the end will be sent again"
 
 
 @pytest.mark.parametrize("op", [2, 3, 5, 6, 8, 12, 77, -1])
@@ -226,28 +223,27 @@ payloads = json_values | st.fixed_dictionaries(
         "d": st.just(HELLO["d"]) | st.just(READY["d"]) | json_values,
     },
 )
-ORDER = list(Phase)
+ORDER = list(State)
 
 
 @given(st.lists(payloads, max_size=20), st.booleans())
 def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], resume: bool) -> None:
-    session = Session("abc", 7, "wss://resume") if resume else Session()
-    machine = protocol(session, resume)
+    machine = protocol(Session("abc", 7, "wss://resume") if resume else None)
     introductions = hang_ups = 0
     for payload in arriving:
-        before = machine.phase
+        before, ended = machine.state, machine.ended
         try:
             actions = machine.receive(payload)
         except DecodeError:
             continue
-        assert ORDER.index(machine.phase) >= ORDER.index(before)  # never back
+        assert ORDER.index(machine.state) >= ORDER.index(before)  # never back
         introductions += sum(isinstance(action, Transmit) for action in actions)
         hang_ups += sum(isinstance(action, HangUp) for action in actions)
-        assert before is not Phase.ENDED or actions == ()
-        assert session.seq is None or type(session.seq) is int
-        assert session.id is None or type(session.id) is str
+        assert not ended or actions == ()
+        assert machine.seq is None or type(machine.seq) is int
+        assert machine.session.id is None or type(machine.session.id) is str
     assert introductions <= 1
-    assert hang_ups == (machine.phase is Phase.ENDED)
+    assert hang_ups == machine.ended
 
 
 @given(
@@ -273,7 +269,7 @@ def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], resume:
     )
 )
 def test_many_at_once_mean_the_same_as_one_by_one(payloads: list[Any]) -> None:
-    one_by_one, at_once = protocol(session := Session()), protocol(other := Session())
+    one_by_one, at_once = protocol(), protocol()
     position = 0
     while position < len(payloads):
         start, position = position, at_once.receive_events(payloads, position)
@@ -288,5 +284,5 @@ def test_many_at_once_mean_the_same_as_one_by_one(payloads: list[Any]) -> None:
                     results.append(str(error))
             assert results[0] == results[1]
             position += 1
-        assert session == other
-        assert one_by_one.phase is at_once.phase
+        assert one_by_one.session == at_once.session
+        assert one_by_one.state is at_once.state

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, DiscoveryFailed, TokenRefused, UpgradeRefused
 from vox_gateway.opcodes import fatal_error
-from vox_gateway.protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy, Stage
+from vox_gateway.protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy
+from vox_gateway.protocol.state import State
 from vox_gateway.session.state import Session
 
 LOST = Disconnect(Cause.LOST)
@@ -23,27 +24,50 @@ def always(value: float) -> Callable[[], float]:
     return lambda: value
 
 
-def living(chance: float = 0.0) -> tuple[ReconnectPolicy, Session]:
-    session = Session("abc", 7, "wss://resume")
-    return ReconnectPolicy(session, always(chance)), session
+class Chain:
+    """A policy, and the session as its last decision left it."""
+
+    def __init__(self, session: Session, chance: float) -> None:
+        self.session = session
+        self._policy = ReconnectPolicy(always(chance))
+        self.connected = self._policy.connected
+
+    def first(self) -> ConnectPlan:
+        return self._policy.first(self.session)
+
+    def after(self, ending: Disconnect, plan: ConnectPlan, reached: State, lived: float = 0.0) -> ConnectPlan | Fatal:
+        outcome = self._policy.after(ending, plan, reached, self.session, lived)
+        if isinstance(outcome, ConnectPlan):
+            self.session = outcome.session
+        return outcome
 
 
-FIRST = ConnectPlan(resume=False, at_resume_url=False, delay=0.0)
-RESUME = ConnectPlan(resume=True, at_resume_url=True, delay=0.0)
-RESUME_AT_BASE = ConnectPlan(resume=True, at_resume_url=False, delay=0.0)
+def living(chance: float = 0.0) -> Chain:
+    return Chain(SESSION, chance)
+
+
+def new(chance: float = 0.0) -> Chain:
+    return Chain(Session(), chance)
+
+
+SESSION = Session("abc", 7, "wss://resume")
+REACHED = [State.CONNECTING, State.AWAITING_HELLO, State.IDENTIFYING, State.RESUMING, State.READY]
+FIRST = ConnectPlan(Session(), at_resume_url=False, delay=0.0)
+RESUME = ConnectPlan(SESSION, at_resume_url=True, delay=0.0)
+RESUME_AT_BASE = ConnectPlan(SESSION, at_resume_url=False, delay=0.0)
 
 
 def test_the_first_attempt_is_made_at_once_and_identifies() -> None:
-    assert ReconnectPolicy(Session(), always(0.5)).first() == FIRST
+    assert new(0.5).first() == FIRST
 
 
 def test_a_session_that_was_kept_is_resumed_by_the_first_attempt() -> None:
-    assert living()[0].first() == RESUME
+    assert living().first() == RESUME
 
 
 @pytest.mark.parametrize("code", FATAL)
 def test_fatal_codes_end_it_with_their_error(code: int) -> None:
-    outcome = living()[0].after(Disconnect(Cause.CLOSED, code, "why"), FIRST, Stage.GREETED)
+    outcome = living().after(Disconnect(Cause.CLOSED, code, "why"), FIRST, State.RESUMING)
     assert isinstance(outcome, Fatal)
     assert type(outcome.error) is type(fatal_error(code, ""))
     assert str(code) in str(outcome.error)
@@ -52,9 +76,9 @@ def test_fatal_codes_end_it_with_their_error(code: int) -> None:
 
 @pytest.mark.parametrize("code", NEW_SESSION)
 def test_some_codes_begin_a_new_session_at_the_base_url(code: int) -> None:
-    recovery, session = living(0.5)
-    assert recovery.after(Disconnect(Cause.CLOSED, code), FIRST, Stage.LIVE) == ConnectPlan(False, False, 0.5)
-    assert session == Session()
+    recovery = living(0.5)
+    assert recovery.after(Disconnect(Cause.CLOSED, code), FIRST, State.READY) == ConnectPlan(Session(), False, 0.5)
+    assert recovery.session == Session()
 
 
 @pytest.mark.parametrize(
@@ -68,90 +92,92 @@ def test_some_codes_begin_a_new_session_at_the_base_url(code: int) -> None:
     ],
 )
 def test_everything_else_is_resumed(ending: Disconnect) -> None:
-    recovery, session = living(0.25)
-    assert recovery.after(ending, FIRST, Stage.LIVE) == ConnectPlan(True, True, 0.25)
-    assert session.resumable
+    recovery = living(0.25)
+    assert recovery.after(ending, FIRST, State.READY) == ConnectPlan(SESSION, True, 0.25)
+    assert recovery.session.resumable
 
 
 @pytest.mark.parametrize("cause", [Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED])
 @pytest.mark.parametrize(("chance", "delay"), [(0.0, 1.0), (0.5, 3.0), (0.999, 4.996)])
 def test_an_invalid_session_is_dropped_after_one_to_five_seconds(chance: float, delay: float, cause: Cause) -> None:
-    recovery, session = living(chance)
-    outcome = recovery.after(Disconnect(cause, resumable=False), RESUME, Stage.GREETED)
+    recovery = living(chance)
+    outcome = recovery.after(Disconnect(cause, resumable=False), RESUME, State.RESUMING)
     assert isinstance(outcome, ConnectPlan)
-    assert outcome == ConnectPlan(False, False, pytest.approx(delay))
-    assert session == Session()
+    assert outcome == ConnectPlan(Session(), False, pytest.approx(delay))
+    assert recovery.session == Session()
 
 
 @pytest.mark.parametrize("cause", [Cause.RECONNECT_REQUESTED, Cause.SYSTEM_SUSPENDED])
 def test_what_we_ask_for_ourselves_is_not_waited_for(cause: Cause) -> None:
-    recovery, _ = living(0.9)
-    assert recovery.after(Disconnect(cause), FIRST, Stage.LIVE) == ConnectPlan(True, True, 0.0)
-    assert recovery.after(LOST, FIRST, Stage.LIVE) == ConnectPlan(True, True, 0.9)  # and does not count as a failure
+    recovery = living(0.9)
+    assert recovery.after(Disconnect(cause), FIRST, State.READY) == ConnectPlan(SESSION, True, 0.0)
+    assert recovery.after(LOST, FIRST, State.READY) == ConnectPlan(
+        SESSION, True, 0.9
+    )  # and does not count as a failure
 
 
 def test_the_wait_grows_to_a_minute() -> None:
     for chance, part in ((0.0, 0.5), (0.5, 0.75), (1.0, 1.0)):
-        recovery, _ = living(chance)
-        delays = [recovery.after(UNREACHABLE, RESUME_AT_BASE, Stage.CONNECTING) for _ in range(9)]
+        recovery = living(chance)
+        delays = [recovery.after(UNREACHABLE, RESUME_AT_BASE, State.CONNECTING) for _ in range(9)]
         expected = [chance] + [part * seconds for seconds in (1, 2, 4, 8, 16, 32, 60, 60)]
         assert [outcome.delay for outcome in delays if isinstance(outcome, ConnectPlan)] == pytest.approx(expected)
 
 
 def test_a_month_of_failures_is_no_overflow() -> None:
-    recovery, _ = living(1.0)
+    recovery = living(1.0)
     for _ in range(5000):
-        outcome = recovery.after(UNREACHABLE, RESUME_AT_BASE, Stage.CONNECTING)
-    assert outcome == ConnectPlan(True, True, 60.0)
+        outcome = recovery.after(UNREACHABLE, RESUME_AT_BASE, State.CONNECTING)
+    assert outcome == ConnectPlan(SESSION, True, 60.0)
 
 
 @pytest.mark.parametrize(("lived", "delay"), [(59.9, 2.0), (60.0, 1.0)])
 def test_failures_are_forgotten_after_a_minute_of_life(lived: float, delay: float) -> None:
-    recovery, _ = living(1.0)
-    recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
-    recovery.after(UNREACHABLE, RESUME, Stage.CONNECTING)
-    outcome = recovery.after(LOST, RESUME, Stage.LIVE, lived)
+    recovery = living(1.0)
+    recovery.after(UNREACHABLE, RESUME, State.CONNECTING)
+    recovery.after(UNREACHABLE, RESUME, State.CONNECTING)
+    outcome = recovery.after(LOST, RESUME, State.READY, lived)
     assert isinstance(outcome, ConnectPlan)
     assert outcome.delay == delay
 
 
 SICK_RESUME_URL = [
-    (UNREACHABLE, Stage.CONNECTING),
-    (Disconnect(Cause.UNREACHABLE, error=UpgradeRefused("no", 401)), Stage.CONNECTING),
-    (Disconnect(Cause.UNREACHABLE, error=UpgradeRefused("no", 403)), Stage.CONNECTING),
-    (Disconnect(Cause.UNREACHABLE, error=CertificateInvalid("no")), Stage.CONNECTING),
-    (LOST, Stage.CONNECTED),
-    (Disconnect(Cause.CLOSED, 1001), Stage.CONNECTED),
-    (Disconnect(Cause.RECONNECT), Stage.CONNECTED),
-    (LOST, Stage.GREETED),
+    (UNREACHABLE, State.CONNECTING),
+    (Disconnect(Cause.UNREACHABLE, error=UpgradeRefused("no", 401)), State.CONNECTING),
+    (Disconnect(Cause.UNREACHABLE, error=UpgradeRefused("no", 403)), State.CONNECTING),
+    (Disconnect(Cause.UNREACHABLE, error=CertificateInvalid("no")), State.CONNECTING),
+    (LOST, State.AWAITING_HELLO),
+    (Disconnect(Cause.CLOSED, 1001), State.AWAITING_HELLO),
+    (Disconnect(Cause.RECONNECT), State.AWAITING_HELLO),
+    (LOST, State.RESUMING),
 ]
 
 
-def follow(recovery: ReconnectPolicy, attempt: ConnectPlan, *endings: tuple[Disconnect, Stage]) -> ConnectPlan:
+def follow(recovery: Chain, attempt: ConnectPlan, *endings: tuple[Disconnect, State]) -> ConnectPlan:
     """The attempt that follows a row of endings, each of the attempt that followed the one before."""
-    for ending, stage in endings:
-        following = recovery.after(ending, attempt, stage)
+    for ending, reached in endings:
+        following = recovery.after(ending, attempt, reached)
         assert isinstance(following, ConnectPlan)
         attempt = following
     return attempt
 
 
-@pytest.mark.parametrize(("ending", "stage"), SICK_RESUME_URL)
+@pytest.mark.parametrize(("ending", "reached"), SICK_RESUME_URL)
 def test_after_a_failure_at_the_resume_url_the_session_resumes_at_the_base_url(
-    ending: Disconnect, stage: Stage
+    ending: Disconnect, reached: State
 ) -> None:
-    recovery, session = living()
-    following = follow(recovery, recovery.first(), (ending, stage))
+    recovery = living()
+    following = follow(recovery, recovery.first(), (ending, reached))
     assert (following.resume, following.at_resume_url) == (True, False)
-    again = follow(recovery, following, (UNREACHABLE, Stage.CONNECTING))
+    again = follow(recovery, following, (UNREACHABLE, State.CONNECTING))
     assert (again.resume, again.at_resume_url) == (True, False)
-    assert session.resumable
+    assert recovery.session.resumable
 
 
 def test_the_resume_url_is_tried_again_once_the_session_went_on_elsewhere() -> None:
-    recovery, _ = living()
-    elsewhere = follow(recovery, recovery.first(), (LOST, Stage.CONNECTED))
-    assert follow(recovery, elsewhere, (LOST, Stage.LIVE)).at_resume_url
+    recovery = living()
+    elsewhere = follow(recovery, recovery.first(), (LOST, State.AWAITING_HELLO))
+    assert follow(recovery, elsewhere, (LOST, State.READY)).at_resume_url
 
 
 @pytest.mark.parametrize(
@@ -163,48 +189,48 @@ def test_the_resume_url_is_tried_again_once_the_session_went_on_elsewhere() -> N
     ],
 )
 def test_an_ending_that_says_nothing_against_the_resume_url_is_followed_by_it(ending: Disconnect) -> None:
-    recovery, _ = living()
-    assert follow(recovery, recovery.first(), (ending, Stage.GREETED)).at_resume_url
+    recovery = living()
+    assert follow(recovery, recovery.first(), (ending, State.RESUMING)).at_resume_url
 
 
 @pytest.mark.parametrize("first", SICK_RESUME_URL)
-@pytest.mark.parametrize("stage", [Stage.CONNECTED, Stage.GREETED])
-def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Disconnect, Stage], stage: Stage) -> None:
-    recovery, session = living()
-    attempt = follow(recovery, recovery.first(), first, *[(LOST, stage)] * 3)
-    assert session.resumable
-    assert not follow(recovery, attempt, (LOST, stage)).resume
-    assert session == Session()
+@pytest.mark.parametrize("reached", [State.AWAITING_HELLO, State.RESUMING])
+def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Disconnect, State], reached: State) -> None:
+    recovery = living()
+    attempt = follow(recovery, recovery.first(), first, *[(LOST, reached)] * 3)
+    assert recovery.session.resumable
+    assert not follow(recovery, attempt, (LOST, reached)).resume
+    assert recovery.session == Session()
 
 
 def test_what_we_end_ourselves_is_no_failed_resume() -> None:
-    recovery, session = living()
-    follow(recovery, recovery.first(), *[(Disconnect(Cause.RECONNECT_REQUESTED), Stage.GREETED)] * 9)
-    assert session.resumable
+    recovery = living()
+    follow(recovery, recovery.first(), *[(Disconnect(Cause.RECONNECT_REQUESTED), State.RESUMING)] * 9)
+    assert recovery.session.resumable
 
 
 def test_a_session_without_a_resume_url_is_resumed_at_the_base_url() -> None:
-    assert ReconnectPolicy(Session("abc", 7), always(0)).first() == ConnectPlan(True, False, 0.0)
+    assert Chain(Session("abc", 7), 0).first() == ConnectPlan(Session("abc", 7), False, 0.0)
 
 
 def test_five_resumes_without_an_answer_drop_the_session() -> None:
-    recovery, session = living()
+    recovery = living()
     for _ in range(4):
-        outcome = recovery.after(LOST, RESUME, Stage.GREETED)
+        outcome = recovery.after(LOST, RESUME, State.RESUMING)
         assert isinstance(outcome, ConnectPlan)
         assert outcome.resume
-    outcome = recovery.after(LOST, RESUME, Stage.GREETED)
+    outcome = recovery.after(LOST, RESUME, State.RESUMING)
     assert isinstance(outcome, ConnectPlan)
     assert not outcome.resume
-    assert session == Session()
+    assert recovery.session == Session()
 
 
 def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
-    recovery, _ = living()
+    recovery = living()
     for _ in range(3):
         for _ in range(4):
-            recovery.after(LOST, RESUME, Stage.GREETED)
-        outcome = recovery.after(LOST, RESUME, Stage.LIVE)
+            recovery.after(LOST, RESUME, State.RESUMING)
+        outcome = recovery.after(LOST, RESUME, State.READY)
         assert isinstance(outcome, ConnectPlan)
         assert outcome.resume
 
@@ -212,27 +238,27 @@ def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
 @pytest.mark.parametrize("error", [None, ConnectFailed("no"), UpgradeRefused("no", 503), CertificateInvalid("no")])
 def test_an_outage_does_not_cost_the_session(error: ConnectFailed | None) -> None:
     """A RESUME that was never written cannot have failed."""
-    recovery, session = living()
+    recovery = living()
     recovery.connected()
-    follow(recovery, recovery.first(), *[(Disconnect(Cause.UNREACHABLE, error=error), Stage.CONNECTING)] * 100)
-    assert session.resumable
+    follow(recovery, recovery.first(), *[(Disconnect(Cause.UNREACHABLE, error=error), State.CONNECTING)] * 100)
+    assert recovery.session.resumable
 
 
 @pytest.mark.parametrize("error", [UpgradeRefused("no", 401), UpgradeRefused("no", 403), CertificateInvalid("no")])
 def test_a_refusal_at_the_resume_url_is_never_final_and_at_the_base_url_it_is(error: ConnectFailed) -> None:
     """A session kept on disk may name a host that is gone by the next start."""
-    recovery, _ = living()
+    recovery = living()
     ending = Disconnect(Cause.UNREACHABLE, error=error)
-    at_the_base = follow(recovery, recovery.first(), (ending, Stage.CONNECTING))
-    assert recovery.after(ending, at_the_base, Stage.CONNECTING) == Fatal(error)
+    at_the_base = follow(recovery, recovery.first(), (ending, State.CONNECTING))
+    assert recovery.after(ending, at_the_base, State.CONNECTING) == Fatal(error)
 
 
-@pytest.mark.parametrize("stage", [Stage.CONNECTED, Stage.GREETED])
-def test_identifies_that_fail_in_a_row_are_made_ever_rarer(stage: Stage) -> None:
-    recovery = ReconnectPolicy(Session(), always(1.0))
+@pytest.mark.parametrize("reached", [State.AWAITING_HELLO, State.RESUMING])
+def test_identifies_that_fail_in_a_row_are_made_ever_rarer(reached: State) -> None:
+    recovery = new(1.0)
     delays = []
     for _ in range(12):
-        outcome = recovery.after(LOST, FIRST, stage)
+        outcome = recovery.after(LOST, FIRST, reached)
         assert isinstance(outcome, ConnectPlan)
         delays.append(outcome.delay)
     assert delays[-3:] == [600.0, 600.0, 600.0]
@@ -240,27 +266,27 @@ def test_identifies_that_fail_in_a_row_are_made_ever_rarer(stage: Stage) -> None
 
 
 def test_ready_ends_the_row_of_failed_identifies() -> None:
-    recovery = ReconnectPolicy(Session(), always(1.0))
+    recovery = new(1.0)
     for _ in range(12):
-        recovery.after(LOST, FIRST, Stage.GREETED)
-    outcome = recovery.after(LOST, FIRST, Stage.LIVE, 60.0)
+        recovery.after(LOST, FIRST, State.RESUMING)
+    outcome = recovery.after(LOST, FIRST, State.READY, 60.0)
     assert isinstance(outcome, ConnectPlan)
     assert outcome.delay == 1.0
 
 
 @pytest.mark.parametrize("error", [UpgradeRefused("no", 401), UpgradeRefused("no", 403), CertificateInvalid("no")])
 def test_a_refusal_is_final_on_the_first_connection_only(error: ConnectFailed) -> None:
-    recovery = ReconnectPolicy(Session(), always(0))
+    recovery = new(0)
     ending = Disconnect(Cause.UNREACHABLE, error=error)
-    assert recovery.after(ending, FIRST, Stage.CONNECTING) == Fatal(error)
+    assert recovery.after(ending, FIRST, State.CONNECTING) == Fatal(error)
     recovery.connected()
-    assert isinstance(recovery.after(ending, FIRST, Stage.CONNECTING), ConnectPlan)
+    assert isinstance(recovery.after(ending, FIRST, State.CONNECTING), ConnectPlan)
 
 
 @pytest.mark.parametrize("error", [UpgradeRefused("no", 503), UpgradeRefused("no", 429), ConnectFailed("no")])
 def test_other_failures_to_connect_are_retried(error: ConnectFailed) -> None:
     ending = Disconnect(Cause.UNREACHABLE, error=error)
-    assert isinstance(ReconnectPolicy(Session(), always(0)).after(ending, FIRST, Stage.CONNECTING), ConnectPlan)
+    assert isinstance(new(0).after(ending, FIRST, State.CONNECTING), ConnectPlan)
 
 
 @pytest.mark.parametrize(
@@ -282,41 +308,40 @@ endings = st.builds(
     st.text(max_size=3),
     st.booleans(),
 )
-lives = st.lists(st.tuples(endings, st.sampled_from(list(Stage)), st.floats(0, 1e6), st.booleans()), max_size=30)
+lives = st.lists(st.tuples(endings, st.sampled_from(REACHED), st.floats(0, 1e6), st.booleans()), max_size=30)
 
 
 @given(lives, st.floats(0, 1, exclude_max=True))
 def test_any_order_of_endings_leaves_a_legal_state(
-    story: list[tuple[Disconnect, Stage, float, bool]], chance: float
+    story: list[tuple[Disconnect, State, float, bool]], chance: float
 ) -> None:
-    session = Session()
-    recovery = ReconnectPolicy(session, always(chance))
+    recovery = new(chance)
     attempt = recovery.first()
-    for ending, stage, lived, ready in story:
-        if stage is Stage.LIVE and ready:
-            session.id, session.seq, session.resume_url = "abc", 1, "wss://resume"
-        outcome = recovery.after(ending, attempt, stage, lived)
+    for ending, reached, lived, ready in story:
+        if reached is State.READY and ready:
+            recovery.session = Session("abc", 1, "wss://resume")
+        outcome = recovery.after(ending, attempt, reached, lived)
         if isinstance(outcome, Fatal):
             assert ending.code in FATAL
             return
         assert ending.code not in FATAL
         assert 0 <= outcome.delay <= 600
-        assert outcome.resume == session.resumable
+        assert outcome.resume == recovery.session.resumable
         assert outcome.resume or not outcome.at_resume_url
         attempt = outcome
 
 
 def test_a_token_that_the_api_refuses_ends_it_even_after_a_success() -> None:
-    recovery, _ = living()
+    recovery = living()
     recovery.connected()
     error = TokenRefused("discord.com")
-    assert recovery.after(Disconnect(Cause.LOST, error=error), FIRST, Stage.CONNECTING) == Fatal(error)
+    assert recovery.after(Disconnect(Cause.LOST, error=error), FIRST, State.CONNECTING) == Fatal(error)
 
 
 @pytest.mark.parametrize(
     "error", [ConnectFailed("no session starts", 300.0), DiscoveryFailed("too many", 429, retry_after=300.0)]
 )
 def test_what_says_when_to_come_again_is_waited_for(error: ConnectFailed) -> None:
-    following = living(0.5)[0].after(Disconnect(Cause.UNREACHABLE, error=error), FIRST, Stage.CONNECTING)
+    following = living(0.5).after(Disconnect(Cause.UNREACHABLE, error=error), FIRST, State.CONNECTING)
     assert isinstance(following, ConnectPlan)
     assert following.delay == 300.0

@@ -69,7 +69,7 @@ class Position:
 
     def lease(self) -> SessionLease:
         """A lease for the position."""
-        lease = self.writer.acquire(Session())
+        lease, _ = self.writer.acquire(Session())
         lease.start(lambda: self.session, lambda: None, pytest.fail)
         return lease
 
@@ -195,7 +195,7 @@ def test_a_run_that_starts_while_the_disk_hangs_owns_the_file(
     first.settle()
     first.end()
     memory = Session()
-    second = position.writer.acquire(memory)
+    second, memory = position.writer.acquire(memory)
     assert memory == Session(), "the file has not said yet what memory knows"
     position.may_write.set()
     second.start(lambda: SESSION, lambda: None, pytest.fail)
@@ -209,7 +209,7 @@ def test_a_run_that_starts_while_the_disk_hangs_owns_the_file(
 
 def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: Position) -> None:
     unfinished: list[Session | None] = [Session("abc", 4, None)]
-    first = position.writer.acquire(Session())
+    first, _ = position.writer.acquire(Session())
     first.start(lambda: Session("abc", 4, None), lambda: unfinished[0], pytest.fail)
     first.settle()
     assert position.is_written()
@@ -233,9 +233,9 @@ def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: P
 
 
 def test_a_run_that_never_started_releases_the_file(position: Position) -> None:
-    position.writer.acquire(Session()).end()
+    position.writer.acquire(Session())[0].end()
     first = position.lease()
-    position.writer.acquire(Session()).end()
+    position.writer.acquire(Session())[0].end()
     position.moves(first, 1)
     assert position.is_written()
     first.end()
@@ -251,13 +251,16 @@ def test_a_file_written_by_others_replaces_the_session_in_memory(position: Posit
     position.session = SESSION
     lease.end()
     memory = Session("abc", 8, None)  # given to handlers that had not returned
-    position.writer.acquire(memory).end()
+    lease, memory = position.writer.acquire(memory)
+    lease.end()
     assert memory == Session("abc", 8, None)
     file(path).save(Session("abc", 20, None))
-    position.writer.acquire(memory).end()
+    lease, memory = position.writer.acquire(memory)
+    lease.end()
     assert memory == Session("abc", 20, None)
     file(path).clear()
-    position.writer.acquire(memory).end()
+    lease, memory = position.writer.acquire(memory)
+    lease.end()
     assert memory == Session()
 
 

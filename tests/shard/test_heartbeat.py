@@ -88,8 +88,8 @@ class Heart:
     def beat(self) -> None:
         self.events.put("beat")
 
-    def measured(self, latency: float) -> None:
-        self.events.put("measured")
+    def on_latency(self, latency: float) -> None:
+        self.events.put("on_latency")
 
     def zombie(self) -> None:
         self.events.put("zombie")
@@ -103,7 +103,7 @@ def test_the_loop_beats_measures_and_stops() -> None:
     loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
     assert heart.events.get(timeout=5) == "beat"
     loop.acknowledged(time.monotonic())
-    assert heart.events.get(timeout=5) == "measured"
+    assert heart.events.get(timeout=5) == "on_latency"
     assert heart.events.get(timeout=5) == "beat"
     loop.stop()
 

@@ -1,24 +1,23 @@
-"""What a client has been through lately, in words: the last transitions, with how long ago each was.
+"""What a client has been through lately: its last transitions, each in words, and where its run has got to.
 
-Pure but for the lock that lets any thread write and any read: all times are arguments, monotonic and in seconds. It is
-written once for each transition, never for an event; heartbeats are summed up in one line for each connection.
+Pure: a `History` is immutable, each method returns the next one, and times are arguments, monotonic and in seconds. The
+supervisor makes a new one for each transition, never for an event; heartbeats are summed up in one line for each
+connection.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
 from ..sanitize import LINE_LIMIT, sanitize_line
 from ..session.state import Session
 
-__all__ = ["Progress", "TransitionHistory", "Wait", "describe_session", "format_duration"]
+__all__ = ["Beats", "History", "Progress", "Wait", "describe_session", "format_duration"]
 
 #: transitions that are kept
-KEPT = 20
+MAX_ENTRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class _Beats:
+class Beats:
     """The acknowledged heartbeats of one connection."""
 
     count: int = 0
@@ -74,131 +73,110 @@ class Progress:
     error_at: float | None = None
 
 
-class TransitionHistory:
-    """Takes down the transitions of a client, over all its runs. Any thread may call any method."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """The last transitions of a client, over all its runs, and where the latest run has got to."""
 
-    def __init__(self) -> None:
-        self._entries: deque[tuple[float, str]] = deque(maxlen=KEPT)
-        self._progress = Progress()
-        self._beats = _Beats()
-        # Guards all of it; a signal handler that closes the client, or asks it, may hold it twice.
-        self._lock = threading.RLock()
+    entries: tuple[tuple[float, str], ...] = ()
+    beats: Beats = field(default_factory=Beats)
+    progress: Progress = field(default_factory=Progress)
+
+    def render(self, now: float) -> list[str]:
+        """Return the last transitions, one a line, each with how long ago it was."""
+        entries = list(self.entries)
+        if self.beats.count:
+            entries.append((self.beats.at, str(self.beats)))
+        entries.sort(key=lambda entry: entry[0])
+        told = [(f"{format_duration(now - at)} ago", words) for at, words in entries[-MAX_ENTRIES:]]
+        width = max((len(ago) for ago, _ in told), default=0)
+        return [f"{ago:>{width}}  {words}" for ago, words in told]
 
     # -- what happens, in the order of a connection's life ---------------------------------------------------------
 
-    def begun(self) -> None:
+    def begun(self) -> History:
         """`connect` was called: what an earlier run had to say of itself is over."""
-        with self._lock:
-            self._progress = Progress()
+        return replace(self, progress=Progress())
 
-    def connecting(self, now: float, host: str, resume: bool) -> None:
+    def connecting(self, now: float, host: str, resume: bool) -> History:
         """A connection is being made."""
-        self._note(now, f"connecting to {host}, to {'resume' if resume else 'begin a session'}", wait=None, host=host)
+        words = f"connecting to {host}, to {'resume' if resume else 'begin a session'}"
+        return self._note(now, words, wait=None, host=host)
 
-    def connected(self, now: float) -> None:
+    def connected(self, now: float) -> History:
         """The websocket is open."""
-        self._note(now, "connected")
+        return self._note(now, "connected")
 
-    def introduced(self, now: float, session: Session | None) -> None:
+    def introduced(self, now: float, session: Session | None) -> History:
         """IDENTIFY was sent, or RESUME for `session`."""
         what = "for a new session" if session is None else f"to resume {describe_session(session)}"
-        self._note(now, f"asked {what}")
+        return self._note(now, f"asked {what}")
 
-    def live(self, now: float, session: Session, replayed: int | None) -> None:
-        """READY came, or RESUMED after so many events."""
+    def ready(self, now: float, session: Session, replayed: int | None) -> History:
+        """READY came, or RESUMED after `replayed` events."""
         words = f"ready: session {_short(session.id)} begun"
         if replayed is not None:
             words = f"resumed, with {replayed} event{'' if replayed == 1 else 's'} replayed"
-        self._note(now, words, live_at=now, down_since=None)
+        return self._note(now, words, live_at=now, down_since=None)
 
-    def acknowledged(self, now: float, latency: float) -> None:
+    def acknowledged(self, now: float, latency: float) -> History:
         """A heartbeat was acknowledged."""
-        with self._lock:
-            beats = self._beats
-            self._beats = _Beats(beats.count + 1, beats.first if beats.count else latency, latency, now)
-            self._progress = replace(self._progress, acknowledged_at=now)
+        beats = Beats(self.beats.count + 1, self.beats.first if self.beats.count else latency, latency, now)
+        return replace(self, beats=beats, progress=replace(self.progress, acknowledged_at=now))
 
-    def paused(self, now: float, limit: int, event: str | None) -> None:
-        """The backlog is full, and reading waits; behind the handler of `event`, if it is for one."""
+    def paused(self, now: float, limit: int, event: str | None) -> History:
+        """The event queue is full, and reading waits; behind the handler of `event`, if it is for one."""
         behind = "" if event is None else f" behind the handler of {event}"
-        self._note(now, f"reading paused: the backlog is full, {limit} events wait{behind}", paused_at=now)
+        return self._note(now, f"reading paused: the backlog is full, {limit} events wait{behind}", paused_at=now)
 
-    def reading_again(self, now: float) -> None:
-        """There is room in the backlog."""
-        with self._lock:
-            since = self._progress.paused_at
-            if since is not None:
-                self._note(now, f"reading again, after {format_duration(now - since)}", paused_at=None)
+    def reading_again(self, now: float) -> History:
+        """There is room in the event queue."""
+        since = self.progress.paused_at
+        if since is None:
+            return self
+        return self._note(now, f"reading again, after {format_duration(now - since)}", paused_at=None)
 
-    def dropped(self, now: float, ending: Disconnect, following: ConnectPlan) -> None:
+    def dropped(self, now: float, ending: Disconnect, following: ConnectPlan) -> History:
         """A connection has ended, or could not be made, and `following` is to be the next."""
         why = str(ending) if ending.cause is Cause.UNREACHABLE else f"dropped because {ending}"
         what = "resuming" if following.resume else "connecting with a new session"
         then = f"waiting {format_duration(following.delay)} before {what}" if following.delay else f"{what} at once"
         expected = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
-        with self._lock:
-            down_since = self._progress.down_since if self._progress.live_at is None else now
-            self._over(now, None if expected else str(ending))
-            # Only the reason is cut, which may be a server's, so that what follows is told all the same.
-            words = f"{sanitize_line(why, LINE_LIMIT - len(then) - 2)}; {then}"
-            self._note(now, words, down_since=down_since, wait=Wait(now + following.delay))
+        down_since = self.progress.down_since if self.progress.live_at is None else now
+        # Only the reason is cut, which may be a server's, so that what follows is told all the same.
+        words = f"{sanitize_line(why, LINE_LIMIT - len(then) - 2)}; {then}"
+        ended = self._over(now, None if expected else str(ending))
+        return ended._note(now, words, down_since=down_since, wait=Wait(now + following.delay))
 
-    def queueing(self, now: float, wait: float | None, turn: str) -> None:
-        """The next connection waits for its `turn`, so many seconds or until it is told."""
+    def queueing(self, now: float, wait: float | None, turn: str) -> History:
+        """The next connection waits for its `turn`, `wait` seconds or until it is told."""
         how_long = "" if wait is None else f", {format_duration(wait)}"
         until = None if wait is None else now + wait
-        self._note(now, f"waiting for {turn}{how_long}", wait=Wait(until, turn))
+        return self._note(now, f"waiting for {turn}{how_long}", wait=Wait(until, turn))
 
-    def gave_up(self, now: float, error: object) -> None:
+    def gave_up(self, now: float, error: object) -> History:
         """The run is over, since no reconnect can help."""
-        self._over(now, str(error))
-        self._note(now, f"given up: {error}", down_since=None)
+        return self._over(now, str(error))._note(now, f"given up: {error}", down_since=None)
 
-    def closed(self, now: float, kept: Session | None) -> None:
+    def closed(self, now: float, kept: Session | None) -> History:
         """The run is over, by `close`; with the session that was kept."""
-        self._over(now, None)
         also = "" if kept is None else f"; {describe_session(kept)} is kept"
-        self._note(now, f"closed by close(){also}", down_since=None)
+        return self._over(now, None)._note(now, f"closed by close(){also}", down_since=None)
 
-    def after_fork(self, now: float, words: str | None) -> None:
-        """This is a child process; `words` say that it was forked during a run, which is the parent's."""
-        self._lock = threading.RLock()
-        if words is not None:
-            self._over(now, words)
-            self._note(now, words, down_since=None)
+    def forked(self, now: float, words: str) -> History:
+        """This is a child process that was forked during a run, as `words` say; the run is the parent's."""
+        return self._over(now, words)._note(now, words, down_since=None)
 
-    def _over(self, now: float, error: str | None) -> None:
+    def _over(self, now: float, error: str | None) -> History:
         """The connection that there was is gone."""
-        with self._lock:
-            beats, self._beats = self._beats, _Beats()
-            if beats.count:
-                self._note(beats.at, str(beats))
-            self._progress = replace(self._progress, live_at=None, paused_at=None, wait=None)
-            if error is not None:
-                self._progress = replace(self._progress, error=sanitize_line(error), error_at=now)
+        ended = self._note(self.beats.at, str(self.beats)) if self.beats.count else self
+        progress = replace(self.progress, live_at=None, paused_at=None, wait=None)
+        if error is not None:
+            progress = replace(progress, error=sanitize_line(error), error_at=now)
+        return replace(ended, beats=Beats(), progress=progress)
 
-    def _note(self, at: float, words: str, **changes: Any) -> None:
-        with self._lock:
-            self._entries.append((at, sanitize_line(words)))
-            self._progress = replace(self._progress, **changes)
-
-    # -- telling ---------------------------------------------------------------------------------------------------
-
-    @property
-    def progress(self) -> Progress:
-        """Where the run has got to."""
-        return self._progress
-
-    def tell(self, now: float) -> list[str]:
-        """The last transitions, one a line, each with how long ago it was."""
-        with self._lock:
-            entries, beats = list(self._entries), self._beats
-        if beats.count:
-            entries.append((beats.at, str(beats)))
-        entries.sort(key=lambda entry: entry[0])
-        told = [(f"{format_duration(now - at)} ago", words) for at, words in entries[-KEPT:]]
-        width = max((len(ago) for ago, _ in told), default=0)
-        return [f"{ago:>{width}}  {words}" for ago, words in told]
+    def _note(self, at: float, words: str, **changes: Any) -> History:
+        entries = (*self.entries, (at, sanitize_line(words)))[-MAX_ENTRIES:]
+        return replace(self, entries=entries, progress=replace(self.progress, **changes))
 
 
 def format_duration(seconds: float) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-import math
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-__all__ = ["Counters", "Stats", "Status"]
+from ..session.state import Session
+
+__all__ = ["Stats", "Status", "Traffic"]
 
 
 class Status(str, enum.Enum):
@@ -49,43 +50,35 @@ class Stats:
     identifies: int = 0
     events_waiting: int = 0
 
+    def plus(self, traffic: Traffic, events_waiting: int = 0) -> Stats:
+        """Return the counts with those of one connection added."""
+        return replace(
+            self,
+            events=self.events + traffic.events,
+            bytes_in=self.bytes_in + traffic.bytes_in,
+            bytes_inflated=self.bytes_inflated + traffic.bytes_inflated,
+            events_waiting=events_waiting,
+        )
 
-class Counters:
-    """The counts behind `Stats`.
 
-    The first three are written by the reader alone, for each read, so they need no lock.
+class Traffic(NamedTuple):
+    """What one connection has received and handed over. Made by its reader for each read, read by any thread.
+
+    Attributes:
+        session: the session, up to the last event that was handed over.
+        events: dispatch events.
+        bytes_in: bytes read from the socket.
+        bytes_inflated: bytes of payloads after inflating.
+        event_at: when the last event arrived, monotonic; None before the first.
     """
 
-    def __init__(self) -> None:
-        self.events = 0
-        self.bytes_in = 0
-        self.bytes_inflated = 0
-        self.event_at: float | None = None  # when the last event came; written by the reader alone, for each read
-        self.latency = math.inf  # seconds; written by the heartbeat loop alone
-        self._beats = 0
-        self._reconnects = 0
-        self._resumes = 0
-        self._identifies = 0
-        self._lock = threading.Lock()  # guards the four fields above: several threads write them
+    session: Session
+    events: int = 0
+    bytes_in: int = 0
+    bytes_inflated: int = 0
+    event_at: float | None = None
 
-    def count(self, *, beats: int = 0, reconnects: int = 0, resumes: int = 0, identifies: int = 0) -> None:
-        """Add to the counts that are rarely written."""
-        with self._lock:
-            self._beats += beats
-            self._reconnects += reconnects
-            self._resumes += resumes
-            self._identifies += identifies
-
-    def snapshot(self, events_waiting: int) -> Stats:
-        """All counts now."""
-        with self._lock:
-            return Stats(
-                self.events,
-                self.bytes_in,
-                self.bytes_inflated,
-                self._beats,
-                self._reconnects,
-                self._resumes,
-                self._identifies,
-                events_waiting,
-            )
+    def after(self, session: Session, events: int, bytes_in: int, bytes_inflated: int, now: float) -> Traffic:
+        """Return the traffic after a read that brought so many `events`; the other figures are totals."""
+        event_at = now if events else self.event_at
+        return Traffic(session, self.events + events, bytes_in, bytes_inflated, event_at)

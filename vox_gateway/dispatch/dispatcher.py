@@ -11,11 +11,11 @@ from typing import Any
 
 from ..encoding import Payload, sealed
 from ..encoding.sealed import RawDispatch
-from ..errors import DecodeError
+from ..errors import DecodeError, GatewayError
 from ..opcodes import Opcode
 from ..session.state import Session
 from .emitter import Emitter
-from .event_queue import EventQueue, Signal, is_dispatch
+from .event_queue import EventQueue, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
 from .subscriptions import Subscribers
 
@@ -32,6 +32,10 @@ _RECEIVED = {
         Opcode.HEARTBEAT_ACK,
     )
 }
+
+
+#: seconds that READY and RESUMED wait for the supervisor, which has nothing else to do then
+PUBLISHED_WITHIN = 1.0
 
 
 class Dispatcher:
@@ -71,7 +75,7 @@ class Dispatcher:
         before_ready: Callable[[], None] | None = None,
         on_done: Callable[[], None] | None = None,
     ) -> None:
-        self.backlog = EventQueue(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
+        self.queue = EventQueue(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
         self._emitter = emitter
         self._taps = taps
         self._decode = decode
@@ -79,15 +83,16 @@ class Dispatcher:
         self._on_failure = on_failure
         self._on_end = on_end
         self._before_ready = before_ready
+        self._subscribers_ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.handling = make_handling(self._thread, self.backlog.made_room)
+        self.handling = make_handling(self._thread, self.queue.made_room)
 
     def start(self, session: Session) -> None:
         """Begin to run handlers; of `session` they have seen all.
 
         Raises RuntimeError, and leaves no thread behind, if one cannot be started.
         """
-        self.backlog.begin(session)
+        self.queue.begin(session)
         self.handling.begin(session)
         try:
             self._thread.start()
@@ -102,34 +107,46 @@ class Dispatcher:
 
     def drop_events(self) -> None:
         """From now on no dispatch is given to handlers any more; the connection's own events still are."""
-        self.backlog.drop_events()
+        self.queue.drop_events()
         self.handling.drop()
 
     def abandon(self) -> None:
         """What has arrived is the parent's, in a child process: what is handled there now is the last."""
-        self.backlog.abandon()
+        self.queue.abandon()
         self.handling.abandon()
 
     @property
     def given(self) -> Session:
         """The session up to which every dispatch was given to its handlers."""
-        return self.handling.given or self.backlog.given
+        return self.handling.given or self.queue.given
 
     @property
     def done(self) -> Session:
         """The session up to which the handlers of every dispatch have returned."""
-        passed = self.backlog.done  # read first: what has passed by now is with the handling, or has no handler
+        passed = self.queue.done  # read first: what has passed by now is with the handling, or has no handler
         return self.handling.done or passed
 
     @property
     def is_idle(self) -> bool:
         """Whether every handler that has begun has returned."""
-        return self.handling.is_idle and self.backlog.done == self.backlog.given
+        return self.handling.is_idle and self.queue.done == self.queue.given
 
     @property
     def not_given(self) -> int:
         """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
-        return self.backlog.not_given + self.handling.waiting + self.handling.dropped
+        return self.queue.not_given + self.handling.waiting + self.handling.dropped
+
+    # The three below are for the supervisor's thread, and for the one that starts the run before it.
+
+    def keep_subscribers(self) -> None:
+        """Do not end the subscribers: the run has not begun."""
+        self._subscribers_ended = True
+
+    def end_subscribers(self, error: GatewayError | None) -> None:
+        """Tell subscribers that no event comes any more; once, as others may begin to wait for the next run's."""
+        ended, self._subscribers_ended = self._subscribers_ended, True
+        if not ended:
+            self._taps.end(error)
 
     def is_current_thread(self) -> bool:
         """Whether the caller is on the thread that brings events; what waits for one here waits for ever."""
@@ -145,25 +162,31 @@ class Dispatcher:
 
     def _loop(self) -> None:
         opened = self._open
-        for item in self.backlog:
+        for item in self.queue:
             try:
                 if type(item) is bytes:
                     opened(item)
                 elif isinstance(item, Signal):
                     self._taps.show_other(item.name, *item.args)
                     self.handling.signal(item.name, *item.args)
+                elif isinstance(item, Milestone):
+                    self._reach(item)
                 elif isinstance(item, dict):
                     self._take(item)
             except BaseException as error:
-                if not isinstance(item, Signal) and is_dispatch(item):
-                    self.backlog.take_back()
+                if not isinstance(item, (Signal, Milestone)) and is_dispatch(item):
+                    self.queue.take_back()
                 self._on_failure(error)
         self.handling.finish()
 
+    def _reach(self, milestone: Milestone) -> None:
+        """Let READY and RESUMED wait until the run's state says so, and READY until the session is saved."""
+        milestone.published.wait(PUBLISHED_WITHIN)
+        if self._before_ready is not None and not milestone.resumed:
+            self._before_ready()
+
     def _take(self, payload: Payload) -> None:
         if payload["op"] == Opcode.DISPATCH:
-            if self._before_ready is not None and payload["t"] == "READY":
-                self._before_ready()
             self._deliver(payload)
         elif name := _RECEIVED.get(payload["op"]):
             self._taps.show_other(name, payload)
@@ -179,7 +202,7 @@ class Dispatcher:
         try:
             payload = sealed.opened(piece, self._decode)
         except DecodeError as error:
-            self.backlog.take_back()
+            self.queue.take_back()
             self._on_unreadable(error)
             return
         self._deliver(payload)

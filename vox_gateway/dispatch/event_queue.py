@@ -8,14 +8,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..encoding import Payload, sealed
 from ..encoding.sealed import RawDispatch
 from ..session.state import Session
 
-__all__ = ["Batch", "EventQueue", "Item", "Signal", "is_dispatch"]
+__all__ = ["Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
 
 #: seconds that the reader may wait for room before somebody should know why
 STUCK_AFTER = 1.0
@@ -29,11 +29,26 @@ class Signal:
     args: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """READY or RESUMED comes next; `session` is what it begins or goes on with.
+
+    Attributes:
+        published: set once the run's state says so.
+    """
+
+    session: Session
+    resumed: bool
+    published: threading.Event = field(default_factory=threading.Event, compare=False)
+
+
 #: where payloads are yielded again
 GO_ON = Signal("go on")
 
+#: a session's id, and its last dispatch or that one's sequence number
+_Position = tuple[str | None, RawDispatch | int | None]
 #: what waits for its turn
-Item = Payload | RawDispatch | Signal
+Item = Payload | RawDispatch | Signal | Milestone
 #: what the reader hands over in one go: dispatches, decoded or sealed, or other payloads
 Batch = list[Payload] | list[RawDispatch]
 
@@ -62,16 +77,16 @@ class EventQueue:
         self._elsewhere = elsewhere
         self._on_stuck = on_stuck
         self._on_done = on_done
-        self._batches: queue.SimpleQueue[Batch | Signal | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Batch | Signal | Milestone | None] = queue.SimpleQueue()
         # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
         # `waiting` tells of the dispatches among them.
         self._put = self._arrived = 0
         self._got = self._got_others = self._passed_over = 0
-        # The session that was yielded, its last dispatch or that one's sequence number; the same of what is done with.
-        self._given_id: str | None = None
-        self._given: RawDispatch | int | None = None
-        self._done_id: str | None = None
-        self._done: RawDispatch | int | None = None
+        self._session_id: str | None = None  # of the dispatches that are yielded
+        self._next_session_id: str | None = None  # from the READY that comes next
+        # The session's id, and the last dispatch or its sequence number: what was yielded, and what is done with.
+        self._given: _Position = (None, None)
+        self._done: _Position = (None, None)
         self._dropping = False
         self._passing_over = False
         self._putter_waits = False
@@ -91,24 +106,33 @@ class EventQueue:
     def _unhandled(self) -> int:
         return self._put - self._got + self._elsewhere()
 
-    def put(self, batch: Batch, patient: Callable[[], bool]) -> None:
+    def put_milestone(self, milestone: Milestone) -> None:
+        """Add what READY or RESUMED, which is put next, means for the session. For the reader; never waits."""
+        self._batches.put(milestone)
+
+    def put(self, batch: Batch, patient: Callable[[], bool]) -> bool:
         """Add payloads, in order; waits for room for as long as `patient` says so, and adds them anyway after that.
 
         Args:
             batch: dispatches only, or none at all.
+
+        Returns:
+            Whether it waited for so long that `on_stuck` was called.
         """
+        stuck = False
         while batch:
             room = self.limit - self._unhandled
             if room <= 0 and patient() and not self._dropping:
-                self._wait_for_room(patient)
+                stuck |= self._wait_for_room(patient)
                 continue
             piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
             self._put += len(piece)
             if is_dispatch(piece[0]):
                 self._arrived += len(piece)
             self._batches.put(piece)
+        return stuck
 
-    def _wait_for_room(self, patient: Callable[[], bool]) -> None:
+    def _wait_for_room(self, patient: Callable[[], bool]) -> bool:
         def over() -> bool:
             # Not for every single place: the two threads would wake each other for each event.
             return self._unhandled <= self.limit // 2 or self._dropping or not patient()
@@ -121,6 +145,7 @@ class EventQueue:
             with self._lock:
                 self._room.wait_for(over)
         self._putter_waits = False
+        return not in_time
 
     def made_room(self) -> None:
         """There is more of it; a `put` that waits goes on once half is free. Any thread."""
@@ -156,7 +181,7 @@ class EventQueue:
 
         For the dispatcher; until `go_on`.
         """
-        self._given_id, self._given = self._done_id, self._done
+        self._given = self._done
         self._passing_over = True
         self._passed_over += 1
 
@@ -167,16 +192,17 @@ class EventQueue:
     @property
     def given(self) -> Session:
         """The session as far as it was yielded."""
-        return _session(self._given_id, self._given)
+        return _session(self._given)
 
     @property
     def done(self) -> Session:
         """The session as far as it was yielded, and what came after that asked for."""
-        return _session(self._done_id, self._done)
+        return _session(self._done)
 
     def begin(self, session: Session) -> None:
         """Set what the handlers have seen already, in an earlier run."""
-        self._given_id, self._given = self._done_id, self._done = session.id, session.seq
+        self._session_id = session.id
+        self._given = self._done = session.id, session.seq
 
     @property
     def not_given(self) -> int:
@@ -194,6 +220,11 @@ class EventQueue:
             if isinstance(batch, Signal):
                 yield batch
                 continue
+            if isinstance(batch, Milestone):
+                if not batch.resumed:
+                    self._next_session_id = batch.session.id
+                yield batch
+                continue
             yield from self._dispatches(batch) if is_dispatch(batch[0]) else self._others(batch)
 
     def _dispatches(self, batch: Batch) -> Iterator[Item]:
@@ -205,15 +236,9 @@ class EventQueue:
             if self._dropping or self._passing_over:
                 self._passed_over += 1
                 continue
-            if isinstance(item, bytes):
-                self._given = item
-                yield item
-                self._done = self._given
-            else:
-                self._given = self._noted(item)
-                yield item
-                self._done = self._given
-                self._done_id = self._given_id  # last: another thread must not see a new id with an old number
+            self._given = (self._session_id, item) if isinstance(item, bytes) else self._noted(item)
+            yield item
+            self._done = self._given
             if on_done is not None:
                 on_done()
 
@@ -226,16 +251,17 @@ class EventQueue:
             if not (self._dropping or self._passing_over):
                 yield item
 
-    def _noted(self, payload: Payload) -> RawDispatch | int | None:
+    def _noted(self, payload: Payload) -> _Position:
         seq = payload.get("s")
         if type(seq) is not int:
             return self._given
         if payload["t"] == "READY":
-            self._given_id = payload["d"].get("session_id")
-        return seq
+            self._session_id = self._next_session_id
+        return self._session_id, seq
 
 
-def _session(session_id: str | None, last: RawDispatch | int | None) -> Session:
+def _session(position: _Position) -> Session:
+    session_id, last = position
     return Session(session_id, sealed.seq(last) if isinstance(last, bytes) else last)
 
 

@@ -1,21 +1,18 @@
 """The gateway protocol on one connection: payloads in, actions out.
 
-Theory of operation. A `Protocol` is made for each connection and thrown away with it. It holds no socket, no thread and
-no clock: the reader gives it every payload that arrives, in order, and carries out the actions it returns. Events are
-emitted by the reader afterwards, so that no listener, and no lack of one, can change what the protocol does. ::
+A `Protocol` is made for each connection and thrown away with it. It has no socket, no thread and no clock: the reader
+passes it every payload that arrives, in order, and carries out the actions that it returns. ::
 
-    AWAITING_HELLO ──HELLO──▶ AWAITING_READY ──READY, RESUMED──▶ LIVE
-          │                         │                              │
-          └────────────── RECONNECT, INVALID_SESSION ──────────────┴──▶ ENDED
+    AWAITING_HELLO ──HELLO──▶ IDENTIFYING or RESUMING ──READY, RESUMED──▶ READY
+          └──────────────── RECONNECT, INVALID_SESSION: ended ──────────────┘
 
-What follows an ending is decided in `recovery`; what a payload means is decided here.
+What follows a disconnect is decided in `reconnect_policy`; what a payload means is decided here.
 
-Rests on "Connections" of the official Gateway documentation.
+See: https://docs.discord.com/developers/events/gateway#connections
 """
 
 from __future__ import annotations
 
-import enum
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,14 +23,14 @@ from ..opcodes import CloseCode, Opcode
 from ..session.state import Session
 from . import payloads
 from .reconnect_policy import Cause, Disconnect
+from .state import State
 
 __all__ = [
-    "Acknowledged",
     "Action",
     "AnswerHeartbeat",
-    "GoLive",
+    "BecomeReady",
     "HangUp",
-    "Phase",
+    "HeartbeatAcknowledged",
     "Protocol",
     "StartHeartbeat",
     "Transmit",
@@ -46,15 +43,6 @@ KEEP_SESSION = int(CloseCode.UNKNOWN_ERROR)
 WHY_REFUSED = (
     "usually because this bot sent another IDENTIFY less than 5 seconds before, or more at once than max_concurrency"
 )
-
-
-class Phase(enum.Enum):
-    """Where one connection stands."""
-
-    AWAITING_HELLO = enum.auto()
-    AWAITING_READY = enum.auto()
-    LIVE = enum.auto()
-    ENDED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +66,12 @@ class AnswerHeartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class HeartbeatAcknowledged:
     """The server acknowledged a beat."""
 
 
 @dataclass(frozen=True, slots=True)
-class GoLive:
+class BecomeReady:
     """READY or RESUMED came: commands may be sent."""
 
     resumed: bool
@@ -97,32 +85,41 @@ class HangUp:
     ending: Disconnect
 
 
-Action = Transmit | StartHeartbeat | AnswerHeartbeat | Acknowledged | GoLive | HangUp
+Action = Transmit | StartHeartbeat | AnswerHeartbeat | HeartbeatAcknowledged | BecomeReady | HangUp
 
 #: the dispatches that mean something to the protocol
 _MILESTONES = frozenset({"READY", "RESUMED"})
 _NOTHING: tuple[Action, ...] = ()
 _ANSWER: tuple[Action, ...] = (AnswerHeartbeat(),)
-_ACKNOWLEDGED: tuple[Action, ...] = (Acknowledged(),)
+_ACKNOWLEDGED: tuple[Action, ...] = (HeartbeatAcknowledged(),)
 
 
 class Protocol:
     """What each payload of one connection calls for.
 
     Args:
-        session: read for RESUME; its id, seq and resume URL are kept up to date here.
+        session: the session to RESUME; one that is not resumable makes this IDENTIFY.
         identify: builds the data of IDENTIFY; called once, when HELLO comes.
         token: for RESUME.
-        resume: whether to RESUME rather than IDENTIFY.
+
+    Attributes:
+        state: how far the connection has come.
+        ended: whether a payload has ended it; nothing that follows is looked at.
+        seq: the sequence number of the last dispatch.
     """
 
-    def __init__(self, session: Session, identify: Callable[[], dict[str, Any]], token: str, resume: bool) -> None:
-        self.phase = Phase.AWAITING_HELLO
+    def __init__(self, session: Session, identify: Callable[[], dict[str, Any]], token: str) -> None:
+        self.state = State.AWAITING_HELLO
+        self.ended = False
+        self.seq = session.seq
         self._session = session
         self._identify = identify
         self._token = token
-        self._resume = resume
-        self._asked_to_begin = False  # whether IDENTIFY was sent, not RESUME
+
+    @property
+    def session(self) -> Session:
+        """The session, up to the last dispatch."""
+        return self._session.at(self.seq)
 
     def receive(self, payload: Any) -> tuple[Action, ...]:
         """Take one decoded payload and say what to do, in order.
@@ -132,7 +129,7 @@ class Protocol:
         """
         if type(payload) is not dict or type(op := payload.get("op")) is not int:
             raise DecodeError(f"a gateway payload is an object with a number op, not {_brief(payload)}")
-        if self.phase is Phase.ENDED:
+        if self.ended:
             return _NOTHING
         if op == 0:
             return self._dispatch(payload)
@@ -145,7 +142,7 @@ class Protocol:
         Returns:
             The position of the first payload that is something else, and is for `receive`; or that of the end.
         """
-        if self.phase is Phase.ENDED:
+        if self.ended:
             return start
         end = start
         for payload in itertools.islice(payloads, start, None):
@@ -160,13 +157,13 @@ class Protocol:
                 break
             end += 1
         if end > start:
-            self._session.seq = payloads[end - 1]["s"]
+            self.seq = payloads[end - 1]["s"]
         return end
 
     def receive_sealed(self, seq: int) -> None:
         """Take dispatches that nobody has opened, up to the sequence number `seq`; none of them is READY or RESUMED."""
-        if self.phase is not Phase.ENDED:
-            self._session.seq = seq
+        if not self.ended:
+            self.seq = seq
 
     def _dispatch(self, payload: dict[str, Any]) -> tuple[Action, ...]:
         name, seq = payload.get("t"), payload.get("s")
@@ -176,27 +173,31 @@ class Protocol:
         if name == "READY":
             actions = self._ready(payload.get("d"))
         elif name == "RESUMED":
-            self.phase = Phase.LIVE
-            actions = (GoLive(resumed=True),)
+            self.state = State.READY
+            actions = (BecomeReady(resumed=True),)
         if type(seq) is int:
-            self._session.seq = seq
+            self.seq = seq
         return actions
 
     def _ready(self, data: Any) -> tuple[Action, ...]:
         if type(data) is not dict:
             raise DecodeError(f"READY needs an object in d, not {_brief(data)}")
         session_id, resume_url = data.get("session_id"), data.get("resume_gateway_url")
-        self._session.id = session_id if isinstance(session_id, str) else None
-        self._session.resume_url = resume_url if isinstance(resume_url, str) else None
         user = data.get("user")
         user_id = user.get("id") if type(user) is dict else None
-        if type(user_id) is str or (type(user_id) is int and 0 <= user_id < 1 << 64):
-            self._session.user_id = str(user_id)  # ETF has integers where JSON has strings
-        self.phase = Phase.LIVE
-        return (GoLive(resumed=False),)
+        if type(user_id) is int and 0 <= user_id < 1 << 64:
+            user_id = str(user_id)  # ETF has integers where JSON has strings
+        self._session = Session(
+            session_id if isinstance(session_id, str) else None,
+            self.seq,
+            resume_url if isinstance(resume_url, str) else None,
+            user_id if isinstance(user_id, str) else self._session.user_id,
+        )
+        self.state = State.READY
+        return (BecomeReady(resumed=False),)
 
     def _hello(self, data: Any) -> tuple[Action, ...]:
-        if self.phase is not Phase.AWAITING_HELLO:
+        if self.state is not State.AWAITING_HELLO:
             return _NOTHING
         milliseconds = data.get("heartbeat_interval") if type(data) is dict else None
         # Bounded on both sides: a threading wait takes no more than some decades, and no less than nothing.
@@ -206,15 +207,15 @@ class Protocol:
             and 1 <= milliseconds <= 86_400_000
         ):
             raise DecodeError(f"HELLO needs a heartbeat_interval of 1 to 86400000 ms, not {_brief(data)}")
-        self.phase = Phase.AWAITING_READY
         return (self._introduction(), StartHeartbeat(milliseconds / 1000))
 
     def _introduction(self) -> Transmit:
         session = self._session
-        if self._resume and session.id is not None and session.seq is not None:
+        if session.id is not None and session.seq is not None:
+            self.state = State.RESUMING
             data = payloads.resume(token=self._token, session_id=session.id, seq=session.seq)
             return Transmit(Opcode.RESUME, data)
-        self._asked_to_begin = True
+        self.state = State.IDENTIFYING
         return Transmit(Opcode.IDENTIFY, self._identify())
 
     def _heartbeat(self, data: Any) -> tuple[Action, ...]:
@@ -227,13 +228,13 @@ class Protocol:
         return self._hang_up(Disconnect(Cause.RECONNECT, reason="op 7"))
 
     def _invalid_session(self, data: Any) -> tuple[Action, ...]:
-        if self._asked_to_begin and self.phase is Phase.AWAITING_READY:
+        if self.state is State.IDENTIFYING:
             return self._hang_up(Disconnect(Cause.IDENTIFY_REFUSED, reason=WHY_REFUSED, resumable=data is True))
         reason = "it can be resumed" if data is True else "it is over"
         return self._hang_up(Disconnect(Cause.INVALID_SESSION, reason=reason, resumable=data is True))
 
     def _hang_up(self, ending: Disconnect) -> tuple[Action, ...]:
-        self.phase = Phase.ENDED
+        self.ended = True
         return (HangUp(KEEP_SESSION, ending),)
 
 

@@ -1,10 +1,12 @@
 """What follows when a connection ends: which connection comes next, and when.
 
-Pure: no socket, no thread, no clock. `ReconnectPolicy` is told how each connection ended and answers with the next
-`ConnectPlan`, or with `Fatal`. All waiting is done by the reconnect loop; all randomness comes in as an argument, so
-that every delay is tested without waiting.
+Pure: no socket, no thread, no clock. `ReconnectPolicy` takes how each connection ended and returns the next
+`ConnectPlan`, or `Fatal`. The supervisor does the waiting; randomness is an argument, so that every delay is tested
+without waiting.
 
-Rests on "Disconnecting", "Resuming" and "Sharding" of the official Gateway documentation and on its close code table.
+See: https://docs.discord.com/developers/events/gateway#disconnecting
+See: https://docs.discord.com/developers/events/gateway#resuming
+See: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from dataclasses import dataclass
 from ..errors import ConnectFailed, ConnectionClosed, GatewayError
 from ..opcodes import Remedy, fatal_error, remedy_for
 from ..session.state import Session
+from .state import State
 
-__all__ = ["Cause", "ConnectPlan", "Disconnect", "Fatal", "ReconnectPolicy", "Stage"]
+__all__ = ["Cause", "ConnectPlan", "Disconnect", "Fatal", "ReconnectPolicy"]
 
 #: seconds a connection must have lived after READY or RESUMED before earlier failures are forgotten
 STABLE_AFTER = 60.0
@@ -48,15 +51,6 @@ class Cause(enum.Enum):
 _OURS = frozenset({Cause.RECONNECT_REQUESTED, Cause.LOCAL_CLOSE, Cause.SYSTEM_SUSPENDED})
 
 
-class Stage(enum.IntEnum):
-    """How far a connection had come."""
-
-    CONNECTING = 0  # no websocket yet
-    CONNECTED = 1  # the websocket is open, HELLO has not come
-    GREETED = 2  # HELLO came; IDENTIFY or RESUME was written, or could not be
-    LIVE = 3  # READY or RESUMED came
-
-
 @dataclass(frozen=True, slots=True)
 class Disconnect:
     """How one connection ended.
@@ -85,14 +79,19 @@ class ConnectPlan:
     """The next connection to make.
 
     Attributes:
-        resume: RESUME the session rather than IDENTIFY.
+        session: the session to RESUME; one that is not resumable stands for an IDENTIFY.
         at_resume_url: connect to the session's own URL rather than to the base URL.
         delay: seconds to wait first.
     """
 
-    resume: bool
+    session: Session
     at_resume_url: bool
     delay: float
+
+    @property
+    def resume(self) -> bool:
+        """Whether to RESUME rather than IDENTIFY."""
+        return self.session.resumable
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +113,10 @@ class ReconnectPolicy:
     """Decides what follows each ending; one per client, across its connections.
 
     Args:
-        session: the session to resume; dropped here, and only here, when it cannot go on.
         random: returns a float in [0, 1).
     """
 
-    def __init__(self, session: Session, random: Callable[[], float]) -> None:
-        self._session = session
+    def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._failures = 0  # attempts since the last stable connection
         self._failed_identifies = 0  # in a row
@@ -127,25 +124,28 @@ class ReconnectPolicy:
         self._avoid_resume_url = False
         self._ever_connected = False
 
-    def first(self) -> ConnectPlan:
-        """An attempt at once, with the session as it is: one kept by an earlier close is resumed."""
-        return self._attempt(0.0)
+    def first(self, session: Session) -> ConnectPlan:
+        """Return the plan for a connection at once: it resumes `session` if that is resumable."""
+        return self._plan(session, 0.0)
 
     def connected(self) -> None:
         """A websocket was opened: from now on a refusal is a passing one, and is retried."""
         self._ever_connected = True
 
-    def after(self, ending: Disconnect, attempt: ConnectPlan, stage: Stage, lived: float = 0.0) -> ConnectPlan | Fatal:
-        """What follows `ending`.
+    def after(
+        self, ending: Disconnect, plan: ConnectPlan, reached: State, session: Session, lived: float = 0.0
+    ) -> ConnectPlan | Fatal:
+        """Return what follows `ending`.
 
         Args:
-            attempt: the attempt that made the connection that ended.
-            stage: how far it had come.
-            lived: seconds it lived after READY or RESUMED.
+            plan: the plan of the connection that ended.
+            reached: how far it had come, CONNECTING to READY.
+            session: where its session stands; dropped here, and only here, when it cannot be resumed.
+            lived: seconds since READY or RESUMED; 0 before.
         """
         error = ending.error
         # The host of the resume URL may be gone by now, above all when the session was kept on disk.
-        never_reached = not self._ever_connected and not attempt.at_resume_url
+        never_reached = not self._ever_connected and not plan.at_resume_url
         if isinstance(error, ConnectFailed) and error.permanent and never_reached:
             return Fatal(error)
         if isinstance(error, ConnectionClosed):  # as a close code would have said, had there been a connection
@@ -153,14 +153,14 @@ class ReconnectPolicy:
         if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
             return Fatal(fatal_error(ending.code, ending.reason))
 
-        self._count(ending, attempt, stage, lived)
-        if stage is Stage.LIVE:
+        self._count(ending, plan, reached, lived)
+        if reached is State.READY:
             self._avoid_resume_url = False
-        elif attempt.at_resume_url and self._is_failure(ending):
+        elif plan.at_resume_url and self._is_failure(ending):
             self._avoid_resume_url = True
         if self._session_is_over(ending):
-            self._session.clear()
-        return self._attempt(self._delay(ending))
+            session = session.without_id()
+        return self._plan(session, self._delay(ending, session))
 
     def _is_failure(self, ending: Disconnect) -> bool:
         """Return whether `ending`, before READY or RESUMED, says that the URL is of no use to this session."""
@@ -168,15 +168,15 @@ class ReconnectPolicy:
             return False  # the server knows the session, and wants another RESUME
         return ending.cause not in _OURS
 
-    def _count(self, ending: Disconnect, attempt: ConnectPlan, stage: Stage, lived: float) -> None:
-        if stage is Stage.LIVE:
+    def _count(self, ending: Disconnect, plan: ConnectPlan, reached: State, lived: float) -> None:
+        if reached is State.READY:
             self._failed_identifies = self._failed_resumes = 0
             if lived >= STABLE_AFTER:
                 self._failures = 0
-        elif not attempt.resume:
-            if stage is not Stage.CONNECTING:
+        elif not plan.resume:
+            if reached is not State.CONNECTING:
                 self._failed_identifies += 1
-        elif ending.cause not in _OURS and (stage is not Stage.CONNECTING or attempt.at_resume_url):
+        elif ending.cause not in _OURS and (reached is not State.CONNECTING or plan.at_resume_url):
             # A base URL that cannot be reached is an outage, and does not count: the session may outlive it. The resume
             # URL counts once, since it is not tried again before READY or RESUMED.
             self._failed_resumes += 1
@@ -186,14 +186,13 @@ class ReconnectPolicy:
             return True
         return remedy_for(ending.code) is Remedy.NEW_SESSION or self._failed_resumes >= MAX_FAILED_RESUMES
 
-    def _attempt(self, delay: float) -> ConnectPlan:
-        resume = self._session.resumable
-        if not resume:
+    def _plan(self, session: Session, delay: float) -> ConnectPlan:
+        if not session.resumable:
             self._failed_resumes = 0
-        at_resume_url = resume and self._session.resume_url is not None and not self._avoid_resume_url
-        return ConnectPlan(resume, at_resume_url, delay)
+        at_resume_url = session.resumable and session.resume_url is not None and not self._avoid_resume_url
+        return ConnectPlan(session, at_resume_url, delay)
 
-    def _delay(self, ending: Disconnect) -> float:
+    def _delay(self, ending: Disconnect, session: Session) -> float:
         failures, self._failures = self._failures, self._failures + 1
         if ending.cause in _OURS:
             self._failures = failures
@@ -205,7 +204,7 @@ class ReconnectPolicy:
             delay = (0.5 + 0.5 * self._random()) * min(MAX_DELAY, 2.0 ** min(failures - 1, 16))
         if ending.cause in _INVALID and not ending.resumable:
             delay = max(delay, 1.0 + 4.0 * self._random())
-        if self._failed_identifies and not self._session.resumable:
+        if self._failed_identifies and not session.resumable:
             jitter = self._random() * min(MAX_IDENTIFY_DELAY, 2.0 ** min(self._failed_identifies, 16))
             delay = max(delay, jitter)
         if isinstance(ending.error, ConnectFailed) and ending.error.retry_after is not None:

@@ -1,4 +1,4 @@
-"""What outlives a connection: the session that a RESUME continues."""
+"""The session that a RESUME continues."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 __all__ = ["Session"]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Session:
-    """A gateway session ("Resuming" in the official Gateway documentation).
+    """A gateway session; immutable, and replaced as a whole.
+
+    See: https://docs.discord.com/developers/events/gateway#resuming
 
     Attributes:
         id: the session's id from READY, or None before it.
@@ -28,6 +30,10 @@ class Session:
         """Whether a RESUME is possible: it needs both an id and a sequence number."""
         return self.id is not None and self.seq is not None
 
-    def clear(self) -> None:
-        """Forget the session: the next connection begins a new one."""
-        self.id = self.seq = self.resume_url = None
+    def at(self, seq: int | None) -> Session:
+        """Return the session with another sequence number."""
+        return self if seq == self.seq else Session(self.id, seq, self.resume_url, self.user_id)
+
+    def without_id(self) -> Session:
+        """Return what remains when the session is over: the next connection begins a new one."""
+        return Session(user_id=self.user_id)

@@ -64,10 +64,11 @@ class SessionWriter:
         # Guards the three fields above. Taken by connect(), by the reconnect loop of each run, and by the thread.
         self._lock = threading.Lock()
 
-    def acquire(self, session: Session) -> SessionLease:
-        """Take the file for a new run; update `session` if somebody else has written the file.
+    def acquire(self, session: Session) -> tuple[SessionLease, Session]:
+        """Take the file for a new run. Called by `connect`, which no two threads are in.
 
-        Called by `connect`, which no two threads are in.
+        Returns:
+            The lease, and the session to continue: `session`, or that of the file if somebody else has written it.
 
         Raises:
             AlreadyConnected: another client uses the file.
@@ -79,7 +80,7 @@ class SessionWriter:
             # While a handler of an earlier run is at work we still own the file, and memory is newer than the disk.
             if self._is_open:
                 self._add(lease)
-                return lease
+                return lease, session
         try:
             self._file_lock.acquire()
         except OSError as error:
@@ -94,12 +95,12 @@ class SessionWriter:
             self._file_lock.release()
             raise
         if saved != self._saved:
-            _update(session, saved)
+            session = session.without_id() if saved is None else saved
             self._saved = saved
         with self._lock:
             self._is_open = True
             self._add(lease)
-        return lease
+        return lease, session
 
     def _add(self, lease: SessionLease) -> None:
         earlier = (other for other in self._leases if not other.ended or other.unfinished() is not None)
@@ -298,15 +299,3 @@ class SessionLease:
         if not in_time and not self._was_slow:
             self._was_slow = True
             self._writer.log.warning("session_file takes long to be written: close() does not wait for it")
-
-
-def _update(session: Session, saved: Session | None) -> None:
-    if saved is None:
-        session.clear()
-    else:
-        session.id, session.seq, session.resume_url, session.user_id = (
-            saved.id,
-            saved.seq,
-            saved.resume_url,
-            saved.user_id,
-        )

@@ -14,42 +14,57 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..compression import INFLATERS, Block, NoCompression
 from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupted, Wakeup
-from ..diagnostics.stats import Counters
-from ..dispatch.event_queue import Batch, EventQueue, is_dispatch
-from ..encoding import Codec, Payload, sealed
+from ..config import Options
+from ..diagnostics.stats import Traffic
+from ..dispatch.event_queue import Batch, EventQueue, Milestone, is_dispatch
+from ..encoding import Payload, sealed
 from ..encoding.sealed import RawDispatch
 from ..errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from ..log import ShardLog
-from ..network.connector import Network
 from ..network.frames import TEXT
 from ..network.urls import GatewayURL
 from ..network.websocket import ClosedByServer, WebSocket
 from ..opcodes import OPCODES, Opcode
 from ..protocol.machine import (
     KEEP_SESSION,
-    Acknowledged,
     Action,
     AnswerHeartbeat,
-    GoLive,
+    BecomeReady,
     HangUp,
+    HeartbeatAcknowledged,
     Protocol,
     StartHeartbeat,
     Transmit,
 )
 from ..protocol.rate_limit import CommandRateLimiter
-from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Stage
-from ..session.state import Session
+from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
+from ..protocol.state import State
+from .failure import log_failure
 from .heartbeat import Heartbeat
+from .messages import (
+    Acknowledged,
+    Connecting,
+    Disconnected,
+    Fail,
+    HeartbeatSent,
+    IdentifySent,
+    Mailbox,
+    Message,
+    Opened,
+    ReadingResumed,
+    Ready,
+    ResumeSent,
+)
 
-__all__ = ["Connection", "ConnectionConfig", "ConnectionReport", "FindURL", "Observer"]
+__all__ = ["Connection", "ConnectionConfig", "FindURL"]
 
 #: says where to connect to; it may ask the network, within the deadline
-FindURL = Callable[[Deadline, Wakeup], GatewayURL]
+FindURL = Callable[[ConnectPlan, Deadline, Wakeup], GatewayURL]
 
 #: seconds from the open websocket to HELLO
 HELLO_WITHIN = 20.0
@@ -65,140 +80,114 @@ NO_CLOSE_CODE, NO_CLOSE_FRAME = 1005, 1006
 
 @dataclass(frozen=True)
 class ConnectionConfig:
-    """What all connections of a client are made from.
+    """What all connections of a run have in common.
 
     Attributes:
-        name: of the client's threads, before their role.
+        options: the client's.
         identify: builds the data of an IDENTIFY.
-        compress: the name of the compression, or None.
+        find_url: called by the reader before it connects; raises ConnectFailed or another GatewayError.
+        queue: where the reader puts what arrives.
+        mailbox: the supervisor's.
     """
 
-    name: str
-    token: str = field(repr=False)
-    session: Session
-    network: Network
-    codec: Codec
-    compress: str | None
+    options: Options
     identify: Callable[[], dict[str, Any]]
-    backlog: EventQueue
-    counters: Counters
+    find_url: FindURL
+    queue: EventQueue
+    mailbox: Mailbox
     log: ShardLog
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionReport:
-    """What a connection reports when it has ended.
+class _Closing:
+    """Why a connection is being closed, with which code, and until when the server has to answer (monotonic)."""
 
-    Attributes:
-        generation: of the connection.
-        stage: how far it had come.
-        lived: seconds since READY or RESUMED; 0.0 before.
-    """
-
-    generation: int
-    ending: Disconnect
-    stage: Stage
-    lived: float
-
-
-class Observer:
-    """Whom a connection tells what happens to it; called on its threads, so its methods are short and do not block."""
-
-    def opened(self, connection: Connection) -> None:
-        """The websocket is open."""
-
-    def introduced(self, connection: Connection, op: Opcode) -> None:
-        """IDENTIFY or RESUME was written."""
-
-    def live(self, connection: Connection, resumed: bool) -> None:
-        """READY or RESUMED came."""
-
-    def acknowledged(self, connection: Connection, latency: float) -> None:
-        """A heartbeat was acknowledged after `latency` seconds."""
-
-    def received(self, connection: Connection) -> None:
-        """Something arrived, and has been handed over."""
-
-    def ended(self, connection: Connection, report: ConnectionReport) -> None:
-        """The connection is over, and all that it held is given back."""
-
-    def failed(self, error: BaseException) -> None:
-        """The calling thread ends because of an error of ours. Raises nothing."""
+    disconnect: Disconnect
+    code: int
+    end_by: float
 
 
 class Connection:
     """One connection and its reader thread.
 
-    The thread is a daemon because a script that ends without `close` must not hang. The reconnect loop owns it, and
-    ends it with `hang_up` or `abort`.
+    The thread is a daemon because a script that ends without `close` must not hang. The supervisor owns it, and ends it
+    with `hang_up` or `abort`.
 
-    Args:
-        find_url: called by the reader, before it connects; raises ConnectFailed or another GatewayError.
-        generation: tells this connection's report from an older one's.
+    Attributes:
+        traffic: what has arrived and was handed over; replaced by the reader after each read.
     """
 
-    def __init__(
-        self, blueprint: ConnectionConfig, attempt: ConnectPlan, find_url: FindURL, generation: int, observer: Observer
-    ) -> None:
-        self.generation = generation
+    def __init__(self, config: ConnectionConfig, plan: ConnectPlan, connection_id: int) -> None:
+        options = config.options
+        self.id = connection_id
         self.window = CommandRateLimiter()
-        self.stage = Stage.CONNECTING
-        self._heard_at = 0.0
-        self._blueprint = blueprint
-        self._find_url = find_url
-        self._observer = observer
-        self._protocol = Protocol(blueprint.session, blueprint.identify, blueprint.token, attempt.resume)
-        self._inflater = INFLATERS[blueprint.compress](blueprint.network.max_message_size)
-        self._interrupt = Wakeup()
+        self.traffic = Traffic(plan.session)
+        self._config = config
+        self._plan = plan
+        self._codec = options.codec
+        self._queue = config.queue
+        self._log = config.log
+        self._protocol = Protocol(plan.session, config.identify, options.token)
+        self._inflater = INFLATERS[options.compress](options.network.max_message_size)
+        self._wakeup = Wakeup()
         self._websocket: WebSocket | None = None
         self._heartbeat: Heartbeat | None = None
         self._opened_at = time.monotonic()
-        self._resuming = False  # RESUME was written rather than IDENTIFY
+        self._heard_at = 0.0
         self._dispatched_at = 0.0  # when the last event came, or RESUME was written
-        self._live_at: float | None = None
-        self._counted_bytes = 0
-        self._events_before = 0
-        self._batches: list[Batch] = []  # what the read under way has brought
-        self._ending: Disconnect | None = None
-        self._close_code: int | None = None
-        self._end_by = 0.0
-        self._lock = threading.Lock()  # guards the three fields above: the first who hangs up says why
-        self._thread = threading.Thread(target=self._run, name=f"{blueprint.name}-reader", daemon=True)
+        self._ready_at: float | None = None
+        self._batches: list[Batch | Milestone] = []  # what the read under way has brought
+        self._inflated = 0
+        self._is_open = False  # whether `open` was signalled
+        self._closing: _Closing | None = None
+        # Guards the field above and the order of what is written: nothing follows a close frame. Reentrant, since a
+        # signal handler may send a command while the code that it interrupted does.
+        self._lock = threading.RLock()
+        self._thread = threading.Thread(target=self._run, name=f"{options.name}-reader", daemon=True)
 
     def start(self) -> None:
         """Begin to connect. Raises RuntimeError, and gives everything back, if the thread cannot be started."""
         try:
             self._thread.start()
         except RuntimeError:
-            self._interrupt.close()
+            self._wakeup.close()
             raise
 
-    # -- for other threads -----------------------------------------------------------------------------------------
+    # -- for any thread --------------------------------------------------------------------------------------------
 
-    def hang_up(self, code: int, ending: Disconnect, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
-        """Close with `code`; the connection reports `ending`, unless it was ending already.
+    @property
+    def reached(self) -> State:
+        """How far the connection has come, CONNECTING to READY."""
+        return State.CONNECTING if self._websocket is None else self._protocol.state
+
+    @property
+    def next_beat(self) -> float | None:
+        """When the next heartbeat is due, in monotonic time; None before HELLO."""
+        heartbeat = self._heartbeat
+        return None if heartbeat is None else heartbeat.due
+
+    def hang_up(self, code: int, disconnect: Disconnect, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
+        """Close with `code`; the connection reports `disconnect`, unless it was closing already.
 
         Args:
             patience: seconds that the server has to answer before the socket is shut down hard.
         """
         with self._lock:
-            if self._ending is not None:
+            if self._closing is not None:
                 return
-            self._ending = ending
-            self._close_code = code
-            self._end_by = time.monotonic() + patience
-        websocket = self._websocket
-        if websocket is not None:
-            websocket.send_close(code, reason)
+            self._closing = _Closing(disconnect, code, time.monotonic() + patience)
+            websocket = self._websocket
+            if websocket is not None:
+                websocket.send_close(code, reason)  # never blocks
         if websocket is None or patience <= 0:
             self.abort()
         else:
-            self._interrupt.nudge()
-        self._blueprint.backlog.nudge()
+            self._wakeup.nudge()
+        self._queue.nudge()
 
     def abort(self) -> None:
         """Cut the connection off now."""
-        self._interrupt.set()
+        self._wakeup.set()
         if (websocket := self._websocket) is not None:
             websocket.abort()
 
@@ -213,23 +202,12 @@ class Connection:
         Raises:
             ConnectionLost: the connection is over; nothing was sent.
         """
-        websocket = self._websocket
-        if websocket is None or self._ending is not None:
-            raise ConnectionLost("the connection is closing")
-        self._blueprint.log.debug("> %s (%d bytes)", name, len(data))
-        websocket.send(data, self._blueprint.codec.text)
-
-    @property
-    def events(self) -> int:
-        """Dispatches that this connection has brought, what its reader holds included. For the reader."""
-        held = sum(len(batch) for batch in self._batches if is_dispatch(batch[0]))
-        return self._blueprint.counters.events - self._events_before + held
-
-    @property
-    def next_beat(self) -> float | None:
-        """When the next heartbeat is due, in monotonic time; None before HELLO."""
-        heartbeat = self._heartbeat
-        return None if heartbeat is None else heartbeat.due
+        self._log.debug("> %s (%d bytes)", name, len(data))
+        with self._lock:
+            websocket = self._websocket
+            if websocket is None or self._closing is not None:
+                raise ConnectionLost("the connection is closing")
+            websocket.send(data, self._codec.text)  # never blocks
 
     # -- for the heartbeat loop ------------------------------------------------------------------------------------
 
@@ -240,70 +218,71 @@ class Connection:
 
     def beat(self) -> None:
         """Send a heartbeat, whatever the send limit says."""
-        data = self._blueprint.codec.encode({"op": int(Opcode.HEARTBEAT), "d": self._blueprint.session.seq})
+        data = self._codec.encode({"op": int(Opcode.HEARTBEAT), "d": self._protocol.seq})
         self.window.take_for_heartbeat(time.monotonic())
-        with contextlib.suppress(ConnectionLost):  # the reader knows, and says so
+        with contextlib.suppress(ConnectionLost):  # the reader notices, and reports it
             self.write("HEARTBEAT", data)
-            self._blueprint.counters.count(beats=1)
+            self._post(HeartbeatSent(self.id))
 
-    def measured(self, latency: float) -> None:
-        """A beat was acknowledged after `latency` seconds."""
-        self._blueprint.counters.latency = latency
-        self._observer.acknowledged(self, latency)
+    def on_latency(self, latency: float) -> None:
+        """A heartbeat was acknowledged after `latency` seconds."""
+        self._post(Acknowledged(self.id, time.monotonic(), latency))
 
     def zombie(self) -> None:
-        """The server answers no more: close if that can be done at once, and resume."""
-        ending = Disconnect(Cause.LOST, reason="a heartbeat was not acknowledged, and nothing else arrived since")
-        self.hang_up(KEEP_SESSION, ending, patience=0)
+        """The server does not answer any more: close if that can be done at once, and resume."""
+        reason = "a heartbeat was not acknowledged, and nothing else arrived since"
+        self.hang_up(KEEP_SESSION, Disconnect(Cause.LOST, reason=reason), patience=0)
 
     def slept(self) -> None:
-        """The machine slept, and the server gave us up meanwhile."""
+        """The machine slept, and the server gave us up in the meantime."""
         self.hang_up(KEEP_SESSION, Disconnect(Cause.SYSTEM_SUSPENDED), patience=0)
 
     def failed(self, error: BaseException) -> None:
-        """The heartbeat loop has ended because of an error of ours."""
-        self._observer.failed(error)
+        """The calling thread ends because of an error of ours."""
+        self._post(Fail(log_failure(self._log, error)))
 
     # -- the reader ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ending = Disconnect(Cause.LOST, reason="the reader failed")
+        disconnect = Disconnect(Cause.LOST, reason="the reader failed")
         try:
-            ending = self._converse()
+            disconnect = self._converse()
         except BaseException as error:
-            self._observer.failed(error)
+            self.failed(error)
         finally:
-            self._finish(ending)
+            self._finish(disconnect)
 
-    def _finish(self, ending: Disconnect) -> None:
+    def _finish(self, disconnect: Disconnect) -> None:
         """Give back what the connection holds, and report how it ended."""
         with contextlib.ExitStack() as stack:  # whatever becomes of one of these, the others are done: the last first
-            stack.callback(self._report, ending)
-            stack.callback(self._interrupt.close)
+            stack.callback(self._report, disconnect)
+            stack.callback(self._wakeup.close)
             if self._websocket is not None:
                 stack.callback(self._websocket.dispose)
             if self._heartbeat is not None:
                 stack.callback(self._heartbeat.stop)
 
-    def _report(self, ending: Disconnect) -> None:
+    def _report(self, disconnect: Disconnect) -> None:
+        now = time.monotonic()
         with self._lock:
-            code = self._close_code
-            self._ending = ending = self._ending or ending
-        if self.stage > Stage.CONNECTING:
-            if ending.cause is Cause.CLOSED:
-                code = NO_CLOSE_CODE if ending.code is None else ending.code
-            elif code is None:
-                code = NO_CLOSE_FRAME
-            self._blueprint.backlog.signal("close", {"code": code, "reason": ending.reason or ending.cause.value})
-        lived = 0.0 if self._live_at is None else time.monotonic() - self._live_at
-        self._observer.ended(self, ConnectionReport(self.generation, ending, self.stage, lived))
+            closing = self._closing = self._closing or _Closing(disconnect, NO_CLOSE_FRAME, now)
+        disconnect, code = closing.disconnect, closing.code
+        if self._is_open:
+            if disconnect.cause is Cause.CLOSED:
+                code = NO_CLOSE_CODE if disconnect.code is None else disconnect.code
+            self._queue.signal("close", {"code": code, "reason": disconnect.reason or disconnect.cause.value})
+        lived = 0.0 if self._ready_at is None else now - self._ready_at
+        self._post(Disconnected(self.id, disconnect, self.reached, lived))
+
+    def _post(self, message: Message) -> None:
+        self._config.mailbox.put(message)
 
     def _converse(self) -> Disconnect:
-        """Connect and read until the connection is over; says why."""
+        """Connect and read until the connection is over; returns why it is."""
         try:
             self._open()
             try:
-                while self._ending is None:
+                while self._closing is None:
                     self._check_deadline()
                     self._receive()
             except ProtocolViolation as error:
@@ -322,59 +301,70 @@ class Connection:
         except Interrupted:
             return Disconnect(Cause.LOST, reason="it was cut off")
         except Exception as error:  # a mistake of ours costs the connection, not the client
-            self._blueprint.log.exception("the reader failed")
+            self._log.exception("the reader failed")
             return Disconnect(Cause.LOST, reason=f"the reader failed: {error!r}")
 
     def _open(self) -> None:
-        network = self._blueprint.network
-        url = self._find_url(self._deadline, self._interrupt)
-        websocket = WebSocket.open(url, network, self._deadline, self._interrupt)
-        self._websocket = websocket
-        self._interrupt.check()  # a hang-up that found no websocket yet
+        url = self._config.find_url(self._plan, self._deadline, self._wakeup)
+        self._post(Connecting(self.id, time.monotonic(), url.host))
+        websocket = WebSocket.open(url, self._config.options.network, self._deadline, self._wakeup)
+        with self._lock:
+            self._websocket = websocket
+        self._wakeup.check()  # a hang-up that found no websocket yet
         self._opened_at = self._heard_at = time.monotonic()
-        self.stage = Stage.CONNECTED
-        self._blueprint.backlog.signal("open")
-        self._observer.opened(self)
+        self._post(Opened(self.id, self._opened_at))
+        self._is_open = True
+        self._queue.signal("open")
 
     def _receive(self) -> None:
         """Take what one read brings."""
-        blueprint = self._blueprint
         assert self._websocket is not None
         self._batches = []
         try:
             for opcode, run in self._websocket.receive():
                 for block, count in self._blocks(opcode, run):
-                    blueprint.counters.bytes_inflated += len(block)
+                    self._inflated += len(block)
                     if pieces := sealed.cut(block, count):
                         self._take_sealed(pieces, len(block))
                     else:
-                        self._take_all(blueprint.codec.decode_all(block, count), len(block))
-                    if self._ending is not None:
+                        self._take_all(self._codec.decode_all(block, count), len(block))
+                    if self._closing is not None:
                         return
         finally:
-            self._count()
-            self._heard_at = time.monotonic()
-            if any(is_dispatch(batch[0]) for batch in self._batches):
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Put what the read has brought into the queue, then publish how far the session has got."""
+        assert self._websocket is not None
+        self._heard_at = time.monotonic()
+        events, paused = 0, False
+        for batch in self._batches:
+            if isinstance(batch, Milestone):
+                self._queue.put_milestone(batch)
+                continue
+            if is_dispatch(batch[0]):
+                events += len(batch)
                 self._dispatched_at = self._heard_at
-            for batch in self._batches:
-                self._hand_over(batch)
-            self._observer.received(self)
+            paused |= self._queue.put(batch, self._may_pause)
+        self.traffic = self.traffic.after(
+            self._protocol.session, events, self._websocket.bytes_in, self._inflated, self._heard_at
+        )
+        if paused:
+            self._post(ReadingResumed(self.id, time.monotonic()))
 
     def _blocks(self, opcode: int, run: list[bytes]) -> Iterator[Block]:
         """The gateway messages in `run`, inflated."""
         inflater = NoCompression() if opcode == TEXT else self._inflater
-        if self._blueprint.log.isEnabledFor(logging.DEBUG):  # each payload's size is wanted
+        if self._log.isEnabledFor(logging.DEBUG):  # each payload's size is wanted
             messages = map(inflater.feed, run)
             return ((message, 1) for message in messages if message is not None)
         return inflater.feed_all(run)
 
     def _take_sealed(self, pieces: list[RawDispatch], size: int) -> None:
         """Add dispatches that mean nothing to the protocol but their sequence number."""
-        if self._blueprint.log.isEnabledFor(logging.DEBUG):
-            self._blueprint.log.debug(
-                "< DISPATCH %s s=%s (%d bytes)", sealed.name(pieces[-1]), sealed.seq(pieces[-1]), size
-            )
-        self._protocol.receive_sealed(sealed.seq(pieces[-1]) or 0)
+        last = sealed.seq(pieces[-1])
+        self._log.debug("< DISPATCH %s s=%s (%d bytes)", sealed.name(pieces[-1]), last, size)
+        self._protocol.receive_sealed(last or 0)
         self._batches.append(pieces)
 
     def _take_all(self, decoded: Iterator[Any], size: int) -> None:
@@ -384,7 +374,7 @@ class Connection:
             payloads.extend(decoded)
         finally:  # what came before a broken payload counts
             position = 0
-            while position < len(payloads) and self._ending is None:
+            while position < len(payloads) and self._closing is None:
                 start, position = position, self._protocol.receive_events(payloads, position)
                 actions: tuple[Action, ...] = ()
                 if position == start:
@@ -396,30 +386,17 @@ class Connection:
                     self._perform(action)
 
     def _log_all(self, payloads: list[Payload], size: int) -> None:
-        if self._blueprint.log.isEnabledFor(logging.DEBUG):
+        if self._log.isEnabledFor(logging.DEBUG):
             for payload in payloads:
-                self._blueprint.log.debug("< %s (%d bytes)", _describe(payload), size)
-
-    def _count(self) -> None:
-        assert self._websocket is not None
-        bytes_in = self._websocket.bytes_in
-        self._blueprint.counters.bytes_in += bytes_in - self._counted_bytes
-        self._counted_bytes = bytes_in
-
-    def _hand_over(self, batch: Batch) -> None:
-        backlog = self._blueprint.backlog
-        if is_dispatch(batch[0]):
-            self._blueprint.counters.events += len(batch)
-            self._blueprint.counters.event_at = self._heard_at
-        backlog.put(batch, self._may_pause)
+                self._log.debug("< %s (%d bytes)", _describe(payload), size)
 
     def _may_pause(self) -> bool:
         # A replay is taken in whole: a handler that waits for RESUMED in order to send must not keep RESUMED out.
-        return self.stage is Stage.LIVE and self._ending is None
+        return self._ready_at is not None and self._closing is None
 
     def _perform(self, action: Action) -> None:
         match action:
-            case Acknowledged():
+            case HeartbeatAcknowledged():
                 if self._heartbeat is not None:
                     self._heartbeat.acknowledged(time.monotonic())
             case AnswerHeartbeat():
@@ -428,43 +405,52 @@ class Connection:
                 self._introduce(op, data)
             case StartHeartbeat(interval):
                 self.window.reserve_for_heartbeats(interval)
-                name = f"{self._blueprint.name}-heartbeat"
+                name = f"{self._config.options.name}-heartbeat"
                 self._heartbeat = Heartbeat(name, interval, self, random.random)
-            case GoLive(resumed):
-                self.stage = Stage.LIVE
-                self._live_at = time.monotonic()
-                self._observer.live(self, resumed)
-            case HangUp(code, ending):
-                self.hang_up(code, ending)
+            case BecomeReady(resumed):
+                self._become_ready(resumed)
+            case HangUp(code, disconnect):
+                self.hang_up(code, disconnect)
+
+    def _become_ready(self, resumed: bool) -> None:
+        self._ready_at = time.monotonic()
+        session = self._protocol.session
+        held = sum(len(batch) for batch in self._batches if not isinstance(batch, Milestone) and is_dispatch(batch[0]))
+        milestone = Milestone(session, resumed)
+        self._batches.insert(-1, milestone)  # before the event itself
+        replayed = self.traffic.events + held - 1 if resumed else None  # RESUMED was missed by nobody
+        self._post(Ready(self.id, self._ready_at, session, replayed, milestone.published))
 
     def _introduce(self, op: Opcode, data: dict[str, Any]) -> None:
-        self._dispatched_at = time.monotonic()
-        self._resuming = op is Opcode.RESUME
-        self.stage = Stage.GREETED  # first: an introduction that cannot be written counts as a failed attempt
-        self.window.take_always(self._dispatched_at)
+        now = self._dispatched_at = time.monotonic()
+        self.window.take_always(now)
         try:
-            encoded = self._blueprint.codec.encode({"op": int(op), "d": data})
+            encoded = self._codec.encode({"op": int(op), "d": data})
         except ValueError as error:
-            if not self._resuming:  # an IDENTIFY was encoded once when the client was made
+            if op is Opcode.IDENTIFY:  # which was encoded once when the client was made
                 raise
             reason = f"it cannot be written as RESUME: {error}"
             self.hang_up(KEEP_SESSION, Disconnect(Cause.INVALID_SESSION, reason=reason, resumable=False))
             return
         self.write(op.name, encoded)
-        self._events_before = self._blueprint.counters.events
-        self._observer.introduced(self, op)
+        if op is Opcode.IDENTIFY:
+            self._post(IdentifySent(self.id, now))
+        else:
+            self._post(ResumeSent(self.id, now, self._protocol.session))
 
     def _deadline(self) -> float | None:
         """When the reader's wait ends, whatever it waits for."""
-        if self._ending is not None:
-            return self._end_by
-        match self.stage:
-            case Stage.CONNECTING:
-                return self._opened_at + self._blueprint.network.connect_timeout
-            case Stage.CONNECTED:
+        if (closing := self._closing) is not None:
+            return closing.end_by
+        match self.reached:
+            case State.CONNECTING:
+                return self._opened_at + self._config.options.network.connect_timeout
+            case State.AWAITING_HELLO:
                 return self._opened_at + HELLO_WITHIN
-            case Stage.GREETED:
-                return (self._dispatched_at if self._resuming else self._heard_at) + SILENCE_WITHIN
+            case State.IDENTIFYING:
+                return self._heard_at + SILENCE_WITHIN
+            case State.RESUMING:
+                return self._dispatched_at + SILENCE_WITHIN
             case _:
                 return None
 
@@ -475,11 +461,13 @@ class Connection:
             raise DeadlinePassed
 
     def _what_was_late(self) -> str:
-        if self.stage is Stage.CONNECTED:
-            return f"HELLO did not come within {HELLO_WITHIN:g} seconds"
-        if self._resuming:
-            return f"no event came for {SILENCE_WITHIN:g} seconds after RESUME"
-        return f"nothing came for {SILENCE_WITHIN:g} seconds after IDENTIFY"
+        match self.reached:
+            case State.AWAITING_HELLO:
+                return f"HELLO did not come within {HELLO_WITHIN:g} seconds"
+            case State.RESUMING:
+                return f"no event came for {SILENCE_WITHIN:g} seconds after RESUME"
+            case _:
+                return f"nothing came for {SILENCE_WITHIN:g} seconds after IDENTIFY"
 
 
 def _describe(payload: dict[str, Any]) -> str:

@@ -75,12 +75,12 @@ class Heart(Protocol):
 
     @property
     def waiting_since(self) -> float | None:
-        """Since when the reader waits for the server."""
+        """Since when the reader waits for the server, in monotonic time; None while it does not."""
 
     def beat(self) -> None:
         """Send a beat."""
 
-    def measured(self, latency: float) -> None:
+    def on_latency(self, latency: float) -> None:
         """A beat was acknowledged after `latency` seconds."""
 
     def zombie(self) -> None:
@@ -145,7 +145,7 @@ class Heartbeat:
                     return
                 pulse.acknowledged(message)
                 if pulse.latency is not None:
-                    self._heart.measured(pulse.latency)
+                    self._heart.on_latency(pulse.latency)
                 continue
             before, offset = offset, time.time() - time.monotonic()
             if abs(offset - before) > SLEPT:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ..concurrency.scheduler import Scheduler
@@ -22,7 +21,6 @@ class Presence:
 
     Args:
         initial: what the first IDENTIFY carries, or None.
-        encode: not used; `update` is given the encoded command.
     """
 
     def __init__(
@@ -30,7 +28,6 @@ class Presence:
         initial: dict[str, Any] | None,
         outbox: CommandSender,
         timers: Scheduler,
-        encode: Callable[[int, Any], bytes] | None = None,
     ) -> None:
         self._outbox = outbox
         self._timers = timers

@@ -1,28 +1,55 @@
-"""The reconnect loop: makes one connection after the other, until it is told to stop or nothing can help.
+"""The reconnect loop: makes one connection after the other, until the run is closed or reconnecting cannot help.
 
-It decides nothing about the protocol: what follows an ending is `ReconnectPolicy`'s word. It waits, makes the next
-connection, and waits for its end; all of that on its inbox, so that `stop` is heard at once in every state.
+The supervisor is the one owner of a run's state. Everything that happens is a message in its mailbox; `run` takes the
+messages one by one, on the thread that the shard gives it, and publishes each new state by one assignment. What
+follows a disconnect is the reconnect policy's decision; waiting for it is done here, on the mailbox, so that `Close` is
+heard at once in every state.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import threading
+import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from ..diagnostics.history import TransitionHistory
-from ..discovery.identify_limiter import IdentifyGate
-from ..errors import DecodeError, GatewayError
-from ..log import ShardLog
+from ..dispatch.dispatcher import Dispatcher
+from ..errors import GatewayError
 from ..protocol.machine import KEEP_SESSION
-from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy, Stage
-from .connection import CLOSE_WITHIN, Connection, ConnectionReport
+from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy
+from ..protocol.state import State, advance
+from ..session.state import Session
+from ..session.writer import SessionLease
+from .connection import CLOSE_WITHIN, Connection, ConnectionConfig
+from .failure import log_failure
+from .messages import (
+    Acknowledged,
+    Close,
+    Connecting,
+    Disconnected,
+    Fail,
+    GateMoved,
+    HandlersDone,
+    HeartbeatSent,
+    IdentifySent,
+    Message,
+    Opened,
+    ReadingPaused,
+    ReadingResumed,
+    Ready,
+    Reconnect,
+    ResumeSent,
+    Rewind,
+    StopWaiting,
+)
+from .presence import Presence
+from .run_state import RunState
+from .sender import CommandSender
 
-__all__ = ["Fail", "Restart", "Rewind", "Stop", "Supervisor"]
+__all__ = ["Supervisor"]
 
 #: seconds that a reader has to end once its socket is cut off; only a name lookup takes longer, and is left behind
 ABANDON_AFTER = 0.3
@@ -30,131 +57,131 @@ ABANDON_AFTER = 0.3
 LOOKUP_GRACE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Close with `code`, and make no other connection."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """Close, keep the session, and end with `error`."""
-
-    error: GatewayError
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """Close with `code`, and resume on a new connection."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rewind:
-    """What the dispatcher got cannot be read: close, and resume from before it."""
-
-    error: DecodeError
-
-
-@dataclass(frozen=True, slots=True)
-class _TryAgain:
-    """The identify gate has moved."""
-
-
 class Supervisor:
-    """The thread that keeps a connection alive.
-
-    It is a daemon because a script that ends without `close` must not hang. The client owns it and ends it with
-    `post(Stop)`.
+    """Keeps a connection alive. All its methods are for the thread that calls `run`; `published` is for any.
 
     Args:
-        name: of the thread.
-        connect: makes a connection for an attempt; its number is the generation.
-        connect_timeout: seconds, as the connection has it.
-        go_back: called before an attempt that follows a `Rewind`, to set the session back.
-        on_wait: called before each wait between attempts.
-        on_failure: called, on the loop's own thread, with what ended it unexpectedly; returns the error to end with.
-        on_end: called at the very end, with the error that ended the loop or None, on the loop's own thread.
+        config: what its connections are made from, and its mailbox.
+        holder: enters the identify gate for this run.
+        initial: the state that the run before it left.
+
+    Attributes:
+        published: the run's state.
+        close: the message that ended the run, once one has.
     """
 
     def __init__(
         self,
-        name: str,
-        recovery: ReconnectPolicy,
-        gate: IdentifyGate,
-        shard_id: int,
-        connect: Callable[[ConnectPlan, int], Connection],
-        connect_timeout: float,
-        go_back: Callable[[], None],
-        on_wait: Callable[[], None],
-        on_failure: Callable[[BaseException], GatewayError],
-        on_end: Callable[[GatewayError | None], None],
-        log: ShardLog,
-        journal: TransitionHistory,
+        config: ConnectionConfig,
+        *,
+        holder: object,
+        dispatcher: Dispatcher,
+        sender: CommandSender,
+        presence: Presence,
+        lease: SessionLease | None,
+        initial: RunState,
     ) -> None:
-        self._recovery = recovery
-        self._gate = gate
-        self._shard_id = shard_id
-        self._connect = connect
-        self._connect_timeout = connect_timeout
-        self._go_back = go_back
-        self._on_wait = on_wait
-        self._on_failure = on_failure
-        self._on_end = on_end
-        self._log = log
-        self._journal = journal
-        self.stop: Stop | None = None  # what ended the loop, once something has
+        self._config = config
+        self._options = config.options
+        self._mailbox = config.mailbox
+        self._log = config.log
+        self._gate = config.options.identify_gate
+        self._shard_id = config.options.shard[0]
+        self._holder = holder
+        self._dispatcher = dispatcher
+        self._sender = sender
+        self._presence = presence
+        self._lease = lease
+        self._policy = ReconnectPolicy(random.random)
         self._failure: GatewayError | None = None
+        self._rewinding = False
+        self._handlers_done = self._stop_waiting = False
         self._connection: Connection | None = None  # the newest
-        self._generation = 0
-        self._must_go_back = False
-        # A SimpleQueue may be put to from a signal handler too.
-        self._inbox: queue.SimpleQueue[ConnectionReport | Stop | Fail | Restart | Rewind | _TryAgain] = (
-            queue.SimpleQueue()
+        self._connections = 0
+        self._opened = 0
+        self.close: Close | None = None
+        self.published = replace(
+            initial,
+            state=State.IDLE,
+            error=None,
+            connection=None,
+            begun=initial.session,
+            history=initial.history.begun(),
         )
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def post(self, message: ConnectionReport | Stop | Fail | Restart | Rewind) -> None:
-        """Tell the loop something; never blocks. Any thread."""
-        self._inbox.put(message)
+    # -- for the shard, before and after `run`, on the same thread ---------------------------------------------------
 
-    def _run(self) -> None:
-        error: GatewayError | None = None
+    def publish(self, **changes: Any) -> None:
+        """Replace the run's state, or some of it."""
+        self.published = replace(self.published, **changes)
+
+    def move(self, to: State, **changes: Any) -> None:
+        """Go on to another state; a run that is closing can only become closed."""
+        self.publish(state=advance(self.published.state, to), **changes)
+
+    def end_session(self) -> None:
+        """Leave the session as the next `connect` should find it."""
+        close = self.close
+        if close is None or close.code in ENDS_SESSION:
+            self.publish(ended_session=self.published.session.without_id())
+        elif self._dispatcher.not_given:
+            self.publish(ended_session=self._set_back(self._dispatcher.given))
+
+    def wait_for_handlers(self) -> None:
+        """Wait until the dispatcher has ended, or until `close` has waited long enough."""
+        while not (self._handlers_done or self._stop_waiting):
+            self._take(None)
+
+    def settle_mailbox(self) -> None:
+        """Let nobody wait for what nobody will do."""
+        while not self._mailbox.empty():
+            self._apply(self._mailbox.get_nowait())
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> GatewayError | None:
+        """Keep connected until told to stop, or until reconnecting cannot help; return the error that ended the run.
+
+        No connection is left when this returns. Raises nothing.
+        """
         try:
-            error = self._loop()
+            return self._keep_connected()
         except BaseException as mistake:
-            self.stop = self.stop or Stop(KEEP_SESSION, "")
-            error = self._on_failure(mistake)
-            self._leave_connection(self.stop)
+            failure = log_failure(self._log, mistake)
+            self.close = self.close or Close(KEEP_SESSION, "")
+            self._leave_connection(self.close)
+            return failure
         finally:
-            self._gate.leave(self._shard_id, self)
-            self._on_end(error)
+            self._gate.leave(self._shard_id, self._holder)
 
-    def _loop(self) -> GatewayError | None:
-        attempt = self._recovery.first()
+    def _keep_connected(self) -> GatewayError | None:
+        plan = self._policy.first(self.published.session)
         while True:
-            self._on_wait()
-            attempt = self._wait_for_turn(attempt)
-            if self.stop is not None:
+            self._begin_to_wait(plan)
+            plan = self._wait_for_turn(plan)
+            if self.close is not None:
                 return self._failure
             try:
-                report = self._live_through(attempt)
+                report = self._live_through(plan)
             finally:  # other shards wait for it
-                self._gate.leave(self._shard_id, self)
-            if self.stop is not None:
+                self._gate.leave(self._shard_id, self._holder)
+            if self.close is not None:
                 return self._failure
-            following = self._recovery.after(report.ending, attempt, report.stage, report.lived)
+            following = self._policy.after(
+                report.disconnect, plan, report.reached, self.published.session, report.lived
+            )
             if isinstance(following, Fatal):
                 return following.error
-            self._say(report.ending, following)
-            attempt = following
+            self._say(report.disconnect, following)
+            plan = following
+
+    def _begin_to_wait(self, plan: ConnectPlan) -> None:
+        self.move(State.WAITING, ended_session=plan.session)
+        if self._lease is not None:
+            self._lease.progressed()  # the session may be over
 
     def _say(self, ending: Disconnect, following: ConnectPlan) -> None:
-        self._journal.dropped(time.monotonic(), ending, following)
+        self.publish(history=self.published.history.dropped(time.monotonic(), ending, following))
         expected = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
         self._log.log(
             logging.INFO if expected else logging.WARNING,
@@ -164,44 +191,61 @@ class Supervisor:
             following.delay,
         )
 
-    def _wait_for_turn(self, attempt: ConnectPlan) -> ConnectPlan:
-        """Wait until a connection may be made, or until told to stop; returns the attempt to make."""
-        self._wait(attempt.delay)
-        while self.stop is None:
-            if self._must_go_back:
-                self._must_go_back = False
-                self._go_back()
-                attempt = self._recovery.first()
-            if attempt.resume:
+    # -- before a connection -----------------------------------------------------------------------------------------
+
+    def _wait_for_turn(self, plan: ConnectPlan) -> ConnectPlan:
+        """Wait until a connection may be made, or until told to stop; returns the plan for it."""
+        self._wait(plan.delay)
+        while self.close is None:
+            if self._rewinding:
+                plan = self._rewind()
+            if plan.resume:
                 break
             self._wait_for_gate()
-            if not self._must_go_back:
+            if not self._rewinding:
                 break
-        return attempt
+        return plan
+
+    def _rewind(self) -> ConnectPlan:
+        """Go back to before the event that could not be decoded."""
+        self._rewinding = False
+        session = self._set_back(self._dispatcher.queue.given)
+        self.publish(ended_session=session)
+        self._dispatcher.queue.go_on()
+        return self._policy.first(session)
+
+    def _set_back(self, given: Session) -> Session:
+        """The session from which a RESUME brings again what came after `given`."""
+        session = self.published.session
+        # Of another session: that one is over, and the next has begun without its handlers.
+        return session.at(given.seq) if given.id == session.id else session.without_id()
 
     def _wait(self, seconds: float) -> None:
         """Wait; less when told to stop."""
         until = time.monotonic() + seconds
-        while self.stop is None and (left := until - time.monotonic()) > 0:
+        while self.close is None and (left := until - time.monotonic()) > 0:
             self._take(left)
 
     def _wait_for_gate(self) -> None:
         """Wait until this shard may IDENTIFY, or until told to stop."""
         said = False
-        while self.stop is None:
-            wait = self._gate.enter(self._shard_id, self, lambda: self._inbox.put(_TryAgain()), time.monotonic())
+        while self.close is None:
+            wait = self._gate.enter(
+                self._shard_id, self._holder, lambda: self._mailbox.put(GateMoved()), time.monotonic()
+            )
             if wait == 0.0:
                 return
             if not said:
                 said = True
                 self._say_why_it_waits(wait)
             self._take(wait)
-        self._gate.leave(self._shard_id, self)
+        self._gate.leave(self._shard_id, self._holder)
 
     def _say_why_it_waits(self, wait: float | None) -> None:
         now = time.monotonic()
         used_up = wait is not None and self._gate.starts_in(now) > 0
-        self._journal.queueing(now, wait, "session starts to return" if used_up else "its turn to IDENTIFY")
+        turn = "session starts to return" if used_up else "its turn to IDENTIFY"
+        self.publish(history=self.published.history.queueing(now, wait, turn))
         if wait is not None and used_up:
             returns = datetime.now(timezone.utc) + timedelta(seconds=wait)
             self._log.warning(
@@ -210,67 +254,181 @@ class Supervisor:
                 f"{returns:%Y-%m-%d %H:%M:%S}",
             )
             return
-        turn = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
-        self._log.info("waiting %s turn to IDENTIFY: it is allowed once every %g seconds", turn, self._gate.interval)
+        whose = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
+        self._log.info("waiting %s turn to IDENTIFY: it is allowed once every %g seconds", whose, self._gate.interval)
 
-    def _take(self, timeout: float | None) -> ConnectionReport | Restart | Rewind | None:
-        """The next message that is for a connection; what outlasts one is kept. None when nothing came in time."""
-        try:
-            message = self._inbox.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if isinstance(message, Stop):
-            self.stop = self.stop or message
-        elif isinstance(message, Fail):
-            self._failure = self._failure or message.error
-            self.stop = self.stop or Stop(KEEP_SESSION, "")
-        elif isinstance(message, Rewind):
-            self._must_go_back = True
-        return message if isinstance(message, (ConnectionReport, Restart, Rewind)) else None
+    # -- during a connection -----------------------------------------------------------------------------------------
 
-    def _live_through(self, attempt: ConnectPlan) -> ConnectionReport:
+    def _live_through(self, plan: ConnectPlan) -> Disconnected:
         """Make a connection and wait for its end."""
-        self._generation += 1
+        self._connections += 1
+        self.move(State.CONNECTING)
         try:
-            connection = self._connect(attempt, self._generation)
+            connection = Connection(self._config, plan, self._connections)
             connection.start()
-            self._connection = connection
         except (OSError, RuntimeError) as error:  # no descriptor or no thread to be had: that passes
-            return ConnectionReport(
-                self._generation, Disconnect(Cause.UNREACHABLE, reason=str(error)), Stage.CONNECTING, 0.0
-            )
-        stuck_at = time.monotonic() + self._connect_timeout + LOOKUP_GRACE
-        while self.stop is None:
-            connecting = connection.stage is Stage.CONNECTING
+            return self._unreachable(str(error))
+        self._connection = connection
+        self.publish(connection=connection)
+        timeout = self._options.network.connect_timeout
+        stuck_at = time.monotonic() + timeout + LOOKUP_GRACE
+        while self.close is None:
+            connecting = connection.reached is State.CONNECTING
             message = self._take(max(stuck_at - time.monotonic(), 0.0) if connecting else None)
             match message:
-                case ConnectionReport(generation) if generation == self._generation:
+                case Disconnected() if message.connection_id == connection.id:
                     return message
-                case Restart(code, reason):
+                case Reconnect(connection_id, code, reason) if connection_id == connection.id:
                     connection.hang_up(code, Disconnect(Cause.RECONNECT_REQUESTED, reason=reason), reason)
                 case Rewind(broken):
-                    connection.hang_up(
-                        broken.close_code, Disconnect(Cause.PROTOCOL_ERROR, reason=str(broken), error=broken)
-                    )
-                case None if connecting and time.monotonic() >= stuck_at and connection.stage is Stage.CONNECTING:
+                    ending = Disconnect(Cause.PROTOCOL_ERROR, reason=str(broken), error=broken)
+                    connection.hang_up(broken.close_code, ending)
+                case None if connecting and time.monotonic() >= stuck_at and connection.reached is State.CONNECTING:
                     connection.abort()
-                    reason = f"the name lookup took longer than connect_timeout={self._connect_timeout:g} seconds"
-                    return ConnectionReport(
-                        self._generation, Disconnect(Cause.UNREACHABLE, reason=reason), Stage.CONNECTING, 0.0
-                    )
+                    self._forget(connection)
+                    return self._unreachable(f"the name lookup took longer than connect_timeout={timeout:g} seconds")
                 case _:
                     pass
-        self._leave_connection(self.stop)
-        return ConnectionReport(
-            self._generation, Disconnect(Cause.LOCAL_CLOSE, reason=self.stop.reason), connection.stage, 0.0
-        )
+        self._leave_connection(self.close)
+        return self._unreachable("close() was called")
 
-    def _leave_connection(self, stop: Stop) -> None:
+    def _unreachable(self, reason: str) -> Disconnected:
+        ending = Disconnect(Cause.UNREACHABLE, reason=reason)
+        return Disconnected(self._connections, ending, State.CONNECTING, 0.0)
+
+    def _leave_connection(self, close: Close) -> None:
         """Close the connection, if there is one, within bounds even if the server is unresponsive."""
         connection = self._connection
         if connection is None:
             return
-        connection.hang_up(stop.code, Disconnect(Cause.LOCAL_CLOSE, reason=stop.reason), stop.reason)
-        if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if connection.stage > Stage.CONNECTING else ABANDON_AFTER):
+        connection.hang_up(close.code, Disconnect(Cause.LOCAL_CLOSE, reason=close.reason), close.reason)
+        opened = connection.reached is not State.CONNECTING
+        if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if opened else ABANDON_AFTER):
             connection.abort()
             connection.join(ABANDON_AFTER)
+        self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        """The connection is over, or left behind: what it has brought counts, and nothing that it says from now on."""
+        self._sender.down(connection)
+        if self.published.connection is not connection:
+            return
+        state, traffic = self.published, connection.traffic
+        self._connection = None
+        self.publish(
+            connection=None,
+            ended_session=state.session,
+            totals=state.totals.plus(traffic),
+            last_event_at=state.event_at,
+        )
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def _take(self, timeout: float | None) -> Message | None:
+        """Take the next message, and do what it calls for in every state; None when none came in `timeout` seconds."""
+        try:
+            message = self._mailbox.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        self._apply(message)
+        return message
+
+    def _apply(self, message: Message) -> None:
+        match message:
+            case Close():
+                self._begin_to_close(message)
+            case Fail(error):
+                self._failure = self._failure or error
+                self.close = self.close or Close(KEEP_SESSION, "")
+            case Rewind():
+                self._rewinding = True
+            case HandlersDone():
+                self._handlers_done = True
+            case StopWaiting():
+                self._stop_waiting = True
+            case ReadingPaused(at, limit, event):
+                if self.close is None:
+                    self.publish(history=self.published.history.paused(at, limit, event))
+            case Reconnect() | GateMoved():
+                pass
+            case _:
+                connection = self._connection
+                if connection is not None and message.connection_id == connection.id:
+                    self._observe(connection, message)
+                if isinstance(message, Ready):
+                    message.published.set()
+
+    def _begin_to_close(self, close: Close) -> None:
+        """Deliver no more events from now on, and let nobody begin to wait for one."""
+        self.close = self.close or close
+        if self.published.state not in (State.CLOSING, State.CLOSED):
+            self.move(State.CLOSING)
+        self._dispatcher.drop_events()
+        self._dispatcher.end_subscribers(None)
+
+    def _observe(self, connection: Connection, message: Message) -> None:
+        """Publish what the connection reports."""
+        closing = self.published.state is State.CLOSING
+        state, history = self.published, self.published.history
+        totals = state.totals
+        match message:
+            case Connecting(_, at, host):
+                self.publish(history=history.connecting(at, host, state.session.resumable))
+            case Opened(_, at):
+                self._policy.connected()
+                self._opened += 1
+                again = totals.reconnects + int(self._opened > 1)
+                self._progress(
+                    State.AWAITING_HELLO,
+                    closing,
+                    history=history.connected(at),
+                    totals=replace(totals, reconnects=again),
+                )
+            case IdentifySent(_, at):
+                self._gate.sent(self._shard_id, self._holder, at)
+                totals = replace(totals, identifies=totals.identifies + 1)
+                self._progress(State.IDENTIFYING, closing, history=history.introduced(at, None), totals=totals)
+            case ResumeSent(_, at, session):
+                self._progress(State.RESUMING, closing, history=history.introduced(at, session))
+            case Ready():
+                self._become_ready(connection, message, closing)
+            case HeartbeatSent():
+                self.publish(totals=replace(totals, beats=totals.beats + 1))
+            case Acknowledged(_, at, latency):
+                self.publish(history=history.acknowledged(at, latency), latency=latency)
+            case ReadingResumed(_, at):
+                if not closing:
+                    self.publish(history=history.reading_again(at))
+            case Disconnected():
+                self._forget(connection)
+            case _:
+                pass
+
+    def _progress(self, to: State, closing: bool, **changes: Any) -> None:
+        """The connection has come so far; a run that is closing stays so."""
+        if closing:
+            self.publish(**changes)
+        else:
+            self.move(to, **changes)
+
+    def _become_ready(self, connection: Connection, message: Ready, closing: bool) -> None:
+        resumed = message.replayed is not None
+        self._log.info("%s", "resumed" if resumed else "ready")
+        state = self.published
+        self._progress(
+            State.READY,
+            closing,
+            begun=state.begun if resumed else message.session,
+            ended_session=message.session,
+            history=state.history.ready(message.at, message.session, message.replayed),
+            totals=replace(state.totals, resumes=state.totals.resumes + int(resumed)),
+        )
+        if self._lease is not None and not resumed:
+            self._lease.save_soon()
+        if not closing:
+            self._sender.live(connection)
+            self._presence.flush()
+
+
+#: close codes that end the session on the server's side
+ENDS_SESSION = (1000, 1001)

@@ -1,0 +1,54 @@
+"""Parts of a run, each made alone: options, a queue and a mailbox, and a gateway to connect to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from vox_gateway import Client, IdentifyGate
+from vox_gateway.config import Options
+from vox_gateway.dispatch.event_queue import EventQueue
+from vox_gateway.log import ShardLog
+from vox_gateway.network.urls import GatewayURL, gateway_url
+from vox_gateway.shard.connection import ConnectionConfig
+from vox_gateway.shard.messages import Mailbox
+from vox_gateway.testing import LocalGateway
+
+MakeConfig = Callable[..., ConnectionConfig]
+
+
+@pytest.fixture
+def gateway() -> Iterator[LocalGateway]:
+    """A gateway with Discord's own figures, but for the wait between two IDENTIFYs."""
+    with LocalGateway(identify_interval=0) as gateway:
+        yield gateway
+
+
+def options_for(gateway: LocalGateway) -> Options:
+    """Options of a client of `gateway`, as `Client` makes them."""
+    return Client(url=gateway.url, token="any", intents=1 << 9, identify_gate=IdentifyGate(interval=0))._options
+
+
+@pytest.fixture
+def make_config(gateway: LocalGateway) -> MakeConfig:
+    """Makes what a connection needs, with a queue that nobody empties."""
+
+    def make(**changes: Any) -> ConnectionConfig:
+        options = options_for(gateway)
+
+        def find_url(*_: object) -> GatewayURL:
+            return gateway_url(gateway.url, encoding=options.codec.name, compress=options.transport_compression)
+
+        parts: dict[str, Any] = {
+            "options": options,
+            "identify": lambda: options.identify(None),
+            "find_url": find_url,
+            "queue": EventQueue(1000, on_stuck=lambda: None),
+            "mailbox": Mailbox(),
+            "log": ShardLog((0, 1)),
+        }
+        return ConnectionConfig(**{**parts, **changes})
+
+    return make

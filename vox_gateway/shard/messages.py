@@ -1,0 +1,205 @@
+"""What is posted into the supervisor's mailbox: frozen values, from any thread.
+
+The mailbox is a `queue.SimpleQueue`, since a signal handler that closes the client posts too, and may interrupt a
+thread in the middle of a `put`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+
+from ..errors import DecodeError, GatewayError
+from ..protocol.reconnect_policy import Disconnect
+from ..protocol.state import State
+from ..session.state import Session
+
+__all__ = [
+    "Acknowledged",
+    "Close",
+    "Connecting",
+    "Disconnected",
+    "Fail",
+    "GateMoved",
+    "HandlersDone",
+    "HeartbeatSent",
+    "IdentifySent",
+    "Mailbox",
+    "Message",
+    "Opened",
+    "ReadingPaused",
+    "ReadingResumed",
+    "Ready",
+    "Reconnect",
+    "ResumeSent",
+    "Rewind",
+    "StopWaiting",
+]
+
+
+# -- from the client and the threads of the run ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close with `code`, and make no other connection."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopWaiting:
+    """`close` has waited long enough for the handler that runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Close the connection with `code`, and resume on a new one; nothing to do if it is over already."""
+
+    connection_id: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Close, keep the session, and end with `error`."""
+
+    error: GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """The dispatcher cannot decode an event: close, and resume from before it."""
+
+    error: DecodeError
+
+
+@dataclass(frozen=True, slots=True)
+class HandlersDone:
+    """The dispatcher has ended: no handler runs, and none will."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateMoved:
+    """The identify gate may let this shard in."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPaused:
+    """The event queue has been full for long, behind the handler of `event` if that is known."""
+
+    at: float
+    limit: int
+    event: str | None
+
+
+# -- from connections; `connection_id` tells one from another --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingResumed:
+    """There is room in the event queue again."""
+
+    connection_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """The URL is known, and a socket is being opened."""
+
+    connection_id: int
+    at: float
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The websocket is open."""
+
+    connection_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifySent:
+    """IDENTIFY was written."""
+
+    connection_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSent:
+    """RESUME was written, for `session`."""
+
+    connection_id: int
+    at: float
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """READY came, or RESUMED after `replayed` events; `published` is set once the run's state says so."""
+
+    connection_id: int
+    at: float
+    session: Session
+    replayed: int | None
+    published: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSent:
+    """A heartbeat was written."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A heartbeat was acknowledged after `latency` seconds."""
+
+    connection_id: int
+    at: float
+    latency: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is over, and has given back all that it held.
+
+    Attributes:
+        reached: how far it had come.
+        lived: seconds since READY or RESUMED; 0 before.
+    """
+
+    connection_id: int
+    disconnect: Disconnect
+    reached: State
+    lived: float
+
+
+Message = (
+    Close
+    | StopWaiting
+    | Reconnect
+    | Fail
+    | Rewind
+    | HandlersDone
+    | GateMoved
+    | ReadingPaused
+    | ReadingResumed
+    | Connecting
+    | Opened
+    | IdentifySent
+    | ResumeSent
+    | Ready
+    | HeartbeatSent
+    | Acknowledged
+    | Disconnected
+)
+Mailbox = queue.SimpleQueue[Message]
