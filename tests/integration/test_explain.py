@@ -256,7 +256,7 @@ def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
     leave.set()
     send_messages(gateway, range(-1, 0))  # read after the end of the pause was recorded
     assert last.wait(10)
-    assert re.match(r"reading again, after (N|\d+) s", history(client)[-2])
+    wait_until(lambda: re.match(r"reading again, after (N|\d+) s", history(client)[-2]))
     health = healthy(client)
     assert (health["ok"], health["backlog_full"]) == (True, False)
 

@@ -168,6 +168,7 @@ def test_chunks_missed_during_a_disconnect_are_replayed(large_gateway: LocalGate
     client = start_until_ready(make_client(large_gateway))
     large_gateway.faults.cut("event", after=2)
     assert len(set(ids(client.fetch_guild_members(GUILD)))) == 2501
+    assert client.wait_until_ready(TIMEOUT)
     assert client.stats.resumes == 1
     assert member_requests(large_gateway) == 1
 
@@ -182,6 +183,7 @@ def test_a_request_lost_with_the_connection_is_sent_again(
     gateway.expect("REQUEST_GUILD_MEMBERS")
     gateway.drop("reset")
     assert ids(answer.result(TIMEOUT)) == [ADA]
+    assert client.wait_until_ready(TIMEOUT)
     assert client.stats.resumes == 1
     assert member_requests(gateway) == 2
 

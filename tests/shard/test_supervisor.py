@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support import wait_until
 
 from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.diagnostics.stats import Traffic
@@ -94,14 +95,6 @@ def start(make_config: Any) -> Iterator[MakeRun]:
         run.end()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Look again and again until it holds."""
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
-
-
 def wait_ready(run: Run) -> None:
     assert run.sender.wait_until_live(5)
 
@@ -155,7 +148,7 @@ def test_a_reconnect_is_for_the_connection_that_it_names(start: MakeRun) -> None
     assert connection is not None
     run.mailbox.put(Reconnect(connection.id, 4000, ""))
     run.mailbox.put(Reconnect(connection.id, 4000, "asked for twice"))
-    until(lambda: run.state.stats(0).resumes == 1)
+    wait_until(lambda: run.state.stats(0).resumes == 1)
     assert run.state.stats(0).reconnects == 1
 
 
@@ -187,7 +180,7 @@ def test_close_is_heard_while_it_waits(start: MakeRun) -> None:
         raise ConnectFailed("nowhere to go", retry_after=600.0)
 
     run = start(RunState(ended_session=SESSION), find_url=find_url)
-    until(lambda: run.state.state is State.WAITING and run.state.history.progress.error is not None)
+    wait_until(lambda: run.state.state is State.WAITING and run.state.history.progress.error is not None)
     run.end()
     assert run.errors == [None]
     assert run.state.session == SESSION
