@@ -161,11 +161,12 @@ class Gunicorn:
     def line(self, pattern: str) -> str:
         """Wait for a line that matches `pattern`; return its group."""
         seen = []
-        while line := self._lines.get(timeout=TIMEOUT):
-            seen.append(line)
-            if found := re.search(pattern, line):
-                return found[1]
-        raise AssertionError("".join(seen))
+        with contextlib.suppress(queue.Empty):
+            while line := self._lines.get(timeout=TIMEOUT):
+                seen.append(line)
+                if found := re.search(pattern, line):
+                    return found[1]
+        raise AssertionError(f"no line matches {pattern!r}: {''.join(seen)}")
 
     def ask(self, url: str, data: bytes | None = None) -> tuple[int, str]:
         try:
