@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 from log_handlers import RaiseInThread, RaiseOnLine, installed
+from support import wait_until
 
 from vox_gateway import Client, Status, ThreadFailed
 from vox_gateway.testing import LocalGateway
@@ -122,6 +123,7 @@ def test_a_failed_thread_is_reported_and_ends_the_client(
         client.on("SLOW", lambda data: raise_in_thread.raised.wait(TIMEOUT))
         errors, closes = record_events(client, "error"), record_events(client, "close")
         start_until_ready(client)
+        wait_until(lambda: client.handled.seq is not None)
         raise_in_thread.thread_suffix = thread
         provoke(gateway, client, thread, tmp_path / "session")
         error, event = None, ""

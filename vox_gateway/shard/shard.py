@@ -297,7 +297,7 @@ class Shard:
             self._leave_handlers,
             self._end_lease,
             self._scheduler.stop,
-            supervisor.settle_mailbox,
+            supervisor.take_all,
         ):
             try:
                 step()

@@ -132,8 +132,8 @@ class Supervisor:
         while not (self._handlers_done or self._stop_waiting):
             self._take(None)
 
-    def settle_mailbox(self) -> None:
-        """Let nobody wait for what nobody will do."""
+    def take_all(self) -> None:
+        """Take all messages that are there, so that nobody waits for what nobody will do."""
         while not self._mailbox.empty():
             self._apply(self._mailbox.get_nowait())
 
@@ -306,6 +306,7 @@ class Supervisor:
         if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if opened else ABANDON_AFTER):
             connection.abort()
             connection.join(ABANDON_AFTER)
+        self.take_all()  # what it has still reported counts
         self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:
