@@ -433,6 +433,62 @@ def test_a_session_that_is_published_after_its_ready_is_shown_is_waited_for(harn
     loss.check()
 
 
+def test_a_ready_that_another_caller_sees_before_its_session_is_published_is_not_lost(harness: Harness) -> None:
+    """The caller whose turn it is has found the old connection ready, and is about to compare the sessions."""
+    seen = threading.Event()
+
+    class Members(GuildMembers):
+        def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
+            seen.set()
+            return super().on_event(name, data, now)
+
+    nonces, turns = itertools.count(), itertools.count(1)
+    first_turn, go = threading.Event(), threading.Event()
+
+    def wait_until_ready(name: str, timeout: float | None) -> None:
+        turn = next(turns)
+        if turn == 2:
+            first_turn.set()
+            go.wait(TIMEOUT)
+            harness.ready("new")
+            harness.show(CHUNK, {})  # shown after READY, and so processed after it
+            assert seen.wait(TIMEOUT)
+        elif turn == 3:
+            harness.sender.session = Session("new", 1)
+
+    harness.sender.wait_until_ready = wait_until_ready  # type: ignore[method-assign]
+    for _ in range(2):
+        harness.sender.failures.put(None)
+    request = Members([{"guild_id": "1"}], lambda: f"n{next(nonces)}")
+    first = harness.submit(request, topic="t")
+    assert first_turn.wait(TIMEOUT)
+    other = harness.submit(request, topic="t")
+    go.set()
+    assert harness.sender.next()["nonce"] == "n1"
+    harness.show(CHUNK, chunk(0, 1, "n1"))
+    assert first.result(TIMEOUT) == other.result(TIMEOUT) != []
+    assert harness.sender.sent.empty()
+
+
+def test_the_rate_limit_of_a_connection_ends_with_it(harness: Harness) -> None:
+    limited = threading.Event()
+    try_send = harness.sender.try_send
+
+    def is_limited(op: Opcode, data: CommandData) -> float | None:
+        harness.sender.try_send = try_send  # type: ignore[method-assign]
+        limited.set()
+        return 1000.0
+
+    harness.sender.try_send = is_limited  # type: ignore[method-assign]
+    result = harness.request("a", timeout=None)
+    assert limited.wait(TIMEOUT)
+    threading.Event().wait(0.05)  # in which it must not try again
+    harness.resumed()
+    assert harness.sender.next() == {"word": "a", "resumed": 1}
+    harness.echo("a")
+    assert result.result(TIMEOUT) == ["a"]
+
+
 # -- a gateway that ends the connection after each command -------------------------------------------------------------
 
 

@@ -96,7 +96,8 @@ class PendingRequest(Subscriber):
         self._ended: tuple[GatewayError | None] | None = None  # no more events come: the error that ended the client
         self._wakeups: tuple[SignalSafeEvent, ...] = ()  # one for each caller that waits
         self._session: Session | None = None  # the session that the commands were made for, as it was then
-        self._session_is_new = True  # nothing was made, or READY came since: to be compared with the published session
+        self._sessions = 1  # READYs that came, and one for the session at the beginning
+        self._compared = 0  # how many of them have been compared with the published session
         self._to_send: deque[CommandData] = deque()
         self._send_at = 0.0  # when the rate limit has room, on the monotonic clock
         self._sending = False  # a caller has its turn to send
@@ -193,7 +194,7 @@ class PendingRequest(Subscriber):
                 self._drops += 1
                 self._last_close = _describe_close(data)
         elif event.name == "READY":
-            self._session_is_new = True
+            self._sessions += 1
         elif event.name == "RESUMED":
             # Not one from before the request, which comes late because handlers are slow.
             if self._session is not None and (event.seq is None or event.seq > (self._session.seq or 0)):
@@ -201,17 +202,21 @@ class PendingRequest(Subscriber):
         elif self._request.on_event(event.name, data, now):
             self._drops = 0
 
-    def _compare_session(self) -> None:
-        """Keep commands, and so their nonces, from going out in another session than the one they were made for."""
+    def _compare_session(self, sessions: int) -> None:
+        """Keep commands, and so their nonces, from going out in another session than the one they were made for.
+
+        Args:
+            sessions: how many had come when the gateway was last found ready, so that they are published.
+        """
         session = self._context.session()
         if self._session is None or session.id != self._session.id:
-            if self._session_is_new:
+            if self._sessions > self._compared:
                 self._replace_commands(self._request.start())
                 self._collecting = False
                 self._session = session
             else:
                 self._to_send.clear()  # the new session's READY, which is on its way, starts the request anew
-        self._session_is_new = False
+        self._compared = sessions
 
     def _replace_commands(self, commands: list[CommandData]) -> None:
         self._given_up = bool(commands) and self._drops >= MAX_DROPS
@@ -219,7 +224,7 @@ class PendingRequest(Subscriber):
         self._send_at = 0.0
 
     def _has_work(self, now: float) -> bool:
-        return self._session_is_new or (bool(self._to_send) and self._send_at <= now)
+        return self._sessions > self._compared or (bool(self._to_send) and self._send_at <= now)
 
     def _next_step_at(self, timeout: Timeout) -> float:
         timer_at = self._request.timer_at
@@ -266,6 +271,8 @@ class PendingRequest(Subscriber):
     def _send_next(self, timeout: Timeout) -> None:
         """Send the next command, or find that there is none. For the caller whose turn it is."""
         context, op = self._context, self._request.op
+        with self._lock:
+            sessions = self._sessions
         try:
             context.wait_until_ready(op.name, timeout.left)
         except CommandTimeout:
@@ -275,7 +282,7 @@ class PendingRequest(Subscriber):
                 was_begun = self._was_sent or self._ended is not None
             raise context.error() or (self._closed_error() if was_begun else error) from None
         with self._lock:
-            self._compare_session()
+            self._compare_session(sessions)
             to_send = self._to_send
             command = to_send[0] if to_send else None
             self._collecting = self._collecting or command is not None
