@@ -171,7 +171,7 @@ class Shard:
         """Start the threads, or none of them.
 
         Raises:
-            RuntimeError: the system has no more threads to give. Nothing is left running.
+            RuntimeError: the system has no more threads to give. Nothing is left running, nor is after Ctrl-C.
         """
         parts = self._parts
         parts.sender.open()
@@ -190,8 +190,15 @@ class Shard:
                 undo.callback(self._dispatcher.join, HANDLER_GRACE)
                 undo.callback(self._dispatcher.queue.finish)
                 undo.callback(self._dispatcher.keep_subscribers)
-                self.thread.start()  # the last: it connects
-                undo.pop_all()
+                try:
+                    self.thread.start()  # the last: it connects
+                finally:
+                    if self.thread.ident is not None:
+                        undo.pop_all()  # from here on the supervisor's thread ends the others
+        except KeyboardInterrupt:  # as that thread began
+            if self.thread.ident is not None:
+                self.stop(KEEP_SESSION if self._lease else 1000, "")
+            raise
         except RuntimeError as error:
             raise RuntimeError(
                 f"connect() cannot start a thread ({error}): the process or the system has too many; nothing was "
