@@ -241,6 +241,7 @@ def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
     start_with_guilds(client)
     send_messages(gateway, range(100))
     assert stuck.wait(10)
+    wait_until(lambda: client.health()["backlog_full"])  # published a moment after the warning
     lines = history(client)
     assert lines[-2] == "reading paused: the backlog is full, 10 events wait behind the handler of MESSAGE_CREATE"
     assert re.match(
