@@ -91,7 +91,7 @@ class Lifecycle:
         state, lease = self.state, None
         if self._session_writer is not None:
             lease, session = self._session_writer.acquire(state.session)
-            state = replace(state, ended_session=session, connection=None)
+            state = replace(state, ended_session=session)
         try:
             run = self._run = self._make_run(previous, state, lease)
             self.fork.mark_connected()
@@ -320,7 +320,7 @@ class Lifecycle:
 
     @property
     def handled(self) -> Session:
-        """A copy of the session that ends with the last event whose handlers have returned."""
+        """The session up to the last event whose handlers have returned."""
         run = self._run
         return self.session if run is None else run.handled
 

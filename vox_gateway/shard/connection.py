@@ -363,7 +363,8 @@ class Connection:
     def _take_sealed(self, pieces: list[RawDispatch], size: int) -> None:
         """Add dispatches that mean nothing to the protocol but their sequence number."""
         last = sealed.seq(pieces[-1])
-        self._log.debug("< DISPATCH %s s=%s (%d bytes)", sealed.name(pieces[-1]), last, size)
+        if self._log.isEnabledFor(logging.DEBUG):  # the name costs time, for each block
+            self._log.debug("< DISPATCH %s s=%s (%d bytes)", sealed.name(pieces[-1]), last, size)
         self._protocol.receive_sealed(last or 0)
         self._batches.append(pieces)
 

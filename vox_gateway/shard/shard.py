@@ -99,8 +99,7 @@ class Shard:
         self._forked: RunState | None = None
         self._scheduler = Scheduler(f"{options.name}-timers", log, self.failed)
         self.presence = Presence(presence, parts.sender, self._scheduler)
-        progressed = None if lease is None else lease.progressed
-        self._progressed = progressed
+        self._progressed = None if lease is None else lease.progressed
         self._dispatcher = Dispatcher(
             f"{options.name}-dispatcher",
             parts.emitter,
@@ -113,7 +112,7 @@ class Shard:
             self.failed,
             lambda: self._mailbox.put(HandlersDone()),
             before_ready=None if lease is None else lease.wait_until_saved,
-            on_done=None if options.workers or parts.caller_queue is not None else progressed,
+            on_done=None if options.workers or parts.caller_queue is not None else self._progressed,
         )
         holder = object()
         resolver = GatewayResolver(
@@ -177,8 +176,9 @@ class Shard:
         parts.sender.open()
         if parts.caller_queue is not None:
             parts.caller_queue.begin(lambda: self.closed.rung)
+        code = KEEP_SESSION if self._lease else 1000
         # A script that ends without close() says goodbye all the same.
-        atexit.register(self.stop, KEEP_SESSION if self._lease else 1000, "")
+        atexit.register(self.stop, code, "")
         try:
             with contextlib.ExitStack() as undo:
                 undo.callback(self._finish)
@@ -197,7 +197,7 @@ class Shard:
                         undo.pop_all()  # from here on the supervisor's thread ends the others
         except KeyboardInterrupt:  # as that thread began
             if self.thread.ident is not None:
-                self.stop(KEEP_SESSION if self._lease else 1000, "")
+                self.stop(code, "")
             raise
         except RuntimeError as error:
             raise RuntimeError(

@@ -55,6 +55,8 @@ __all__ = ["Supervisor"]
 ABANDON_AFTER = 0.3
 #: seconds beyond `connect_timeout` before an attempt is held to be stuck in a name lookup
 LOOKUP_GRACE = 0.5
+#: close codes that end the session on the server's side
+ENDS_SESSION = (1000, 1001)
 
 
 class Supervisor:
@@ -429,7 +431,3 @@ class Supervisor:
         if not closing:
             self._sender.live(connection)
             self._presence.flush()
-
-
-#: close codes that end the session on the server's side
-ENDS_SESSION = (1000, 1001)
