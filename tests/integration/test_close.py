@@ -208,6 +208,7 @@ def test_a_handler_may_close_and_connect_again(
     send_messages(gateway, range(10))
     assert last.wait(5)
     assert seen == list(range(10))
+    assert client.wait_until_ready(5)  # the events were replayed before RESUMED
     assert (client.stats.identifies, client.stats.resumes) == (1, 1)
 
 
