@@ -7,7 +7,7 @@ import statistics
 import time
 
 from vox_gateway.compression import INFLATERS
-from vox_gateway.encoding import CODECS, sealed
+from vox_gateway.encoding import CODECS, raw_dispatch
 
 from . import corpus
 from .wire import compressor, encoded, frame, zstd_module
@@ -57,9 +57,9 @@ def spent(stream: list[bytes], encoding: str, compress: str | None) -> float:
     began = time.process_time()
     for run in reads(stream):
         for block, count in inflater.feed_all(run):
-            if pieces := sealed.cut(block, count):
+            if pieces := raw_dispatch.cut(block, count):
                 for piece in pieces:
-                    events += sealed.opened(piece, codec.decode)["op"] == 0
+                    events += raw_dispatch.decode(piece, codec.decode)["op"] == 0
             else:
                 for payload in codec.decode_all(block, count):
                     events += payload["op"] == 0

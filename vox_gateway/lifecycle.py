@@ -81,7 +81,7 @@ class Lifecycle:
         """
         with self._lock:
             previous = self._run
-            if previous is not None and not previous.disconnected.rung:
+            if previous is not None and not previous.disconnected.is_set():
                 raise AlreadyConnected("the client is connected already: call close() first")
             self._warn_of_missing_intents(self._emitter.heard_events())
             with defer_sigint():
@@ -122,7 +122,7 @@ class Lifecycle:
         try:
             run = started = self.start()
             if self._caller_queue is not None:
-                self._caller_queue.run_until(lambda: started.closed.rung)
+                self._caller_queue.run_until(lambda: started.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
             run.closed.wait()
         except KeyboardInterrupt:
             on_interrupt()
@@ -133,7 +133,7 @@ class Lifecycle:
         """Close the connection, if there is one, and unless `reconnect` end the run."""
         with self._lock:
             run = self._run
-        if run is None or run.closed.rung:
+        if run is None or run.closed.is_set():
             return
         if reconnect:
             run.restart(code, reason)
@@ -153,7 +153,7 @@ class Lifecycle:
         run = self._run
         if run is None:
             return True
-        if timeout != 0 and not run.closed.rung and run.waits_for_caller:
+        if timeout != 0 and not run.closed.is_set() and run.waits_for_caller:
             raise RuntimeError(
                 "a handler must not wait until the client is closed, since the client waits for the handler to return: "
                 "return from the handler, or wait on another thread"
@@ -166,7 +166,7 @@ class Lifecycle:
     def after_fork(self) -> None:
         """Begin anew in a child process. A run that is under way belongs to the parent."""
         run = self._run
-        forked = run is not None and not run.closed.rung
+        forked = run is not None and not run.closed.is_set()
         if run is not None and forked:
             run.abandon()
             self.fork.mark_forked()
@@ -286,7 +286,7 @@ class Lifecycle:
     def _check_running(self, what: str) -> None:
         self.fork.raise_if_forked(f"{what} cannot come")
         run = self._run
-        if run is None or run.disconnected.rung or run.state.status in (Status.CLOSING, Status.CLOSED):
+        if run is None or run.disconnected.is_set() or run.state.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
 
     def _warn_of_missing_intents(self, events: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from vox_gateway.concurrency.signals import SignalSafeEvent, defer_sigint
 
 def test_a_wait_ends_when_set_and_later_waits_return_at_once() -> None:
     event = SignalSafeEvent()
-    timer = threading.Timer(0.05, event.ring)
+    timer = threading.Timer(0.05, event.set)
     timer.start()
     assert event.wait()
     assert event.wait(0)
@@ -36,7 +36,7 @@ def test_a_wait_ends_at_its_timeout() -> None:
 @pytest.mark.parametrize("timeout", [1e7, threading.TIMEOUT_MAX])
 def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
     event = SignalSafeEvent()
-    timer = threading.Timer(0.05, event.ring)
+    timer = threading.Timer(0.05, event.set)
     timer.start()
     assert event.wait(timeout)
     timer.join()
@@ -47,7 +47,7 @@ def test_another_thread_waits_too() -> None:
     waiter = threading.Thread(target=lambda: results.extend(event.wait(timeout) for timeout in (0.01, 10)))
     waiter.start()
     assert not event.wait(0.1)
-    event.ring()
+    event.set()
     waiter.join(5)
     assert results == [False, True]
 
@@ -81,12 +81,12 @@ def test_a_signal_is_handled_whoever_owns_the_wakeup_descriptor(taken: bool) -> 
 def test_setting_ends_waits_until_it_is_cleared() -> None:
     event = SignalSafeEvent()
     assert not event.wait(0)
-    timer = threading.Timer(0.05, event.ring)
+    timer = threading.Timer(0.05, event.set)
     timer.start()
     assert event.wait(5)
     assert event.wait(5)
     timer.join()
-    event.silence()
+    event.clear()
     assert not event.wait(0.01)
 
 
@@ -140,7 +140,7 @@ def test_ctrl_c_at_any_line_of_a_wait_is_raised_and_leaves_no_lock() -> None:
             interrupted = True
         finally:
             sys.settrace(before)
-        event.ring()
+        event.set()
         assert event.wait(0)
         if not interrupted:
             break

@@ -34,37 +34,37 @@ def test_a_wait_ends_when_it_is_set_by_another_thread(wakeup: Wakeup) -> None:
 
     with running(wait):
         assert waiting.wait(TIMEOUT)
-        wakeup.set()
+        wakeup.cancel()
 
 
 def test_a_set_before_the_wait_is_not_lost(wakeup: Wakeup) -> None:
     wakeup.check()
-    wakeup.set()
-    assert wakeup.is_set
+    wakeup.cancel()
+    assert wakeup.is_cancelled
     assert wakes(wakeup, 0)
     with pytest.raises(Interrupted):
         wakeup.check()
 
 
 def test_a_nudge_wakes_once_and_interrupts_nothing(wakeup: Wakeup) -> None:
-    wakeup.nudge()
+    wakeup.wake()
     assert wakes(wakeup, 0)
     wakeup.drain()
     assert not wakes(wakeup, 0)
-    assert not wakeup.is_set
+    assert not wakeup.is_cancelled
     wakeup.check()
 
 
 def test_any_number_of_nudges_never_blocks(wakeup: Wakeup) -> None:
     for _ in range(100_000):
-        wakeup.nudge()
+        wakeup.wake()
     assert wakes(wakeup, 0)
 
 
 def test_calls_after_close_are_harmless() -> None:
     wakeup = Wakeup()
     wakeup.close()
-    wakeup.nudge()
-    wakeup.set()
-    assert wakeup.is_set
+    wakeup.wake()
+    wakeup.cancel()
+    assert wakeup.is_cancelled
     wakeup.close()

@@ -31,7 +31,7 @@ def test_events_and_signals_keep_their_order() -> None:
     assert backlog.waiting == 3
     backlog.finish()
     assert list(backlog) == [Signal("open"), event(1), event(2), Signal("close", ({"code": 1},)), event(3)]
-    assert backlog.waiting == backlog.not_given == 0
+    assert backlog.waiting == backlog.undelivered == 0
 
 
 def test_no_more_than_the_limit_waits_and_a_put_goes_on_as_there_is_room() -> None:
@@ -67,7 +67,7 @@ def test_a_put_that_loses_patience_goes_beyond_the_limit() -> None:
     putter = threading.Thread(target=backlog.put, args=([event(1), event(2), event(3)], lambda: patience[0]))
     putter.start()
     patience[0] = False
-    backlog.nudge()
+    backlog.wake()
     putter.join(5)
     assert not putter.is_alive()
     assert backlog.waiting == 3
@@ -81,7 +81,7 @@ def test_events_that_are_dropped_are_not_given_and_signals_are() -> None:
     backlog.signal("close")
     backlog.finish()
     assert list(backlog) == [Signal("close")]
-    assert backlog.not_given == 3
+    assert backlog.undelivered == 3
     assert backlog.waiting == 0
 
 
@@ -97,8 +97,8 @@ def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
     backlog.drop_events()
     backlog.finish()
     assert list(items) == []
-    assert (backlog.given.id, backlog.given.seq) == ("abc", 2)
-    assert backlog.not_given == 2
+    assert (backlog.delivered.id, backlog.delivered.seq) == ("abc", 2)
+    assert backlog.undelivered == 2
 
 
 def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
@@ -106,13 +106,13 @@ def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
     backlog = EventQueue(3, on_stuck=lambda: None)
     for one in (acknowledgement, event(1), acknowledgement):
         backlog.put([one], always(True))
-    assert backlog.waiting == backlog.not_given == 1
+    assert backlog.waiting == backlog.undelivered == 1
     putter = threading.Thread(target=backlog.put, args=([acknowledgement], always(True)))
     putter.start()
     items = iter(backlog)
     assert [next(items) for _ in range(4)] == [acknowledgement, event(1), acknowledgement, acknowledgement]
     putter.join(5)
-    assert backlog.waiting == backlog.not_given == 0
+    assert backlog.waiting == backlog.undelivered == 0
 
 
 def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> None:
@@ -120,18 +120,18 @@ def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> 
     backlog.put([event(1), event(2), event(3)], always(True))
     items = iter(backlog)
     assert [next(items), next(items)] == [event(1), event(2)]
-    assert backlog.given.seq == 2
-    backlog.take_back()
-    assert backlog.given.seq == 1
+    assert backlog.delivered.seq == 2
+    backlog.reject()
+    assert backlog.delivered.seq == 1
     backlog.put([event(4)], always(True))
     backlog.signal("close")
     assert next(items) == Signal("close")
-    assert backlog.not_given == 3
-    backlog.go_on()
+    assert backlog.undelivered == 3
+    backlog.resume()
     backlog.put([event(2), event(3)], always(True))
     assert [next(items), next(items)] == [event(2), event(3)]
-    assert backlog.given.seq == 3
-    assert backlog.not_given == backlog.waiting == 0
+    assert backlog.delivered.seq == 3
+    assert backlog.undelivered == backlog.waiting == 0
 
 
 def test_an_event_is_done_when_the_next_is_asked_for() -> None:
@@ -143,14 +143,14 @@ def test_an_event_is_done_when_the_next_is_asked_for() -> None:
     backlog.put([ready, event(2)], always(True))
     items = iter(backlog)
     assert next(items) == begins
-    assert (backlog.given, backlog.done) == (Session("old", 40), Session("old", 40))
+    assert (backlog.delivered, backlog.completed) == (Session("old", 40), Session("old", 40))
     assert next(items) == ready
-    assert (backlog.given, backlog.done) == (Session("new", 1), Session("old", 40))
+    assert (backlog.delivered, backlog.completed) == (Session("new", 1), Session("old", 40))
     next(items)
-    assert (backlog.given, backlog.done) == (Session("new", 2), Session("new", 1))
+    assert (backlog.delivered, backlog.completed) == (Session("new", 2), Session("new", 1))
     backlog.signal("close")
     next(items)
-    assert backlog.done == Session("new", 2)
+    assert backlog.completed == Session("new", 2)
 
 
 def test_what_waits_elsewhere_takes_up_room_until_it_is_told() -> None:

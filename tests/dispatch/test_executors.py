@@ -45,46 +45,46 @@ def test_what_an_event_belongs_to(name: str, data: Any, key: str | None) -> None
 
 def test_the_account_of_a_ledger() -> None:
     begun: list[int] = []
-    ledger = CompletionTracker(lambda: begun.append(ledger.waiting))
-    ledger.open(Session("old", 40))
-    assert ledger.given == ledger.done == Session("old", 40)
+    tracker = CompletionTracker(lambda: begun.append(tracker.waiting))
+    tracker.open(Session("old", 40))
+    assert tracker.delivered == tracker.completed == Session("old", 40)
     ready, first, second = (
-        ledger.add(event(1, "READY", {"session_id": "new"})),
-        ledger.add(event(2)),
-        ledger.add(event(None)),
+        tracker.add(event(1, "READY", {"session_id": "new"})),
+        tracker.add(event(2)),
+        tracker.add(event(None)),
     )
-    assert ledger.waiting == 3
-    assert ledger.given == Session("old", 40)
-    assert ledger.begin(first)
-    assert ledger.given == Session("old", 40), "READY has not begun"
-    assert ledger.begin(ready)
+    assert tracker.waiting == 3
+    assert tracker.delivered == Session("old", 40)
+    assert tracker.begin(first)
+    assert tracker.delivered == Session("old", 40), "READY has not begun"
+    assert tracker.begin(ready)
     assert begun == [2, 1]
-    assert ledger.given == Session("new", 2)
-    ledger.finish(first)
-    assert ledger.done == Session("old", 40)
-    ledger.finish(ready)
-    assert ledger.done == Session("new", 2)
-    ledger.drop()
-    assert not ledger.begin(second)
-    assert (ledger.waiting, ledger.dropped) == (0, 1)
-    assert ledger.given == ledger.done == Session("new", 2)
-    assert not ledger.begin(ledger.add(event(3))), "what comes after the end is dropped too"
-    assert (ledger.waiting, ledger.dropped) == (0, 2)
+    assert tracker.delivered == Session("new", 2)
+    tracker.finish(first)
+    assert tracker.completed == Session("old", 40)
+    tracker.finish(ready)
+    assert tracker.completed == Session("new", 2)
+    tracker.drop()
+    assert not tracker.begin(second)
+    assert (tracker.waiting, tracker.dropped) == (0, 1)
+    assert tracker.delivered == tracker.completed == Session("new", 2)
+    assert not tracker.begin(tracker.add(event(3))), "what comes after the end is dropped too"
+    assert (tracker.waiting, tracker.dropped) == (0, 2)
 
 
 @given(st.data())
 def test_whatever_the_order_nothing_that_is_done_comes_after_what_is_not(data: st.DataObject) -> None:
-    ledger = CompletionTracker(lambda: None)
-    turns = [ledger.add(event(seq)) for seq in range(1, 8)]
+    tracker = CompletionTracker(lambda: None)
+    deliveries = [tracker.add(event(seq)) for seq in range(1, 8)]
     begun, done = set(), set()
-    for turn in data.draw(st.permutations(turns)):
+    for delivery in data.draw(st.permutations(deliveries)):
         if data.draw(st.booleans()):
-            assert ledger.begin(turn)
-            begun.add(turn.payload["s"])
+            assert tracker.begin(delivery)
+            begun.add(delivery.payload["s"])
             if data.draw(st.booleans()):
-                ledger.finish(turn)
-                done.add(turn.payload["s"])
-        for session, them in ((ledger.given, begun), (ledger.done, done)):
+                tracker.finish(delivery)
+                done.add(delivery.payload["s"])
+        for session, them in ((tracker.delivered, begun), (tracker.completed, done)):
             reached = session.seq or 0
             assert set(range(1, reached + 1)) <= them
             assert reached + 1 not in them

@@ -24,21 +24,21 @@ def dispatch(number: int | None, name: str = "NUMBER") -> dict[str, Any]:
 
 
 @pytest.fixture
-def taps() -> Subscribers:
+def subscribers() -> Subscribers:
     return Subscribers(shard=3)
 
 
 @pytest.fixture
-def make(taps: Subscribers) -> Callable[..., EventStream]:
+def make(subscribers: Subscribers) -> Callable[..., EventStream]:
     def make(*names: str, maxsize: int = 0, overflow: str = "drop", check: Any = lambda: None) -> EventStream:
-        return EventStream(names or ("NUMBER",), maxsize, overflow, taps, check, ShardLog((3, 4)))
+        return EventStream(names or ("NUMBER",), maxsize, overflow, subscribers, check, ShardLog((3, 4)))
 
     return make
 
 
-def test_an_event_is_a_small_record_that_does_not_change(taps: Subscribers, make: Any) -> None:
+def test_an_event_is_a_small_record_that_does_not_change(subscribers: Subscribers, make: Any) -> None:
     events = make()
-    taps.show(dispatch(7))
+    subscribers.publish(dispatch(7))
     event = events.get(0)
     assert event == Event("NUMBER", 7, 7, 3)
     name, data, seq, shard = event
@@ -47,12 +47,12 @@ def test_an_event_is_a_small_record_that_does_not_change(taps: Subscribers, make
         event.data = 8
 
 
-def test_a_stream_shows_what_it_was_made_for_in_order(taps: Subscribers, make: Any) -> None:
+def test_a_stream_shows_what_it_was_made_for_in_order(subscribers: Subscribers, make: Any) -> None:
     events = make("A", "B", "open")
     every = make("DISPATCH", "A")
-    taps.show_other("open")
+    subscribers.publish_signal("open")
     for number, name in enumerate("ABCA"):
-        taps.show(dispatch(number, name))
+        subscribers.publish(dispatch(number, name))
     assert len(events) == 4
     assert [(one.name, one.seq) for one in (events.get_nowait() for _ in range(4))] == [
         ("open", None),
@@ -65,18 +65,18 @@ def test_a_stream_shows_what_it_was_made_for_in_order(taps: Subscribers, make: A
         every.get_nowait()
 
 
-def test_a_dispatch_without_a_number_has_none(taps: Subscribers, make: Any) -> None:
+def test_a_dispatch_without_a_number_has_none(subscribers: Subscribers, make: Any) -> None:
     events = make()
-    taps.show(dispatch(None))
+    subscribers.publish(dispatch(None))
     assert events.get(0).seq is None
 
 
 def test_when_it_is_full_the_oldest_are_dropped_counted_and_told_of_once(
-    taps: Subscribers, make: Any, caplog: pytest.LogCaptureFixture
+    subscribers: Subscribers, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     events = make(maxsize=2)
     for number in range(5):
-        taps.show(dispatch(number))
+        subscribers.publish(dispatch(number))
     assert events.dropped == 3
     assert [events.get(0).seq, events.get(0).seq] == [3, 4]
     assert repr(events) == "<EventStream of NUMBER: 0 waiting, 3 dropped>"
@@ -86,7 +86,7 @@ def test_when_it_is_full_the_oldest_are_dropped_counted_and_told_of_once(
 
 
 def test_or_everything_waits_until_there_is_room(
-    taps: Subscribers, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    subscribers: Subscribers, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(stream_module, "STUCK_AFTER", 0.05)
     events = make(maxsize=1, overflow="block")
@@ -97,24 +97,24 @@ def test_or_everything_waits_until_there_is_room(
         return True
 
     caplog.handler.addFilter(see)
-    with running(lambda: [taps.show(dispatch(number)) for number in range(20)]):
+    with running(lambda: [subscribers.publish(dispatch(number)) for number in range(20)]):
         assert told.wait(TIMEOUT)
         assert [events.get(TIMEOUT).seq for _ in range(20)] == list(range(20))
     assert events.dropped == 0
     assert "the stream of NUMBER has been full (maxsize=1) for 0.05 seconds" in caplog.text
 
 
-def test_who_waits_for_room_waits_no_longer_than_the_stream_lives(taps: Subscribers, make: Any) -> None:
+def test_who_waits_for_room_waits_no_longer_than_the_stream_lives(subscribers: Subscribers, make: Any) -> None:
     events = make(maxsize=1, overflow="block")
-    taps.show(dispatch(0))
-    with running(lambda: taps.show(dispatch(1))):
+    subscribers.publish(dispatch(0))
+    with running(lambda: subscribers.publish(dispatch(1))):
         events.close()
     assert len(events) == 0
 
 
-def test_a_wait_ends_with_the_event_or_with_the_timeout(taps: Subscribers, make: Any) -> None:
+def test_a_wait_ends_with_the_event_or_with_the_timeout(subscribers: Subscribers, make: Any) -> None:
     events = make("A", "B")
-    timer = threading.Timer(0.05, taps.show, (dispatch(1, "B"),))
+    timer = threading.Timer(0.05, subscribers.publish, (dispatch(1, "B"),))
     timer.start()
     assert events.get(TIMEOUT).seq == 1
     timer.join()
@@ -122,41 +122,41 @@ def test_a_wait_ends_with_the_event_or_with_the_timeout(taps: Subscribers, make:
         events.get(0.01)
 
 
-def test_a_wait_for_what_check_accepts_passes_over_the_rest(taps: Subscribers, make: Any) -> None:
+def test_a_wait_for_what_check_accepts_passes_over_the_rest(subscribers: Subscribers, make: Any) -> None:
     events = make()
     for number in range(5):
-        taps.show(dispatch(number))
+        subscribers.publish(dispatch(number))
     assert events.wait(lambda data: data > 2, 0) == 3
     assert events.wait(None, 0) == 4
     with pytest.raises(TimeoutError, match=r"no NUMBER that check accepts came within timeout=0 seconds"):
         events.wait(lambda data: True, 0)
-    taps.show(dispatch(5))
+    subscribers.publish(dispatch(5))
     with pytest.raises(ZeroDivisionError):
         events.wait(lambda data: 1 / 0, 0)
 
 
-def test_what_was_collected_can_be_taken_after_the_end(taps: Subscribers, make: Any) -> None:
+def test_what_was_collected_can_be_taken_after_the_end(subscribers: Subscribers, make: Any) -> None:
     events = make()
-    taps.show(dispatch(0))
-    taps.show(dispatch(1))
-    taps.end(None)
-    taps.show(dispatch(2))
+    subscribers.publish(dispatch(0))
+    subscribers.publish(dispatch(1))
+    subscribers.end(None)
+    subscribers.publish(dispatch(2))
     assert [event.seq for event in events] == [0, 1]
     for take in (events.get, events.get_nowait):
         with pytest.raises(StreamEnded):
             take()
 
 
-def test_the_error_that_ended_the_client_is_raised(taps: Subscribers, make: Any) -> None:
+def test_the_error_that_ended_the_client_is_raised(subscribers: Subscribers, make: Any) -> None:
     events = make()
-    taps.end(AuthenticationFailed(4004))
-    taps.end(None)  # the first word counts
+    subscribers.end(AuthenticationFailed(4004))
+    subscribers.end(None)  # the first word counts
     for take in (events.get, events.get_nowait, lambda: next(events)):
         with pytest.raises(AuthenticationFailed):
             take()
 
 
-def test_the_end_is_heard_by_everyone_who_waits(taps: Subscribers, make: Any) -> None:
+def test_the_end_is_heard_by_everyone_who_waits(subscribers: Subscribers, make: Any) -> None:
     events = make()
     ends = queue.SimpleQueue[type[BaseException]]()
 
@@ -167,11 +167,11 @@ def test_the_end_is_heard_by_everyone_who_waits(taps: Subscribers, make: Any) ->
             ends.put(type(error))
 
     with running(wait), running(wait), running(wait):
-        taps.end(None)
+        subscribers.end(None)
     assert [ends.get(timeout=TIMEOUT) for _ in range(3)] == [StreamEnded] * 3
 
 
-def test_each_event_is_given_to_one_of_those_who_wait(taps: Subscribers, make: Any) -> None:
+def test_each_event_is_given_to_one_of_those_who_wait(subscribers: Subscribers, make: Any) -> None:
     events = make()
     taken = queue.SimpleQueue[int]()
 
@@ -181,38 +181,38 @@ def test_each_event_is_given_to_one_of_those_who_wait(taps: Subscribers, make: A
 
     with running(take), running(take), running(take):
         for number in range(1000):
-            taps.show(dispatch(number))
-        taps.end(None)
+            subscribers.publish(dispatch(number))
+        subscribers.end(None)
     assert sorted(taken.get(timeout=TIMEOUT) for _ in range(1000)) == list(range(1000))
     assert taken.empty()
 
 
-def test_leaving_the_block_stops_the_collecting(taps: Subscribers, make: Any) -> None:
+def test_leaving_the_block_stops_the_collecting(subscribers: Subscribers, make: Any) -> None:
     with make("A", "B") as events, make("A"):
-        assert "A" in taps.heard
-        assert "B" in taps.heard
+        assert "A" in subscribers.heard
+        assert "B" in subscribers.heard
         events.close()
-        assert "A" in taps.heard
-        assert "B" not in taps.heard
-    assert "A" not in taps.heard
+        assert "A" in subscribers.heard
+        assert "B" not in subscribers.heard
+    assert "A" not in subscribers.heard
     assert list(events) == []
 
 
-def test_who_may_not_wait_may_take_what_is_here(taps: Subscribers, make: Any) -> None:
+def test_who_may_not_wait_may_take_what_is_here(subscribers: Subscribers, make: Any) -> None:
     def refuse() -> None:
         raise RuntimeError("not here")
 
     events = make(check=refuse)
-    taps.show(dispatch(1))
+    subscribers.publish(dispatch(1))
     assert events.get().seq == 1
     with pytest.raises(RuntimeError, match="not here"):
         events.get(5)
 
 
-def test_a_tap_may_do_without_some_of_it(taps: Subscribers) -> None:
-    tap = Subscriber()
-    taps.add(tap, ["NUMBER"])
-    taps.show(dispatch(1))
-    taps.end(None)
-    taps.remove(tap)
-    taps.remove(tap)
+def test_a_tap_may_do_without_some_of_it(subscribers: Subscribers) -> None:
+    subscriber = Subscriber()
+    subscribers.add(subscriber, ["NUMBER"])
+    subscribers.publish(dispatch(1))
+    subscribers.end(None)
+    subscribers.remove(subscriber)
+    subscribers.remove(subscriber)

@@ -96,7 +96,7 @@ def test_repr_and_status_work_after_failed_construction() -> None:
 
 
 def test_explain_covers_a_run_from_connect_to_close(make_client: MakeClient, record_events: RecordEvents) -> None:
-    with LocalGateway(heartbeat_interval=0.8, identify_interval=0) as gateway:
+    with LocalGateway(heartbeat_interval=0.3, identify_interval=0) as gateway:
         client = make_client(gateway)
         acknowledged = record_events(client, "HEARTBEAT_ACK")
         start_with_guilds(client)

@@ -123,7 +123,7 @@ def test_it_ends_at_the_deadline(wakeup: Wakeup) -> None:
 
 def test_setting_the_wakeup_ends_it_at_once(wakeup: Wakeup) -> None:
     with black_hole() as hole:
-        timer = threading.Timer(0.1, wakeup.set)
+        timer = threading.Timer(0.1, wakeup.cancel)
         timer.start()
         began = time.monotonic()
         with pytest.raises(Interrupted):
@@ -148,5 +148,5 @@ def test_setting_the_wakeup_during_the_lookup_opens_nothing(wakeup: Wakeup, monk
 
     with running(dial_in_vain):
         assert looking.wait(TIMEOUT)
-        wakeup.set()
+        wakeup.cancel()
         answer.set()

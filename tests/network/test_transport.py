@@ -69,7 +69,7 @@ def test_a_changed_deadline_applies_after_a_nudge(pair: Pair, wakeup: Wakeup) ->
 
     def hurry() -> None:
         pair.deadline = time.monotonic()
-        wakeup.nudge()
+        wakeup.wake()
 
     hurrier = threading.Timer(0.05, hurry)
     hurrier.start()

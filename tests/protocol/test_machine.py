@@ -187,10 +187,10 @@ def test_nothing_is_heard_after_the_end(payload: Any) -> None:
 def test_sealed_events_move_the_sequence_number_until_the_end() -> None:
     machine = protocol()
     machine.receive(HELLO)
-    machine.receive_sealed(41)
+    machine.receive_raw(41)
     assert machine.seq == 41
     machine.receive({"op": 7})
-    machine.receive_sealed(42)
+    machine.receive_raw(42)
     assert machine.seq == 41, "what came after the end will be sent again"
 
 

@@ -126,20 +126,20 @@ class Harness:
         self._joined.get(timeout=TIMEOUT)
         return result
 
-    def show(self, name: str, data: Any, seq: int | None = 8) -> None:
-        self.subscribers.show({"op": 0, "t": name, "s": seq, "d": data})
+    def publish(self, name: str, data: Any, seq: int | None = 8) -> None:
+        self.subscribers.publish({"op": 0, "t": name, "s": seq, "d": data})
 
     def echo(self, word: str, answer: str | None = None) -> None:
-        self.show("ECHO", {"word": word, "answer": answer or word})
+        self.publish("ECHO", {"word": word, "answer": answer or word})
 
     def resumed(self, seq: int | None = 9) -> None:
-        self.show("RESUMED", None, seq)
+        self.publish("RESUMED", None, seq)
 
     def ready(self, session_id: str) -> None:
-        self.show("READY", {"session_id": session_id}, 1)
+        self.publish("READY", {"session_id": session_id}, 1)
 
     def close(self, code: int, reason: Any = "") -> None:
-        self.subscribers.show_other("close", {"code": code, "reason": reason})
+        self.subscribers.publish_signal("close", {"code": code, "reason": reason})
 
     def drop(self, code: int = 4001, reason: Any = "Unknown opcode") -> None:
         """The connection ends, and the session is resumed."""
@@ -159,7 +159,7 @@ def test_a_request_is_sent_and_answered(harness: Harness) -> None:
     result = harness.request("a")
     assert harness.sender.next() == {"word": "a", "number": 0}
     harness.echo("b")
-    harness.show("ECHO", None)
+    harness.publish("ECHO", None)
     harness.echo("a")
     assert result.result(TIMEOUT) == ["a"]
 
@@ -388,8 +388,8 @@ class SessionLoss:
     def check(self) -> None:
         """Check that the new session saw one command, with another nonce, and that only that one's answer counts."""
         assert self._harness.sender.next()["nonce"] == "n1"
-        self._harness.show(CHUNK, chunk(0, 1, "n0"))
-        self._harness.show(CHUNK, chunk(0, 1, "n1"))
+        self._harness.publish(CHUNK, chunk(0, 1, "n0"))
+        self._harness.publish(CHUNK, chunk(0, 1, "n1"))
         assert [member["user"]["id"][:2] for member in self._result.result(TIMEOUT)] == ["n1"] * 2
         assert self._harness.sender.sent.empty()
 
@@ -451,7 +451,7 @@ def test_a_ready_that_another_caller_sees_before_its_session_is_published_is_not
             first_turn.set()
             go.wait(TIMEOUT)
             harness.ready("new")
-            harness.show(CHUNK, {})  # shown after READY, and so processed after it
+            harness.publish(CHUNK, {})  # shown after READY, and so processed after it
             assert seen.wait(TIMEOUT)
         elif turn == 3:
             harness.sender.session = Session("new", 1)
@@ -465,7 +465,7 @@ def test_a_ready_that_another_caller_sees_before_its_session_is_published_is_not
     other = harness.submit(request, topic="t")
     go.set()
     assert harness.sender.next()["nonce"] == "n1"
-    harness.show(CHUNK, chunk(0, 1, "n1"))
+    harness.publish(CHUNK, chunk(0, 1, "n1"))
     assert first.result(TIMEOUT) == other.result(TIMEOUT) != []
     assert harness.sender.sent.empty()
 
@@ -531,7 +531,7 @@ def test_a_part_of_the_answer_between_two_drops_starts_the_count_anew(harness: H
     for _ in range(6):
         harness.drop()
         harness.sender.next()
-        harness.show("ECHO", {"word": "a", "answer": None}, 9)
+        harness.publish("ECHO", {"word": "a", "answer": None}, 9)
     harness.echo("a")
     assert result.result(TIMEOUT) == ["a"]
 

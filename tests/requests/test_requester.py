@@ -55,7 +55,7 @@ class Requests:
     def show_state(self, **fields: Any) -> KnownVoice | None:
         """Show a voice state; returns what is known of the guild then."""
         state = {"guild_id": "1", "channel_id": "5", "user_id": "77", "session_id": "s", **fields}
-        self.subscribers.show({"op": 0, "t": "VOICE_STATE_UPDATE", "s": 1, "d": state})
+        self.subscribers.publish({"op": 0, "t": "VOICE_STATE_UPDATE", "s": 1, "d": state})
         return self.requester._voice.known("1")
 
 

@@ -20,7 +20,7 @@ def cache() -> VoiceCache:
 
 
 def show(cache: VoiceCache, name: str, data: Any) -> None:
-    cache.show(Event(name, data, 1, 0))
+    cache.receive(Event(name, data, 1, 0))
 
 
 def test_a_guild_is_unknown_until_a_voice_state_of_the_bot(cache: VoiceCache) -> None:

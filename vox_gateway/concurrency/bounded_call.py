@@ -52,7 +52,7 @@ def call_with_deadline(work: Callable[[Deadline, Wakeup], Result], seconds: floa
                 results.append(work(lambda: ends_at, wakeup))
         except BaseException as error:  # raised on the caller's thread
             errors.append(error)
-        done.ring()
+        done.set()
 
     thread = threading.Thread(target=run, name="vox_gateway-call", daemon=True)
     with defer_sigint():
@@ -61,7 +61,7 @@ def call_with_deadline(work: Callable[[Deadline, Wakeup], Result], seconds: floa
         if not done.wait(seconds + LOOKUP_GRACE):
             raise ConnectFailed(f"the name lookup took longer than {timeout_name}={seconds:g} seconds")
     finally:  # Ctrl-C may end the wait
-        wakeup.set()
+        wakeup.cancel()
         thread.join(ABANDON_AFTER)
     if errors:
         raise errors[0]

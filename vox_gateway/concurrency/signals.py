@@ -60,12 +60,11 @@ class SignalSafeEvent:
         # wait while the code that it interrupted holds it; so each change of the table is a single step.
         self._lock = threading.RLock()
 
-    @property
-    def rung(self) -> bool:
-        """Whether a wait would return at once."""
+    def is_set(self) -> bool:
+        """Return whether a wait would return at once."""
         return self._is_set
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """End all current and later waits."""
         self._is_set = True
         with self._lock:
@@ -73,12 +72,12 @@ class SignalSafeEvent:
         for notify in waiters.values():
             notify()
 
-    def silence(self) -> None:
+    def clear(self) -> None:
         """Reset the event: later waits block again."""
         self._is_set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for `ring`; return False if `timeout` seconds passed first."""
+        """Wait for `set`; return False if `timeout` seconds passed first."""
         if self._is_set:
             return True
         if threading.current_thread() is threading.main_thread():
@@ -91,7 +90,7 @@ class SignalSafeEvent:
 
     @contextlib.contextmanager
     def _notifying(self, notify: Callable[[], None]) -> Iterator[None]:
-        """Call `notify` on `ring`, or at once if the event is set."""
+        """Call `notify` on `set`, or at once if the event is set."""
         key = object()
         try:
             with self._lock:
@@ -110,7 +109,7 @@ class SignalSafeEvent:
 
         def notify() -> None:
             notified.append(True)
-            wakeup.nudge()
+            wakeup.wake()
 
         with self._notifying(notify), Selector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
@@ -120,7 +119,7 @@ class SignalSafeEvent:
                 if previous not in (-1, wakeup.write_end):  # ours may be left from a wait that Ctrl-C ended
                     is_ours = False
                     signal.set_wakeup_fd(previous)
-                while not (self._is_set or notified or wakeup.is_set):
+                while not (self._is_set or notified or wakeup.is_cancelled):
                     left = LONGEST_WAIT if is_ours else POLL_INTERVAL
                     if deadline is not None:
                         left = min(left, deadline - time.monotonic())
@@ -131,8 +130,8 @@ class SignalSafeEvent:
             finally:
                 if is_ours:
                     signal.set_wakeup_fd(-1)
-                wakeup.nudge()  # for an outer wait: this one may run in its signal handler, and have drained its nudge
-        return self._is_set or bool(notified) or wakeup.is_set
+                wakeup.wake()  # for an outer wait: this one may run in its signal handler, and have drained its nudge
+        return self._is_set or bool(notified) or wakeup.is_cancelled
 
 
 _wakeup: Wakeup | None = None
@@ -141,6 +140,6 @@ _wakeup: Wakeup | None = None
 def _main_wakeup() -> Wakeup:
     """Return the main thread's wakeup, kept for the life of the process: any signal may be written to it."""
     global _wakeup  # noqa: PLW0603  # used by the main thread only
-    if _wakeup is None or _wakeup.is_set:  # set after a fork: it is the parent's
+    if _wakeup is None or _wakeup.is_cancelled:  # set after a fork: it is the parent's
         _wakeup = Wakeup()
     return _wakeup

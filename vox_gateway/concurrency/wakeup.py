@@ -49,9 +49,9 @@ def seconds_left(deadline: Deadline) -> float | None:
 
 
 class Wakeup:
-    """A flag to select on; setting it ends the wait in progress and every later one.
+    """A flag to select on; `cancel` ends the wait in progress and every later one, `wake` the wait in progress.
 
-    The thread that waits owns it and closes it; any thread may set it.
+    The thread that waits owns it and closes it; any thread may call the two.
     """
 
     def __init__(self) -> None:
@@ -59,33 +59,33 @@ class Wakeup:
         for end in (self._receiver, self._sender):
             end.setblocking(False)
             close_in_child(end)
-        self._set = False
+        self._cancelled = False
         self._open = True
         # Guards the four fields above, so that no write meets a closed socket. Taken by the owner and by every thread
-        # that sets; reentrant, since a signal handler may set while the code that it interrupted holds it.
+        # that wakes or cancels; reentrant, since a signal handler may do so in the middle.
         self._lock = threading.RLock()
         in_child(self, Wakeup._after_fork)
 
     @property
-    def is_set(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether waits end at once."""
-        return self._set
+        return self._cancelled
 
     def fileno(self) -> int:
         return self._receiver.fileno()
 
     @property
     def write_end(self) -> int:
-        """A non-blocking descriptor; writing a byte to it is a `nudge`."""
+        """A non-blocking descriptor; writing a byte to it is a `wake`."""
         return self._sender.fileno()
 
-    def set(self) -> None:
+    def cancel(self) -> None:
         """End the current wait and all later ones."""
         with self._lock:
-            self._set = True
-            self.nudge()
+            self._cancelled = True
+            self.wake()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Wake the waiting thread once, so that it reads its deadline anew."""
         with self._lock:
             if self._open:
@@ -93,18 +93,18 @@ class Wakeup:
                     self._sender.send(b"\0")
 
     def drain(self) -> None:
-        """Forget earlier nudges. Called by the waiting thread after it woke."""
+        """Forget earlier wakes. Called by the waiting thread after it woke."""
         if self._open:
             with contextlib.suppress(BlockingIOError):  # a signal handler may have drained it
                 self._receiver.recv(4096)
 
     def check(self) -> None:
-        """Raise Interrupted if the flag is set."""
-        if self._set:
+        """Raise Interrupted if waits are cancelled."""
+        if self._cancelled:
             raise Interrupted
 
     def close(self) -> None:
-        """Close the descriptors. Idempotent; a later `set` has no effect but the flag."""
+        """Close the descriptors. Idempotent; a later `cancel` has no effect but the flag."""
         with self._lock:
             self._open = False
             self._receiver.close()
@@ -113,4 +113,4 @@ class Wakeup:
     def _after_fork(self) -> None:
         # Both sockets are closed. If the forking thread was in a wait, that wait ends.
         self._lock = threading.RLock()
-        self._set, self._open = True, False
+        self._cancelled, self._open = True, False

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..encoding import Payload, sealed
-from ..encoding.sealed import RawDispatch
+from ..encoding import Payload, raw_dispatch
+from ..encoding.raw_dispatch import RawDispatch
 from ..errors import DecodeError, GatewayError
 from ..opcodes import Opcode
 from ..session.state import Session
@@ -47,37 +47,37 @@ class Dispatcher:
     Args:
         name: of the thread.
         emitter: has the handlers.
-        taps: are shown events before that.
+        subscribers: are shown events before that.
         backlog_limit: events that may wait.
-        make_handling: makes what runs the handlers; it is given this dispatcher's thread and `EventQueue.made_room`.
-        decode: decodes what is sealed.
+        make_executor: makes what runs the handlers; it is given this dispatcher's thread and `EventQueue.made_room`.
+        decode: decodes a raw dispatch.
         on_stuck: called, by the reader, when the backlog has been full for long.
         on_unreadable: called, on the thread, when decoding failed; the backlog then passes over what follows.
         on_failure: called, on the thread, with any other error. The event counts as not delivered, those behind it are
             passed over, and the connection's own events are delivered still.
         on_end: called at the very end, on the thread.
         before_ready: called, on the thread, before READY is handed on; what it waits for, READY waits for.
-        on_done: called, on the thread, when an event is done with.
+        on_completed: called, on the thread, when an event is done with.
     """
 
     def __init__(
         self,
         name: str,
         emitter: Emitter,
-        taps: Subscribers,
+        subscribers: Subscribers,
         backlog_limit: int,
-        make_handling: Callable[[threading.Thread, Callable[[], None]], HandlerExecutor],
+        make_executor: Callable[[threading.Thread, Callable[[], None]], HandlerExecutor],
         decode: Callable[[bytes], Any],
         on_stuck: Callable[[], None],
         on_unreadable: Callable[[DecodeError], None],
         on_failure: Callable[[BaseException], object],
         on_end: Callable[[], None],
         before_ready: Callable[[], None] | None = None,
-        on_done: Callable[[], None] | None = None,
+        on_completed: Callable[[], None] | None = None,
     ) -> None:
-        self.queue = EventQueue(backlog_limit, on_stuck, lambda: self.handling.waiting, on_done)
+        self.queue = EventQueue(backlog_limit, on_stuck, lambda: self.executor.waiting, on_completed)
         self._emitter = emitter
-        self._taps = taps
+        self._subscribers = subscribers
         self._decode = decode
         self._on_unreadable = on_unreadable
         self._on_failure = on_failure
@@ -85,7 +85,7 @@ class Dispatcher:
         self._before_ready = before_ready
         self._subscribers_ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.handling = make_handling(self._thread, self.queue.made_room)
+        self.executor = make_executor(self._thread, self.queue.made_room)
 
     def start(self, session: Session) -> None:
         """Begin to run handlers; of `session` they have seen all.
@@ -93,11 +93,11 @@ class Dispatcher:
         Raises RuntimeError, and leaves no thread behind, if one cannot be started.
         """
         self.queue.begin(session)
-        self.handling.begin(session)
+        self.executor.begin(session)
         try:
             self._thread.start()
         except RuntimeError:
-            self.handling.finish()
+            self.executor.finish()
             raise
 
     def join(self, timeout: float | None) -> bool:
@@ -108,33 +108,33 @@ class Dispatcher:
     def drop_events(self) -> None:
         """From now on no dispatch is given to handlers any more; the connection's own events still are."""
         self.queue.drop_events()
-        self.handling.drop()
+        self.executor.drop()
 
     def abandon(self) -> None:
         """What has arrived is the parent's, in a child process: what is handled there now is the last."""
         self.queue.abandon()
-        self.handling.abandon()
+        self.executor.abandon()
 
     @property
-    def given(self) -> Session:
+    def delivered(self) -> Session:
         """The session up to which every dispatch was given to its handlers."""
-        return self.handling.given or self.queue.given
+        return self.executor.delivered or self.queue.delivered
 
     @property
-    def done(self) -> Session:
+    def completed(self) -> Session:
         """The session up to which the handlers of every dispatch have returned."""
-        passed = self.queue.done  # read first: what has passed by now is with the handling, or has no handler
-        return self.handling.done or passed
+        passed = self.queue.completed  # read first: what has passed by now is with the handling, or has no handler
+        return self.executor.completed or passed
 
     @property
     def is_idle(self) -> bool:
         """Whether every handler that has begun has returned."""
-        return self.handling.is_idle and self.queue.done == self.queue.given
+        return self.executor.is_idle and self.queue.completed == self.queue.delivered
 
     @property
-    def not_given(self) -> int:
+    def undelivered(self) -> int:
         """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
-        return self.queue.not_given + self.handling.waiting + self.handling.dropped
+        return self.queue.undelivered + self.executor.waiting + self.executor.dropped
 
     # The three below are for the supervisor's thread, and for the one that starts the run before it.
 
@@ -146,7 +146,7 @@ class Dispatcher:
         """Tell subscribers that no event comes any more; once, as others may begin to wait for the next run's."""
         ended, self._subscribers_ended = self._subscribers_ended, True
         if not ended:
-            self._taps.end(error)
+            self._subscribers.end(error)
 
     def is_current_thread(self) -> bool:
         """Whether the caller is on the thread that brings events; what waits for one here waits for ever."""
@@ -167,17 +167,17 @@ class Dispatcher:
                 if type(item) is bytes:
                     opened(item)
                 elif isinstance(item, Signal):
-                    self._taps.show_other(item.name, *item.args)
-                    self.handling.signal(item.name, *item.args)
+                    self._subscribers.publish_signal(item.name, *item.args)
+                    self.executor.signal(item.name, *item.args)
                 elif isinstance(item, Milestone):
                     self._reach(item)
                 elif isinstance(item, dict):
                     self._take(item)
             except BaseException as error:
                 if not isinstance(item, (Signal, Milestone)) and is_dispatch(item):
-                    self.queue.take_back()
+                    self.queue.reject()
                 self._on_failure(error)
-        self.handling.finish()
+        self.executor.finish()
 
     def _reach(self, milestone: Milestone) -> None:
         """Let READY and RESUMED wait until the run's state says so, and READY until the session is saved."""
@@ -189,25 +189,25 @@ class Dispatcher:
         if payload["op"] == Opcode.DISPATCH:
             self._deliver(payload)
         elif name := _RECEIVED.get(payload["op"]):
-            self._taps.show_other(name, payload)
-            self.handling.signal(name, payload)
+            self._subscribers.publish_signal(name, payload)
+            self.executor.signal(name, payload)
 
     def _open(self, piece: RawDispatch) -> None:
-        """Decode and deliver a dispatch, if it has handlers or taps by now."""
-        heard, tapped = self._emitter.heard, self._taps.heard
+        """Decode and deliver a dispatch, if it has handlers or subscribers by now."""
+        heard, tapped = self._emitter.heard, self._subscribers.heard
         if "DISPATCH" not in heard and "DISPATCH" not in tapped:
-            name = sealed.name(piece)
+            name = raw_dispatch.name(piece)
             if name is not None and name not in heard and name not in tapped:
                 return
         try:
-            payload = sealed.opened(piece, self._decode)
+            payload = raw_dispatch.decode(piece, self._decode)
         except DecodeError as error:
-            self.queue.take_back()
+            self.queue.reject()
             self._on_unreadable(error)
             return
         self._deliver(payload)
 
     def _deliver(self, payload: Payload) -> None:
-        if self._taps.heard:
-            self._taps.show(payload)
-        self.handling.dispatch(payload)
+        if self._subscribers.heard:
+            self._subscribers.publish(payload)
+        self.executor.dispatch(payload)

@@ -80,7 +80,7 @@ class Emitter(EventEmitter):
                 if threading.current_thread() is threading.main_thread():
                     raise
                 self._handler_failed(handler, event, error)
-            except BaseException as error:  # what ends a program must not end a thread of ours in silence
+            except BaseException as error:  # what ends a program must not end a thread of ours unnoticed
                 self._handler_failed(handler, event, error)
             if self._snapshots is not snapshots:
                 break  # this is a child that the handler forked: the rest of the event is the parent's

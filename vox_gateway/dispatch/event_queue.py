@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..encoding import Payload, sealed
-from ..encoding.sealed import RawDispatch
+from ..encoding import Payload, raw_dispatch
+from ..encoding.raw_dispatch import RawDispatch
 from ..session.state import Session
 
 __all__ = ["Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
@@ -43,13 +43,13 @@ class Milestone:
 
 
 #: where payloads are yielded again
-GO_ON = Signal("go on")
+RESUME = Signal("resume")
 
 #: a session's id, and its last dispatch or that one's sequence number
 _Position = tuple[str | None, RawDispatch | int | None]
 #: what waits for its turn
 Item = Payload | RawDispatch | Signal | Milestone
-#: what the reader hands over in one go: dispatches, decoded or sealed, or other payloads
+#: what the reader hands over in one go: dispatches, decoded or raw, or other payloads
 Batch = list[Payload] | list[RawDispatch]
 
 
@@ -63,7 +63,7 @@ class EventQueue:
         on_stuck: called, by the reader, when it has waited for room for `STUCK_AFTER` seconds; a shorter wait is but
             the ebb and flow of a busy bot.
         elsewhere: tells how many that were taken wait still, and so take up room.
-        on_done: called, by the dispatcher, when `done` has moved.
+        on_completed: called, by the dispatcher, when `completed` has moved.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class EventQueue:
         limit: int,
         on_stuck: Callable[[], None],
         elsewhere: Callable[[], int] = lambda: 0,
-        on_done: Callable[[], None] | None = None,
+        on_completed: Callable[[], None] | None = None,
     ) -> None:
         self.limit = limit
         self._elsewhere = elsewhere
         self._on_stuck = on_stuck
-        self._on_done = on_done
+        self._on_completed = on_completed
         self._batches: queue.SimpleQueue[Batch | Signal | Milestone | None] = queue.SimpleQueue()
         # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
         # `waiting` tells of the dispatches among them.
@@ -85,8 +85,8 @@ class EventQueue:
         self._session_id: str | None = None  # of the dispatches that are yielded
         self._next_session_id: str | None = None  # from the READY that comes next
         # The session's id, and the last dispatch or its sequence number: what was yielded, and what is done with.
-        self._given: _Position = (None, None)
-        self._done: _Position = (None, None)
+        self._delivered: _Position = (None, None)
+        self._completed: _Position = (None, None)
         self._dropping = False
         self._passing_over = False
         self._putter_waits = False
@@ -150,9 +150,9 @@ class EventQueue:
     def made_room(self) -> None:
         """There is more of it; a `put` that waits goes on once half is free. Any thread."""
         if self._putter_waits and self._unhandled <= self.limit // 2:
-            self.nudge()
+            self.wake()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Make a `put` that waits ask `patient` again."""
         with self._lock:
             self._room.notify_all()
@@ -168,7 +168,7 @@ class EventQueue:
     def drop_events(self) -> None:
         """From now on events are not delivered any more, those in here included; signals still are."""
         self._dropping = True
-        self.nudge()
+        self.wake()
 
     def abandon(self) -> None:
         """What is in here is the parent's, in a child process that a handler forked: the iteration ends there."""
@@ -176,43 +176,43 @@ class EventQueue:
         self._batches = queue.SimpleQueue()
         self._batches.put(None)
 
-    def take_back(self) -> None:
+    def reject(self) -> None:
         """The dispatch that was yielded last cannot be read: it was not given, and what follows is passed over.
 
-        For the dispatcher; until `go_on`.
+        For the dispatcher; until `resume`.
         """
-        self._given = self._done
+        self._delivered = self._completed
         self._passing_over = True
         self._passed_over += 1
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """From here on payloads are yielded again: they begin after the last that was given."""
-        self._batches.put(GO_ON)
+        self._batches.put(RESUME)
 
     @property
-    def given(self) -> Session:
+    def delivered(self) -> Session:
         """The session as far as it was yielded."""
-        return _session(self._given)
+        return _session(self._delivered)
 
     @property
-    def done(self) -> Session:
+    def completed(self) -> Session:
         """The session as far as it was yielded, and what came after that asked for."""
-        return _session(self._done)
+        return _session(self._completed)
 
     def begin(self, session: Session) -> None:
         """Set what the handlers have seen already, in an earlier run."""
         self._session_id = session.id
-        self._given = self._done = session.id, session.seq
+        self._delivered = self._completed = session.id, session.seq
 
     @property
-    def not_given(self) -> int:
+    def undelivered(self) -> int:
         """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
         return self._arrived - self._taken + self._passed_over
 
     def __iter__(self) -> Iterator[Item]:
         """Yield each item when the one before has been handled. For the dispatcher."""
         while (batch := self._batches.get()) is not None:
-            if batch is GO_ON:
+            if batch is RESUME:
                 self._passing_over = False
                 if not self._dropping:
                     self._passed_over = 0  # it comes again
@@ -228,7 +228,7 @@ class EventQueue:
             yield from self._dispatches(batch) if is_dispatch(batch[0]) else self._others(batch)
 
     def _dispatches(self, batch: Batch) -> Iterator[Item]:
-        on_done = self._on_done
+        on_completed = self._on_completed
         for item in batch:
             self._got += 1
             if self._putter_waits:
@@ -236,11 +236,11 @@ class EventQueue:
             if self._dropping or self._passing_over:
                 self._passed_over += 1
                 continue
-            self._given = (self._session_id, item) if isinstance(item, bytes) else self._noted(item)
+            self._delivered = (self._session_id, item) if isinstance(item, bytes) else self._noted(item)
             yield item
-            self._done = self._given
-            if on_done is not None:
-                on_done()
+            self._completed = self._delivered
+            if on_completed is not None:
+                on_completed()
 
     def _others(self, batch: Batch) -> Iterator[Item]:
         for item in batch:
@@ -254,7 +254,7 @@ class EventQueue:
     def _noted(self, payload: Payload) -> _Position:
         seq = payload.get("s")
         if type(seq) is not int:
-            return self._given
+            return self._delivered
         if payload["t"] == "READY":
             self._session_id = self._next_session_id
         return self._session_id, seq
@@ -262,7 +262,7 @@ class EventQueue:
 
 def _session(position: _Position) -> Session:
     session_id, last = position
-    return Session(session_id, sealed.seq(last) if isinstance(last, bytes) else last)
+    return Session(session_id, raw_dispatch.seq(last) if isinstance(last, bytes) else last)
 
 
 def is_dispatch(payload: Payload | RawDispatch) -> bool:

@@ -45,14 +45,14 @@ class EventStream(Subscriber):
         names: tuple[str, ...],
         maxsize: int,
         overflow: str,
-        taps: Subscribers,
+        subscribers: Subscribers,
         check_thread: Callable[[], None],
         log: ShardLog,
     ) -> None:
         self.names = names
         self.maxsize = maxsize
         self.overflow = overflow
-        self._taps = taps
+        self._subscribers = subscribers
         self._check_thread = check_thread
         self._log = log
         self._dropped = 0
@@ -60,13 +60,13 @@ class EventStream(Subscriber):
         self._over = False
         self._error: GatewayError | None = None
         self._make_locks()
-        taps.add(self, names)
+        subscribers.add(self, names)
         in_child(self, EventStream._make_locks)
 
     def _make_locks(self) -> None:
         self._lock = threading.RLock()  # guards the events, what was dropped, and the end
         self._room = threading.Condition(self._lock)  # whoever makes room notifies it
-        self._bell = SignalSafeEvent()  # rings when there is something to take, or will never be
+        self._event = SignalSafeEvent()  # rings when there is something to take, or will never be
 
     def __repr__(self) -> str:
         return f"<EventStream of {', '.join(self.names)}: {len(self)} waiting, {self.dropped} dropped>"
@@ -113,7 +113,7 @@ class EventStream(Subscriber):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            self._bell.silence()
+            self._event.clear()
             event = self._take()
             if event is not None:
                 return event
@@ -121,7 +121,7 @@ class EventStream(Subscriber):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"no {' or '.join(self.names)} came within timeout={timeout:g} seconds")
-            self._bell.wait(left)
+            self._event.wait(left)
 
     def wait(self, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
         """Take events until `check` is true for the data of one, which is returned. None takes the first.
@@ -155,14 +155,14 @@ class EventStream(Subscriber):
 
     def close(self) -> None:
         """Collect no more, and forget what was not taken."""
-        self._taps.remove(self)
+        self._subscribers.remove(self)
         with self._lock:
             self._events.clear()
         self.end(None)
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
-    def show(self, event: Event) -> None:
+    def receive(self, event: Event) -> None:
         """Collect an event."""
         if self.overflow == "block":
             self._wait_for_room()
@@ -174,7 +174,7 @@ class EventStream(Subscriber):
                 self._events.popleft()
                 self._dropped += 1
             self._events.append(event)
-        self._bell.ring()
+        self._event.set()
         if full and self._dropped == 1:
             self._log.warning(
                 "the stream of %s is full (maxsize=%d), and drops its oldest events: take them faster, or make it "
@@ -204,7 +204,7 @@ class EventStream(Subscriber):
             if not self._over:
                 self._over, self._error = True, error
             self._room.notify_all()
-        self._bell.ring()
+        self._event.set()
 
     def abandon(self, error: GatewayError) -> None:
         """What has been collected, and will be, is the parent's: this is a child process."""
@@ -217,12 +217,12 @@ class EventStream(Subscriber):
                 event = self._events.popleft()
                 self._room.notify()
                 if self._events or self._over:
-                    self._bell.ring()  # for others who wait
+                    self._event.set()  # for others who wait
                 return event
             if not self._over:
                 return None
             error = self._error
-        self._bell.ring()
+        self._event.set()
         raise StreamEnded("the stream is over: it was closed, or the client was") if error is None else error
 
     def _is_full(self) -> bool:

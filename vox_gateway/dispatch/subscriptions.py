@@ -1,4 +1,7 @@
-"""Who else is shown each event, before its handlers are: streams, and those who wait for one thing."""
+"""Who receives each event before its handlers run: streams, and callers that wait for one event.
+
+Any thread subscribes; the dispatcher publishes.
+"""
 
 from __future__ import annotations
 
@@ -13,64 +16,64 @@ __all__ = ["Subscriber", "Subscribers"]
 
 
 class Subscriber:
-    """One who is shown events. Called on the dispatcher's thread."""
+    """Receives events; called on the dispatcher's thread."""
 
-    def show(self, event: Event) -> None:
-        """An event that this one is for."""
+    def receive(self, event: Event) -> None:
+        """Take an event of a subscribed name."""
 
     def end(self, error: GatewayError | None) -> None:
-        """No more come, since the client was closed or, with `error`, cannot go on."""
+        """Expect no more: the client was closed or, with `error`, failed."""
 
 
 class Subscribers:
-    """The taps of a client, by the names that they are for; ``"DISPATCH"`` stands for every dispatch event.
-
-    Any thread may add and remove; the dispatcher shows.
-    """
+    """The subscribers of a client, by event name; ``"DISPATCH"`` stands for every dispatch event."""
 
     def __init__(self, shard: int) -> None:
         self._shard = shard
-        self._lock = threading.Lock()  # guards changes of the table; who reads it sees one whole table or another
+        self._lock = threading.Lock()  # guards changes of the table; a reader sees one whole table or another
         self._table: dict[str, tuple[Subscriber, ...]] = {}
-        #: the events that have a tap now
+        #: the names that have a subscriber now
         self.heard: Container[str] = self._table
 
-    def add(self, tap: Subscriber, names: Iterable[str]) -> None:
-        """Show `tap` the events of `names` from now on."""
+    def add(self, subscriber: Subscriber, names: Iterable[str]) -> None:
+        """Publish the events of `names` to `subscriber` from now on."""
         with self._lock:
             table = dict(self._table)
             for name in names:
-                table[name] = (*table.get(name, ()), tap)
+                table[name] = (*table.get(name, ()), subscriber)
             self.heard = self._table = table
 
-    def remove(self, tap: Subscriber) -> None:
-        """Show it nothing more."""
+    def remove(self, subscriber: Subscriber) -> None:
+        """Publish nothing more to `subscriber`."""
         with self._lock:
-            left = {name: tuple(one for one in taps if one is not tap) for name, taps in self._table.items()}
-            self.heard = self._table = {name: taps for name, taps in left.items() if taps}
+            left = {
+                name: tuple(one for one in subscribers if one is not subscriber)
+                for name, subscribers in self._table.items()
+            }
+            self.heard = self._table = {name: subscribers for name, subscribers in left.items() if subscribers}
 
-    def show(self, payload: Payload) -> None:
-        """Show a dispatch."""
+    def publish(self, payload: Payload) -> None:
+        """Publish a dispatch."""
         name, seq, table = payload["t"], payload.get("s"), self._table
-        taps = (*table.get("DISPATCH", ()), *table.get(name, ()))
-        if taps:
+        subscribers = (*table.get("DISPATCH", ()), *table.get(name, ()))
+        if subscribers:
             event = Event(name, payload.get("d"), seq if type(seq) is int else None, self._shard)
-            for tap in dict.fromkeys(taps):
-                tap.show(event)
+            for subscriber in dict.fromkeys(subscribers):
+                subscriber.receive(event)
 
-    def show_other(self, name: str, *args: object) -> None:
-        """Show an event that is no dispatch, with its only argument."""
-        for tap in self._table.get(name, ()):
-            tap.show(Event(name, args[0] if args else None, None, self._shard))
+    def publish_signal(self, name: str, *args: object) -> None:
+        """Publish an event that is not a dispatch, with its only argument."""
+        for subscriber in self._table.get(name, ()):
+            subscriber.receive(Event(name, args[0] if args else None, None, self._shard))
 
     def renew(self) -> list[Subscriber]:
-        """Begin with an empty table in a child process; returns who was in it."""
+        """Empty the table in a child process, and return the subscribers that were in it."""
         self._lock = threading.Lock()
-        taps = [tap for taps in self._table.values() for tap in taps]
+        subscribers = [subscriber for subscribers in self._table.values() for subscriber in subscribers]
         self.heard = self._table = {}
-        return list(dict.fromkeys(taps))
+        return list(dict.fromkeys(subscribers))
 
     def end(self, error: GatewayError | None) -> None:
-        """Tell all that nothing more comes."""
-        for tap in {tap for taps in self._table.values() for tap in taps}:
-            tap.end(error)
+        """End all subscribers."""
+        for subscriber in {subscriber for subscribers in self._table.values() for subscriber in subscribers}:
+            subscriber.end(error)

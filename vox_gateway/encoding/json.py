@@ -13,7 +13,7 @@ import simplejson
 
 from ..accelerators import JSON_READERS, Reader
 from ..errors import DecodeError
-from .sealed import split
+from .raw_dispatch import split
 
 __all__ = ["JSONCodec"]
 

@@ -50,7 +50,7 @@ class Transport:
     Args:
         sock: connected and non-blocking; owned by the transport.
         wakeup: ends every wait.
-        deadline: when the current wait ends. Called again after every wake, so that `Wakeup.nudge` applies a change.
+        deadline: when the current wait ends. Called again after every wake, so that `Wakeup.wake` applies a change.
 
     Attributes:
         bytes_in: bytes read from the socket.
@@ -263,12 +263,12 @@ class Transport:
                 raise ConnectionLost(f"the connection broke: {_message(error)}") from error
             unsent = bool(self._unsent)
         if unsent:
-            self._wakeup.nudge()
+            self._wakeup.wake()
         return len(data)
 
     def abort(self) -> None:
         """Shut the connection down now; the reader's wait raises Interrupted."""
-        self._wakeup.set()  # first, so that the reader does not take the shutdown for the server's
+        self._wakeup.cancel()  # first, so that the reader does not take the shutdown for the server's
         with self._lock:
             if not self._closed:
                 self._closed = True

@@ -160,7 +160,7 @@ class Protocol:
             self.seq = payloads[end - 1]["s"]
         return end
 
-    def receive_sealed(self, seq: int) -> None:
+    def receive_raw(self, seq: int) -> None:
         """Take dispatches that nobody has opened, up to the sequence number `seq`; none of them is READY or RESUMED."""
         if not self.ended:
             self.seq = seq

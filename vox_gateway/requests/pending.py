@@ -111,7 +111,7 @@ class PendingRequest(Subscriber):
 
     # -- on the dispatcher's thread --------------------------------------------------------------------------------
 
-    def show(self, event: Event) -> None:
+    def receive(self, event: Event) -> None:
         """Post an event for the callers to process."""
         with self._lock:
             if not self._collecting and event.name in self._request.events:
@@ -147,7 +147,7 @@ class PendingRequest(Subscriber):
             self._wakeups = (*self._wakeups, wakeup)
         try:
             while True:
-                wakeup.silence()
+                wakeup.clear()
                 with self._lock:
                     now = time.monotonic()
                     self._process(now)
@@ -304,7 +304,7 @@ class PendingRequest(Subscriber):
         with self._lock:
             wakeups = self._wakeups
         for wakeup in wakeups:
-            wakeup.ring()
+            wakeup.set()
 
 
 def _describe_close(close: dict[str, Any]) -> str:
@@ -378,4 +378,4 @@ class PendingRequests:
             if self._by_topic.get(topic) is pending:
                 del self._by_topic[topic]
         self._context.subscribers.remove(pending)
-        pending.closed.ring()
+        pending.closed.set()

@@ -22,8 +22,8 @@ from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupted, Wakeup
 from ..config import Options
 from ..diagnostics.stats import Traffic
 from ..dispatch.event_queue import Batch, EventQueue, Milestone, is_dispatch
-from ..encoding import Payload, sealed
-from ..encoding.sealed import RawDispatch
+from ..encoding import Payload, raw_dispatch
+from ..encoding.raw_dispatch import RawDispatch
 from ..errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from ..log import ShardLog
 from ..network.frames import TEXT
@@ -182,12 +182,12 @@ class Connection:
         if websocket is None or patience <= 0:
             self.abort()
         else:
-            self._wakeup.nudge()
-        self._queue.nudge()
+            self._wakeup.wake()
+        self._queue.wake()
 
     def abort(self) -> None:
         """Cut the connection off now."""
-        self._wakeup.set()
+        self._wakeup.cancel()
         if (websocket := self._websocket) is not None:
             websocket.abort()
 
@@ -324,8 +324,8 @@ class Connection:
             for opcode, run in self._websocket.receive():
                 for block, count in self._blocks(opcode, run):
                     self._inflated += len(block)
-                    if pieces := sealed.cut(block, count):
-                        self._take_sealed(pieces, len(block))
+                    if pieces := raw_dispatch.cut(block, count):
+                        self._take_raw(pieces, len(block))
                     else:
                         self._take_all(self._codec.decode_all(block, count), len(block))
                     if self._closing is not None:
@@ -360,12 +360,12 @@ class Connection:
             return ((message, 1) for message in messages if message is not None)
         return inflater.feed_all(run)
 
-    def _take_sealed(self, pieces: list[RawDispatch], size: int) -> None:
+    def _take_raw(self, pieces: list[RawDispatch], size: int) -> None:
         """Add dispatches that mean nothing to the protocol but their sequence number."""
-        last = sealed.seq(pieces[-1])
+        last = raw_dispatch.seq(pieces[-1])
         if self._log.isEnabledFor(logging.DEBUG):  # the name costs time, for each block
-            self._log.debug("< DISPATCH %s s=%s (%d bytes)", sealed.name(pieces[-1]), last, size)
-        self._protocol.receive_sealed(last or 0)
+            self._log.debug("< DISPATCH %s s=%s (%d bytes)", raw_dispatch.name(pieces[-1]), last, size)
+        self._protocol.receive_raw(last or 0)
         self._batches.append(pieces)
 
     def _take_all(self, decoded: Iterator[Any], size: int) -> None:

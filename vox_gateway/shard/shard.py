@@ -112,7 +112,7 @@ class Shard:
             self.failed,
             lambda: self._mailbox.put(HandlersDone()),
             before_ready=None if lease is None else lease.wait_until_saved,
-            on_done=None if options.workers or parts.caller_queue is not None else self._progressed,
+            on_completed=None if options.workers or parts.caller_queue is not None else self._progressed,
         )
         holder = object()
         resolver = GatewayResolver(
@@ -159,12 +159,12 @@ class Shard:
     @property
     def handled(self) -> Session:
         """The session up to which the handlers of every event have returned."""
-        return self._dispatcher.done
+        return self._dispatcher.completed
 
     @property
     def executor(self) -> HandlerExecutor:
         """What runs the handlers."""
-        return self._dispatcher.handling
+        return self._dispatcher.executor
 
     def start(self) -> None:
         """Start the threads, or none of them.
@@ -175,7 +175,7 @@ class Shard:
         parts = self._parts
         parts.sender.open()
         if parts.caller_queue is not None:
-            parts.caller_queue.begin(lambda: self.closed.rung)
+            parts.caller_queue.begin(lambda: self.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
         code = KEEP_SESSION if self._lease else 1000
         # A script that ends without close() says goodbye all the same.
         atexit.register(self.stop, code, "")
@@ -245,8 +245,8 @@ class Shard:
         )
         # Not set but replaced: a thread of the parent may have held their locks.
         self.disconnected, self.closed = SignalSafeEvent(), SignalSafeEvent()
-        self.disconnected.ring()
-        self.closed.ring()
+        self.disconnected.set()
+        self.closed.set()
         self._dispatcher.abandon()
 
     @property
@@ -299,7 +299,7 @@ class Shard:
             supervisor.end_session,
             self._settle_lease,
             self._write_history,
-            self.disconnected.ring,
+            self.disconnected.set,
             supervisor.wait_for_handlers,
             self._leave_handlers,
             self._end_lease,
@@ -342,7 +342,7 @@ class Shard:
                 "close() does not wait for the handler of %s any longer: its thread ends when it returns",
                 work and work[0],
             )
-        if lost := dispatcher.not_given:
+        if lost := dispatcher.undelivered:
             self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
 
     def _end_lease(self) -> None:
@@ -353,8 +353,8 @@ class Shard:
         """Nothing is left of the run: say so."""
         atexit.unregister(self.stop)
         self._supervisor.publish(state=State.CLOSED)
-        self.disconnected.ring()
-        self.closed.ring()
+        self.disconnected.set()
+        self.closed.set()
         if self._parts.caller_queue is not None:
             self._parts.caller_queue.wake()
 
@@ -362,7 +362,7 @@ class Shard:
 
     def _position(self) -> Session | None:
         """The session as far as its handlers have got; None when it is over."""
-        state, done = self.state, self._dispatcher.done
+        state, done = self.state, self._dispatcher.completed
         begun, session = state.begun, state.session
         if not session.resumable or session.id != begun.id:
             return None
@@ -370,4 +370,4 @@ class Shard:
 
     def _unfinished(self) -> Session | None:
         """The session before the first event whose handlers have not returned; None when all have. For an ended run."""
-        return None if self._dispatcher.is_idle else self._dispatcher.done
+        return None if self._dispatcher.is_idle else self._dispatcher.completed

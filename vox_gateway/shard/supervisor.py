@@ -126,8 +126,8 @@ class Supervisor:
         close = self.close
         if close is None or close.code in ENDS_SESSION:
             self.publish(ended_session=self.published.session.without_id())
-        elif self._dispatcher.not_given:
-            self.publish(ended_session=self._set_back(self._dispatcher.given))
+        elif self._dispatcher.undelivered:
+            self.publish(ended_session=self._set_back(self._dispatcher.delivered))
 
     def wait_for_handlers(self) -> None:
         """Wait until the dispatcher has ended, or until `close` has waited long enough."""
@@ -211,13 +211,13 @@ class Supervisor:
     def _rewind(self) -> ConnectPlan:
         """Go back to before the event that could not be decoded."""
         self._rewinding = False
-        session = self._set_back(self._dispatcher.queue.given)
+        session = self._set_back(self._dispatcher.queue.delivered)
         self.publish(ended_session=session)
-        self._dispatcher.queue.go_on()
+        self._dispatcher.queue.resume()
         return self._policy.first(session)
 
     def _set_back(self, given: Session) -> Session:
-        """The session from which a RESUME brings again what came after `given`."""
+        """The session from which a RESUME brings again what came after `delivered`."""
         session = self.published.session
         # Of another session: that one is over, and the next has begun without its handlers.
         return session.at(given.seq) if given.id == session.id else session.without_id()

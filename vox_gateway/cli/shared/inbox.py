@@ -23,17 +23,17 @@ class MainInbox(Generic[Item]):
 
     def __init__(self) -> None:
         self._items: deque[Item | _Failure] = deque()
-        self._bell = SignalSafeEvent()
+        self._event = SignalSafeEvent()
 
     def put(self, item: Item) -> None:
         """Add an item; never waits."""
         self._items.append(item)
-        self._bell.ring()
+        self._event.set()
 
     def fail(self, error: Exception) -> None:
         """Make `get` raise `error` when the items before it are taken; never waits."""
         self._items.append(_Failure(error))
-        self._bell.ring()
+        self._event.set()
 
     def get(self, timeout: float | None = None) -> Item:
         """Take the oldest item, and wait for it. For one thread only.
@@ -47,7 +47,7 @@ class MainInbox(Generic[Item]):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            self._bell.silence()  # before the look: what comes after it rings again
+            self._event.clear()  # before the look: what comes after it rings again
             if self._items:
                 item = self._items.popleft()
                 if isinstance(item, _Failure):
@@ -56,4 +56,4 @@ class MainInbox(Generic[Item]):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise queue.Empty
-            self._bell.wait(left)
+            self._event.wait(left)

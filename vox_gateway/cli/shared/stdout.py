@@ -101,7 +101,7 @@ def watched(stream: TextIO, on_gone: Callable[[], None]) -> Iterator[None]:
             yield
         finally:
             with defer_sigint():
-                stop.set()
+                stop.cancel()
                 watch.join()
 
 

@@ -65,11 +65,11 @@ class HandlerExecutor(ABC):
         """What the handlers have seen already, in an earlier run."""
 
     @property
-    def given(self) -> Session | None:
+    def delivered(self) -> Session | None:
         """The session up to which every dispatch has begun; None when that is all that was handed over."""
         return None
 
     @property
-    def done(self) -> Session | None:
+    def completed(self) -> Session | None:
         """The session up to which the handlers of every dispatch have returned; None as above."""
         return None

@@ -24,7 +24,7 @@ class CallerQueue:
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
-        self._bell = SignalSafeEvent()
+        self._event = SignalSafeEvent()
         self._busy = threading.Lock()  # held by the thread whose turn it is, a handler's calls included
         self._is_closed: Callable[[], bool] = lambda: False
 
@@ -35,11 +35,11 @@ class CallerQueue:
     def put(self, task: Callable[[], bool]) -> None:
         """Add a task, which says whether it did anything."""
         self._tasks.put(task)
-        self._bell.ring()
+        self._event.set()
 
     def wake(self) -> None:
         """Make a call that waits check again whether the client is closed. Any thread."""
-        self._bell.ring()
+        self._event.set()
 
     def abandon(self) -> None:
         """In a child process: what waits is the parent's."""
@@ -48,11 +48,11 @@ class CallerQueue:
     def run_until(self, is_closed: Callable[[], bool]) -> None:
         """Run tasks until `is_closed`, then those that are left; whoever makes it true calls `wake`."""
         while True:
-            self._bell.silence()
+            self._event.clear()
             self.run(None, 0)
             if is_closed():
                 break
-            self._bell.wait()
+            self._event.wait()
         self.run(None, 0)
 
     def run(self, limit: int | None, timeout: float | None) -> int:
@@ -81,10 +81,10 @@ class CallerQueue:
             self._busy.release()
 
     def _wait(self, timeout: float | None) -> None:
-        self._bell.silence()
-        # After `silence`: if the client is closed from here on, `wake` rings again.
+        self._event.clear()
+        # After `clear`: if the client is closed from here on, `wake` sets it again.
         if timeout != 0 and self._tasks.empty() and not (timeout is None and self._is_closed()):
-            self._bell.wait(timeout)
+            self._event.wait(timeout)
 
 
 class CallerExecutor(DeferredExecutor):
@@ -96,17 +96,17 @@ class CallerExecutor(DeferredExecutor):
         pending: CallerQueue,
         on_begun: Callable[[], None],
         log: ShardLog,
-        on_done: Callable[[], None] | None = None,
+        on_completed: Callable[[], None] | None = None,
     ) -> None:
         self._pending = pending
         self._log = log
-        super().__init__(on_begun, on_done)
+        super().__init__(on_begun, on_completed)
         self._caller: int | None = None
         self._runner = make_runner(lambda: self._caller)
 
     def dispatch(self, payload: Payload) -> None:
         """See `HandlerExecutor`."""
-        self._pending.put(functools.partial(self._handle, self._ledger.add(payload)))
+        self._pending.put(functools.partial(self._handle, self._tracker.add(payload)))
 
     def signal(self, event: str, *args: Any) -> None:
         """See `HandlerExecutor`."""
@@ -118,14 +118,14 @@ class CallerExecutor(DeferredExecutor):
 
         self._pending.put(handle)
 
-    def _handle(self, turn: Delivery) -> bool:
-        if not self._ledger.begin(turn):
+    def _handle(self, delivery: Delivery) -> bool:
+        if not self._tracker.begin(delivery):
             return False
         try:
             self._caller = threading.get_ident()
-            self._runner.dispatch(turn.payload)
+            self._runner.dispatch(delivery.payload)
         finally:  # Ctrl-C may come out of a handler here
-            self._ledger.finish(turn)
+            self._tracker.finish(delivery)
         return True
 
     def finish(self) -> None:

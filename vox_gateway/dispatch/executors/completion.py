@@ -15,30 +15,30 @@ __all__ = ["CompletionTracker", "Delivery"]
 class Delivery:
     """A dispatch that waits for its handlers, or is with them."""
 
-    __slots__ = ("begun", "done", "payload", "session_id")
+    __slots__ = ("begun", "completed", "payload", "session_id")
 
     def __init__(self, payload: Payload, session_id: str | None) -> None:
         self.payload = payload
         self.session_id = session_id
-        self.begun = self.done = False
+        self.begun = self.completed = False
 
 
 class CompletionTracker:
-    """The turns in the order of their events, those at its front that are done taken away.
+    """The deliveries in the order of their events, those at its front that are done taken away.
 
     Any thread may call any method.
 
     Args:
         on_begun: called, with no lock held, when one waits less.
-        on_done: called, with no lock held, when `done` has moved.
+        on_completed: called, with no lock held, when `completed` has moved.
     """
 
-    def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None = None) -> None:
+    def __init__(self, on_begun: Callable[[], None], on_completed: Callable[[], None] | None = None) -> None:
         self._on_begun = on_begun
-        self._on_done = on_done
-        self._turns: deque[Delivery] = deque()
+        self._on_completed = on_completed
+        self._deliveries: deque[Delivery] = deque()
         self._last_id: str | None = None
-        self._done = Session()
+        self._completed = Session()
         self._not_begun = 0
         self._lock = threading.Lock()  # guards all of the above
         # Set without the lock: a signal handler may drop while the code that it interrupted holds it.
@@ -47,41 +47,41 @@ class CompletionTracker:
     def open(self, session: Session) -> None:
         """Set what is done already, from an earlier run."""
         with self._lock:
-            self._done = Session(session.id, session.seq)
+            self._completed = Session(session.id, session.seq)
             self._last_id = session.id
 
     def add(self, payload: Payload) -> Delivery:
-        """A turn for a dispatch that waits from now on."""
+        """A delivery for a dispatch that waits from now on."""
         with self._lock:
             if payload["t"] == "READY":
                 self._last_id = payload["d"].get("session_id")
-            turn = Delivery(payload, self._last_id)
-            self._turns.append(turn)
+            delivery = Delivery(payload, self._last_id)
+            self._deliveries.append(delivery)
             self._not_begun += 1
-            return turn
+            return delivery
 
-    def begin(self, turn: Delivery) -> bool:
-        """Whether the handlers of `turn` are to run now."""
+    def begin(self, delivery: Delivery) -> bool:
+        """Whether the handlers of `delivery` are to run now."""
         with self._lock:
             if self._dropping:
                 return False
-            turn.begun = True
+            delivery.begun = True
             self._not_begun -= 1
         self._on_begun()
         return True
 
-    def finish(self, turn: Delivery) -> None:
+    def finish(self, delivery: Delivery) -> None:
         """Its handlers have returned."""
         with self._lock:
-            turn.done = True
-            moved = bool(self._turns) and self._turns[0].done
-            while self._turns and self._turns[0].done:
-                self._done = _after(self._turns.popleft(), self._done)
-        if moved and self._on_done is not None:
-            self._on_done()
+            delivery.completed = True
+            moved = bool(self._deliveries) and self._deliveries[0].completed
+            while self._deliveries and self._deliveries[0].completed:
+                self._completed = _after(self._deliveries.popleft(), self._completed)
+        if moved and self._on_completed is not None:
+            self._on_completed()
 
     def drop(self) -> None:
-        """No turn begins any more. Takes no lock."""
+        """No delivery begins any more. Takes no lock."""
         self._dropping = True
 
     def abandon(self) -> None:
@@ -101,33 +101,33 @@ class CompletionTracker:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every turn that was added is done."""
-        return not self._turns
+        """Whether every delivery that was added is done."""
+        return not self._deliveries
 
     @property
     def is_idle(self) -> bool:
-        """Whether every turn that has begun is done."""
+        """Whether every delivery that has begun is done."""
         with self._lock:
-            return all(turn.done or not turn.begun for turn in self._turns)
+            return all(delivery.completed or not delivery.begun for delivery in self._deliveries)
 
     @property
-    def given(self) -> Session:
-        """Where the session was when the last turn before any that waits was added."""
+    def delivered(self) -> Session:
+        """Where the session was when the last delivery before any that waits was added."""
         with self._lock:
-            given = self._done
-            for turn in self._turns:
-                if not turn.begun:
+            given = self._completed
+            for delivery in self._deliveries:
+                if not delivery.begun:
                     break
-                given = _after(turn, given)
+                given = _after(delivery, given)
             return given
 
     @property
-    def done(self) -> Session:
-        """Where the session was when the last turn before any that is not done was added."""
+    def completed(self) -> Session:
+        """Where the session was when the last delivery before any that is not done was added."""
         with self._lock:
-            return self._done
+            return self._completed
 
 
-def _after(turn: Delivery, session: Session) -> Session:
-    seq = turn.payload.get("s")
-    return Session(turn.session_id, seq if type(seq) is int else session.seq)
+def _after(delivery: Delivery, session: Session) -> Session:
+    seq = delivery.payload.get("s")
+    return Session(delivery.session_id, seq if type(seq) is int else session.seq)

@@ -12,49 +12,49 @@ __all__ = ["DeferredExecutor"]
 
 
 class DeferredExecutor(HandlerExecutor):
-    """Keeps a ledger of what has begun and what is done.
+    """Keeps a tracker of what has begun and what is done.
 
     Args:
         on_begun: called when one event waits less.
-        on_done: called when `done` has moved.
+        on_completed: called when `completed` has moved.
     """
 
-    def __init__(self, on_begun: Callable[[], None], on_done: Callable[[], None] | None) -> None:
-        self._ledger = CompletionTracker(on_begun, on_done)
+    def __init__(self, on_begun: Callable[[], None], on_completed: Callable[[], None] | None) -> None:
+        self._tracker = CompletionTracker(on_begun, on_completed)
 
     def begin(self, session: Session) -> None:
         """See `HandlerExecutor`."""
-        self._ledger.open(session)
+        self._tracker.open(session)
 
     def drop(self) -> None:
         """See `HandlerExecutor`."""
-        self._ledger.drop()
+        self._tracker.drop()
 
     def abandon(self) -> None:
         """See `HandlerExecutor`."""
-        self._ledger.abandon()
+        self._tracker.abandon()
 
     @property
     def is_idle(self) -> bool:
         """See `HandlerExecutor`."""
-        return self._ledger.is_idle
+        return self._tracker.is_idle
 
     @property
     def waiting(self) -> int:
         """See `HandlerExecutor`."""
-        return self._ledger.waiting
+        return self._tracker.waiting
 
     @property
     def dropped(self) -> int:
         """See `HandlerExecutor`."""
-        return self._ledger.dropped
+        return self._tracker.dropped
 
     @property
-    def given(self) -> Session:
+    def delivered(self) -> Session:
         """See `HandlerExecutor`."""
-        return self._ledger.given
+        return self._tracker.delivered
 
     @property
-    def done(self) -> Session | None:
+    def completed(self) -> Session | None:
         """See `HandlerExecutor`."""
-        return None if self._ledger.is_settled else self._ledger.done
+        return None if self._tracker.is_settled else self._tracker.completed

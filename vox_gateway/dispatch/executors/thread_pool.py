@@ -32,7 +32,7 @@ class WorkerExecutor(DeferredExecutor):
         count: how many.
         on_begun: called when one event waits less.
         on_failure: called, on a worker, with an error that no handler raised; the worker goes on.
-        on_done: called when `done` has moved.
+        on_completed: called when `completed` has moved.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class WorkerExecutor(DeferredExecutor):
         count: int,
         on_begun: Callable[[], None],
         on_failure: Callable[[BaseException], object],
-        on_done: Callable[[], None] | None = None,
+        on_completed: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(on_begun, on_done)
+        super().__init__(on_begun, on_completed)
         self._workers = [_Worker(make_runner, f"{name}-worker-{number}", on_failure) for number in range(count)]
 
     def dispatch(self, payload: Payload) -> None:
         """See `HandlerExecutor`."""
-        turn = self._ledger.add(payload)
+        delivery = self._tracker.add(payload)
         key = partition_key(payload["t"], payload.get("d"))
         number = 0 if key is None else zlib.crc32(key.encode(errors="surrogatepass")) % len(self._workers)
-        self._workers[number].inbox.put(functools.partial(self._handle, turn))
+        self._workers[number].inbox.put(functools.partial(self._handle, delivery))
 
     def signal(self, event: str, *args: Any) -> None:
         """See `HandlerExecutor`."""
@@ -102,10 +102,10 @@ class WorkerExecutor(DeferredExecutor):
 
         return min((worker.runner for worker in self._workers), key=since).backlog_is_stuck(limit)
 
-    def _handle(self, turn: Delivery, runner: Runner) -> None:
-        if self._ledger.begin(turn):
-            runner.dispatch(turn.payload)
-            self._ledger.finish(turn)
+    def _handle(self, delivery: Delivery, runner: Runner) -> None:
+        if self._tracker.begin(delivery):
+            runner.dispatch(delivery.payload)
+            self._tracker.finish(delivery)
 
 
 class _Worker:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import DecodeError
 
-__all__ = ["RawDispatch", "cut", "name", "opened", "seq", "split"]
+__all__ = ["RawDispatch", "cut", "decode", "name", "seq", "split"]
 
 #: the bytes of one dispatch
 RawDispatch = bytes
@@ -85,13 +85,13 @@ def seq(piece: RawDispatch) -> int | None:
     return int(digits) if found and digits.isdigit() else None
 
 
-def opened(piece: RawDispatch, decode: Callable[[bytes], Any]) -> dict[str, Any]:
+def decode(piece: RawDispatch, read: Callable[[bytes], Any]) -> dict[str, Any]:
     """Decode a dispatch.
 
     Raises:
         DecodeError: not a dispatch.
     """
-    payload = decode(piece)
+    payload = read(piece)
     if type(payload) is not dict or payload.get("op") != 0 or type(payload.get("t")) is not str:
         raise DecodeError("a payload with a name in t is not a dispatch")
     return payload

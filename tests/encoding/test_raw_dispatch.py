@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_gateway.accelerators import JSON_READERS
-from vox_gateway.encoding import JSONCodec, sealed
+from vox_gateway.encoding import JSONCodec, raw_dispatch
 from vox_gateway.errors import DecodeError
 
 DECODERS = [JSONCodec(reader=name).decode for name in JSON_READERS]
@@ -38,33 +38,33 @@ def written(payload: Any) -> bytes:
 @given(DISPATCHES)
 def test_raw_dispatches_decode_to_their_payloads(payloads: list[Any]) -> None:
     with contextlib.suppress(UnicodeEncodeError):
-        pieces = sealed.cut(b"".join(map(written, payloads)), len(payloads))
+        pieces = raw_dispatch.cut(b"".join(map(written, payloads)), len(payloads))
         assert pieces is not None
         for piece, payload in zip(pieces, payloads, strict=True):
-            assert sealed.name(piece) in (payload["t"], None)  # None where an escape makes it hard to tell
-            assert sealed.seq(piece) == payload["s"]
+            assert raw_dispatch.name(piece) in (payload["t"], None)  # None where an escape makes it hard to tell
+            assert raw_dispatch.seq(piece) == payload["s"]
             for decode in DECODERS:
                 with contextlib.suppress(DecodeError):  # half a surrogate pair is not UTF-8
-                    opened = sealed.opened(piece, decode)
+                    opened = raw_dispatch.decode(piece, decode)
                     assert opened == payload
                     assert list(opened) == list(payload)
 
 
 def test_name_and_seq_are_read_from_the_head() -> None:
     block = b'{"t":"NEWS","s":7,"op":0,"d":{"a":"}{\\"t\\":"}}{"t":"X","s":8,"op":0,"d":nonsense}'
-    pieces = sealed.cut(block, 2)
+    pieces = raw_dispatch.cut(block, 2)
     assert pieces is not None
-    assert [sealed.name(piece) for piece in pieces] == ["NEWS", "X"]
-    assert [sealed.seq(piece) for piece in pieces] == [7, 8]
-    assert sealed.opened(pieces[0], DECODERS[0])["d"] == {"a": '}{"t":'}
+    assert [raw_dispatch.name(piece) for piece in pieces] == ["NEWS", "X"]
+    assert [raw_dispatch.seq(piece) for piece in pieces] == [7, 8]
+    assert raw_dispatch.decode(pieces[0], DECODERS[0])["d"] == {"a": '}{"t":'}
     with pytest.raises(DecodeError, match="not JSON"):
-        sealed.opened(pieces[1], DECODERS[0])
+        raw_dispatch.decode(pieces[1], DECODERS[0])
 
 
 def test_other_keys_may_follow() -> None:
-    pieces = sealed.cut(b'{"t":"X","s":8,"op":0,"d":{"a":1},"more":[2]}', 1)
+    pieces = raw_dispatch.cut(b'{"t":"X","s":8,"op":0,"d":{"a":1},"more":[2]}', 1)
     assert pieces is not None
-    assert sealed.opened(pieces[0], DECODERS[0]) == {"t": "X", "s": 8, "op": 0, "d": {"a": 1}, "more": [2]}
+    assert raw_dispatch.decode(pieces[0], DECODERS[0]) == {"t": "X", "s": 8, "op": 0, "d": {"a": 1}, "more": [2]}
 
 
 WHOLE = b'{"t":"X","s":8,"op":0,"d":1}'
@@ -93,7 +93,7 @@ WHOLE = b'{"t":"X","s":8,"op":0,"d":1}'
     ],
 )
 def test_other_blocks_are_not_split(block: bytes, count: int) -> None:
-    assert sealed.cut(block, count) is None
+    assert raw_dispatch.cut(block, count) is None
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,22 @@ def test_other_blocks_are_not_split(block: bytes, count: int) -> None:
 )
 def test_a_raw_dispatch_that_decodes_to_something_else_is_refused(piece: bytes) -> None:
     with pytest.raises(DecodeError):
-        sealed.opened(piece, DECODERS[0])
+        raw_dispatch.decode(piece, DECODERS[0])
 
 
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(st.binary(max_size=30) | st.just(WHOLE) | st.just(b'}{"t":"'), max_size=6), st.integers(0, 6))
 def test_garbage_raises_nothing_but_a_decode_error(parts: list[bytes], count: int) -> None:
-    for piece in sealed.cut(b"".join(parts), count) or []:
-        sealed.name(piece)
-        sealed.seq(piece)
+    for piece in raw_dispatch.cut(b"".join(parts), count) or []:
+        raw_dispatch.name(piece)
+        raw_dispatch.seq(piece)
         with contextlib.suppress(DecodeError):
-            sealed.opened(piece, DECODERS[0])
+            raw_dispatch.decode(piece, DECODERS[0])
 
 
 def test_the_name_cache_is_bounded() -> None:
     for number in range(2000):
-        assert sealed.name(b'{"t":"N%d","s":1,"op":0,"d":1}' % number) == f"N{number}"
-    assert len(sealed._names) <= 1024
-    assert sealed.name(b'{"t":5,"s"') is None
-    assert sealed.name(b'{"t":"\\","s"') is None
+        assert raw_dispatch.name(b'{"t":"N%d","s":1,"op":0,"d":1}' % number) == f"N{number}"
+    assert len(raw_dispatch._names) <= 1024
+    assert raw_dispatch.name(b'{"t":5,"s"') is None
+    assert raw_dispatch.name(b'{"t":"\\","s"') is None
