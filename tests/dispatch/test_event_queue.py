@@ -1,167 +1,160 @@
-"""The inbox between reader and dispatcher."""
+"""The bounded queue between the reader and the dispatcher."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from vox_gateway.dispatch import event_queue as backlog_module
-from vox_gateway.dispatch.event_queue import EventQueue, Milestone, Signal
+from vox_gateway.dispatch import event_queue as event_queue_module
+from vox_gateway.dispatch.event_queue import RESUME, EventQueue, Milestone, Signal
+from vox_gateway.dispatch.progress import InlineProgress, TrackedProgress
 from vox_gateway.session.state import Session
 
+ACKNOWLEDGEMENT = {"op": 11}
 
-def event(number: int, name: str = "NUMBER") -> dict[str, Any]:
-    return {"op": 0, "t": name, "s": number, "d": number}
+
+def event(number: int) -> dict[str, Any]:
+    return {"op": 0, "t": "NUMBER", "s": number, "d": number}
 
 
 def always(value: bool) -> Callable[[], bool]:
     return lambda: value
 
 
-def test_events_and_signals_keep_their_order() -> None:
-    backlog = EventQueue(10, on_stuck=pytest.fail)
-    backlog.signal("open")
-    backlog.put([event(1), event(2)], always(True))
-    backlog.signal("close", {"code": 1})
-    backlog.put([event(3)], always(True))
-    assert backlog.waiting == 3
-    backlog.finish()
-    assert list(backlog) == [Signal("open"), event(1), event(2), Signal("close", ({"code": 1},)), event(3)]
-    assert backlog.waiting == backlog.undelivered == 0
+def make(limit: int) -> EventQueue:
+    return EventQueue(limit, InlineProgress())
+
+
+def put(queue: EventQueue, *payloads: dict[str, Any]) -> None:
+    assert not queue.put(list(payloads), always(True), pytest.fail)
+
+
+def payloads(queue: EventQueue) -> Iterator[Any]:
+    """Take each payload as the dispatcher does."""
+    for item in queue:
+        if not isinstance(item, list):
+            yield item
+            continue
+        for payload in item:
+            if payload["op"] == 0:  # type: ignore[index, call-overload]
+                queue.took()
+            else:
+                queue.took_other()
+            yield payload
+
+
+def test_items_keep_their_order() -> None:
+    queue = make(10)
+    milestone = Milestone(Session("abc", 1), resumed=False)
+    queue.signal("open")
+    put(queue, event(1), event(2))
+    queue.put_milestone(milestone)
+    queue.resume()
+    queue.signal("close", {"code": 1})
+    put(queue, event(3))
+    assert queue.waiting == queue.untaken == 3
+    queue.finish()
+    expected = [Signal("open"), event(1), event(2), milestone, RESUME, Signal("close", ({"code": 1},)), event(3)]
+    assert list(payloads(queue)) == expected
+    assert queue.waiting == 0
 
 
 def test_no_more_than_the_limit_waits_and_a_put_goes_on_as_there_is_room() -> None:
-    backlog = EventQueue(5, on_stuck=lambda: None)
-    putter = threading.Thread(
-        target=lambda: (backlog.put([event(n) for n in range(100)], always(True)), backlog.finish())
-    )
-    putter.start()
+    queue = make(5)
+
+    def put_all() -> None:
+        queue.put([event(number) for number in range(100)], always(True), lambda: None)
+        queue.finish()
+
+    reader = threading.Thread(target=put_all)
+    reader.start()
     seen = []
-    for item in backlog:
-        assert backlog.waiting <= 5
-        seen.append(item)
-    putter.join(5)
-    assert seen == [event(n) for n in range(100)]
+    for payload in payloads(queue):
+        assert queue.waiting <= 5
+        seen.append(payload)
+    reader.join(5)
+    assert seen == [event(number) for number in range(100)]
 
 
-def test_a_put_that_waits_long_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog_module, "STUCK_AFTER", 0.05)
-    stuck = threading.Semaphore(0)
-    backlog = EventQueue(1, on_stuck=stuck.release)
-    putter = threading.Thread(target=backlog.put, args=([event(1), event(2)], always(True)))
-    putter.start()
+def test_a_put_that_blocks_for_long_reports_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_queue_module, "STUCK_AFTER", 0.05)
+    stuck, results = threading.Semaphore(0), []
+    queue = make(1)
+    reader = threading.Thread(
+        target=lambda: results.append(queue.put([event(1), event(2)], always(True), stuck.release))
+    )
+    reader.start()
     assert stuck.acquire(timeout=5)
-    items = iter(backlog)
+    items = payloads(queue)
     assert [next(items), next(items)] == [event(1), event(2)]
-    putter.join(5)
+    reader.join(5)
     assert not stuck.acquire(blocking=False)
+    assert results == [True]
 
 
-def test_a_put_that_loses_patience_goes_beyond_the_limit() -> None:
-    patience = [True]
-    backlog = EventQueue(1, on_stuck=lambda: None)
-    putter = threading.Thread(target=backlog.put, args=([event(1), event(2), event(3)], lambda: patience[0]))
-    putter.start()
-    patience[0] = False
-    backlog.wake()
-    putter.join(5)
-    assert not putter.is_alive()
-    assert backlog.waiting == 3
+def test_a_put_that_may_block_no_more_exceeds_the_limit() -> None:
+    may_block = [True]
+    queue = make(1)
+    batch = [event(1), event(2), event(3)]
+    reader = threading.Thread(target=queue.put, args=(batch, lambda: may_block[0], lambda: None))
+    reader.start()
+    may_block[0] = False
+    queue.wake()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert queue.waiting == 3
 
 
-def test_events_that_are_dropped_are_not_given_and_signals_are() -> None:
-    backlog = EventQueue(1, on_stuck=lambda: None)
-    backlog.put([event(1)], always(True))
-    backlog.drop_events()
-    backlog.put([event(2), event(3)], always(True))  # does not wait for room that nobody will make
-    backlog.signal("close")
-    backlog.finish()
-    assert list(backlog) == [Signal("close")]
-    assert backlog.undelivered == 3
-    assert backlog.waiting == 0
-
-
-def test_a_drop_in_the_middle_of_a_batch_keeps_what_was_given() -> None:
-    backlog = EventQueue(10, on_stuck=lambda: None)
-    ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc"}}
-    backlog.put([{"op": 10, "d": {}}], always(True))
-    backlog.put_milestone(Milestone(Session("abc", 1), resumed=False))
-    backlog.put([ready, event(2), event(3), event(4)], always(True))
-    assert backlog.waiting == 4  # HELLO is no event
-    items = iter(backlog)
-    assert len(list(itertools.islice(items, 4))) == 4
-    backlog.drop_events()
-    backlog.finish()
-    assert list(items) == []
-    assert (backlog.delivered.id, backlog.delivered.seq) == ("abc", 2)
-    assert backlog.undelivered == 2
+def test_a_queue_that_drops_events_blocks_nobody() -> None:
+    queue = make(1)
+    put(queue, event(1))
+    blocked = threading.Thread(target=put, args=(queue, event(2)))
+    blocked.start()
+    queue.drop_events()
+    blocked.join(5)
+    assert not blocked.is_alive()
+    put(queue, event(3), event(4))
+    assert queue.untaken == 4
 
 
 def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
-    acknowledgement = {"op": 11}
-    backlog = EventQueue(3, on_stuck=lambda: None)
-    for one in (acknowledgement, event(1), acknowledgement):
-        backlog.put([one], always(True))
-    assert backlog.waiting == backlog.undelivered == 1
-    putter = threading.Thread(target=backlog.put, args=([acknowledgement], always(True)))
-    putter.start()
-    items = iter(backlog)
-    assert [next(items) for _ in range(4)] == [acknowledgement, event(1), acknowledgement, acknowledgement]
-    putter.join(5)
-    assert backlog.waiting == backlog.undelivered == 0
+    queue = make(3)
+    for payload in (ACKNOWLEDGEMENT, event(1), ACKNOWLEDGEMENT):
+        put(queue, payload)
+    assert queue.waiting == queue.untaken == 1
+    reader = threading.Thread(target=put, args=(queue, ACKNOWLEDGEMENT))
+    reader.start()
+    items = payloads(queue)
+    assert [next(items) for _ in range(4)] == [ACKNOWLEDGEMENT, event(1), ACKNOWLEDGEMENT, ACKNOWLEDGEMENT]
+    reader.join(5)
+    assert queue.waiting == queue.untaken == 0
 
 
-def test_what_cannot_be_read_is_taken_back_and_what_follows_is_passed_over() -> None:
-    backlog = EventQueue(100, on_stuck=lambda: None)
-    backlog.put([event(1), event(2), event(3)], always(True))
-    items = iter(backlog)
-    assert [next(items), next(items)] == [event(1), event(2)]
-    assert backlog.delivered.seq == 2
-    backlog.reject()
-    assert backlog.delivered.seq == 1
-    backlog.put([event(4)], always(True))
-    backlog.signal("close")
-    assert next(items) == Signal("close")
-    assert backlog.undelivered == 3
-    backlog.resume()
-    backlog.put([event(2), event(3)], always(True))
-    assert [next(items), next(items)] == [event(2), event(3)]
-    assert backlog.delivered.seq == 3
-    assert backlog.undelivered == backlog.waiting == 0
+def test_events_that_wait_for_an_executor_take_up_room() -> None:
+    progress = TrackedProgress()
+    queue = EventQueue(4, progress)
+    deliveries = []
+    for number in range(4):
+        assert progress.take(event(number))
+        deliveries.append(progress.submit())
+    assert queue.waiting == 4
+    reader = threading.Thread(target=put, args=(queue, event(4)))
+    reader.start()
+    assert progress.begin_delivery(deliveries[0])
+    queue.made_room()
+    assert queue.untaken == 0, "a thread is not woken for each event, but when half of the queue is free"
+    assert progress.begin_delivery(deliveries[1])
+    queue.made_room()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert (queue.untaken, queue.waiting) == (1, 3)
 
 
-def test_an_event_is_done_when_the_next_is_asked_for() -> None:
-    backlog = EventQueue(100, on_stuck=lambda: None)
-    backlog.begin(Session("old", 40))
-    ready = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}
-    begins = Milestone(Session("new", 1), resumed=False)
-    backlog.put_milestone(begins)
-    backlog.put([ready, event(2)], always(True))
-    items = iter(backlog)
-    assert next(items) == begins
-    assert (backlog.delivered, backlog.completed) == (Session("old", 40), Session("old", 40))
-    assert next(items) == ready
-    assert (backlog.delivered, backlog.completed) == (Session("new", 1), Session("old", 40))
-    next(items)
-    assert (backlog.delivered, backlog.completed) == (Session("new", 2), Session("new", 1))
-    backlog.signal("close")
-    next(items)
-    assert backlog.completed == Session("new", 2)
-
-
-def test_what_waits_elsewhere_takes_up_room_until_it_is_told() -> None:
-    elsewhere = [4]
-    backlog = EventQueue(4, on_stuck=lambda: None, elsewhere=lambda: elsewhere[0])
-    assert backlog.waiting == 4
-    putter = threading.Thread(target=backlog.put, args=([event(1)], always(True)))
-    putter.start()
-    while putter.is_alive():
-        elsewhere[0] = max(elsewhere[0] - 1, 0)
-        backlog.made_room()
-        putter.join(0.01)
-    assert elsewhere[0] <= 2, "no event is worth waking a thread for, half of them are"
-    assert backlog.waiting == elsewhere[0] + 1
+def test_an_abandoned_queue_ends() -> None:
+    queue = make(4)
+    put(queue, event(1))
+    queue.abandon()
+    assert list(payloads(queue)) == []

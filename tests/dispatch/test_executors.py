@@ -1,21 +1,13 @@
-"""The order of events when several threads work on them, and the account of what is done. No socket."""
+"""What events belong together on several threads, and the queue of a caller. No socket."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vox_gateway.dispatch.executors.caller import CallerQueue
-from vox_gateway.dispatch.executors.completion import CompletionTracker
 from vox_gateway.dispatch.executors.partition import partition_key
-from vox_gateway.session.state import Session
-
-
-def event(seq: int | None, name: str = "X", data: Any = None) -> dict[str, Any]:
-    return {"op": 0, "t": name, "s": seq, "d": data}
 
 
 @pytest.mark.parametrize(
@@ -39,58 +31,11 @@ def event(seq: int | None, name: str = "X", data: Any = None) -> dict[str, Any]:
         ("SOMETHING_NEW", {"user": "no object"}, None),
     ],
 )
-def test_what_an_event_belongs_to(name: str, data: Any, key: str | None) -> None:
+def test_partition_key(name: str, data: Any, key: str | None) -> None:
     assert partition_key(name, data) == key
 
 
-def test_the_account_of_a_ledger() -> None:
-    begun: list[int] = []
-    tracker = CompletionTracker(lambda: begun.append(tracker.waiting))
-    tracker.open(Session("old", 40))
-    assert tracker.delivered == tracker.completed == Session("old", 40)
-    ready, first, second = (
-        tracker.add(event(1, "READY", {"session_id": "new"})),
-        tracker.add(event(2)),
-        tracker.add(event(None)),
-    )
-    assert tracker.waiting == 3
-    assert tracker.delivered == Session("old", 40)
-    assert tracker.begin(first)
-    assert tracker.delivered == Session("old", 40), "READY has not begun"
-    assert tracker.begin(ready)
-    assert begun == [2, 1]
-    assert tracker.delivered == Session("new", 2)
-    tracker.finish(first)
-    assert tracker.completed == Session("old", 40)
-    tracker.finish(ready)
-    assert tracker.completed == Session("new", 2)
-    tracker.drop()
-    assert not tracker.begin(second)
-    assert (tracker.waiting, tracker.dropped) == (0, 1)
-    assert tracker.delivered == tracker.completed == Session("new", 2)
-    assert not tracker.begin(tracker.add(event(3))), "what comes after the end is dropped too"
-    assert (tracker.waiting, tracker.dropped) == (0, 2)
-
-
-@given(st.data())
-def test_whatever_the_order_nothing_that_is_done_comes_after_what_is_not(data: st.DataObject) -> None:
-    tracker = CompletionTracker(lambda: None)
-    deliveries = [tracker.add(event(seq)) for seq in range(1, 8)]
-    begun, done = set(), set()
-    for delivery in data.draw(st.permutations(deliveries)):
-        if data.draw(st.booleans()):
-            assert tracker.begin(delivery)
-            begun.add(delivery.payload["s"])
-            if data.draw(st.booleans()):
-                tracker.finish(delivery)
-                done.add(delivery.payload["s"])
-        for session, them in ((tracker.delivered, begun), (tracker.completed, done)):
-            reached = session.seq or 0
-            assert set(range(1, reached + 1)) <= them
-            assert reached + 1 not in them
-
-
-def test_pending_does_so_many_and_no_more() -> None:
+def test_run_stops_at_its_limit() -> None:
     pending = CallerQueue()
     done: list[int] = []
 
@@ -108,7 +53,7 @@ def test_pending_does_so_many_and_no_more() -> None:
     assert pending.run(None, 0.01) == 0
 
 
-def test_pending_is_done_by_one_at_a_time() -> None:
+def test_a_run_within_a_run_does_nothing() -> None:
     pending = CallerQueue()
     inside: list[int] = []
     pending.put(lambda: inside.append(pending.run(None, None)) is None)
@@ -117,7 +62,7 @@ def test_pending_is_done_by_one_at_a_time() -> None:
     assert inside == [0]
 
 
-def test_pending_goes_on_until_it_is_over() -> None:
+def test_run_until_runs_what_is_left() -> None:
     pending = CallerQueue()
     over: list[bool] = []
     pending.put(lambda: pending.put(lambda: over.append(True) is None) is None)

@@ -10,6 +10,7 @@ import pytest
 from vox_gateway import Client, IdentifyGate
 from vox_gateway.config import Options
 from vox_gateway.dispatch.event_queue import EventQueue
+from vox_gateway.dispatch.progress import InlineProgress
 from vox_gateway.log import ShardLog
 from vox_gateway.network.urls import GatewayURL, gateway_url
 from vox_gateway.shard.connection import ConnectionConfig
@@ -45,7 +46,7 @@ def make_config(gateway: LocalGateway) -> MakeConfig:
             "options": options,
             "identify": lambda: options.identify(None),
             "find_url": find_url,
-            "queue": EventQueue(1000, on_stuck=lambda: None),
+            "queue": EventQueue(1000, InlineProgress()),
             "mailbox": Mailbox(),
             "log": ShardLog((0, 1)),
         }

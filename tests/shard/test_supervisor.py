@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,12 @@ from support import wait_until
 
 from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.diagnostics.stats import Traffic
-from vox_gateway.dispatch.dispatcher import Dispatcher
+from vox_gateway.dispatch.dispatcher import Dispatcher, DispatcherConfig
 from vox_gateway.dispatch.emitter import Emitter
+from vox_gateway.dispatch.event_queue import EventQueue
 from vox_gateway.dispatch.executors import InlineExecutor
+from vox_gateway.dispatch.executors.runner import RunnerConfig
+from vox_gateway.dispatch.progress import InlineProgress
 from vox_gateway.dispatch.subscriptions import Subscribers
 from vox_gateway.errors import ConnectFailed, GatewayError
 from vox_gateway.log import ShardLog
@@ -38,17 +42,19 @@ class Run:
 
     def __init__(self, make_config: Callable[..., ConnectionConfig], initial: RunState, **changes: Any) -> None:
         self.scheduler = Scheduler("test-timers", LOG, pytest.fail)
+        emitter, progress = Emitter(LOG), InlineProgress()
         self.dispatcher = Dispatcher(
-            "test-dispatcher",
-            Emitter(LOG),
-            Subscribers(0),
-            1000,
-            lambda thread, made_room: InlineExecutor(Emitter(LOG), 60.0, self.scheduler, LOG, thread),
-            lambda data: data,
-            lambda: None,
-            pytest.fail,
-            pytest.fail,
-            lambda: None,
+            DispatcherConfig(
+                name="test-dispatcher",
+                emitter=emitter,
+                subscribers=Subscribers(0),
+                decode=json.loads,
+                on_undecodable=pytest.fail,
+                on_failure=pytest.fail,
+                on_end=lambda: None,
+            ),
+            EventQueue(1000, progress),
+            InlineExecutor(RunnerConfig(emitter, 60.0, self.scheduler, LOG), progress),
         )
         self.config = make_config(queue=self.dispatcher.queue, **changes)
         self.mailbox = self.config.mailbox

@@ -1,6 +1,6 @@
-"""The inbox between the reader and the dispatcher: events in order, handed over in batches, and no more than so many.
+"""The bounded queue between the reader and the dispatcher: batches of payloads, in order.
 
-When it is full the reader waits in `put`, reads nothing more, and so leaves the rest to the kernel and to the server.
+While it is full the reader waits in `put` and reads nothing, so that TCP holds back the server.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from ..encoding import Payload, raw_dispatch
+from ..encoding import Payload
 from ..encoding.raw_dispatch import RawDispatch
 from ..session.state import Session
+from .progress import Progress
 
-__all__ = ["Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
+__all__ = ["RESUME", "Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
 
-#: seconds that the reader may wait for room before somebody should know why
+#: seconds of waiting for room after which the reader reports that reading is paused; a busy bot waits for less all the
+#: time
 STUCK_AFTER = 1.0
 
 
@@ -31,9 +33,10 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """READY or RESUMED comes next; `session` is what it begins or goes on with.
+    """READY or RESUMED comes next.
 
     Attributes:
+        session: the session that it begins or continues.
         published: set once the run's state says so.
     """
 
@@ -42,229 +45,145 @@ class Milestone:
     published: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
-#: where payloads are yielded again
-RESUME = Signal("resume")
+#: where delivery goes on after a rejected event
+RESUME: Final = Signal("resume")
 
-#: a session's id, and its last dispatch or that one's sequence number
-_Position = tuple[str | None, RawDispatch | int | None]
-#: what waits for its turn
-Item = Payload | RawDispatch | Signal | Milestone
-#: what the reader hands over in one go: dispatches, decoded or raw, or other payloads
+#: what the reader adds in one go: dispatches, decoded or raw, or other payloads
 Batch = list[Payload] | list[RawDispatch]
+#: what the dispatcher takes in one go
+Item = Batch | Signal | Milestone
 
 
 class EventQueue:
-    """What has arrived and has not been handled.
+    """What has arrived and is still to be dispatched.
 
-    The reader calls `put`, any of our loops `signal`, the dispatcher iterates; `waiting` is for everyone.
+    The reader calls `put`, any thread of the run `signal`; the dispatcher iterates, and calls `took` for each payload.
 
     Args:
-        limit: payloads that may wait.
-        on_stuck: called, by the reader, when it has waited for room for `STUCK_AFTER` seconds; a shorter wait is but
-            the ebb and flow of a busy bot.
-        elsewhere: tells how many that were taken wait still, and so take up room.
-        on_completed: called, by the dispatcher, when `completed` has moved.
+        limit: payloads that may wait, here or for an executor's thread.
+        progress: counts those that wait for an executor's thread.
     """
 
-    def __init__(
-        self,
-        limit: int,
-        on_stuck: Callable[[], None],
-        elsewhere: Callable[[], int] = lambda: 0,
-        on_completed: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, limit: int, progress: Progress) -> None:
         self.limit = limit
-        self._elsewhere = elsewhere
-        self._on_stuck = on_stuck
-        self._on_completed = on_completed
-        self._batches: queue.SimpleQueue[Batch | Signal | Milestone | None] = queue.SimpleQueue()
-        # The reader alone counts what arrives, the dispatcher alone what it takes. Every payload takes up room;
-        # `waiting` tells of the dispatches among them.
-        self._put = self._arrived = 0
-        self._got = self._got_others = self._passed_over = 0
-        self._session_id: str | None = None  # of the dispatches that are yielded
-        self._next_session_id: str | None = None  # from the READY that comes next
-        # The session's id, and the last dispatch or its sequence number: what was yielded, and what is done with.
-        self._delivered: _Position = (None, None)
-        self._completed: _Position = (None, None)
+        self._progress = progress
+        self._items: queue.Queue[Item | None] = queue.Queue()  # unbounded: `put` bounds the payloads in it
+        # Counts of dispatches and of other payloads. The reader alone counts those that arrive, the dispatcher alone
+        # those that it takes.
+        self._arrived = self._others_arrived = 0
+        self._taken = self._others_taken = 0
         self._dropping = False
-        self._passing_over = False
-        self._putter_waits = False
-        self._lock = threading.RLock()  # guards no data
-        self._room = threading.Condition(self._lock)  # the reader waits on it, whoever makes room notifies it
+        self._reader_waits = False
+        self._room = threading.Condition()  # guards no data: the reader waits for it, threads that make room notify it
+
+    @property
+    def untaken(self) -> int:
+        """Events that the dispatcher has not taken."""
+        return max(self._arrived - self._taken, 0)
 
     @property
     def waiting(self) -> int:
-        """Events that have arrived and were not yet given to their handlers."""
-        return max(self._arrived - self._taken, 0) + self._elsewhere()
+        """Events whose handlers are still to begin."""
+        return self.untaken + self._progress.waiting
 
     @property
-    def _taken(self) -> int:
-        return self._got - self._got_others
-
-    @property
-    def _unhandled(self) -> int:
-        return self._put - self._got + self._elsewhere()
+    def _occupied(self) -> int:
+        return self.waiting + self._others_arrived - self._others_taken
 
     def put_milestone(self, milestone: Milestone) -> None:
-        """Add what READY or RESUMED, which is put next, means for the session. For the reader; never waits."""
-        self._batches.put(milestone)
+        """Announce the READY or RESUMED that is put next. For the reader; never waits."""
+        self._items.put(milestone)
 
-    def put(self, batch: Batch, patient: Callable[[], bool]) -> bool:
-        """Add payloads, in order; waits for room for as long as `patient` says so, and adds them anyway after that.
+    def put(self, batch: Batch, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
+        """Append payloads, in order. Blocks while the queue is full and `may_block()` is true; then exceeds the limit.
 
         Args:
-            batch: dispatches only, or none at all.
+            batch: dispatches only, or none.
+            on_stuck: called after `STUCK_AFTER` seconds of blocking.
 
         Returns:
-            Whether it waited for so long that `on_stuck` was called.
+            Whether `on_stuck` was called.
         """
         stuck = False
         while batch:
-            room = self.limit - self._unhandled
-            if room <= 0 and patient() and not self._dropping:
-                stuck |= self._wait_for_room(patient)
+            room = self.limit - self._occupied
+            if room <= 0 and may_block() and not self._dropping:
+                stuck |= self._wait_for_room(may_block, on_stuck)
                 continue
-            piece, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
-            self._put += len(piece)
-            if is_dispatch(piece[0]):
-                self._arrived += len(piece)
-            self._batches.put(piece)
+            part, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
+            if is_dispatch(part[0]):
+                self._arrived += len(part)
+            else:
+                self._others_arrived += len(part)
+            self._items.put(part)
         return stuck
 
-    def _wait_for_room(self, patient: Callable[[], bool]) -> bool:
-        def over() -> bool:
-            # Not for every single place: the two threads would wake each other for each event.
-            return self._unhandled <= self.limit // 2 or self._dropping or not patient()
+    def _wait_for_room(self, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
+        def may_go_on() -> bool:
+            # Not at the first free place, or the two threads would wake each other for each event.
+            return self._occupied <= self.limit // 2 or self._dropping or not may_block()
 
-        self._putter_waits = True
-        with self._lock:
-            in_time = self._room.wait_for(over, STUCK_AFTER)
+        self._reader_waits = True
+        with self._room:
+            in_time = self._room.wait_for(may_go_on, STUCK_AFTER)
         if not in_time:
-            self._on_stuck()
-            with self._lock:
-                self._room.wait_for(over)
-        self._putter_waits = False
+            on_stuck()
+            with self._room:
+                self._room.wait_for(may_go_on)
+        self._reader_waits = False
         return not in_time
 
+    def took(self) -> None:
+        """Free the place of a dispatch. For the dispatcher."""
+        self._taken += 1
+        if self._reader_waits:
+            self.made_room()
+
+    def took_other(self) -> None:
+        """Free the place of another payload. For the dispatcher."""
+        self._others_taken += 1
+        if self._reader_waits:
+            self.made_room()
+
     def made_room(self) -> None:
-        """There is more of it; a `put` that waits goes on once half is free. Any thread."""
-        if self._putter_waits and self._unhandled <= self.limit // 2:
+        """Wake a blocked `put` if half of the queue is free. Any thread."""
+        if self._reader_waits and self._occupied <= self.limit // 2:
             self.wake()
 
     def wake(self) -> None:
-        """Make a `put` that waits ask `patient` again."""
-        with self._lock:
+        """Make a blocked `put` ask `may_block` again. Any thread."""
+        with self._room:
             self._room.notify_all()
 
     def signal(self, name: str, *args: Any) -> None:
-        """Add an event of the connection; never waits, and is never dropped."""
-        self._batches.put(Signal(name, args))
+        """Append an event of the connection; never waits, and is never dropped."""
+        self._items.put(Signal(name, args))
+
+    def resume(self) -> None:
+        """Mark where delivery goes on after a rejected event."""
+        self._items.put(RESUME)
 
     def finish(self) -> None:
-        """The iteration ends after what is in here."""
-        self._batches.put(None)
+        """End the iteration after the items that are in the queue."""
+        self._items.put(None)
 
     def drop_events(self) -> None:
-        """From now on events are not delivered any more, those in here included; signals still are."""
+        """Block `put` no more: events are dropped from now on."""
         self._dropping = True
         self.wake()
 
     def abandon(self) -> None:
-        """What is in here is the parent's, in a child process that a handler forked: the iteration ends there."""
-        self._dropping, self._putter_waits = True, False  # so it is nobody's lock that is taken
-        self._batches = queue.SimpleQueue()
-        self._batches.put(None)
-
-    def reject(self) -> None:
-        """The dispatch that was yielded last cannot be read: it was not given, and what follows is passed over.
-
-        For the dispatcher; until `resume`.
-        """
-        self._delivered = self._completed
-        self._passing_over = True
-        self._passed_over += 1
-
-    def resume(self) -> None:
-        """From here on payloads are yielded again: they begin after the last that was given."""
-        self._batches.put(RESUME)
-
-    @property
-    def delivered(self) -> Session:
-        """The session as far as it was yielded."""
-        return _session(self._delivered)
-
-    @property
-    def completed(self) -> Session:
-        """The session as far as it was yielded, and what came after that asked for."""
-        return _session(self._completed)
-
-    def begin(self, session: Session) -> None:
-        """Set what the handlers have seen already, in an earlier run."""
-        self._session_id = session.id
-        self._delivered = self._completed = session.id, session.seq
-
-    @property
-    def undelivered(self) -> int:
-        """Events that arrived and were not given to their handlers, whether they wait or were dropped."""
-        return self._arrived - self._taken + self._passed_over
+        """Leave the items to the parent, in a child that a handler forked: the iteration ends there."""
+        self._dropping, self._reader_waits = True, False  # so that no lock of the parent is taken
+        self._items = queue.Queue()
+        self._items.put(None)
 
     def __iter__(self) -> Iterator[Item]:
-        """Yield each item when the one before has been handled. For the dispatcher."""
-        while (batch := self._batches.get()) is not None:
-            if batch is RESUME:
-                self._passing_over = False
-                if not self._dropping:
-                    self._passed_over = 0  # it comes again
-                continue
-            if isinstance(batch, Signal):
-                yield batch
-                continue
-            if isinstance(batch, Milestone):
-                if not batch.resumed:
-                    self._next_session_id = batch.session.id
-                yield batch
-                continue
-            yield from self._dispatches(batch) if is_dispatch(batch[0]) else self._others(batch)
-
-    def _dispatches(self, batch: Batch) -> Iterator[Item]:
-        on_completed = self._on_completed
-        for item in batch:
-            self._got += 1
-            if self._putter_waits:
-                self.made_room()
-            if self._dropping or self._passing_over:
-                self._passed_over += 1
-                continue
-            self._delivered = (self._session_id, item) if isinstance(item, bytes) else self._noted(item)
+        """Yield the items until `finish`. For the dispatcher."""
+        while (item := self._items.get()) is not None:
             yield item
-            self._completed = self._delivered
-            if on_completed is not None:
-                on_completed()
-
-    def _others(self, batch: Batch) -> Iterator[Item]:
-        for item in batch:
-            self._got += 1
-            self._got_others += 1
-            if self._putter_waits:
-                self.made_room()
-            if not (self._dropping or self._passing_over):
-                yield item
-
-    def _noted(self, payload: Payload) -> _Position:
-        seq = payload.get("s")
-        if type(seq) is not int:
-            return self._delivered
-        if payload["t"] == "READY":
-            self._session_id = self._next_session_id
-        return self._session_id, seq
-
-
-def _session(position: _Position) -> Session:
-    session_id, last = position
-    return Session(session_id, raw_dispatch.seq(last) if isinstance(last, bytes) else last)
 
 
 def is_dispatch(payload: Payload | RawDispatch) -> bool:
-    """Whether `payload` is an event of Discord's; others are few, and are not counted."""
+    """Whether `payload` is a dispatch; other payloads are few, and do not count as events."""
     return isinstance(payload, bytes) or payload["op"] == 0

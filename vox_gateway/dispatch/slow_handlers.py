@@ -1,7 +1,7 @@
-"""A warning, with the stack, for each handler that takes too long.
+"""Warns, with a stack, about each handler that takes too long.
 
-Nothing ticks while nothing is handled: the check is armed when the dispatcher gets to work, looks again when a
-handler could have become late, and goes to rest when it finds the dispatcher idle.
+No timer runs while nothing is handled: the check is armed when the thread begins to work, runs again when a handler
+could have become slow, and is disarmed when it finds the thread idle.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class SlowHandlers:
 
     Args:
         after: seconds after which a handler is slow.
-        work: what it is at.
-        thread_id: tells which thread it is.
+        work: returns the event that the thread handles.
+        thread_id: returns the identifier of the thread.
     """
 
     def __init__(
         self,
         after: float,
-        timers: Scheduler,
+        scheduler: Scheduler,
         work: Callable[[], Work],
         thread_id: Callable[[], int | None],
         log: ShardLog,
     ) -> None:
         self._after = after
-        self._timers = timers
+        self._scheduler = scheduler
+        self._log = log
         self._work = work
         self._thread_id = thread_id
-        self._log = log
-        self._warned: Work = None  # used on the timers' thread only
+        self._warned: Work = None  # used on the scheduler's thread only
         #: whether the check is to come
         self.armed = False
         self._lock = threading.Lock()  # guards the step from disarmed to armed, and that back in `_check`
@@ -57,7 +57,7 @@ class SlowHandlers:
             if self.armed:
                 return
             self.armed = True
-        if not self._timers.call_at(time.monotonic() + self._after, self._check):
+        if not self._scheduler.call_at(time.monotonic() + self._after, self._check):
             self.armed = False  # the next event tries again
 
     def _check(self) -> None:
@@ -79,10 +79,10 @@ class SlowHandlers:
                 seconds = f"{now - since:.1f} seconds"
                 self._warn(f"the handler of {name} has been running for {seconds}; events wait behind it")
             since = now
-        self._timers.call_at(since + self._after, self._check)
+        self._scheduler.call_at(since + self._after, self._check)
 
-    def backlog_is_stuck(self, limit: int) -> bool:
-        """The reader has stopped reading, and waits for a handler to return; whether it is one of this thread's."""
+    def warn_of_full_queue(self, limit: int) -> bool:
+        """Warn that reading is paused while `limit` events wait; return false if no handler runs on this thread."""
         work = self._work()
         if work is not None:
             self._warn(
@@ -91,10 +91,10 @@ class SlowHandlers:
             )
         return work is not None
 
-    def _warn(self, words: str) -> None:
+    def _warn(self, text: str) -> None:
         frame = sys._current_frames().get(self._thread_id() or 0)
         stack = traceback.extract_stack(frame) if frame else []
         # From the handler on: the way to it is ours, and of no use to its author.
         ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]
         lines = traceback.format_list(stack[ours[-1] + 1 :] if ours else stack)
-        self._log.warning("%s. It is here:\n%s", words, Lines("".join(lines).rstrip()))
+        self._log.warning("%s. It is here:\n%s", text, Lines("".join(lines).rstrip()))

@@ -56,6 +56,7 @@ from .messages import (
     Mailbox,
     Message,
     Opened,
+    ReadingPaused,
     ReadingResumed,
     Ready,
     ResumeSent,
@@ -345,7 +346,7 @@ class Connection:
             if is_dispatch(batch[0]):
                 events += len(batch)
                 self._dispatched_at = self._heard_at
-            paused |= self._queue.put(batch, self._may_pause)
+            paused |= self._queue.put(batch, self._may_pause, self._report_pause)
         self.traffic = self.traffic.after(
             self._protocol.session, events, self._websocket.bytes_in, self._inflated, self._heard_at
         )
@@ -394,6 +395,9 @@ class Connection:
     def _may_pause(self) -> bool:
         # A replay is taken in whole: a handler that waits for RESUMED in order to send must not keep RESUMED out.
         return self._ready_at is not None and self._closing is None
+
+    def _report_pause(self) -> None:
+        self._post(ReadingPaused(self.id, time.monotonic()))
 
     def _perform(self, action: Action) -> None:
         match action:

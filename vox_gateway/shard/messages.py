@@ -87,16 +87,15 @@ class GateMoved:
     """The identify gate may let this shard in."""
 
 
+# -- from connections; `connection_id` tells one from another --------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingPaused:
-    """The event queue has been full for long, behind the handler of `event` if that is known."""
+    """The event queue has been full for long, so nothing is read."""
 
+    connection_id: int
     at: float
-    limit: int
-    event: str | None
-
-
-# -- from connections; `connection_id` tells one from another --------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..concurrency.fork import FORKED
@@ -26,10 +24,12 @@ from ..concurrency.scheduler import Scheduler
 from ..concurrency.signals import SignalSafeEvent
 from ..config import Options
 from ..discovery.resolver import GatewayResolver
-from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.dispatcher import Dispatcher, DispatcherConfig
 from ..dispatch.emitter import Emitter
+from ..dispatch.event_queue import EventQueue
 from ..dispatch.executors import CallerExecutor, CallerQueue, HandlerExecutor, InlineExecutor, WorkerExecutor
-from ..dispatch.executors.runner import Runner
+from ..dispatch.executors.runner import RunnerConfig
+from ..dispatch.progress import InlineProgress, TrackedProgress
 from ..dispatch.subscriptions import Subscribers
 from ..errors import GatewayError, NotConnected, ThreadFailed
 from ..log import ShardLog
@@ -39,7 +39,7 @@ from ..session.state import Session
 from ..session.writer import SessionLease
 from .connection import ConnectionConfig
 from .failure import log_failure
-from .messages import Close, Fail, HandlersDone, Mailbox, ReadingPaused, Reconnect, Rewind, StopWaiting
+from .messages import Close, Fail, HandlersDone, Mailbox, Reconnect, Rewind, StopWaiting
 from .presence import Presence
 from .run_state import RunState
 from .sender import CommandSender
@@ -99,20 +99,20 @@ class Shard:
         self._forked: RunState | None = None
         self._scheduler = Scheduler(f"{options.name}-timers", log, self.failed)
         self.presence = Presence(presence, parts.sender, self._scheduler)
-        self._progressed = None if lease is None else lease.progressed
+        queue, executor = self._make_executor()
         self._dispatcher = Dispatcher(
-            f"{options.name}-dispatcher",
-            parts.emitter,
-            parts.subscribers,
-            options.backlog,
-            self._make_executor,
-            options.codec.decode,
-            self._queue_is_stuck,
-            lambda error: self._mailbox.put(Rewind(error)),
-            self.failed,
-            lambda: self._mailbox.put(HandlersDone()),
-            before_ready=None if lease is None else lease.wait_until_saved,
-            on_completed=None if options.workers or parts.caller_queue is not None else self._progressed,
+            DispatcherConfig(
+                name=f"{options.name}-dispatcher",
+                emitter=parts.emitter,
+                subscribers=parts.subscribers,
+                decode=options.codec.decode,
+                on_undecodable=lambda error: self._mailbox.put(Rewind(error)),
+                on_failure=self.failed,
+                on_end=lambda: self._mailbox.put(HandlersDone()),
+                before_ready=None if lease is None else lease.wait_until_saved,
+            ),
+            queue,
+            executor,
         )
         holder = object()
         resolver = GatewayResolver(
@@ -159,7 +159,7 @@ class Shard:
     @property
     def handled(self) -> Session:
         """The session up to which the handlers of every event have returned."""
-        return self._dispatcher.completed
+        return self._dispatcher.progress.completed
 
     @property
     def executor(self) -> HandlerExecutor:
@@ -265,24 +265,20 @@ class Shard:
         """The calling thread cannot go on: log it, and end the run with an error. Raises nothing."""
         self._mailbox.put(Fail(log_failure(self._log, error)))
 
-    def _make_executor(self, dispatcher: threading.Thread, made_room: Callable[[], None]) -> HandlerExecutor:
+    def _make_executor(self) -> tuple[EventQueue, HandlerExecutor]:
         options, parts = self._options, self._parts
-        needs = parts.emitter, options.slow_handler_warning, self._scheduler, self._log
-        make_runner = functools.partial(Runner, *needs)
+        config = RunnerConfig(parts.emitter, options.slow_handler_warning, self._scheduler, self._log)
+        on_completed = None if self._lease is None else self._lease.progressed
+        if parts.caller_queue is None and not options.workers:
+            inline = InlineProgress(on_completed)
+            return EventQueue(options.backlog, inline), InlineExecutor(config, inline)
+        progress = TrackedProgress(on_completed)
+        queue = EventQueue(options.backlog, progress)
         if parts.caller_queue is not None:
-            return CallerExecutor(make_runner, parts.caller_queue, made_room, self._log, self._progressed)
-        if options.workers:
-            return WorkerExecutor(make_runner, options.name, options.workers, made_room, self.failed, self._progressed)
-        return InlineExecutor(*needs, dispatcher)
-
-    def _queue_is_stuck(self) -> None:
-        """Report it. Raises nothing: the reader has yet to hand over the events that it holds."""
-        try:
-            work = self.executor.current
-            self._mailbox.put(ReadingPaused(time.monotonic(), self._options.backlog, work and work[0]))
-            self.executor.backlog_is_stuck(self._options.backlog)
-        except BaseException as error:
-            self.failed(error)
+            return queue, CallerExecutor(config, progress, queue.made_room, pending=parts.caller_queue)
+        return queue, WorkerExecutor(
+            config, progress, queue.made_room, name=options.name, count=options.workers, on_failure=self.failed
+        )
 
     # -- the supervisor's thread -------------------------------------------------------------------------------------
 
@@ -362,7 +358,7 @@ class Shard:
 
     def _position(self) -> Session | None:
         """The session as far as its handlers have got; None when it is over."""
-        state, done = self.state, self._dispatcher.completed
+        state, done = self.state, self._dispatcher.progress.completed
         begun, session = state.begun, state.session
         if not session.resumable or session.id != begun.id:
             return None
@@ -370,4 +366,4 @@ class Shard:
 
     def _unfinished(self) -> Session | None:
         """The session before the first event whose handlers have not returned; None when all have. For an ended run."""
-        return None if self._dispatcher.is_idle else self._dispatcher.completed
+        return None if self._dispatcher.progress.is_idle else self._dispatcher.progress.completed

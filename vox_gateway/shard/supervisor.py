@@ -127,7 +127,7 @@ class Supervisor:
         if close is None or close.code in ENDS_SESSION:
             self.publish(ended_session=self.published.session.without_id())
         elif self._dispatcher.undelivered:
-            self.publish(ended_session=self._set_back(self._dispatcher.delivered))
+            self.publish(ended_session=self._set_back(self._dispatcher.progress.delivered))
 
     def wait_for_handlers(self) -> None:
         """Wait until the dispatcher has ended, or until `close` has waited long enough."""
@@ -211,7 +211,7 @@ class Supervisor:
     def _rewind(self) -> ConnectPlan:
         """Go back to before the event that could not be decoded."""
         self._rewinding = False
-        session = self._set_back(self._dispatcher.queue.delivered)
+        session = self._set_back(self._dispatcher.progress.taken)
         self.publish(ended_session=session)
         self._dispatcher.queue.resume()
         return self._policy.first(session)
@@ -349,9 +349,6 @@ class Supervisor:
                 self._handlers_done = True
             case StopWaiting():
                 self._stop_waiting = True
-            case ReadingPaused(at, limit, event):
-                if self.close is None:
-                    self.publish(history=self.published.history.paused(at, limit, event))
             case Reconnect() | GateMoved():
                 pass
             case _:
@@ -399,9 +396,8 @@ class Supervisor:
                 self.publish(totals=replace(totals, beats=totals.beats + 1))
             case Acknowledged(_, at, latency):
                 self.publish(history=history.acknowledged(at, latency), latency=latency)
-            case ReadingResumed(_, at):
-                if not closing:
-                    self.publish(history=history.reading_again(at))
+            case ReadingPaused() | ReadingResumed() if not closing:
+                self._note_reading(message)
             case Disconnected():
                 self._forget(connection)
             case _:
@@ -413,6 +409,16 @@ class Supervisor:
             self.publish(**changes)
         else:
             self.move(to, **changes)
+
+    def _note_reading(self, message: ReadingPaused | ReadingResumed) -> None:
+        history = self.published.history
+        if isinstance(message, ReadingResumed):
+            self.publish(history=history.reading_again(message.at))
+            return
+        executor, limit = self._dispatcher.executor, self._options.backlog
+        work = executor.current
+        self.publish(history=history.paused(message.at, limit, work and work[0]))
+        executor.warn_of_full_queue(limit)
 
     def _become_ready(self, connection: Connection, message: Ready, closing: bool) -> None:
         resumed = message.replayed is not None

@@ -1,4 +1,4 @@
-"""Handlers on the thread that asks for them, such as the one that a window belongs to."""
+"""Handlers on the thread that asks for them, such as the thread of a GUI."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from typing import Any
 
 from ...concurrency.signals import SignalSafeEvent
 from ...encoding import Payload
-from ...log import ShardLog
+from ..progress import Delivery, TrackedProgress
 from ..slow_handlers import Work
-from .completion import Delivery
 from .deferred import DeferredExecutor
-from .runner import MakeRunner
+from .runner import Runner, RunnerConfig
 
 __all__ = ["CallerExecutor", "CallerQueue"]
 
 
 class CallerQueue:
-    """What waits for the caller: the inbox of whichever thread runs it. Outlives a run of the client."""
+    """The inbox of the thread that runs handlers on request. Outlives the runs of a client."""
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
         self._event = SignalSafeEvent()
-        self._busy = threading.Lock()  # held by the thread whose turn it is, a handler's calls included
+        self._busy = threading.Lock()  # held by the thread that runs tasks, while handlers run too
         self._is_closed: Callable[[], bool] = lambda: False
 
     def begin(self, is_closed: Callable[[], bool]) -> None:
@@ -46,7 +45,7 @@ class CallerQueue:
         self._tasks = queue.SimpleQueue()
 
     def run_until(self, is_closed: Callable[[], bool]) -> None:
-        """Run tasks until `is_closed`, then those that are left; whoever makes it true calls `wake`."""
+        """Run tasks until `is_closed()`, then those that are left; the thread that makes it true calls `wake`."""
         while True:
             self._event.clear()
             self.run(None, 0)
@@ -56,14 +55,14 @@ class CallerQueue:
         self.run(None, 0)
 
     def run(self, limit: int | None, timeout: float | None) -> int:
-        """Do what waits.
+        """Run the tasks that wait.
 
         Args:
-            limit: tasks to do at the most.
-            timeout: seconds to wait for the first; None for as long as the client runs.
+            limit: the largest number of tasks to run; None for all.
+            timeout: seconds to wait for the first task; None for as long as the client runs.
 
         Returns:
-            How many did anything. 0 when another call is under way, from another thread or further up in this one.
+            The number of tasks that did anything; 0 while another call runs tasks, on another thread or in this one.
         """
         if not self._busy.acquire(blocking=False):
             return 0
@@ -88,25 +87,23 @@ class CallerQueue:
 
 
 class CallerExecutor(DeferredExecutor):
-    """Leaves each event to whoever runs `pending`."""
+    """Leaves each event to the thread that runs `pending`."""
 
     def __init__(
-        self,
-        make_runner: MakeRunner,
-        pending: CallerQueue,
-        on_begun: Callable[[], None],
-        log: ShardLog,
-        on_completed: Callable[[], None] | None = None,
+        self, config: RunnerConfig, progress: TrackedProgress, on_begun: Callable[[], None], *, pending: CallerQueue
     ) -> None:
+        super().__init__(progress, on_begun)
         self._pending = pending
-        self._log = log
-        super().__init__(on_begun, on_completed)
+        self._log = config.log
         self._caller: int | None = None
-        self._runner = make_runner(lambda: self._caller)
+        self._runner = Runner(config, lambda: self._caller)
+
+    def start(self, dispatcher: threading.Thread) -> None:
+        """See `HandlerExecutor`. The caller's thread runs already."""
 
     def dispatch(self, payload: Payload) -> None:
         """See `HandlerExecutor`."""
-        self._pending.put(functools.partial(self._handle, self._tracker.add(payload)))
+        self._pending.put(functools.partial(self._handle, self.progress.submit(), payload))
 
     def signal(self, event: str, *args: Any) -> None:
         """See `HandlerExecutor`."""
@@ -118,14 +115,14 @@ class CallerExecutor(DeferredExecutor):
 
         self._pending.put(handle)
 
-    def _handle(self, delivery: Delivery) -> bool:
-        if not self._tracker.begin(delivery):
+    def _handle(self, delivery: Delivery, payload: Payload) -> bool:
+        if not self._begin(delivery):
             return False
         try:
             self._caller = threading.get_ident()
-            self._runner.dispatch(delivery.payload)
+            self._runner.dispatch(payload)
         finally:  # Ctrl-C may come out of a handler here
-            self._tracker.finish(delivery)
+            self.progress.finish_delivery(delivery)
         return True
 
     def finish(self) -> None:
@@ -134,7 +131,6 @@ class CallerExecutor(DeferredExecutor):
 
     def abandon(self) -> None:
         """See `HandlerExecutor`."""
-        super().abandon()
         self._runner.abandon()
         self._pending.abandon()
 
@@ -147,9 +143,9 @@ class CallerExecutor(DeferredExecutor):
         """See `HandlerExecutor`."""
         return self._runner.work
 
-    def backlog_is_stuck(self, limit: int) -> bool:
+    def warn_of_full_queue(self, limit: int) -> bool:
         """See `HandlerExecutor`."""
-        if not self._runner.backlog_is_stuck(limit):
+        if not self._runner.warn_of_full_queue(limit):
             self._log.warning(
                 "%d events wait (backlog=%d), so reading pauses: call dispatch_pending() more often", limit, limit
             )

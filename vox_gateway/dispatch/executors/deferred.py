@@ -1,60 +1,31 @@
-"""Handlers that run later than the dispatcher hands their event over, on other threads than its own."""
+"""What executors have in common whose handlers run on other threads than the dispatcher's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...session.state import Session
+from ..progress import Delivery, TrackedProgress
 from .base import HandlerExecutor
-from .completion import CompletionTracker
 
 __all__ = ["DeferredExecutor"]
 
 
 class DeferredExecutor(HandlerExecutor):
-    """Keeps a tracker of what has begun and what is done.
+    """Runs handlers later, and in parallel where it has several threads.
 
     Args:
-        on_begun: called when one event waits less.
-        on_completed: called when `completed` has moved.
+        on_begun: called without a lock when one event less waits for its handlers.
     """
 
-    def __init__(self, on_begun: Callable[[], None], on_completed: Callable[[], None] | None) -> None:
-        self._tracker = CompletionTracker(on_begun, on_completed)
+    progress: TrackedProgress
 
-    def begin(self, session: Session) -> None:
-        """See `HandlerExecutor`."""
-        self._tracker.open(session)
+    def __init__(self, progress: TrackedProgress, on_begun: Callable[[], None]) -> None:
+        self.progress = progress
+        self._on_begun = on_begun
 
-    def drop(self) -> None:
-        """See `HandlerExecutor`."""
-        self._tracker.drop()
-
-    def abandon(self) -> None:
-        """See `HandlerExecutor`."""
-        self._tracker.abandon()
-
-    @property
-    def is_idle(self) -> bool:
-        """See `HandlerExecutor`."""
-        return self._tracker.is_idle
-
-    @property
-    def waiting(self) -> int:
-        """See `HandlerExecutor`."""
-        return self._tracker.waiting
-
-    @property
-    def dropped(self) -> int:
-        """See `HandlerExecutor`."""
-        return self._tracker.dropped
-
-    @property
-    def delivered(self) -> Session:
-        """See `HandlerExecutor`."""
-        return self._tracker.delivered
-
-    @property
-    def completed(self) -> Session | None:
-        """See `HandlerExecutor`."""
-        return None if self._tracker.is_settled else self._tracker.completed
+    def _begin(self, delivery: Delivery) -> bool:
+        """Return whether the handlers of `delivery` may run now."""
+        begun = self.progress.begin_delivery(delivery)
+        if begun:
+            self._on_begun()
+        return begun

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import threading
 
-from ...concurrency.scheduler import Scheduler
-from ...log import ShardLog
-from ..emitter import Emitter
+from ..progress import InlineProgress
 from ..slow_handlers import Work
 from .base import HandlerExecutor
-from .runner import Runner
+from .runner import Runner, RunnerConfig
 
 __all__ = ["InlineExecutor"]
 
 
 class InlineExecutor(Runner, HandlerExecutor):
-    """Runs the handlers at once.
+    """Runs the handlers at once."""
 
-    Args:
-        thread: the dispatcher's.
-    """
+    def __init__(self, config: RunnerConfig, progress: InlineProgress) -> None:
+        super().__init__(config, self._thread_id)
+        self.progress = progress
+        self._thread: threading.Thread | None = None
 
-    def __init__(
-        self, emitter: Emitter, slow_after: float, timers: Scheduler, log: ShardLog, thread: threading.Thread
-    ) -> None:
-        super().__init__(emitter, slow_after, timers, log, lambda: thread.ident)
-        self._thread = thread
+    def _thread_id(self) -> int | None:
+        return None if self._thread is None else self._thread.ident
+
+    def start(self, dispatcher: threading.Thread) -> None:
+        """See `HandlerExecutor`."""
+        self._thread = dispatcher
 
     def finish(self) -> None:
-        """Nothing is left: each event was handled when it came."""
+        """See `HandlerExecutor`. Every event was handled when it came."""
 
     @property
     def current(self) -> Work:

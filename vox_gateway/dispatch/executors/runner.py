@@ -1,9 +1,10 @@
-"""Runs the handlers of one event after the other, and knows which it is at."""
+"""Runs the handlers of one event after the other on one thread, and knows which event that is."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ...concurrency.scheduler import Scheduler
@@ -12,25 +13,37 @@ from ...log import ShardLog
 from ..emitter import Emitter
 from ..slow_handlers import SlowHandlers, Work
 
-__all__ = ["MakeRunner", "Runner"]
+__all__ = ["Runner", "RunnerConfig"]
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """What every runner of a run is made from.
+
+    Attributes:
+        emitter: has the handlers.
+        slow_after: seconds after which a running handler is warned about.
+        scheduler: calls the check for slow handlers.
+    """
+
+    emitter: Emitter
+    slow_after: float
+    scheduler: Scheduler
+    log: ShardLog
 
 
 class Runner:
-    """Runs handlers on whichever thread calls it; one at a time does.
+    """Runs handlers on the thread that calls it; one thread at a time does.
 
     Args:
-        emitter: whose handlers are run.
-        slow_after: seconds after which a handler is warned of.
-        thread_id: tells which thread that is, for the warning's stack.
+        thread_id: returns the identifier of that thread, for the stack in warnings.
     """
 
-    def __init__(
-        self, emitter: Emitter, slow_after: float, timers: Scheduler, log: ShardLog, thread_id: Callable[[], int | None]
-    ) -> None:
+    def __init__(self, config: RunnerConfig, thread_id: Callable[[], int | None]) -> None:
         self.work: Work = None
-        self._emitter = emitter
+        self._emitter = config.emitter
         self._abandoned = False
-        self._slow = SlowHandlers(slow_after, timers, lambda: self.work, thread_id, log)
+        self._slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id, config.log)
 
     def dispatch(self, payload: Payload) -> None:
         """Run the handlers of a dispatch, if it has any."""
@@ -64,10 +77,6 @@ class Runner:
         """In a child process: the rest of the event is the parent's, if it was forked by a handler."""
         self._abandoned = True
 
-    def backlog_is_stuck(self, limit: int) -> bool:
-        """Reading has paused, since `limit` events wait; warn, and say so, if it is for a handler that runs here."""
-        return self._slow.backlog_is_stuck(limit)
-
-
-#: makes a runner for the thread that a function tells
-MakeRunner = Callable[[Callable[[], int | None]], Runner]
+    def warn_of_full_queue(self, limit: int) -> bool:
+        """Warn that reading is paused while `limit` events wait; return false if no handler runs here."""
+        return self._slow.warn_of_full_queue(limit)

@@ -1,4 +1,4 @@
-"""Handlers on several threads, where what belongs together keeps its order."""
+"""Handlers on several threads, with the order kept among events of one guild, channel or user."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ...encoding import Payload
-from ...session.state import Session
+from ..progress import Delivery, TrackedProgress
 from ..slow_handlers import Work
-from .completion import Delivery
 from .deferred import DeferredExecutor
 from .partition import partition_key
-from .runner import MakeRunner, Runner
+from .runner import Runner, RunnerConfig
 
 __all__ = ["WorkerExecutor"]
 
@@ -25,34 +24,42 @@ _Task = Callable[[Runner], None]
 
 
 class WorkerExecutor(DeferredExecutor):
-    """Gives each event to the worker that its guild, channel or user belongs to; what belongs to none, to the first.
+    """Gives each event to the worker of its guild, channel or user; an event that has none, to the first.
 
     Args:
         name: of the threads, before their number.
-        count: how many.
-        on_begun: called when one event waits less.
-        on_failure: called, on a worker, with an error that no handler raised; the worker goes on.
-        on_completed: called when `completed` has moved.
+        count: number of workers.
+        on_failure: called on a worker with an error that no handler raised; the worker goes on.
     """
 
     def __init__(
         self,
-        make_runner: MakeRunner,
+        config: RunnerConfig,
+        progress: TrackedProgress,
+        on_begun: Callable[[], None],
+        *,
         name: str,
         count: int,
-        on_begun: Callable[[], None],
         on_failure: Callable[[BaseException], object],
-        on_completed: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(on_begun, on_completed)
-        self._workers = [_Worker(make_runner, f"{name}-worker-{number}", on_failure) for number in range(count)]
+        super().__init__(progress, on_begun)
+        self._workers = [_Worker(config, f"{name}-worker-{number}", on_failure) for number in range(count)]
+
+    def start(self, dispatcher: threading.Thread) -> None:
+        """See `HandlerExecutor`."""
+        try:
+            for worker in self._workers:
+                worker.thread.start()
+        except RuntimeError:  # the system has no more threads to give
+            self.finish()
+            raise
 
     def dispatch(self, payload: Payload) -> None:
         """See `HandlerExecutor`."""
-        delivery = self._tracker.add(payload)
         key = partition_key(payload["t"], payload.get("d"))
         number = 0 if key is None else zlib.crc32(key.encode(errors="surrogatepass")) % len(self._workers)
-        self._workers[number].inbox.put(functools.partial(self._handle, delivery))
+        task = functools.partial(self._handle, self.progress.submit(), payload)
+        self._workers[number].inbox.put(task)
 
     def signal(self, event: str, *args: Any) -> None:
         """See `HandlerExecutor`."""
@@ -67,21 +74,10 @@ class WorkerExecutor(DeferredExecutor):
 
     def abandon(self) -> None:
         """See `HandlerExecutor`."""
-        super().abandon()
         for worker in self._workers:
             worker.runner.abandon()
             worker.inbox = queue.SimpleQueue()
             worker.inbox.put(None)
-
-    def begin(self, session: Session) -> None:
-        """See `HandlerExecutor`."""
-        super().begin(session)
-        try:
-            for worker in self._workers:
-                worker.thread.start()
-        except RuntimeError:  # the system has no more threads to give
-            self.finish()
-            raise
 
     def is_current_thread(self) -> bool:
         """See `HandlerExecutor`."""
@@ -93,30 +89,30 @@ class WorkerExecutor(DeferredExecutor):
         works = [work for worker in self._workers if (work := worker.runner.work) is not None]
         return min(works, key=lambda work: work[1], default=None)  # the longest
 
-    def backlog_is_stuck(self, limit: int) -> bool:
+    def warn_of_full_queue(self, limit: int) -> bool:
         """See `HandlerExecutor`."""
 
         def since(runner: Runner) -> float:
             work = runner.work  # once: the handler may return at any moment
             return math.inf if work is None else work[1]
 
-        return min((worker.runner for worker in self._workers), key=since).backlog_is_stuck(limit)
+        return min((worker.runner for worker in self._workers), key=since).warn_of_full_queue(limit)
 
-    def _handle(self, delivery: Delivery, runner: Runner) -> None:
-        if self._tracker.begin(delivery):
-            runner.dispatch(delivery.payload)
-            self._tracker.finish(delivery)
+    def _handle(self, delivery: Delivery, payload: Payload, runner: Runner) -> None:
+        if self._begin(delivery):
+            runner.dispatch(payload)
+            self.progress.finish_delivery(delivery)
 
 
 class _Worker:
     """A thread that does one task after the other; a daemon because a handler that never returns must not keep a
     script from ending. `WorkerExecutor` ends it."""
 
-    def __init__(self, make_runner: MakeRunner, name: str, on_failure: Callable[[BaseException], object]) -> None:
+    def __init__(self, config: RunnerConfig, name: str, on_failure: Callable[[BaseException], object]) -> None:
         self._on_failure = on_failure
         self.inbox: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.runner = make_runner(lambda: self.thread.ident)
+        self.runner = Runner(config, lambda: self.thread.ident)
 
     def join(self) -> None:
         """Wait until the thread has ended, if it was ever started."""

@@ -1,0 +1,186 @@
+"""The dispatcher alone: from the queue to subscribers and handlers, with each executor. No socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vox_gateway.concurrency.scheduler import Scheduler
+from vox_gateway.dispatch.dispatcher import Dispatcher, DispatcherConfig
+from vox_gateway.dispatch.emitter import Emitter
+from vox_gateway.dispatch.event_queue import EventQueue, Milestone
+from vox_gateway.dispatch.executors import CallerExecutor, CallerQueue, InlineExecutor, WorkerExecutor
+from vox_gateway.dispatch.executors.runner import RunnerConfig
+from vox_gateway.dispatch.progress import InlineProgress, TrackedProgress
+from vox_gateway.dispatch.subscriptions import Subscriber, Subscribers
+from vox_gateway.event import Event
+from vox_gateway.log import ShardLog
+from vox_gateway.session.state import Session
+
+LOG = ShardLog((0, 1))
+SESSION = Session("abc", 0)
+
+
+def raw(seq: int, data: str = "null", name: str = "NEWS") -> bytes:
+    return f'{{"t":"{name}","s":{seq},"op":0,"d":{data}}}'.encode()
+
+
+class Run:
+    """A dispatcher with its queue; handlers run on the executor of that name."""
+
+    def __init__(self, executor: str) -> None:
+        self.emitter, self.subscribers = Emitter(LOG), Subscribers(0)
+        self.scheduler = Scheduler("test-timers", LOG, pytest.fail)
+        self.failures: list[BaseException] = []
+        self.undecodable: list[BaseException] = []
+        self.ended = threading.Event()
+        self.caller_queue = CallerQueue()
+        self.before_ready: list[str] = []
+        self.dispatcher = self._make(executor)
+        self.queue, self.progress = self.dispatcher.queue, self.dispatcher.progress
+
+    def _make(self, executor: str) -> Dispatcher:
+        runner = RunnerConfig(self.emitter, 60.0, self.scheduler, LOG)
+        config = DispatcherConfig(
+            name="test-dispatcher",
+            emitter=self.emitter,
+            subscribers=self.subscribers,
+            decode=json.loads,
+            on_undecodable=self.undecodable.append,
+            on_failure=self.failures.append,
+            on_end=self.ended.set,
+            before_ready=lambda: self.before_ready.append("saved"),
+        )
+        if executor == "inline":
+            inline = InlineProgress()
+            return Dispatcher(config, EventQueue(100, inline), InlineExecutor(runner, inline))
+        progress = TrackedProgress()
+        queue = EventQueue(100, progress)
+        if executor == "caller":
+            return Dispatcher(
+                config, queue, CallerExecutor(runner, progress, queue.made_room, pending=self.caller_queue)
+            )
+        workers = WorkerExecutor(
+            runner, progress, queue.made_room, name="test", count=2, on_failure=self.failures.append
+        )
+        return Dispatcher(config, queue, workers)
+
+    def put(self, *events: bytes) -> None:
+        self.queue.put(list(events), lambda: True, pytest.fail)
+
+    def finish(self) -> None:
+        """Wait for everything that was put."""
+        self.queue.finish()
+        assert self.dispatcher.join(5)
+        self.caller_queue.run(None, 0)
+        self.scheduler.stop()
+
+
+MakeRun = Callable[[str], Run]
+
+
+@pytest.fixture
+def make() -> Iterator[MakeRun]:
+    runs: list[Run] = []
+
+    def make_run(executor: str) -> Run:
+        run = Run(executor)
+        runs.append(run)
+        return run
+
+    yield make_run
+    for run in runs:
+        run.finish()
+
+
+@pytest.fixture(params=["inline", "caller", "workers"])
+def run(request: pytest.FixtureRequest, make: MakeRun) -> Run:
+    return make(request.param)
+
+
+def test_events_reach_their_handlers_in_order(run: Run) -> None:
+    seen: list[int] = []
+    run.emitter.on("NEWS", seen.append)
+    run.dispatcher.start(SESSION)
+    run.put(*(raw(seq, str(seq)) for seq in range(1, 50)), raw(50, name="UNHEARD"))
+    run.finish()
+    assert seen == list(range(1, 50))
+    assert run.progress.completed == Session("abc", 50)
+    assert run.dispatcher.undelivered == 0
+    assert run.ended.is_set()
+    assert run.failures == run.undecodable == []
+
+
+def test_subscribers_receive_events_before_handlers(make: MakeRun) -> None:
+    run, order = make("inline"), []
+
+    class Recorder(Subscriber):
+        def receive(self, event: Event) -> None:
+            order.append(f"subscriber {event.name}")
+
+    run.subscribers.add(Recorder(), ["NEWS", "HELLO"])
+    run.emitter.on("NEWS", lambda data: order.append("handler NEWS"))
+    run.dispatcher.start(SESSION)
+    run.queue.put([{"op": 10, "d": {}}], lambda: True, pytest.fail)
+    run.put(raw(1))
+    run.finish()
+    assert order == ["subscriber HELLO", "subscriber NEWS", "handler NEWS"]
+
+
+def test_an_undecodable_event_stops_delivery_until_resume(run: Run) -> None:
+    seen: list[int] = []
+    run.emitter.on("NEWS", seen.append)
+    run.dispatcher.start(SESSION)
+    run.put(raw(1, "1"), raw(2, "2").replace(b'"NEWS"', b"null"), raw(3, "3"))
+    run.queue.signal("open")
+    run.queue.resume()
+    run.put(raw(2, "2"), raw(3, "3"))
+    run.finish()
+    assert seen == [1, 2, 3]
+    assert len(run.undecodable) == 1
+    assert run.progress.completed == Session("abc", 3)
+
+
+def test_ready_waits_until_the_session_is_published_and_saved(run: Run) -> None:
+    run.dispatcher.start(SESSION)
+    milestone = Milestone(Session("new", 1), resumed=False)
+    seen: list[list[str]] = []
+    run.emitter.on("READY", lambda data: seen.append(list(run.before_ready)))
+    run.queue.put_milestone(milestone)
+    run.queue.put([{"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}], lambda: True, pytest.fail)
+    milestone.published.set()
+    run.finish()
+    assert seen == [["saved"]]
+    assert run.progress.completed == Session("new", 1)
+
+
+def test_a_failing_subscriber_is_reported_and_its_event_stays_undelivered(run: Run) -> None:
+    class Broken(Subscriber):
+        def receive(self, event: Event) -> None:
+            raise ValueError("broken")
+
+    run.subscribers.add(Broken(), ["NEWS"])
+    run.dispatcher.start(SESSION)
+    run.put(raw(1), raw(2))
+    run.finish()
+    assert [repr(error) for error in run.failures] == ["ValueError('broken')"]
+    assert run.progress.delivered == SESSION
+    assert run.dispatcher.undelivered == 2
+
+
+def test_dropped_events_are_not_handled_and_signals_are(run: Run) -> None:
+    seen: list[str] = []
+    run.emitter.on("NEWS", lambda data: seen.append("NEWS"))
+    run.emitter.on("close", lambda info: seen.append("close"))
+    run.put(raw(1))
+    run.dispatcher.drop_events()
+    run.put(raw(2))
+    run.queue.signal("close", {"code": 1000})
+    run.dispatcher.start(SESSION)
+    run.finish()
+    assert seen == ["close"]
+    assert run.dispatcher.undelivered == 2
+    assert run.progress.delivered == SESSION
