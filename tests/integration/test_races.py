@@ -166,7 +166,7 @@ def test_a_closed_client_never_reports_closing(gateway: LocalGateway, make_clien
 
 
 def test_events_read_when_a_log_handler_fails_are_not_lost(gateway: LocalGateway, make_client: MakeClient) -> None:
-    """The reader logs that the queue is full before it hands over what it has read."""
+    """The supervisor logs that the queue is full while the reader holds what it has read."""
 
     handler = RaiseOnLine("reading pauses", SystemExit())
     client = make_client(gateway, workers=1, backlog=5)
@@ -181,7 +181,7 @@ def test_events_read_when_a_log_handler_fails_are_not_lost(gateway: LocalGateway
     with installed(handler):
         for n in range(40):
             gateway.dispatch("NEWS", {"n": n})
-        with pytest.raises(ThreadFailed, match="-reader"):
+        with pytest.raises(ThreadFailed, match="-reconnect"):
             client.wait_closed(TIMEOUT)
     client.connect(async_=True)
     assert [seen.get(timeout=TIMEOUT) for _ in range(40)] == list(range(40))
