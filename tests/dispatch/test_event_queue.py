@@ -40,7 +40,8 @@ def payloads(queue: EventQueue) -> Iterator[Any]:
             continue
         for payload in item:
             if payload["op"] == 0:  # type: ignore[index, call-overload]
-                queue.took()
+                queue.taken += 1
+                queue.made_room()
             else:
                 queue.took_other()
             yield payload

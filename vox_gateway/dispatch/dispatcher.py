@@ -79,6 +79,7 @@ class Dispatcher:
         self._config = config
         self._emitter = config.emitter
         self._subscribers = config.subscribers
+        self._decode = config.decode
         self._subscribers_ended = False
         self._thread = threading.Thread(target=self._run, name=config.name, daemon=True)
 
@@ -155,41 +156,39 @@ class Dispatcher:
 
     def _dispatch_all(self, batch: Batch) -> None:
         """Dispatch a batch of events; of an event that fails, those behind it are passed over."""
-        progress, take, took, complete = self.progress, self.progress.take, self.queue.took, self.progress.complete
-        dispatch, dispatch_raw = self._dispatch, self._dispatch_raw
+        queue, progress, take, is_heard = self.queue, self.progress, self.progress.take, self._is_heard
+        decode, subscribers, run_handlers = self._decode, self._subscribers, self.executor.dispatch
         for event in batch:
             # Taken before it leaves the count of the queue: at no moment is an event in neither.
-            is_taken = take(event)
-            took()
+            heard = type(event) is not bytes or is_heard(event)
+            is_taken = heard and take(event)
+            queue.taken += 1
+            if queue.reader_waits:
+                queue.made_room()
             if not is_taken:
                 continue
             try:
-                if isinstance(event, bytes):
-                    dispatch_raw(event)
-                else:
-                    dispatch(event)
+                payload = raw_dispatch.decode(event, decode) if isinstance(event, bytes) else event
+                if subscribers.heard:
+                    subscribers.publish(payload)
+                run_handlers(payload)
             except DecodeError as error:
                 progress.reject()
                 self._config.on_undecodable(error)
             except BaseException as error:
                 progress.reject()
                 self._config.on_failure(error)
-            else:
-                complete()
+        if not heard:
+            take(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again unnoticed
+        progress.complete()
 
-    def _dispatch_raw(self, event: RawDispatch) -> None:
-        """Decode and dispatch an event, if it has handlers or subscribers by now."""
+    def _is_heard(self, event: RawDispatch) -> bool:
+        """Whether an event has handlers or subscribers by now."""
         heard, subscribed = self._emitter.heard, self._subscribers.heard
-        if "DISPATCH" not in heard and "DISPATCH" not in subscribed:
-            name = raw_dispatch.name(event)
-            if name is not None and name not in heard and name not in subscribed:
-                return
-        self._dispatch(raw_dispatch.decode(event, self._config.decode))
-
-    def _dispatch(self, payload: Payload) -> None:
-        if self._subscribers.heard:
-            self._subscribers.publish(payload)
-        self.executor.dispatch(payload)
+        if "DISPATCH" in heard or "DISPATCH" in subscribed:
+            return True
+        name = raw_dispatch.name(event)
+        return name is None or name in heard or name in subscribed
 
     def _guard(self, call: Callable[[Any], None], item: object) -> None:
         try:

@@ -57,11 +57,15 @@ Item = Batch | Signal | Milestone
 class EventQueue:
     """What has arrived and is still to be dispatched.
 
-    The reader calls `put`, any thread of the run `signal`; the dispatcher iterates, and calls `took` for each payload.
+    The reader calls `put`, any thread of the run `signal`; the dispatcher iterates, and counts what it takes.
 
     Args:
         limit: payloads that may wait, here or for an executor's thread.
         progress: counts those that wait for an executor's thread.
+
+    Attributes:
+        taken: events that the dispatcher, which alone changes it, has taken.
+        reader_waits: whether `put` is blocked, and `made_room` should be called.
     """
 
     def __init__(self, limit: int, progress: Progress) -> None:
@@ -71,15 +75,15 @@ class EventQueue:
         # Counts of dispatches and of other payloads. The reader alone counts those that arrive, the dispatcher alone
         # those that it takes.
         self._arrived = self._others_arrived = 0
-        self._taken = self._others_taken = 0
+        self.taken = self._others_taken = 0
         self._dropping = False
-        self._reader_waits = False
+        self.reader_waits = False
         self._room = threading.Condition()  # guards no data: the reader waits for it, threads that make room notify it
 
     @property
     def untaken(self) -> int:
         """Events that the dispatcher has not taken."""
-        return max(self._arrived - self._taken, 0)
+        return max(self._arrived - self.taken, 0)
 
     @property
     def waiting(self) -> int:
@@ -123,31 +127,25 @@ class EventQueue:
             # Not at the first free place, or the two threads would wake each other for each event.
             return self._occupied <= self.limit // 2 or self._dropping or not may_block()
 
-        self._reader_waits = True
+        self.reader_waits = True
         with self._room:
             in_time = self._room.wait_for(may_go_on, STUCK_AFTER)
         if not in_time:
             on_stuck()
             with self._room:
                 self._room.wait_for(may_go_on)
-        self._reader_waits = False
+        self.reader_waits = False
         return not in_time
 
-    def took(self) -> None:
-        """Free the place of a dispatch. For the dispatcher."""
-        self._taken += 1
-        if self._reader_waits:
-            self.made_room()
-
     def took_other(self) -> None:
-        """Free the place of another payload. For the dispatcher."""
+        """Free the place of a payload other than a dispatch. For the dispatcher."""
         self._others_taken += 1
-        if self._reader_waits:
+        if self.reader_waits:
             self.made_room()
 
     def made_room(self) -> None:
         """Wake a blocked `put` if half of the queue is free. Any thread."""
-        if self._reader_waits and self._occupied <= self.limit // 2:
+        if self.reader_waits and self._occupied <= self.limit // 2:
             self.wake()
 
     def wake(self) -> None:
@@ -174,7 +172,7 @@ class EventQueue:
 
     def abandon(self) -> None:
         """Leave the items to the parent, in a child that a handler forked: the iteration ends there."""
-        self._dropping, self._reader_waits = True, False  # so that no lock of the parent is taken
+        self._dropping, self.reader_waits = True, False  # so that no lock of the parent is taken
         self._items = queue.Queue()
         self._items.put(None)
 

@@ -24,7 +24,8 @@ Position = tuple[str | None, RawDispatch | int | None]
 class Progress(ABC):
     """The position of a run's handlers.
 
-    The dispatcher calls `take`, then `complete` or `reject`; the properties are for any thread.
+    The dispatcher calls `take` for each event, `reject` if it fails, and `complete` after a batch; the properties are
+    for any thread.
 
     Args:
         on_completed: called without a lock when `completed` has moved.
@@ -38,6 +39,7 @@ class Progress(ABC):
         self._taken: Position = (None, None)
         self._completed: Position = (None, None)
         self._dropping = self._rejecting = False
+        self._stopped = False  # either
         self._passed_over = 0
 
     def begin(self, session: Session) -> None:
@@ -51,11 +53,15 @@ class Progress(ABC):
 
     @abstractmethod
     def take(self, event: Payload | RawDispatch) -> bool:
-        """Take the next event; return false if it is passed over, and so stays undelivered."""
+        """Complete the event taken before, and take the next.
+
+        Returns:
+            False if the event is passed over, and so stays undelivered.
+        """
 
     @abstractmethod
     def complete(self) -> None:
-        """The dispatcher is done with the event that it took last."""
+        """The dispatcher is done with the event taken last."""
 
     @abstractmethod
     def reject(self) -> None:
@@ -65,23 +71,24 @@ class Progress(ABC):
         """Take events again: they begin after the last that was taken."""
         with self._lock:
             self._rejecting = False
+            self._stopped = self._dropping
             if not self._dropping:
                 self._passed_over = 0  # they come again
 
     def drop(self) -> None:
         """Deliver no more events. Afterwards `delivered` moves no more."""
         with self._lock:
-            self._dropping = True
+            self._dropping = self._stopped = True
 
     def abandon(self) -> None:
         """Leave the events to the parent, in a forked child: a thread of the parent may have held the lock."""
         self._lock = threading.Lock()
-        self._dropping = True
+        self._dropping = self._stopped = True
 
     @property
     def is_stopped(self) -> bool:
         """Whether events are passed over."""
-        return self._dropping or self._rejecting
+        return self._stopped
 
     @property
     def taken(self) -> Session:
@@ -125,24 +132,28 @@ class InlineProgress(Progress):
 
     def take(self, event: Payload | RawDispatch) -> bool:
         """See `Progress`."""
+        if self._on_completed is not None:
+            self.complete()
         with self._lock:
-            if self._dropping or self._rejecting:
+            self._completed = self._taken
+            if self._stopped:
                 self._passed_over += 1
                 return False
-            self._taken = (self._session_id, event) if isinstance(event, bytes) else self._position(event)
+            self._taken = (self._session_id, event) if type(event) is bytes else self._position(event)
         return True
 
     def complete(self) -> None:
         """See `Progress`."""
-        self._completed = self._taken
-        if self._on_completed is not None:
-            self._on_completed()
+        if self._completed is not self._taken:
+            self._completed = self._taken
+            if self._on_completed is not None:
+                self._on_completed()
 
     def reject(self) -> None:
         """See `Progress`."""
         with self._lock:
             self._taken = self._completed
-            self._rejecting = True
+            self._rejecting = self._stopped = True
             self._passed_over += 1
 
     @property
@@ -181,8 +192,9 @@ class TrackedProgress(Progress):
 
     def take(self, event: Payload | RawDispatch) -> bool:
         """See `Progress`."""
+        self.complete()
         with self._lock:
-            if self._dropping or self._rejecting:
+            if self._stopped:
                 self._passed_over += 1
                 return False
             self._taken = self._position(event)
@@ -232,7 +244,7 @@ class TrackedProgress(Progress):
                 self._not_begun -= 1
                 self._in_hand = None
             self._taken = self._deliveries[-1].position if self._deliveries else self._completed
-            self._rejecting = True
+            self._rejecting = self._stopped = True
             self._passed_over += 1
 
     @property
