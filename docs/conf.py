@@ -4,10 +4,15 @@ import argparse
 import inspect
 import io
 import os
+import re
+import shutil
 from contextlib import redirect_stdout
+from typing import ClassVar
 
 os.environ["COLUMNS"] = "100"  # what argparse makes of the help of the command
 os.environ["NO_COLOR"] = "1"
+
+from docutils.parsers.rst import Directive, directives
 
 import vox_gateway
 from vox_gateway import cli
@@ -27,11 +32,17 @@ def help_of_the_command():
     return "\n".join(pieces)
 
 
+#: draws the pictures; the site is built without them where it is not installed
+HAS_GRAPHVIZ = shutil.which("dot") is not None
+
 project = "vox_gateway"
 version = release = vox_gateway.__version__
 project_copyright = "the authors of vox_gateway"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+if HAS_GRAPHVIZ:
+    extensions.append("sphinx.ext.graphviz")
+graphviz_output_format = "svg"
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "vox_gateway"
@@ -59,6 +70,26 @@ def keep_whole(app, what, name, obj, options, lines):
         lines[:] = inspect.getdoc(obj).splitlines()
 
 
+class OmittedPicture(Directive):
+    """A `graphviz` directive where Graphviz is not installed: only the text beside the picture remains."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"alt": directives.unchanged, "align": directives.unchanged}
+
+    def run(self):
+        """Called by docutils."""
+        return []
+
+
+def label_pictures(app, pagename, templatename, context, doctree):
+    """Give pictures their alternative text, which Sphinx writes only for browsers that cannot show an SVG."""
+    picture = r'<object (data="[^"]+" type="image/svg\+xml"[^>]*>\s*<p class="warning">([^<]+)</p>)'
+    context["body"] = re.sub(picture, r'<object role="img" aria-label="\2" \1', context.get("body", ""))
+
+
 def setup(app):
     """Called by Sphinx."""
+    if not HAS_GRAPHVIZ:
+        app.add_directive("graphviz", OmittedPicture)
     app.connect("autodoc-process-docstring", keep_whole, priority=600)  # after napoleon
+    app.connect("html-page-context", label_pictures)

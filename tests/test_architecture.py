@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,52 @@ def test_imports_between_layers_run_one_way(path: Path) -> None:
             assert layer(module) <= layer(mine), f"{mine} imports {module}"
     if "testing" in own_imports(path):
         assert mine.split(".")[0] == "cli"
+
+
+def picture_of_the_folders() -> tuple[dict[str, tuple[str, ...]], set[tuple[str, str]]]:
+    """Read docs/pictures/folders.dot: the modules and folders that each node stands for, and the edges."""
+    text = (PACKAGE.parent / "docs" / "pictures" / "folders.dot").read_text(encoding="utf-8")
+    nodes: dict[str, tuple[str, ...]] = {}
+    edges = set()
+    for line in re.sub(r"//.*", "", text).partition("{")[2].splitlines():
+        if " -> " in line:
+            tails, heads = (re.findall(r"\w+", side) for side in line.split(" -> "))
+            edges |= {(tail, head) for tail in tails for head in heads}
+            nodes.update((node, (node,)) for node in (*tails, *heads) if node not in nodes)
+        elif found := re.match(r'    (\w+) \[label="(.*)"\]$', line):
+            nodes[found[1]] = tuple(re.findall(r"\w+", found[2].replace("\\n", " ")))
+    return nodes, edges
+
+
+def reachable(start: str, edges: set[tuple[str, str]]) -> set[str]:
+    """The nodes at the ends of all paths from `start`."""
+    found: set[str] = set()
+    border = {start}
+    while border := {head for tail, head in edges if tail in border} - found:
+        found |= border
+    return found
+
+
+def test_the_picture_of_the_folders_has_the_layers() -> None:
+    nodes, edges = picture_of_the_folders()
+    drawn = [member for members in nodes.values() for member in members]
+    assert sorted(drawn) == sorted([*(member for members in LAYERS for member in members), "testing"])
+    for tail, head in edges - {("cli", "testing")}:
+        assert layer(nodes[tail][0]) > layer(nodes[head][0]), f"{tail} -> {head} points up"
+
+
+def test_the_picture_of_the_folders_has_the_imports() -> None:
+    nodes, edges = picture_of_the_folders()
+    node_of = {member: node for node, members in nodes.items() for member in members}
+    imports = set()
+    for path in SOURCES:
+        if path != PACKAGE / "__init__.py" and "testing" not in path.parts:
+            mine = node_of[name(path).split(".")[1]]
+            imports |= {(mine, node_of[module.split(".")[0]]) for module in own_imports(path)}
+    imports = {(tail, head) for tail, head in imports if tail != head}
+    assert edges - imports == set(), "drawn, but not imported"
+    assert {(tail, head) for tail, head in imports if head not in reachable(tail, edges)} == set(), "not drawn"
+    assert {edge for edge in edges if edge[1] in reachable(edge[0], edges - {edge})} == set(), "follows a path"
 
 
 def test_no_imports_run_in_a_circle() -> None:

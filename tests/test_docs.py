@@ -12,6 +12,7 @@ import configparser
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,12 +30,14 @@ from snippets import ROOT, Snippet, gateway_for_discord, included_files, say, sn
 import vox_gateway
 import vox_gateway.testing
 from vox_gateway import Intents
+from vox_gateway.shard import messages, run_state
 from vox_gateway.testing import LocalGateway
 
 pytest_plugins = ["pytester"]
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+PICTURES = sorted((DOCS / "pictures").glob("*.dot"))
 FIRST_BOT = ROOT / "examples" / "first_bot"
 PYTHON = [one for page in PAGES for one in snippets(page, "python")]
 TESTS = [one for one in PYTHON if "import pytest" in one.code]
@@ -322,6 +325,64 @@ def test_a_page_holds_no_code_that_nobody_runs(page: Path) -> None:
     assert languages <= {"python", "sh", "text", "ruby"}
     for file in included_files(page):
         assert file.relative_to(ROOT).parts[0] == "examples"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with every warning an error."""
+    pytest.importorskip("sphinx")
+    pytest.importorskip("myst_parser")
+    pytest.importorskip("furo")
+    return build_site(tmp_path_factory.mktemp("site"), environment())
+
+
+def build_site(target: Path, settings: dict[str, str]) -> Path:
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", target / "doctrees", DOCS, target / "html"],
+        cwd=ROOT,
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout
+    return target / "html"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_the_pictures_of_the_design_are_drawn_as_svg(site: Path) -> None:
+    page = (site / "design.html").read_text(encoding="utf-8")
+    drawn = [site / path for path in re.findall(r'<object role="img" aria-label="[^"]+" data="([^"]+\.svg)"', page)]
+    assert len(drawn) == len(PICTURES)
+    for picture in drawn:
+        assert "<svg" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("site")
+def test_the_site_is_built_without_graphviz(tmp_path: Path) -> None:
+    page = build_site(tmp_path, environment(PATH=str(tmp_path))) / "design.html"
+    assert "graphviz" not in page.read_text(encoding="utf-8")
+
+
+def test_each_picture_is_on_a_page_with_a_text_for_those_who_do_not_see_it() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    shown = re.findall(r"^```\{graphviz\} (\S+)\n:alt: \S", text, re.MULTILINE)
+    assert sorted(shown) == [picture.relative_to(DOCS).as_posix() for picture in PICTURES]
+
+
+def test_the_picture_of_the_threads_has_the_names_of_the_source() -> None:
+    picture = (DOCS / "pictures" / "threads.dot").read_text(encoding="utf-8")
+    labels = " ".join(re.findall(r'label="([^"]*)"', picture)).replace("\\l", " ").replace("\\n", " ")
+    classes = set(re.findall(r"\b[A-Z]\w+", labels)) - {"Discord", "Gateway"}
+    assert classes - {"RunState"} <= set(messages.__all__)
+    assert {"RunState"} <= classes & set(run_state.__all__)
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vox_gateway").rglob("*.py"))
+    for thread in ("reader", "heartbeat", "dispatcher", "reconnect"):
+        assert re.search(rf"^    {thread}\b", picture, re.MULTILINE)
+        assert f'options.name}}-{thread}"' in source
 
 
 def test_the_reference_is_complete() -> None:
