@@ -386,5 +386,5 @@ def test_application_flags_show_the_privileged_intents(
 
 
 def test_an_empty_token_is_refused() -> None:
-    with pytest.raises(ValueError, match="token: '' lets nobody in"):
+    with pytest.raises(ValueError, match="invalid token='': expected a token"):
         LocalGateway(token="")

@@ -1,7 +1,7 @@
-"""A Discord Gateway in a box, for tests and demonstrations.
+"""A local Discord Gateway for tests and demonstrations.
 
-`LocalGateway` is a real server on loopback: real sockets and websockets, the documented behaviour, and
-faults on demand. It shares no code with the client, so that neither can hide the other's mistakes::
+`LocalGateway` is a server on loopback with real sockets and websockets, the documented behaviour, and
+faults on demand. It shares no code with the client, so that they do not share a mistake::
 
     with LocalGateway() as gateway:
         ...  # connect a client to gateway.url

@@ -1,6 +1,7 @@
-"""Faults on demand: what shall go wrong, and how often.
+"""Faults on demand.
 
-A fault is armed here and taken by the connection that it hits. Nothing is sent from this module.
+Tests arm faults from any thread; the gateway's thread takes them when a connection reaches the point they apply to.
+This module sends nothing itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ CUT_STYLES = ("reset", "eof", "close", "silent")
 
 @dataclass
 class _Armed:
-    """A fault that waits for its occasion; ``times`` is `None` for always."""
+    """A fault that has not been used up; ``times`` is `None` for always."""
 
     times: int | None
 
@@ -98,19 +99,21 @@ Fault = TypeVar("Fault", bound=_Armed)
 
 
 def check_style(how: str) -> str:
-    """Refuse a way to end a connection that does not exist."""
+    """Return `how`; raise ValueError unless it is in `CUT_STYLES`."""
     if how not in CUT_STYLES:
-        raise ValueError(f"how: {how!r} is not one of {', '.join(CUT_STYLES)}")
+        raise ValueError(f"invalid how={how!r}: expected {', '.join(CUT_STYLES)}")
     return how
 
 
 class Faults:
-    """What shall go wrong. ``times`` says how often; `None` means until `clear`.
+    """Faults that the gateway injects. Each is used ``times`` times, or until `clear` if that is `None`.
 
-    Each fault hits connections from now on; to hurt a connection that lives, see `LocalGateway.drop`,
+    Faults apply to connections opened from now on. For faults on open connections see `LocalGateway.drop`,
     `LocalGateway.silence`, `LocalGateway.withhold_acks`, `LocalGateway.stop_reading`,
     `LocalGateway.send_garbage` and `LocalGateway.send_bomb`. The three ways to split (`split_writes`, `fragment`,
-    `split_messages`) also work on living connections, from the next payload on.
+    `split_messages`) also apply to open connections, from the next payload on.
+
+    All methods raise ValueError for an argument out of range.
     """
 
     def __init__(self, lock: AbstractContextManager[bool]) -> None:
@@ -142,36 +145,39 @@ class Faults:
         self._arm(RefusedRequest(times, status, retry_after))
 
     def ignore_request(self, times: int | None = 1) -> None:
-        """Accept the TCP connection, and never answer the plain HTTP request."""
+        """Accept the TCP connection but never answer the plain HTTP request."""
         self._arm(IgnoredRequest(times))
 
     def shift_clock(self, seconds: float) -> None:
-        """Let the ``Date`` of HTTP answers be so many seconds ahead; negative for behind, 0 ends it."""
+        """Shift the ``Date`` header of HTTP responses by `seconds`; negative is in the past, 0 ends it."""
         with self._lock:
             self.clock_shift = seconds
 
     def ignore_connection(self, times: int | None = 1) -> None:
-        """Accept the TCP connection, and do nothing with it: not even the TLS handshake is answered."""
+        """Accept the TCP connection but never answer on it, not even the TLS handshake."""
         self._arm(IgnoredConnection(times))
 
     def ignore_upgrade(self, times: int | None = 1) -> None:
-        """Accept the TCP connection, and never answer the websocket handshake."""
+        """Accept the TCP connection but never answer the websocket handshake."""
         self._arm(IgnoredUpgrade(times))
 
     def no_hello(self, times: int | None = 1) -> None:
-        """Open the websocket, and never send HELLO."""
+        """Open the websocket but never send HELLO."""
         self._arm(NoHello(times))
 
     def reconnect_before_hello(self, times: int | None = 1) -> None:
-        """Send op 7 in place of HELLO. Documentation: Gateway Events, "Reconnect"."""
+        """Send op 7 (RECONNECT) instead of HELLO.
+
+        See: https://docs.discord.com/developers/events/gateway-events
+        """
         self._arm(ReconnectBeforeHello(times))
 
     def no_ack(self, times: int | None = 1) -> None:
-        """Leave every heartbeat of a new connection unanswered, while all else goes on."""
+        """Leave every heartbeat of a new connection unanswered; everything else works."""
         self._arm(NoAck(times))
 
     def delay_ready(self, seconds: float, times: int | None = 1) -> None:
-        """Let some seconds pass between IDENTIFY and READY, or between RESUME and the replay."""
+        """Delay READY after IDENTIFY, or the replay after RESUME, by `seconds`."""
         self._arm(LateReady(times, seconds))
 
     def invalid_session(self, op: int | str = "RESUME", resumable: bool = False, times: int | None = 1) -> None:
@@ -184,20 +190,22 @@ class Faults:
         """
         number = opcode_number(op)
         if number not in (Op.IDENTIFY, Op.RESUME):
-            raise ValueError(f"op: {op!r} is neither IDENTIFY nor RESUME")
+            raise ValueError(f"invalid op={op!r}: expected IDENTIFY or RESUME")
         self._arm(InvalidSession(times, number, resumable))
 
     def limit_members(self, retry_after: float, times: int | None = 1) -> None:
-        """Answer REQUEST_GUILD_MEMBERS with RATE_LIMITED, whatever it asks for.
+        """Answer any REQUEST_GUILD_MEMBERS with RATE_LIMITED.
 
         Args:
-            retry_after: seconds that it tells; nobody is held to them.
+            retry_after: the ``retry_after`` of the event, in seconds; the gateway does not enforce it.
             times: how many requests.
         """
         self._arm(LimitedMembers(times, retry_after))
 
     def withhold(self, name: str, times: int | None = 1) -> None:
-        """Leave an event out of the answers to commands, such as ``"VOICE_SERVER_UPDATE"``; `dispatch` sends it still.
+        """Leave an event, such as ``"VOICE_SERVER_UPDATE"``, out of the answers to commands.
+
+        `LocalGateway.dispatch` still sends it.
 
         Args:
             name: the event's name.
@@ -218,33 +226,33 @@ class Faults:
         """End a connection at a chosen point.
 
         Args:
-            at: ``"upgraded"`` (before HELLO), ``"hello"`` (right after it), ``"identify"`` (in place of READY),
+            at: ``"upgraded"`` (before HELLO), ``"hello"`` (right after it), ``"identify"`` (instead of READY),
                 ``"ready"`` (right after READY), ``"resume"`` (before the replay), ``"replay"`` (after the
-                replay, in place of RESUMED), or ``"event"`` (right after an event).
+                replay, instead of RESUMED), or ``"event"`` (right after an event).
             how: see `LocalGateway.drop`.
             code: the close code for ``how="close"``.
             reason: the close reason for ``how="close"``.
-            after: for ``"event"``: after this many events from now on.
-            times: how many connections; for ``"event"`` one.
+            after: number of events, from now on, for ``"event"``.
+            times: how many connections.
         """
         if at not in CUT_POINTS:
-            raise ValueError(f"at: {at!r} is not one of {', '.join(CUT_POINTS)}")
+            raise ValueError(f"invalid at={at!r}: expected {', '.join(CUT_POINTS)}")
         if after < 1:
-            raise ValueError(f"after: {after} is not a count of at least 1")
+            raise ValueError(f"invalid after={after}: expected an integer of at least 1")
         self._arm(Cut(times, at, check_style(how), code, reason, after))
 
     def split_writes(self, size: int | None = 1) -> None:
-        """Hand TCP at most so many bytes at a time; `None` ends it."""
+        """Write at most `size` bytes to the socket at a time; `None` ends it."""
         self._set("write_size", size)
 
     def fragment(self, size: int | None = 16) -> None:
-        """Send each websocket message as fragments of at most so many bytes; `None` ends it."""
+        """Send each websocket message as fragments of at most `size` bytes; `None` ends it."""
         self._set("fragment_size", size)
 
     def split_messages(self, size: int | None = 16) -> None:
-        """With zlib-stream, spread each payload over websocket messages of at most so many bytes; `None` ends it.
+        """With zlib-stream, split each payload into websocket messages of at most `size` bytes; `None` ends it.
 
-        Documentation: Gateway, "zlib-stream".
+        See: https://docs.discord.com/developers/events/gateway#zlib-stream
         """
         self._set("message_size", size)
 
@@ -258,28 +266,28 @@ class Faults:
     # For the gateway, which holds the lock.
 
     def take(self, kind: type[Fault]) -> Fault | None:
-        """Use up one fault of this kind."""
-        fault = next((one for one in self._armed if isinstance(one, kind)), None)
+        """Use up the first fault of this kind; `None` if none is armed."""
+        fault = next((armed for armed in self._armed if isinstance(armed, kind)), None)
         if fault is not None:
             self._use_up(fault)
         return fault
 
     def take_invalid_session(self, op: int) -> InvalidSession | None:
-        """Use up one refusal of this opcode."""
-        fault = next((one for one in self._armed if isinstance(one, InvalidSession) and one.op == op), None)
+        """Use up a fault that refuses this opcode."""
+        fault = next((armed for armed in self._armed if isinstance(armed, InvalidSession) and armed.op == op), None)
         if fault is not None:
             self._use_up(fault)
         return fault
 
     def take_withheld(self, name: str) -> WithheldAnswer | None:
-        """Use up an answer of this name that is not to be sent."""
-        fault = next((one for one in self._armed if isinstance(one, WithheldAnswer) and one.name == name), None)
+        """Use up a fault that withholds this event."""
+        fault = next((armed for armed in self._armed if isinstance(armed, WithheldAnswer) and armed.name == name), None)
         if fault is not None:
             self._use_up(fault)
         return fault
 
     def take_cut(self, at: str) -> Cut | None:
-        """Use up a cut at this point; one after an event only once enough events have gone by."""
+        """Use up a cut at this point, once the point was reached ``after`` times."""
         for fault in self._armed:
             if isinstance(fault, Cut) and fault.at == at:
                 fault.after -= 1
@@ -297,12 +305,12 @@ class Faults:
 
     def _arm(self, fault: _Armed) -> None:
         if fault.times is not None and fault.times < 1:
-            raise ValueError(f"times: {fault.times} is not a count of at least 1, nor None for always")
+            raise ValueError(f"invalid times={fault.times}: expected an integer of at least 1, or None for always")
         with self._lock:
             self._armed.append(fault)
 
     def _set(self, name: str, size: int | None) -> None:
         if size is not None and size < 1:
-            raise ValueError(f"size: {size} is not a number of bytes of at least 1, nor None")
+            raise ValueError(f"invalid size={size}: expected a number of bytes of at least 1, or None")
         with self._lock:
             setattr(self, name, size)

@@ -1,7 +1,7 @@
-"""What becomes of a gateway in a child process that was forked while it ran: it stays with the parent.
+"""Close a running gateway in a forked child process; it keeps running in the parent.
 
-The child has copies of the gateway's descriptors, and none of its thread. Some are shared in earnest: what the child
-took out of the selector, the parent would wait for no longer; so the child closes its copies, and does nothing else.
+The child has copies of the gateway's descriptors but not its thread. An epoll descriptor is shared with the parent:
+unregistering a socket in the child would unregister it in the parent too. So the child only closes its copies.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-Thing = TypeVar("Thing")
+Target = TypeVar("Target")
 
-# Any thread adds; it is read in a child only, which has no other thread.
+# Any thread adds; only a child reads, which has a single thread.
 _actions: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
 
 
-def in_child(thing: Thing, action: Callable[[Thing], None]) -> None:
-    """Have a child call `action`, which takes no lock, with `thing`."""
-    _actions[thing] = action
+def in_child(target: Target, action: Callable[[Target], None]) -> None:
+    """Call `action` with `target` in forked children. It must not take a lock."""
+    _actions[target] = action
 
 
 def _after_fork() -> None:
-    for thing, action in list(_actions.items()):
-        action(thing)
+    for target, action in list(_actions.items()):
+        action(target)
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,7 @@
-"""LocalGateway: the face of the gateway in the box."""
+"""LocalGateway, the public interface of the local gateway.
+
+Its methods take the gateway's lock and work on the state that the event loop thread in `server` serves.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,14 @@ from .server.state import Hub
 from .settings import Settings
 from .world import World, default_bot, default_guilds
 
+#: seconds that `LocalGateway.drop` waits for the gateway's thread to cut the connections
 CUT_TIMEOUT = 5.0
-#: seconds between two looks at a client's progress, which does not announce itself
-GLANCE = 0.01
+#: seconds between two polls of a client's progress, for which it has no notification
+POLL_INTERVAL = 0.01
 
 
 class Position(Protocol):
-    """How far something has got in a session."""
+    """A position in a session."""
 
     @property
     def id(self) -> str | None:
@@ -37,66 +41,66 @@ class Position(Protocol):
 
 
 class HandlingClient(Protocol):
-    """What `LocalGateway.wait_handled` asks of a client; `vox_gateway.Client` has it."""
+    """What `LocalGateway.wait_handled` reads from a client; `vox_gateway.Client` provides it."""
 
     @property
     def session(self) -> Position:
-        """How far events have arrived."""
+        """The last event that arrived."""
 
     @property
     def handled(self) -> Position:
-        """How far their handlers have returned."""
+        """The last event whose handlers have returned."""
 
     @property
     def status(self) -> str:
-        """``"closing"`` or ``"closed"``, or anything else while it runs."""
+        """``"closing"`` or ``"closed"``; any other value means running."""
 
 
 class LocalGateway:
     """A Discord Gateway on loopback: real sockets, real websockets, the documented behaviour, and faults on demand.
 
-    A context manager; it listens on entry, and leaves no thread and no socket behind on exit. Every method may
+    A context manager that listens on entry and closes its thread and sockets on exit. Every method may
     be called from any thread. Times are in seconds.
 
-    It belongs to the process that started it. In a child that is forked while it runs it is closed, and only says where
-    it is: clients of the child may connect to the parent's by its `url`.
+    The gateway belongs to the process that started it. In a forked child it is closed, but `url` still gives the
+    address of the parent's gateway, so that clients in the child can connect to it.
 
     Args:
         host: address to listen on.
-        port: port to listen on, 0 for any free one.
-        token: the only bot token that is let in, others get 4004; `None` lets every token in.
-        heartbeat_interval: what HELLO tells clients; 0.05 works. Beats count in the rate limit, unless the
-            interval is so short that they alone would use up half of it.
-        heartbeat_timeout: a client that has not beaten for so long is closed with 4000 and may resume; one and a
-            half intervals and a second if `None`.
-        allowed_intents: privileged intents outside it are closed with 4014, and are not among the flags of the bot's
+        port: port to listen on, 0 for any free port.
+        token: the only bot token accepted, others are closed with 4004; `None` accepts any token.
+        heartbeat_interval: the interval that HELLO announces; 0.05 works. Heartbeats count towards the rate limit,
+            unless they alone would use more than half of it.
+        heartbeat_timeout: a client that sends no heartbeat for this long is closed with 4000 and may resume; 1.5
+            intervals plus a second if `None`.
+        allowed_intents: other privileged intents are closed with 4014, and missing from the flags of the bot's
             application; `None` allows all.
         shards: the recommended number of shards.
-        max_concurrency: how many IDENTIFYs there may be in each ``identify_interval``, one for each ``shard_id %
-            max_concurrency``. One too many gets op 9 ``false``.
+        max_concurrency: how many IDENTIFYs are allowed in each ``identify_interval``, at most 1 for each
+            ``shard_id % max_concurrency``. An IDENTIFY above the limit gets op 9 ``false``.
         identify_interval: see ``max_concurrency``.
-        session_starts: the session start limit: so many IDENTIFYs in each ``session_start_period``.
-        session_starts_remaining: how many are left; all if `None`. An IDENTIFY when none is left is closed with 4004.
-        session_start_period: after so long all session starts are there again.
-        session_timeout: a session that is disconnected for longer cannot be resumed.
-        rate_limit: payloads that a connection may send in each ``rate_limit_period``; one more is closed with 4008.
+        session_starts: the session start limit: the number of IDENTIFYs in each ``session_start_period``.
+        session_starts_remaining: how many are left; all if `None`. With 0 left an IDENTIFY is closed with 4004.
+        session_start_period: time after which the session start limit resets.
+        session_timeout: a session that was disconnected for longer cannot be resumed.
+        rate_limit: payloads that a connection may send in each ``rate_limit_period``; above it, it is closed with 4008.
         rate_limit_period: see ``rate_limit``.
-        max_payload: encoded size in bytes that a payload may have; a larger one is closed with 4002.
-        max_guilds_per_shard: a shard that would have more is closed with 4011.
-        shard_multiple: numbers of shards that are no multiple of it are closed with 4010, as for large bots.
-        member_request_interval: all members of one guild can be had once in so long; sooner gets RATE_LIMITED.
-        replay_limit: events that a session keeps for a RESUME; a RESUME that needs older ones gets op 9 ``false``.
+        max_payload: largest encoded payload in bytes; a larger payload is closed with 4002.
+        max_guilds_per_shard: a shard with more guilds is closed with 4011.
+        shard_multiple: a number of shards that is not a multiple of it is closed with 4010, as for large bots.
+        member_request_interval: minimum time between requests for all members of a guild; sooner gets RATE_LIMITED.
+        replay_limit: events that a session keeps for a RESUME; a RESUME that needs older events gets op 9 ``false``.
         guilds: the bot's guilds, from `vox_gateway.testing.guild`, or `dict`s with at least an ``id``; two
-            pleasant ones if `None`.
+            sample guilds if `None`.
         bot: the bot's user, from `vox_gateway.testing.user`.
-        resume_url: what READY tells as ``resume_gateway_url``; a path such as ``"/resume"`` is put after the
-            gateway's own URL, which it is if `None`.
-        ssl_context: a server's context makes it ``wss`` and ``https``.
+        resume_url: the ``resume_gateway_url`` of READY; a path such as ``"/resume"`` is appended to the
+            gateway's own URL, which is the default.
+        ssl_context: a server-side context, to serve ``wss`` and ``https``.
 
     Raises:
-        ValueError: an argument that cannot be, with its name.
+        ValueError: an argument is out of range; the message names it.
 
-    Documentation: Gateway; Gateway Events; Opcodes and Status Codes.
+    See: https://docs.discord.com/developers/events/gateway, https://docs.discord.com/developers/events/gateway-events
     """
 
     def __init__(
@@ -161,18 +165,18 @@ class LocalGateway:
         self._is_started = False
         self._is_closed = False
 
-    # Life.
+    # Lifecycle.
 
     def start(self) -> LocalGateway:
-        """Listen and serve; returns the gateway itself.
+        """Listen and serve; return the gateway itself.
 
         Raises:
-            OSError: the port is taken.
-            RuntimeError: it was started before.
+            OSError: the port cannot be bound.
+            RuntimeError: the gateway was started before.
         """
         with self._lock:
             if self._is_started:
-                raise RuntimeError("this gateway was started before: make a new LocalGateway")
+                raise RuntimeError("this gateway was already started: create a new LocalGateway")
             self._is_started = True
             self._hub.reactor.open()
             try:
@@ -186,10 +190,10 @@ class LocalGateway:
         return self
 
     def close(self) -> None:
-        """Cut every connection, free the port, stop the thread. A second call does nothing.
+        """Cut every connection, free the port and stop the thread. Idempotent.
 
         Raises:
-            Exception: what went wrong inside the gateway while it served, if anything did.
+            Exception: the first exception raised inside the gateway itself while it served.
         """
         with self._lock:
             if self._is_closed:
@@ -204,11 +208,11 @@ class LocalGateway:
             raise self._hub.reactor.failures[0]
 
     def _after_fork(self) -> None:
-        """Be closed in a child process, and leave all that is shared with the parent as it is."""
+        """Close in a forked child without affecting the parent."""
         self._is_closed = True
         self._hub.forget_descriptors()
         self._listener.forget_descriptor()
-        # A new one of all that is behind a lock, which the thread of the parent may have held.
+        # The parent's thread may have held the lock during the fork: replace everything that it guards.
         hub, port = self._hub, self._listener.port
         self._hub = Hub(hub.settings, hub.world)
         self._listener = Listener(self._hub)
@@ -231,11 +235,11 @@ class LocalGateway:
             state = "closed" if self._is_closed else "listening" if self._is_started else "not started"
             return f"<LocalGateway {state} on {self._authority}, {len(self._hub.sessions)} sessions>"
 
-    # Where it is.
+    # Addresses.
 
     @property
     def port(self) -> int:
-        """The port it listens on; known once started."""
+        """The port that it listens on; 0 before `start` if any port was asked for."""
         return self._listener.port
 
     @property
@@ -253,7 +257,7 @@ class LocalGateway:
         host = self._hub.settings.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
-    # What it has seen.
+    # Records and state.
 
     @property
     def received(self) -> tuple[Received, ...]:
@@ -262,7 +266,7 @@ class LocalGateway:
 
     @property
     def connections(self) -> tuple[ConnectionRecord, ...]:
-        """Every connection that asked for a websocket, in order."""
+        """Every connection that requested a websocket, in order."""
         return self._hub.log.connections
 
     @property
@@ -278,13 +282,13 @@ class LocalGateway:
 
     @property
     def session_starts_remaining(self) -> int:
-        """What is left of the session start limit."""
+        """The session starts that are left before the limit resets."""
         with self._lock:
             return self._hub.starts.remaining(time.monotonic())
 
     @property
     def faults(self) -> Faults:
-        """What shall go wrong with connections to come."""
+        """The faults to inject into future connections."""
         return self._hub.faults
 
     @property
@@ -303,17 +307,17 @@ class LocalGateway:
         shard: int | None = None,
         where: Callable[[Received], bool] | None = None,
     ) -> Received:
-        """Wait for the next payload with this opcode, and take it: it is not handed out again.
+        """Wait for the next payload with this opcode and take it: no later call returns it again.
 
         Args:
             op: number or name of the opcode.
             timeout: seconds to wait.
-            shard: only from a session of this shard id.
-            where: only a payload for which this is true.
+            shard: only a payload from a session of this shard id.
+            where: only a payload for which this returns true.
 
         Raises:
-            AssertionError: none came in time; tells what did come.
-            ValueError: no opcode has this name.
+            AssertionError: it did not arrive in time; the message lists what did.
+            ValueError: the opcode name is unknown.
         """
         return self._hub.log.expect(opcode_number(op), timeout, shard, where)
 
@@ -325,21 +329,21 @@ class LocalGateway:
         by: str | None = None,
         where: Callable[[Closed], bool] | None = None,
     ) -> Closed:
-        """Wait for the next connection that ends, and take its record.
+        """Wait for the next connection to end and take its record: no later call returns it again.
 
         Args:
             timeout: seconds to wait.
             shard: only a connection of this shard id.
-            by: only those ended by ``"client"`` or by ``"gateway"``.
-            where: only a record for which this is true.
+            by: only a connection ended by ``"client"`` or by ``"gateway"``.
+            where: only a record for which this returns true.
 
         Raises:
-            AssertionError: none ended in time.
+            AssertionError: no such connection ended in time.
         """
         return self._hub.log.expect_close(timeout, shard, by, where)
 
     def wait_connection(self, number: int = 1, timeout: float = 5.0) -> ConnectionRecord:
-        """Wait until the n-th connection, counted from 1, has asked for a websocket.
+        """Wait until the n-th connection, counted from 1, has requested a websocket.
 
         Raises:
             AssertionError: it did not come in time.
@@ -347,7 +351,7 @@ class LocalGateway:
         return self._hub.log.wait_connection(number, timeout)
 
     def wait_request(self, number: int = 1, timeout: float = 5.0) -> HttpRequest:
-        """Wait until the n-th plain HTTP request, counted from 1, has come.
+        """Wait until the n-th plain HTTP request, counted from 1, has arrived.
 
         Raises:
             AssertionError: it did not come in time.
@@ -355,10 +359,10 @@ class LocalGateway:
         return self._hub.log.wait_request(number, timeout)
 
     def wait_connected(self, count: int = 1, timeout: float = 5.0) -> tuple[SessionView, ...]:
-        """Wait until so many sessions are connected at once: READY or RESUMED is on its way to each.
+        """Wait until at least `count` sessions are connected at once: READY or RESUMED was sent to each.
 
         Raises:
-            AssertionError: they were not in time.
+            AssertionError: they did not connect in time.
         """
 
         def connected() -> list[SessionView]:
@@ -370,14 +374,14 @@ class LocalGateway:
             return tuple(connected())
 
     def wait_sent(self, timeout: float = 5.0) -> bool:
-        """Wait until the kernel has taken all that was dispatched and sent to open connections.
+        """Wait until everything dispatched and sent to open connections is in the kernel's send buffers.
 
         Returns:
-            Whether that was so in time; False too when the gateway was closed meanwhile.
+            False on timeout, or when the gateway is closed while waiting.
         """
 
         def is_sent() -> bool:
-            return not any(one.has_unsent for one in self._hub.open_connections(None))
+            return not any(connection.has_unsent for connection in self._hub.open_connections(None))
 
         with self._lock:
             self._news.wait_for(lambda: self._is_closed or is_sent(), timeout)
@@ -386,40 +390,40 @@ class LocalGateway:
     def wait_handled(self, client: HandlingClient, timeout: float = 5.0) -> bool:
         """Wait until the client's handlers have returned from every event that was dispatched to it so far.
 
-        A client that is connecting is waited for, and so is one that reconnects: what it missed is replayed, and
-        counts. With ``handlers="caller"`` another thread has to run the handlers meanwhile.
+        Also waits for a client that is connecting or reconnecting; events that it missed are replayed and count.
+        With ``handlers="caller"`` another thread has to run the handlers during the call.
 
         Args:
             client: a `vox_gateway.Client` of this gateway.
             timeout: seconds to wait.
 
         Returns:
-            Whether that was so in time; False too when the client or the gateway is closed before.
+            False on timeout, or when the client or the gateway is closed first.
         """
         deadline = time.monotonic() + timeout
         sent: dict[str, int] = {}
         while True:
-            # The client is asked without the lock: it may be at work on a call of this gateway's.
+            # Read the client without the lock: it may be waiting for the lock in a call to this gateway.
             is_running = client.status not in ("closing", "closed")
             session_id, handled = client.session.id, client.handled
             with self._lock:
                 if not sent:
-                    sent = {one.id: one.seq for one in self._hub.sessions.values()}
+                    sent = {current.id: current.seq for current in self._hub.sessions.values()}
                 session = self._hub.sessions.get(session_id or "")
                 if session is not None:
-                    goal = sent.setdefault(session.id, session.seq)  # it was begun since
+                    goal = sent.setdefault(session.id, session.seq)  # it started after this call
                     if handled.id == session.id and handled.seq is not None and handled.seq >= goal:
                         return True
                 left = deadline - time.monotonic()
                 if self._is_closed or not is_running or left <= 0:
                     return False
-                self._news.wait(min(left, GLANCE))
+                self._news.wait(min(left, POLL_INTERVAL))
 
     def follow(self, inbox: Inbox) -> None:
         """Put a record of everything that happens from now on into ``inbox``, such as a `queue.SimpleQueue`.
 
-        A `ConnectionRecord` when an upgrade was answered, `Received` for each payload, a `SessionView` when READY or
-        RESUMED is on its way to a session, `SessionRefused` for each op 9, `Closed` for each end, and an `HttpRequest`
+        These are a `ConnectionRecord` for each upgrade response, `Received` for each payload, a `SessionView` for each
+        READY or RESUMED, `SessionRefused` for each op 9, `Closed` for each connection that ended, and an `HttpRequest`
         for each plain request.
 
         Args:
@@ -432,22 +436,23 @@ class LocalGateway:
     def dispatch(self, name: str, data: Any, shard: int | None = None) -> int:
         """Dispatch an event to every session that would get it from Discord.
 
-        The event's ``guild_id`` chooses the shard, without one it is shard 0; the session's intents filter it
-        and, without MESSAGE_CONTENT, empty it. Sessions that are disconnected get it when they resume.
+        The event's ``guild_id`` selects the shard; without it that is shard 0. The session's intents filter it, and
+        without MESSAGE_CONTENT its content is removed. Sessions that are disconnected get it when they resume.
 
         Args:
             name: the event's name.
             data: its ``d``.
-            shard: sends it to this shard id, whatever the ``guild_id``.
+            shard: send it to this shard id, regardless of the ``guild_id``.
 
         Returns:
             The number of sessions.
 
         Raises:
-            TypeError, ValueError: ``data`` has no form in the encoding of one of the sessions, such as half a surrogate
-                pair in ETF. None of them has got it then.
+            TypeError, ValueError: ``data`` cannot be encoded for a session, such as half a surrogate
+                pair in ETF. Then it was sent to no session.
 
-        Documentation: Gateway, "Sharding" and "Gateway Intents".
+        See: https://docs.discord.com/developers/events/gateway#sharding,
+            https://docs.discord.com/developers/events/gateway#gateway-intents
         """
         with self._lock:
             return self._hub.dispatch(name, data, shard)
@@ -455,87 +460,94 @@ class LocalGateway:
     def send(
         self, op: int | str, d: Any = None, *, s: int | None = None, t: str | None = None, shard: int | None = None
     ) -> int:
-        """Send any payload, outside the session's sequence and replay; returns the number of connections.
+        """Send any payload, outside the session's sequence and replay; return the number of connections.
 
         Raises:
-            TypeError, ValueError: ``d`` has no form in the encoding of one of the connections. None has got it then.
+            TypeError, ValueError: ``d`` cannot be encoded for a connection. Then it was sent to none.
         """
         number = opcode_number(op)
         with self._lock:
             targets = self._hub.open_connections(shard)
-            payloads = [one.encode(number, d, s, t) for one in targets]
-            for one, payload in zip(targets, payloads, strict=True):
-                one.send(payload)
+            payloads = [connection.encode(number, d, s, t) for connection in targets]
+            for connection, payload in zip(targets, payloads, strict=True):
+                connection.send(payload)
             return len(targets)
 
     def send_raw(self, data: bytes, shard: int | None = None) -> int:
-        """Send bytes past all framing; returns the number of connections."""
-        return self._for_each(shard, lambda one: one.send_raw(data))
+        """Send bytes without any framing; return the number of connections."""
+        return self._for_each(shard, lambda connection: connection.send_raw(data))
 
     def send_garbage(self, kind: str, shard: int | None = None) -> int:
-        """Send what no healthy gateway sends; returns the number of connections.
+        """Send malformed data; return the number of connections.
 
         Args:
-            kind: broken payloads are ``"json"`` and ``"etf"`` (cut short), and in whatever encoding the connection has
-                ``"utf8"`` (a text that is not UTF-8) and ``"not an object"``; broken compressed streams are
-                ``"zlib"`` and ``"zstd"``; broken frames are ``"text"`` (not UTF-8), ``"rsv"``, ``"opcode"``,
+            kind: malformed payloads are ``"json"`` and ``"etf"`` (truncated), and in the connection's encoding
+                ``"utf8"`` (a text that is not UTF-8) and ``"not an object"``; malformed compressed streams are
+                ``"zlib"`` and ``"zstd"``; malformed frames are ``"text"`` (not UTF-8), ``"rsv"``, ``"opcode"``,
                 ``"masked"``, ``"continuation"``, ``"long control"`` and ``"close code"``.
             shard: only to this shard id.
         """
         if kind in BAD_PAYLOADS:
             forms = BAD_PAYLOADS[kind]
-            return self._for_each(shard, lambda one: one.send(forms[one.wire.encoding_name]))
+            return self._for_each(shard, lambda connection: connection.send(forms[connection.wire.encoding_name]))
         if kind in BAD_FRAMES:
             return self.send_raw(BAD_FRAMES[kind], shard)
-        raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+        raise ValueError(f"invalid kind={kind!r}: expected {', '.join(KINDS)}")
 
     def send_bomb(self, size: int, shard: int | None = None) -> int:
-        """Send a payload that is small on the wire and inflates to so many bytes; returns the number of connections.
+        """Send a payload that is small on the wire and inflates to `size` bytes; return the number of connections.
 
-        It is a sound HEARTBEAT_ACK with one long text: whoever has room for it can read it, and a RESUME does not bring
-        it back. It is compressed in pieces, so that the gateway itself never holds it.
+        It is a valid HEARTBEAT_ACK with a long string, and not replayed by a RESUME. It is compressed in pieces, so
+        that the gateway never holds it as a whole.
 
         Args:
             size: bytes, at least 64 and less than 4 GiB. A GiB takes some seconds to compress.
             shard: only to this shard id.
 
         Raises:
-            ValueError: ``size``, or a connection that does not compress: neither ``compress`` in its URL, nor
-                ``compress: true`` in its IDENTIFY.
+            ValueError: ``size`` is out of range, or a connection has no compression: neither ``compress`` in its URL
+                nor ``compress: true`` in its IDENTIFY.
         """
         check_bomb_size(size)
         with self._lock:
             targets = self._hub.open_connections(shard)
-            plain = [one.number for one in targets if not one.wire.is_compressed]
+            plain = [connection.number for connection in targets if not connection.wire.is_compressed]
             if plain:
-                raise ValueError(f"connection {plain[0]} does not compress: it cannot be sent a bomb")
-            for one in targets:
-                one.send_pieces(bomb(one.wire.encoding_name, size))
+                raise ValueError(f"connection {plain[0]} has no compression: cannot send it a bomb")
+            for connection in targets:
+                connection.send_pieces(bomb(connection.wire.encoding_name, size))
             return len(targets)
 
     def request_heartbeat(self, shard: int | None = None) -> int:
-        """Ask for a heartbeat with op 1. Documentation: Gateway, "Heartbeat Requests"."""
+        """Request a heartbeat with op 1; return the number of connections.
+
+        See: https://docs.discord.com/developers/events/gateway
+        """
         return self.send(Op.HEARTBEAT, None, shard=shard)
 
     def reconnect(self, shard: int | None = None) -> int:
-        """Ask clients to reconnect with op 7. Documentation: Gateway Events, "Reconnect"."""
+        """Ask clients to reconnect with op 7; return the number of connections.
+
+        See: https://docs.discord.com/developers/events/gateway-events
+        """
         return self.send(Op.RECONNECT, None, shard=shard)
 
     def invalidate(self, resumable: bool = False, shard: int | None = None) -> int:
-        """Invalidate sessions with op 9; unless resumable, they are gone.
+        """Send op 9, and end the sessions unless `resumable`; return the number of connections.
 
-        Documentation: Gateway Events, "Invalid Session".
+        See: https://docs.discord.com/developers/events/gateway-events
         """
-        return self._for_each(shard, lambda one: one.handler.on_invalidate(resumable))
+        return self._for_each(shard, lambda connection: connection.handler.on_invalidate(resumable))
 
     def expire_sessions(self, shard: int | None = None) -> int:
-        """Forget sessions: the connected ones are closed with 4009, the others find out when they resume.
+        """Forget sessions. Connected sessions are closed with 4009; a later RESUME of the others gets op 9 ``false``.
 
         Returns:
             The number of sessions.
         """
         with self._lock:
-            expired = [one for one in self._hub.sessions.values() if shard is None or one.shard_id == shard]
+            sessions = self._hub.sessions.values()
+            expired = [session for session in sessions if shard is None or session.shard_id == shard]
             for session in expired:
                 if session.connection is not None:
                     session.connection.close(Close.SESSION_TIMED_OUT, "Session timed out.")
@@ -543,17 +555,17 @@ class LocalGateway:
                 self._hub.end_session(session)
             return len(expired)
 
-    # Hurting connections that live.
+    # Faults on open connections.
 
     def drop(self, how: str = "reset", *, code: int = 4000, reason: str = "", shard: int | None = None) -> int:
-        """Cut connections, after what has been dispatched so far as far as the client takes it.
+        """Cut connections, after sending what was dispatched so far as long as the client reads it.
 
-        When this returns the cut has been made, and the sessions are free to be resumed.
+        On return the cut has been made, and the sessions can be resumed.
 
         Args:
             how: ``"reset"`` is a TCP reset, ``"eof"`` a FIN without close frame, ``"close"`` a close frame,
-                ``"silent"`` leaves a zombie: the socket stays open, nothing more is sent or answered, dispatches
-                go nowhere but into the replay.
+                ``"silent"`` leaves a zombie: the socket stays open, nothing more is sent or answered, and
+                dispatches are only kept for the replay.
             code: the close code for ``"close"``.
             reason: the close reason for ``"close"``.
             shard: only connections of this shard id.
@@ -564,48 +576,48 @@ class LocalGateway:
         check_style(how)
         with self._lock:
             targets = self._hub.open_connections(shard)
-            for one in targets:
-                self._hub.cut(one, how, code, reason)
-            self._news.wait_for(lambda: all(one.was_cut for one in targets), CUT_TIMEOUT)
+            for connection in targets:
+                self._hub.cut(connection, how, code, reason)
+            self._news.wait_for(lambda: all(connection.was_cut for connection in targets), CUT_TIMEOUT)
             return len(targets)
 
     def silence(self, shard: int | None = None) -> int:
-        """Turn connections into silent zombies: ``drop("silent")``."""
+        """Turn connections into silent zombies, as ``drop("silent")``; return the number of connections."""
         return self.drop("silent", shard=shard)
 
     def withhold_acks(self, shard: int | None = None) -> int:
-        """Leave heartbeats of living connections unanswered, while all else goes on."""
+        """Leave heartbeats of open connections unanswered; return the number of connections."""
 
-        def withhold(one: Connection) -> None:
-            one.acknowledges = False
+        def withhold(connection: Connection) -> None:
+            connection.acknowledges = False
 
         return self._for_each(shard, withhold)
 
     def stop_reading(self, shard: int | None = None) -> int:
-        """Stop reading from the sockets, so that the clients' send buffers fill; see `resume_reading`."""
-        return self._for_each(shard, lambda one: one.read(False))
+        """Stop reading from the sockets until `resume_reading`, so that the clients' send buffers fill."""
+        return self._for_each(shard, lambda connection: connection.read(False))
 
     def resume_reading(self, shard: int | None = None) -> int:
         """Read again after `stop_reading`."""
-        return self._for_each(shard, lambda one: one.read(True))
+        return self._for_each(shard, lambda connection: connection.read(True))
 
     def stop_accepting(self) -> None:
-        """Close the listening socket: connections are refused until `accept_again`; living ones stay."""
-        self._on_reactor(self._listener.close)
+        """Close the listening socket: new connections are refused until `accept_again`, open connections stay."""
+        self._on_event_loop_thread(self._listener.close)
 
     def accept_again(self) -> None:
         """Listen again, on the same port."""
-        self._on_reactor(self._listener.open)
+        self._on_event_loop_thread(self._listener.open)
 
     def _for_each(self, shard: int | None, act: Callable[[Connection], None]) -> int:
         with self._lock:
             targets = self._hub.open_connections(shard)
-            for one in targets:
-                act(one)
+            for connection in targets:
+                act(connection)
             return len(targets)
 
-    def _on_reactor(self, task: Callable[[], None]) -> None:
-        """Have the gateway's thread do something, and wait until it has."""
+    def _on_event_loop_thread(self, task: Callable[[], None]) -> None:
+        """Run `task` on the gateway's thread and wait for it to return."""
         with self._lock:
             if not self._is_started or self._is_closed:
                 raise RuntimeError("the gateway is not running")

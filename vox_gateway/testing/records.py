@@ -1,6 +1,6 @@
-"""What a test gets to see: frozen records of all that happened on the gateway's side.
+"""Frozen records of what happened on the gateway's side, for tests to inspect.
 
-No record shows a token in its `repr`, so that a failing assertion does not print one.
+The `repr` of a record never shows a token, so that a failing assertion does not print it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Received:
-    """One payload that a client sent.
+    """A payload that a client sent.
 
     Attributes:
-        op: the opcode's number; ``-1`` if the payload had none.
+        op: the opcode's number; ``-1`` if the payload has no opcode.
         name: the opcode's name.
         data: the payload's ``d``.
-        at: monotonic time of its arrival, in seconds.
-        connection: number of the connection it came on; the first is 1.
+        at: monotonic time of arrival, in seconds.
+        connection: number of the connection that it arrived on, counted from 1.
         shard: shard id of the connection's session, `None` before IDENTIFY or RESUME succeeded.
         size: encoded size in bytes.
     """
@@ -49,11 +49,11 @@ class Closed:
     Attributes:
         connection: the connection's number.
         shard: shard id of its session, `None` if it had none.
-        code: the client's close code; 1005 for a close frame without code, `None` for no close frame at all.
+        code: the client's close code; 1005 for a close frame without a code, `None` without a close frame.
         reason: the client's close reason.
-        clean: both sides have sent a close frame.
-        by: who ended it, ``"client"`` or ``"gateway"``.
-        sent_code: the close code that the gateway sent, `None` if it sent none.
+        clean: whether both sides sent a close frame.
+        by: the side that ended it, ``"client"`` or ``"gateway"``.
+        sent_code: the close code that the gateway sent, `None` if it sent no close frame.
         at: monotonic time, in seconds.
     """
 
@@ -69,16 +69,16 @@ class Closed:
 
 @dataclass(frozen=True)
 class ConnectionRecord:
-    """One connection that asked for a websocket, whether or not it got one.
+    """A connection that requested a websocket, whether or not the upgrade succeeded.
 
     Attributes:
-        number: counts from 1.
+        number: the connection's number, counted from 1.
         path: the path of the URL.
         query: the parameters of the URL's query.
         headers: the request's headers, names in lower case.
         opened_at: monotonic time of the request, in seconds.
-        status: HTTP status of the answer, 101 for an open websocket, `None` for no answer.
-        closed: how it ended, `None` while it lives.
+        status: HTTP status of the response, 101 for an open websocket, `None` without a response.
+        closed: how it ended, `None` while it is open.
     """
 
     number: int
@@ -92,11 +92,11 @@ class ConnectionRecord:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One plain HTTP request, such as ``GET /gateway/bot``.
+    """A plain HTTP request, such as ``GET /gateway/bot``.
 
     Attributes:
         path: the path of the URL.
-        status: HTTP status of the answer, `None` for no answer.
+        status: HTTP status of the response, `None` without a response.
         at: monotonic time of the request, in seconds.
     """
 
@@ -113,7 +113,7 @@ class SessionRefused:
         connection: the connection's number.
         shard: shard id of its session, `None` if it had none.
         resumable: the ``d`` of the payload.
-        reason: why, which Discord does not say.
+        reason: why; Discord does not send it.
         at: monotonic time, in seconds.
     """
 
@@ -126,16 +126,16 @@ class SessionRefused:
 
 @dataclass(frozen=True)
 class SessionView:
-    """One session that can be used or resumed.
+    """A session that is connected or can be resumed.
 
     Attributes:
         id: the session id.
         shard: shard id and number of shards.
-        seq: the last sequence number given out.
-        connected: whether a connection holds it now.
-        intents: the intents it identified with.
-        presence: the last presence the client set, `None` if it set none.
-        connection: the number of the connection that holds it now, `None` while there is none.
+        seq: the last sequence number assigned.
+        connected: whether a connection uses it now.
+        intents: the intents of its IDENTIFY.
+        presence: the last presence that the client set, `None` if it never did.
+        connection: the number of the connection that uses it now, `None` while disconnected.
     """
 
     id: str
@@ -147,12 +147,12 @@ class SessionView:
     connection: int | None = None
 
 
-#: What `LocalGateway.follow` puts into an inbox.
+#: The records that `LocalGateway.follow` puts into an inbox.
 Record = ConnectionRecord | Received | SessionView | SessionRefused | Closed | HttpRequest
 
 
 class Inbox(Protocol):
-    """What records can be put into: a `queue.SimpleQueue`, say. It must take them at once."""
+    """Receives records, such as a `queue.SimpleQueue`. `put` must not block."""
 
     def put(self, record: Any, /) -> None:
-        """Take one more."""
+        """Append a record without blocking."""

@@ -1,4 +1,4 @@
-"""How a gateway is set up, checked once."""
+"""The validated settings of a gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """What `LocalGateway` was given; its docstring explains each. Times are in seconds."""
+    """The arguments of `LocalGateway`, where each is explained. Times are in seconds."""
 
     host: str
     port: int
@@ -36,27 +36,26 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("heartbeat_interval", "heartbeat_timeout", "rate_limit_period", "session_start_period"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not a number of seconds above 0")
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a positive number of seconds")
         for name in ("identify_interval", "session_timeout", "member_request_interval"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not a number of seconds of at least 0")
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a number of seconds of at least 0")
         counts = ("shards", "max_concurrency", "rate_limit", "max_payload", "max_guilds_per_shard", "shard_multiple")
         for name in (*counts, "replay_limit"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not a count of at least 1")
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected an integer of at least 1")
         for name in ("session_starts", "session_starts_remaining"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not a count of at least 0")
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected an integer of at least 0")
         if self.token == "":
-            raise ValueError("token: '' lets nobody in; None lets every token in")
+            raise ValueError("invalid token='': expected a token, or None to accept any")
         if not 0 <= self.port <= 65535:
-            raise ValueError(f"port: {self.port} is not a port number from 0 to 65535")
+            raise ValueError(f"invalid port={self.port}: expected a port number from 0 to 65535")
 
     @property
     def counts_heartbeats(self) -> bool:
-        """Whether beats count in the rate limit.
+        """Whether heartbeats count towards the rate limit.
 
-        At Discord's interval they do. At a test's interval of 50 ms beats alone would break the limit,
-        so there they do not.
+        They do at Discord's interval. At a test's interval of 50 ms heartbeats alone would exceed the limit.
         """
         return self.rate_limit_period / self.heartbeat_interval <= self.rate_limit / 2
