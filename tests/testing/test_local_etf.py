@@ -70,13 +70,13 @@ def test_the_encoding_matches_erlang(value: Any, term: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}])
 def test_half_a_surrogate_pair_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"at 0 it holds '\\ud800', half a surrogate pair"):
+    with pytest.raises(ValueError, match=r"lone surrogate '\\ud800' at index 0"):
         etf.write(value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_float_that_is_not_finite_is_refused_both_ways(value: float) -> None:
-    with pytest.raises(ValueError, match="has no form in ETF"):
+    with pytest.raises(ValueError, match="cannot encode float"):
         etf.write([value])
     with pytest.raises(etf.BadTerm, match="a float is"):
         etf.read(b"\x83F" + struct.pack(">d", value))
@@ -84,12 +84,12 @@ def test_a_float_that_is_not_finite_is_refused_both_ways(value: float) -> None:
 
 @pytest.mark.parametrize("key", [None, True, 1, 1.5, b"a"])
 def test_a_key_that_is_not_text_is_refused(key: Any) -> None:
-    with pytest.raises(TypeError, match="is no text"):
+    with pytest.raises(TypeError, match="cannot encode key"):
         etf.write({key: 1})
 
 
 def test_types_without_a_term_are_refused() -> None:
-    with pytest.raises(TypeError, match="set has no form in ETF"):
+    with pytest.raises(TypeError, match="cannot encode set as ETF"):
         etf.write({1, 2})
 
 
@@ -112,20 +112,20 @@ def test_atoms_of_every_kind_are_decoded(message: bytes, value: object) -> None:
 @pytest.mark.parametrize(
     ("message", "error"),
     [
-        (b"", "does not begin with 131"),
-        (b"a\x01", "does not begin with 131"),
-        (b"\x83", "cut short"),
-        (b"\x83a", "cut short"),
-        (b"\x83m\x00\x00\x00\x05four", "5 bytes are to follow, and 4 do"),
+        (b"", "first byte is not 131"),
+        (b"a\x01", "first byte is not 131"),
+        (b"\x83", "truncated"),
+        (b"\x83a", "truncated"),
+        (b"\x83m\x00\x00\x00\x05four", "expected 5 more bytes, got 4"),
         (b"\x83a\x01a", "1 bytes follow"),
-        (b"\x83t\x00\x00\x00\x01w\x02opa\x01", "key that is no binary"),
+        (b"\x83t\x00\x00\x00\x01w\x02opa\x01", "key that is not a binary"),
         (b"\x83l\x00\x00\x00\x01a\x01a\x02", "a list has a tail"),
         (b"\x83P\x00\x00\x00\x01", "tag 80"),
-        (b"\x83m\x00\x00\x00\x01\xff", "not UTF-8"),
-        (b"\x83w\x01\xff", "not UTF-8"),
+        (b"\x83m\x00\x00\x00\x01\xff", "invalid UTF-8"),
+        (b"\x83w\x01\xff", "invalid UTF-8"),
         (b"\x83t\x00\x00\x00\x02" + b"m\x00\x00\x00\x01aj" * 2, "the key 'a' twice"),
-        (b"\x83l\xff\xff\xff\xff", "cut short"),
-        (b"\x83t\xff\xff\xff\xff", "cut short"),
+        (b"\x83l\xff\xff\xff\xff", "truncated"),
+        (b"\x83t\xff\xff\xff\xff", "truncated"),
         (b"\x83o\xff\xff\xff\xff\x00", "an integer of 4294967295 bytes"),
         (b"\x83o\x00\x00\x04\x01\x00" + b"\x01" * 1025, "an integer of 1025 bytes"),
         (b"\x83" + b"l\x00\x00\x00\x01" * 65 + b"a\x01" + b"j" * 65, "64 levels"),

@@ -349,14 +349,14 @@ def test_a_fault_with_times_none_persists(gateway: LocalGateway, open_client: Op
 @pytest.mark.parametrize(
     ("arm", "error"),
     [
-        (lambda gateway: gateway.faults.cut("nowhere"), "at: 'nowhere'"),
-        (lambda gateway: gateway.faults.cut("hello", "gently"), "how: 'gently'"),
-        (lambda gateway: gateway.faults.cut("event", after=0), "after: 0"),
-        (lambda gateway: gateway.faults.no_hello(times=0), "times: 0"),
-        (lambda gateway: gateway.faults.fragment(0), "size: 0"),
-        (lambda gateway: gateway.faults.invalid_session("HEARTBEAT"), "op: 'HEARTBEAT'"),
-        (lambda gateway: gateway.drop("gently"), "how: 'gently'"),
-        (lambda gateway: gateway.send_garbage("nice"), "kind: 'nice'"),
+        (lambda gateway: gateway.faults.cut("nowhere"), "invalid at='nowhere'"),
+        (lambda gateway: gateway.faults.cut("hello", "gently"), "invalid how='gently'"),
+        (lambda gateway: gateway.faults.cut("event", after=0), "invalid after=0"),
+        (lambda gateway: gateway.faults.no_hello(times=0), "invalid times=0"),
+        (lambda gateway: gateway.faults.fragment(0), "invalid size=0"),
+        (lambda gateway: gateway.faults.invalid_session("HEARTBEAT"), "invalid op='HEARTBEAT'"),
+        (lambda gateway: gateway.drop("gently"), "invalid how='gently'"),
+        (lambda gateway: gateway.send_garbage("nice"), "invalid kind='nice'"),
     ],
 )
 def test_an_unknown_fault_is_refused(gateway: LocalGateway, arm: Callable[[LocalGateway], object], error: str) -> None:

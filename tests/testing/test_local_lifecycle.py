@@ -195,7 +195,7 @@ def test_an_unstarted_gateway_can_be_closed() -> None:
 
 
 def test_a_gateway_starts_once() -> None:
-    with LocalGateway() as gateway, pytest.raises(RuntimeError, match="make a new LocalGateway"):
+    with LocalGateway() as gateway, pytest.raises(RuntimeError, match="create a new LocalGateway"):
         gateway.start()
 
 

@@ -236,7 +236,7 @@ def test_it_never_returns(gateway_client, local_gateway):
 def test_a_handler_that_does_not_return_fails_the_test_by_name(run: Run) -> None:
     result = run(STUCK)
     result.assert_outcomes(failed=1)
-    late = "AssertionError: what the gateway sent was not handled within drain_timeout=0.2 seconds"
+    late = "AssertionError: events were not handled within drain_timeout=0.2 seconds"
     result.stdout.fnmatch_lines([f"*{late}: the handler of GUILD_CREATE has been running for ?.? s, 1 event waits"])
 
 
@@ -359,7 +359,7 @@ def test_no_such_keyword(gateway_client):
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines_random(
         [
-            "*@pytest.mark.gateway_client takes keywords only, not 'dnd'",
+            "*@pytest.mark.gateway_client takes keyword arguments only: got 'dnd'",
             "*unexpected keyword argument 'intent'*",
         ]
     )

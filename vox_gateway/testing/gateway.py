@@ -161,7 +161,7 @@ class LocalGateway:
         )
         self._hub = Hub(settings, world)
         self._listener = Listener(self._hub)
-        self._lock, self._news = self._hub.reactor.lock, self._hub.reactor.news
+        self._lock, self._changed = self._hub.reactor.lock, self._hub.reactor.changed
         self._is_started = False
         self._is_closed = False
 
@@ -199,7 +199,7 @@ class LocalGateway:
             if self._is_closed:
                 return
             self._is_closed = True
-            self._news.notify_all()
+            self._changed.notify_all()
         self._hub.reactor.stop()
         self._listener.close()
         self._hub.abandon_connections()
@@ -217,7 +217,7 @@ class LocalGateway:
         self._hub = Hub(hub.settings, hub.world)
         self._listener = Listener(self._hub)
         self._listener.port = port
-        self._lock, self._news = self._hub.reactor.lock, self._hub.reactor.news
+        self._lock, self._changed = self._hub.reactor.lock, self._hub.reactor.changed
 
     def __enter__(self) -> LocalGateway:
         return self.start()
@@ -369,7 +369,7 @@ class LocalGateway:
             return [session.view() for session in self._hub.sessions.values() if session.connection is not None]
 
         with self._lock:
-            if not self._news.wait_for(lambda: len(connected()) >= count, timeout):
+            if not self._changed.wait_for(lambda: len(connected()) >= count, timeout):
                 raise AssertionError(f"{len(connected())} of {count} sessions were connected within {timeout:g} s")
             return tuple(connected())
 
@@ -384,7 +384,7 @@ class LocalGateway:
             return not any(connection.has_unsent for connection in self._hub.open_connections(None))
 
         with self._lock:
-            self._news.wait_for(lambda: self._is_closed or is_sent(), timeout)
+            self._changed.wait_for(lambda: self._is_closed or is_sent(), timeout)
             return not self._is_closed and is_sent()
 
     def wait_handled(self, client: HandlingClient, timeout: float = 5.0) -> bool:
@@ -417,7 +417,7 @@ class LocalGateway:
                 left = deadline - time.monotonic()
                 if self._is_closed or not is_running or left <= 0:
                     return False
-                self._news.wait(min(left, POLL_INTERVAL))
+                self._changed.wait(min(left, POLL_INTERVAL))
 
     def follow(self, inbox: Inbox) -> None:
         """Put a record of everything that happens from now on into ``inbox``, such as a `queue.SimpleQueue`.
@@ -578,7 +578,7 @@ class LocalGateway:
             targets = self._hub.open_connections(shard)
             for connection in targets:
                 self._hub.cut(connection, how, code, reason)
-            self._news.wait_for(lambda: all(connection.was_cut for connection in targets), CUT_TIMEOUT)
+            self._changed.wait_for(lambda: all(connection.was_cut for connection in targets), CUT_TIMEOUT)
             return len(targets)
 
     def silence(self, shard: int | None = None) -> int:
@@ -629,9 +629,9 @@ class LocalGateway:
                     done.append(None)
                 except OSError as error:
                     done.append(error)
-                self._news.notify_all()
+                self._changed.notify_all()
 
             self._hub.reactor.submit(run)
-            self._news.wait_for(lambda: bool(done))
+            self._changed.wait_for(lambda: bool(done))
             if done[0] is not None:
                 raise done[0]

@@ -1,7 +1,7 @@
-"""What the fixtures of the pytest plugin do: clients for a test, aimed at its gateway, watched, and closed at its end.
+"""The implementation of the pytest plugin's fixtures: clients of a test's gateway, watched and closed after the test.
 
-pytest itself loads `_vox_gateway_pytest_plugin`, which imports this module when a fixture is asked for. It is the one
-place where the gateway in the box and the client of this library meet.
+pytest loads `_vox_gateway_pytest_plugin`, which imports this module when a fixture is first used. No other module of
+`testing` imports the client.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from . import LocalGateway
 
 __all__ = ["GatewayClients", "marked", "open_clients", "open_gateway"]
 
-#: what clients log in with, unless the gateway wants another
-TOKEN = "a-token-for-tests"  # noqa: S105 - nobody's
-#: seconds that handlers have for what the gateway has sent
+#: the clients' token, unless the gateway requires another
+TOKEN = "a-token-for-tests"  # noqa: S105 - not a real token
+#: seconds that handlers have to finish with what the gateway sent
 DRAIN_TIMEOUT = 5.0
-#: seconds between two looks at whether somebody runs the handlers of a client with ``handlers="caller"``
-GLANCE = 0.05
+#: seconds between two checks whether another thread runs the handlers of a client with ``handlers="caller"``
+POLL_INTERVAL = 0.05
 
 
 def marked(node: pytest.Item, marker: str) -> dict[str, Any]:
-    """The keywords of all markers of this name around a test; the nearest wins."""
+    """Merge the keywords of all markers of this name that apply to a test; the nearest wins."""
     options: dict[str, Any] = {}
     for mark in reversed(list(node.iter_markers(marker))):
         if mark.args:
-            raise pytest.UsageError(f"@pytest.mark.{marker} takes keywords only, not {mark.args[0]!r}")
+            raise pytest.UsageError(f"@pytest.mark.{marker} takes keyword arguments only: got {mark.args[0]!r}")
         options |= mark.kwargs
     return options
 
 
 def open_gateway(node: pytest.Item) -> LocalGateway:
-    """A gateway as the marker `local_gateway` wants it; unless it says so, no wait between two IDENTIFYs."""
+    """Create a gateway from the marker `local_gateway`; `identify_interval` defaults to 0."""
     return LocalGateway(**{"identify_interval": 0.0, **marked(node, "local_gateway")})
 
 
 def open_clients(node: pytest.Item, gateway: LocalGateway) -> GatewayClients:
-    """What makes the clients of a test."""
+    """Create the factory of a test's clients."""
     return GatewayClients(gateway, marked(node, "local_gateway").get("token") or TOKEN)
 
 
 class GatewayClients:
-    """Makes clients of one gateway: what the fixture `make_gateway_client` gives. ::
+    """Makes clients of a gateway; the value of the fixture `make_gateway_client`. ::
 
         client = make_gateway_client(intents=Intents.default() | Intents.MESSAGE_CONTENT)
 
-    When the test is over they are all closed, once their handlers have returned from everything that the gateway has
-    sent. The test fails if one of them has raised, or has not returned.
+    After the test all clients are closed, once their handlers have returned from everything that the gateway
+    sent. The test fails if a handler raised or did not return.
 
     Args:
-        gateway: what they connect to.
-        token: one that it lets in.
+        gateway: the gateway to connect to.
+        token: a token that the gateway accepts.
     """
 
     def __init__(self, gateway: LocalGateway, token: str) -> None:
@@ -77,18 +77,19 @@ class GatewayClients:
         drain_timeout: float = DRAIN_TIMEOUT,
         **options: Any,
     ) -> Client:
-        """Make a client that is not connected.
+        """Create a client, not connected yet.
 
         Args:
-            handlers_from: another client, whose handlers the new one gets too; for a bot that makes its own client.
-            fail_on_handler_error: whether a handler that raises, or does not return, fails the test.
-            drain_timeout: seconds that handlers have for what the gateway has sent, before `Client.close` and at the
-                end of the test; 0 to have `Client.close` drop what waits, as it does outside of tests. Without
-                `fail_on_handler_error` it is 0.
-            options: any argument of `Client`. `url`, `token` and `identify_gate` suit the gateway.
+            handlers_from: another client whose handlers are copied; for a bot that creates its own client.
+            fail_on_handler_error: whether a handler that raises or does not return fails the test.
+            drain_timeout: seconds that handlers have to finish with what the gateway sent, before `Client.close` and
+                at the end of the test; with 0 `Client.close` drops queued events, as it does outside of tests.
+                Without `fail_on_handler_error` it is 0.
+            options: any argument of `Client`. `url`, `token` and `identify_gate` default to those of the gateway.
 
         Raises:
-            TypeError, ValueError, MissingExtra: see `Client`.
+            TypeError, ValueError: an argument of `Client` is invalid.
+            MissingExtra: an option needs an extra that is not installed.
         """
         options = {"url": self._gateway.url, "token": self._token, "identify_gate": self._gate, **options}
         client = _WatchedClient(self._drain, drain_timeout if fail_on_handler_error else 0.0, options)
@@ -96,7 +97,7 @@ class GatewayClients:
         if handlers_from is not None:
             _copy_handlers(handlers_from, client)
         if fail_on_handler_error:
-            client.on("error", self._note)
+            client.on("error", self._on_error)
         return client
 
     def __enter__(self) -> GatewayClients:
@@ -105,7 +106,7 @@ class GatewayClients:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the clients, and raise what their handlers have failed at and nobody has been told."""
+        """Close the clients and raise AssertionError for handler failures not yet reported."""
         with contextlib.ExitStack() as stack:
             for client in self._clients:
                 stack.callback(client.close)
@@ -113,29 +114,29 @@ class GatewayClients:
         self.raise_what_handlers_raised()
 
     def judge(self) -> None:
-        """Let the handlers finish, and raise AssertionError if one has raised or does not return."""
+        """Wait for the handlers to finish; raise AssertionError if a handler raised or does not return."""
         __tracebackhide__ = True
         self._drain(*self._clients)
         self.raise_what_handlers_raised()
 
     def raise_what_handlers_raised(self) -> None:
-        """Raise AssertionError if a handler has failed; each failure is told once."""
+        """Raise AssertionError if a handler failed; each failure is reported once."""
         __tracebackhide__ = True
         failures = []
-        while not self._failures.empty():  # what comes in meanwhile is told at the end
+        while not self._failures.empty():  # failures during the loop are included
             failures.append(self._failures.get())
         if failures:
             causes = [cause for _, cause in failures if cause is not None]
-            raise AssertionError("; ".join(words for words, _ in failures)) from next(iter(causes), None)
+            raise AssertionError("; ".join(message for message, _ in failures)) from next(iter(causes), None)
 
-    def _note(self, error: BaseException, event: str) -> None:
-        # What ends the client is emitted as `error` too. It is no handler's failure; `wait_closed` raises it.
+    def _on_error(self, error: BaseException, event: str) -> None:
+        # The error that ends the client is emitted as `error` too. `wait_closed` raises it; no handler failed.
         if not (event == "close" and isinstance(error, (ConnectionClosed, ConnectFailed))):
             is_ours = event == "close" and isinstance(error, ThreadFailed)
             self._failures.put((str(error) if is_ours else f"the handler of {event} raised {error!r}", error))
 
     def _drain(self, *clients: _WatchedClient) -> None:
-        """Let the handlers of `clients` return from what the gateway has sent; note what they do not return from."""
+        """Wait for the handlers of `clients` to return from what the gateway sent; record a failure on timeout."""
         for client in clients:
             began = time.monotonic()
             while self._expects_more(client) and not client.is_stuck:
@@ -144,24 +145,24 @@ class GatewayClients:
                     self._give_up(client)
                     break
                 before = client.handled
-                if self._gateway.wait_handled(client, min(left, GLANCE)):
+                if self._gateway.wait_handled(client, min(left, POLL_INTERVAL)):
                     break
-                if client.runs_handlers_on_caller and client.handled == before:  # nobody else runs them
+                if client.runs_handlers_on_caller and client.handled == before:  # no other thread runs them
                     while client.dispatch_pending(limit=1) and time.monotonic() < began + client.drain_timeout:
                         pass
 
     def _expects_more(self, client: _WatchedClient) -> bool:
-        """Whether the gateway has sent something that the handlers of `client` may not have returned from."""
+        """Whether the gateway sent an event that the handlers of `client` may not have returned from."""
         if client.drain_timeout <= 0 or client.status in (Status.CLOSED, Status.CLOSING):
             return False
-        session, sessions = client.session, {one.id for one in self._gateway.sessions}
+        session, sessions = client.session, {view.id for view in self._gateway.sessions}
         if session.id is None:  # READY may be on its way
-            return not sessions <= {one.session.id for one in self._clients if one is not client}
+            return not sessions <= {other.session.id for other in self._clients if other is not client}
         return session.id in sessions or client.is_behind
 
     def _give_up(self, client: _WatchedClient) -> None:
         if not client.is_behind:
-            return  # it is about to reconnect, say: what has not arrived is no handler's failure
+            return  # for example while reconnecting: no handler is at fault for events that have not arrived
         client.is_stuck = True
         health = client.health()
         count = health["events_waiting"]
@@ -171,20 +172,22 @@ class GatewayClients:
         else:
             running = f"the handler of {health['handler']} has been running for {health['handler_seconds']:.1f} s"
             doing = f"{running}, {waiting}"
-        words = f"what the gateway sent was not handled within drain_timeout={client.drain_timeout:g} seconds: {doing}"
-        self._failures.put((words, None))
+        message = f"events were not handled within drain_timeout={client.drain_timeout:g} seconds: {doing}"
+        self._failures.put((message, None))
 
 
 class _WatchedClient(Client):
     """A client that handles what it was sent before it closes.
 
     Args:
-        drain: called then, unless a handler closes it.
+        drain: called before closing, unless a handler closes the client.
+        drain_timeout: see Attributes.
+        options: the arguments of `Client`.
 
     Attributes:
-        drain_timeout: seconds that this may take; 0 for not at all.
-        is_stuck: whether it took longer.
-        runs_handlers_on_caller: whether nothing is handled unless somebody calls `dispatch_pending`.
+        drain_timeout: seconds that draining may take; 0 to skip it.
+        is_stuck: whether draining timed out.
+        runs_handlers_on_caller: whether handlers run only in `dispatch_pending`.
     """
 
     def __init__(self, drain: Callable[[_WatchedClient], None], drain_timeout: float, options: dict[str, Any]) -> None:
@@ -193,28 +196,28 @@ class _WatchedClient(Client):
         self.is_stuck = False
         self.runs_handlers_on_caller = options.get("handlers") == "caller"
         self._drain = drain
-        self._here = threading.local()
+        self._local = threading.local()
 
     @property
     def is_behind(self) -> bool:
-        """Whether something has arrived that the handlers have not returned from."""
+        """Whether an event arrived that the handlers have not returned from."""
         arrived, handled = self.session, self.handled
         return arrived.id is not None and (arrived.id, arrived.seq) != (handled.id, handled.seq)
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
-        """See `Client`; notes which thread is in a handler."""
-        outer = getattr(self._here, "is_in_handler", False)
-        self._here.is_in_handler = True
+        """Emit an event, and mark the thread as in a handler."""
+        outer = getattr(self._local, "is_in_handler", False)
+        self._local.is_in_handler = True
         try:
             return super().emit(event, *args, **kwargs)
         finally:
-            self._here.is_in_handler = outer
+            self._local.is_in_handler = outer
 
     def close(
         self, reason: str | None = None, code: int = 1000, reconnect: bool = False, resumable: bool = False
     ) -> None:
-        """See `Client`; first, handlers have `drain_timeout` for what has been sent."""
-        if not reconnect and not getattr(self._here, "is_in_handler", False):
+        """Close as `Client.close` does, after the handlers finish or `drain_timeout` passes."""
+        if not reconnect and not getattr(self._local, "is_in_handler", False):
             self._drain(self)
         super().close(reason, code, reconnect, resumable)
 

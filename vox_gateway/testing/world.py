@@ -1,7 +1,7 @@
-"""The guilds, channels and users that the gateway tells its clients about.
+"""The guilds, channels and users that the gateway serves.
 
-Everything is a plain `dict` in the shape of Discord's documentation. The functions here fill in what a
-test does not care about; whatever it does care about it gives by keyword, or as a partial `dict`.
+Every object is a plain `dict` in the shape of Discord's documentation. The functions fill in defaults; tests
+override fields by keyword, or with a partial `dict`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ TEXT_CHANNEL, VOICE_CHANNEL, STAGE_CHANNEL = 0, 2, 13
 
 
 def user(user_id: int | str, username: str, **fields: Any) -> Json:
-    """Make a user. Documentation: User Resource, "User Object"."""
+    """Make a user.
+
+    See: https://docs.discord.com/developers/resources/user
+    """
     return {
         "id": str(user_id),
         "username": username,
@@ -38,7 +41,7 @@ def user(user_id: int | str, username: str, **fields: Any) -> Json:
 def member(user: Mapping[str, Any], *, status: str = "online", **fields: Any) -> Json:
     """Make a guild member. ``status`` is the member's presence: online, idle, dnd or offline.
 
-    Documentation: Guild Resource, "Guild Member Object".
+    See: https://docs.discord.com/developers/resources/guild
     """
     return {
         "user": dict(user),
@@ -61,8 +64,9 @@ def member(user: Mapping[str, Any], *, status: str = "online", **fields: Any) ->
 def channel(channel_id: int | str, name: str, channel_type: int = TEXT_CHANNEL, **fields: Any) -> Json:
     """Make a channel; its type is 0 for text, 2 for voice, 13 for a stage.
 
-    A voice channel's ``status`` and ``voice_start_time`` are what REQUEST_CHANNEL_INFO tells.
-    Documentation: Channel Resource, "Channel Object".
+    REQUEST_CHANNEL_INFO returns a voice channel's ``status`` and ``voice_start_time``.
+
+    See: https://docs.discord.com/developers/resources/channel
     """
     made: Json = {
         "id": str(channel_id),
@@ -82,7 +86,10 @@ def channel(channel_id: int | str, name: str, channel_type: int = TEXT_CHANNEL, 
 
 
 def soundboard_sound(sound_id: int | str, name: str, **fields: Any) -> Json:
-    """Make a soundboard sound. Documentation: Soundboard Resource, "Soundboard Sound Object"."""
+    """Make a soundboard sound.
+
+    See: https://docs.discord.com/developers/resources/soundboard
+    """
     return {
         "sound_id": str(sound_id),
         "name": name,
@@ -103,15 +110,17 @@ def guild(
     soundboard_sounds: Iterable[Mapping[str, Any]] = (),
     **fields: Any,
 ) -> Json:
-    """Make a guild, in the shape of GUILD_CREATE. Documentation: Guild Resource, "Guild Object".
+    """Make a guild, in the shape of GUILD_CREATE.
 
     Args:
         guild_id: the guild's id, which decides its shard.
         name: the guild's name.
-        members: from `member`. The bot itself is added when it is missing.
+        members: from `member`. The bot itself is added if it is missing.
         channels: from `channel`.
         soundboard_sounds: from `soundboard_sound`.
         fields: any other field of a guild.
+
+    See: https://docs.discord.com/developers/resources/guild
     """
     everyone = {
         "id": str(guild_id),
@@ -166,20 +175,20 @@ def guild(
         "voice_states": [],
         "stage_instances": [],
         "guild_scheduled_events": [],
-        "members": [dict(one) for one in members],
-        "channels": [dict(one) for one in channels],
-        "soundboard_sounds": [{**one, "guild_id": str(guild_id)} for one in soundboard_sounds],
+        "members": [dict(each) for each in members],
+        "channels": [dict(each) for each in channels],
+        "soundboard_sounds": [{**sound, "guild_id": str(guild_id)} for sound in soundboard_sounds],
         **fields,
     }
 
 
 def default_bot() -> Json:
-    """The bot as which clients log in, unless the test brings another."""
+    """The bot user, unless the test supplies another."""
     return user(BOT_ID, "vox", bot=True, verified=True, mfa_enabled=False, email=None, flags=0)
 
 
 def default_guilds() -> list[Json]:
-    """Two guilds on different shards of two, with a few members, channels and sounds."""
+    """Two guilds that fall on different shards of two, with a few members, channels and sounds."""
     ada = user("1100000000000000002", "ada", global_name="Ada")
     brian = user("1100000000000000003", "brian", global_name="Brian")
     chloe = user("1100000000000000004", "chloe", global_name="Chloe")
@@ -207,12 +216,15 @@ def default_guilds() -> list[Json]:
 
 
 def shard_of(guild_id: int | str, shard_count: int) -> int:
-    """The shard that gets a guild's events. Documentation: Gateway, "Sharding Formula"."""
+    """The shard that gets a guild's events.
+
+    See: https://docs.discord.com/developers/events/gateway#sharding
+    """
     return (int(guild_id) >> 22) % shard_count
 
 
 class World:
-    """The bot and its guilds. Guarded by the gateway's one lock."""
+    """The bot and its guilds. Guarded by the gateway's lock."""
 
     def __init__(self, bot: Mapping[str, Any], guilds: Iterable[Mapping[str, Any]]) -> None:
         self.bot: Json = dict(bot)
@@ -231,61 +243,65 @@ class World:
     def guilds_of(self, shard: tuple[int, int]) -> list[Json]:
         """The guilds whose events a shard gets."""
         shard_id, count = shard
-        return [one for guild_id, one in self.guilds.items() if shard_of(guild_id, count) == shard_id]
+        return [guild for guild_id, guild in self.guilds.items() if shard_of(guild_id, count) == shard_id]
 
     def member(self, guild_id: str, user_id: str) -> Json | None:
-        return next((one for one in self.guilds[guild_id]["members"] if one["user"]["id"] == user_id), None)
+        return next((each for each in self.guilds[guild_id]["members"] if each["user"]["id"] == user_id), None)
 
     def channel(self, guild_id: str, channel_id: str) -> Json | None:
-        return next((one for one in self.guilds[guild_id]["channels"] if one["id"] == channel_id), None)
+        return next((each for each in self.guilds[guild_id]["channels"] if each["id"] == channel_id), None)
 
     def guild_create(self, guild_id: str, intents: int, large_threshold: int) -> Json:
-        """GUILD_CREATE's data for a session with these intents.
+        """The data of GUILD_CREATE for a session with these intents.
 
-        Without GUILD_PRESENCES it has only the bot and the members in voice; with it, and more members than
-        ``large_threshold``, those that are offline are left out.
+        Without GUILD_PRESENCES it contains only the bot and the members in voice. With it, and more members than
+        ``large_threshold``, offline members are left out unless they have a role or a nickname, or are in voice.
 
-        Documentation: Gateway Events, "Guild Create" and "Request Guild Members".
+        See: https://docs.discord.com/developers/events/gateway-events#guild-create,
+            https://docs.discord.com/developers/events/gateway-events#request-guild-members
         """
         made = dict(self.guilds[guild_id])
         everyone = made["members"]
         in_voice = {state["user_id"] for state in made["voice_states"]}
         large = len(everyone) > large_threshold
         if not intents & intent_bits.GUILD_PRESENCES:
-            visible = [one for one in everyone if one["user"]["id"] in in_voice | {self.bot_id}]
+            visible = [each for each in everyone if each["user"]["id"] in in_voice | {self.bot_id}]
         elif large:
             visible = [
-                one
-                for one in everyone
-                if one["status"] != "offline" or one["roles"] or one["nick"] or one["user"]["id"] in in_voice
+                each
+                for each in everyone
+                if each["status"] != "offline" or each["roles"] or each["nick"] or each["user"]["id"] in in_voice
             ]
         else:
             visible = everyone
-        made |= {"large": large, "member_count": len(everyone), "members": [public_member(one) for one in visible]}
+        made |= {"large": large, "member_count": len(everyone), "members": [public_member(each) for each in visible]}
         made["presences"] = []
         if intents & intent_bits.GUILD_PRESENCES:
-            made["presences"] = [presence(one) for one in visible if one["status"] != "offline"]
-        made["channels"] = [public_channel(one) for one in made["channels"]]
+            made["presences"] = [presence(each) for each in visible if each["status"] != "offline"]
+        made["channels"] = [public_channel(each) for each in made["channels"]]
         return made
 
 
-def public_member(one: Mapping[str, Any]) -> Json:
-    """A member as Discord sends it: the presence travels apart."""
-    return {key: value for key, value in one.items() if key not in ("status", "activities")}
+def public_member(member: Mapping[str, Any]) -> Json:
+    """A member as Discord sends it, without the presence."""
+    return {key: value for key, value in member.items() if key not in ("status", "activities")}
 
 
-def public_channel(one: Mapping[str, Any]) -> Json:
-    """A channel as Discord sends it: status and start time travel in CHANNEL_INFO."""
-    return {key: value for key, value in one.items() if key not in CHANNEL_INFO_KEYS}
+def public_channel(channel: Mapping[str, Any]) -> Json:
+    """A channel as Discord sends it, without the fields of CHANNEL_INFO."""
+    return {key: value for key, value in channel.items() if key not in CHANNEL_INFO_KEYS}
 
 
-def presence(one: Mapping[str, Any], **fields: Any) -> Json:
-    """A member's presence. Documentation: Gateway Events, "Presence Update"."""
-    status = one["status"]
+def presence(member: Mapping[str, Any], **fields: Any) -> Json:
+    """A member's presence.
+
+    See: https://docs.discord.com/developers/events/gateway-events
+    """
+    status = member["status"]
     return {
-        "user": {"id": one["user"]["id"]},
+        "user": {"id": member["user"]["id"]},
         "status": status,
-        "activities": one.get("activities", []),
+        "activities": member.get("activities", []),
         "client_status": {} if status == "offline" else {"desktop": status},
         **fields,
     }

@@ -1,4 +1,4 @@
-"""The gateway's side of the protocol, written anew for the local gateway: it shares no code with the client."""
+"""The gateway's side of the protocol, written for the local gateway. It shares no code with the client."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""ETF as the gateway's side speaks it, written for plainness and strictness.
+"""The External Term Format as Discord uses it, written to be simple and strict.
 
-It sends what Discord sends, with atoms for the keys of the envelope and binaries for those inside, and takes what
-Discord takes: a map whose keys are atoms is refused.
+Like Discord it writes atoms for the keys of the envelope and binaries for nested keys, and refuses to read a map whose
+keys are atoms.
 
-Documentation: Gateway, "Using ETF Encoding"; Erlang, "External Term Format".
+See: https://docs.discord.com/developers/events/gateway#using-etf-encoding,
+    https://www.erlang.org/doc/apps/erts/erl_ext_dist.html
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ import struct
 from typing import Any
 
 VERSION = b"\x83"
-DEEPEST = 64
-LONGEST_INTEGER = 1024  # bytes; Python turns no longer ones into decimal digits, as JSON and the log need them
+MAX_DEPTH = 64
+MAX_INTEGER_BYTES = 1024  # Python limits the conversion of longer integers to decimal, which JSON and the log need
 
 ATOMS: dict[object, bytes] = {None: b"nil", True: b"true", False: b"false"}
 VALUES: dict[bytes, object] = {name: value for value, name in ATOMS.items()}
 
 
 class BadTerm(Exception):
-    """What came is not one term that the gateway takes."""
+    """The message is not a term that the gateway accepts."""
 
 
 def write(value: object) -> bytes:
-    """The term of a value, without the 131 that begins a message.
+    """Encode a value as a term, without the version byte 131 that begins a message.
 
     Raises:
-        TypeError: it, or a key in it, is of a type that has no term.
-        ValueError: a text in it is not Unicode, or a float not finite.
+        TypeError: a value or a key has an unsupported type.
+        ValueError: a string contains a lone surrogate, or a float is not finite.
     """
     if value is None or value is True or value is False:
         return write_atom(ATOMS[value])
@@ -39,34 +40,34 @@ def write(value: object) -> bytes:
         return write_integer(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"the float {value} has no form in ETF: Erlang's floats are finite")
+            raise ValueError(f"cannot encode float {value} as ETF: Erlang's floats are finite")
         return b"F" + struct.pack(">d", value)
     if isinstance(value, (list, tuple)):
         return write_list(list(value))
     if isinstance(value, dict):
         return write_map(value)
-    raise TypeError(f"{type(value).__name__} has no form in ETF")
+    raise TypeError(f"cannot encode {type(value).__name__} as ETF")
 
 
 def write_atom(name: bytes) -> bytes:
-    """An atom; SMALL_ATOM_UTF8_EXT, as Erlang writes them now."""
+    """Encode an atom as SMALL_ATOM_UTF8_EXT, as current Erlang does."""
     return b"w" + struct.pack(">B", len(name)) + name
 
 
 def write_binary(value: str) -> bytes:
-    """Text, in UTF-8."""
+    """Encode a string as a binary in UTF-8."""
     try:
         data = value.encode()
     except UnicodeEncodeError as error:
-        half = error.object[error.start]
+        surrogate = error.object[error.start]
         raise ValueError(
-            f"a text has no form in ETF: at {error.start} it holds {half!r}, half a surrogate pair, which UTF-8 lacks"
+            f"cannot encode a string as ETF: lone surrogate {surrogate!r} at index {error.start}"
         ) from None
     return b"m" + struct.pack(">I", len(data)) + data
 
 
 def write_integer(value: int) -> bytes:
-    """The shortest of Erlang's four kinds of integer."""
+    """Encode an integer in the shortest of Erlang's four forms."""
     if 0 <= value <= 255:
         return b"a" + struct.pack(">B", value)
     if -(2**31) <= value < 2**31:
@@ -79,7 +80,7 @@ def write_integer(value: int) -> bytes:
 
 
 def write_list(values: list[Any]) -> bytes:
-    """NIL_EXT for an empty list, STRING_EXT for bytes, LIST_EXT for any other, as Erlang chooses."""
+    """Encode a list: NIL_EXT if empty, STRING_EXT for a list of bytes, otherwise LIST_EXT, as Erlang does."""
     if not values:
         return b"j"
     if len(values) < 65536 and all(type(value) is int and 0 <= value <= 255 for value in values):
@@ -88,31 +89,31 @@ def write_list(values: list[Any]) -> bytes:
 
 
 def write_map(pairs: dict[Any, Any]) -> bytes:
-    """A map whose keys are binaries."""
+    """Encode a map whose keys are binaries."""
     for key in pairs:
         if not isinstance(key, str):
-            raise TypeError(f"the key {key!r} is no text: Discord sends no others")
+            raise TypeError(f"cannot encode key {key!r}: Discord sends only strings as keys")
     terms = b"".join(write(key) + write(value) for key, value in pairs.items())
     return b"t" + struct.pack(">I", len(pairs)) + terms
 
 
 def read(message: bytes) -> object:
-    """The value of a message.
+    """Decode a message.
 
     Raises:
-        BadTerm: it is not one whole term that Erlang would read, or has a map with keys that are no binaries.
+        BadTerm: it is not exactly 1 complete term that Erlang would read, or a map has a key that is not a binary.
     """
     if message[:1] != VERSION:
-        raise BadTerm("it does not begin with 131")
+        raise BadTerm("the first byte is not 131")
     source = Source(message[1:])
-    value = source.term(DEEPEST)
+    value = source.term(MAX_DEPTH)
     if source.left:
         raise BadTerm(f"{source.left} bytes follow the term")
     return value
 
 
 class Source:
-    """The bytes of a message, taken one after the other."""
+    """Reads terms from the bytes of a message."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -120,24 +121,24 @@ class Source:
 
     @property
     def left(self) -> int:
-        """How many bytes were not taken yet."""
+        """The number of bytes not read yet."""
         return len(self._data) - self._at
 
     def take(self, size: int) -> bytes:
-        """The next bytes."""
+        """Read `size` bytes."""
         if size > self.left:
-            raise BadTerm(f"it is cut short: {size} bytes are to follow, and {self.left} do")
+            raise BadTerm(f"truncated: expected {size} more bytes, got {self.left}")
         self._at += size
         return self._data[self._at - size : self._at]
 
     def number(self, size: int) -> int:
-        """The next bytes as an unsigned number."""
+        """Read `size` bytes as an unsigned big-endian integer."""
         return int.from_bytes(self.take(size), "big")
 
     def term(self, levels: int) -> object:
-        """The next term, which may be nested so deep."""
+        """Read a term that is nested at most `levels` deep."""
         if levels < 0:
-            raise BadTerm(f"it is nested more than {DEEPEST} levels deep")
+            raise BadTerm(f"nested more than {MAX_DEPTH} levels deep")
         tag = self.take(1)
         match tag:
             case b"a":
@@ -162,36 +163,36 @@ class Source:
             case b"t":
                 return self.map(self.number(4), levels)
             case _:
-                raise BadTerm(f"no term has the tag {tag[0]}")
+                raise BadTerm(f"unknown tag {tag[0]}")
 
     def big(self, size: int) -> int:
-        """An integer of `size` bytes after its sign."""
-        if size > LONGEST_INTEGER:
-            raise BadTerm(f"an integer of {size} bytes is longer than {LONGEST_INTEGER}")
+        """Read the sign and `size` bytes of an integer."""
+        if size > MAX_INTEGER_BYTES:
+            raise BadTerm(f"an integer of {size} bytes is longer than {MAX_INTEGER_BYTES}")
         sign = self.number(1)
         value = int.from_bytes(self.take(size), "little")
         return -value if sign else value
 
     def float(self) -> float:
-        """Eight bytes of IEEE 754, but for what is no number."""
+        """Read 8 bytes as a finite IEEE 754 float."""
         value: float = struct.unpack(">d", self.take(8))[0]
         if not math.isfinite(value):
             raise BadTerm(f"a float is {value}")
         return value
 
     def list(self, size: int, levels: int) -> list[object]:
-        """The elements of a list and its tail, which is empty."""
+        """Read the elements of a list and its empty tail."""
         values = [self.term(levels - 1) for _ in range(size)]
         if self.take(1) != b"j":
             raise BadTerm("a list has a tail")
         return values
 
     def map(self, size: int, levels: int) -> dict[str, object]:
-        """The pairs of a map."""
+        """Read the pairs of a map."""
         pairs: dict[str, object] = {}
         for _ in range(size):
             if self.take(1) != b"m":
-                raise BadTerm("a map has a key that is no binary")
+                raise BadTerm("a map has a key that is not a binary")
             key = text(self.take(self.number(4)))
             if key in pairs:
                 raise BadTerm(f"a map has the key {key!r} twice")
@@ -200,13 +201,13 @@ class Source:
 
 
 def atom(name: bytes, encoding: str) -> object:
-    """What an atom stands for; any other than the three is a text."""
+    """The value of an atom: None, True, False, or its name."""
     return VALUES[name] if name in VALUES else text(name, encoding)
 
 
 def text(data: bytes, encoding: str = "utf-8") -> str:
-    """A text."""
+    """Decode a string."""
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise BadTerm(f"a text is not UTF-8 at its byte {error.start}") from error
+        raise BadTerm(f"a string has invalid UTF-8 at byte {error.start}") from error

@@ -1,6 +1,8 @@
-"""Which events a session's intents let through, and what they take out of a message.
+"""Filters events by a session's intents, and removes message content.
 
-Documentation: Gateway, "List of Intents", "Caveats" and "Message Content Intent".
+See: https://docs.discord.com/developers/events/gateway#list-of-intents,
+    https://docs.discord.com/developers/events/gateway#caveats,
+    https://docs.discord.com/developers/events/gateway#privileged-intents
 """
 
 from __future__ import annotations
@@ -117,25 +119,25 @@ def _intents_by_event(events_by_intent: Mapping[int, tuple[str, ...]]) -> dict[s
 
 
 GUILD_EVENT_INTENTS = _intents_by_event(_EVENTS_OF_GUILDS)
-"""Event name → intents, any one of which brings it when it happens in a guild."""
+"""Event name → intents, any of which subscribes to it in a guild."""
 
 DIRECT_MESSAGE_EVENT_INTENTS = _intents_by_event(_EVENTS_OF_DIRECT_MESSAGES)
-"""Event name → intents, any one of which brings it when it happens in a direct message."""
+"""Event name → intents, any of which subscribes to it in a direct message."""
 
 ALL = MESSAGE_CONTENT | sum(_EVENTS_OF_GUILDS) | sum(_EVENTS_OF_DIRECT_MESSAGES)
-"""Every intent there is. A bit outside it is closed with 4013."""
+"""Every documented intent. Any other bit is closed with 4013."""
 
 _MESSAGE_CONTENT_FIELDS: dict[str, object] = {"content": "", "embeds": [], "attachments": [], "components": []}
 
 
 def brings(intents: int, name: str, data: object, own_id: str) -> bool:
-    """Whether a session with these intents gets the event.
+    """Whether a session with these intents receives the event.
 
     Args:
         intents: the session's intents.
-        name: the event's name; a name that no intent covers always comes.
-        data: the event's ``d``; a ``guild_id`` in it tells a guild from a direct message.
-        own_id: the bot's user id, since its own member updates need no intent.
+        name: the event's name; events that no intent covers are always sent.
+        data: the event's ``d``; its ``guild_id`` distinguishes a guild from a direct message.
+        own_id: the bot's user id; its own member updates need no intent.
     """
     fields = data if isinstance(data, dict) else {}
     if name in DIRECT_MESSAGE_EVENT_INTENTS and fields.get("guild_id") is None:
@@ -146,7 +148,7 @@ def brings(intents: int, name: str, data: object, own_id: str) -> bool:
 
 
 def redacted(intents: int, name: str, data: Any, own_id: str) -> Any:
-    """What a session with these intents gets to see of the event: the same object, or an emptied copy."""
+    """Return the data that a session with these intents receives: the same object, or a copy without content."""
     if intents & MESSAGE_CONTENT or not isinstance(data, dict):
         return data
     if name == "AUTO_MODERATION_ACTION_EXECUTION":

@@ -1,6 +1,7 @@
-"""The limits that Discord puts on a client; pure, with the time as an argument.
+"""Discord's rate limits; pure, with the time as an argument.
 
-Documentation: Gateway, "Rate Limiting" and "Max Concurrency".
+See: https://docs.discord.com/developers/events/gateway#sending-events,
+    https://docs.discord.com/developers/events/gateway#sharding-max-concurrency
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 
 
-class EventWindow:
-    """At most so many payloads in any stretch of so many seconds, on one connection."""
+class RateLimit:
+    """Allows at most `limit` payloads in any `period` seconds on a connection."""
 
     def __init__(self, limit: int, period: float) -> None:
         self._limit = limit
@@ -17,22 +18,22 @@ class EventWindow:
         self._sent: deque[float] = deque()
 
     def admit(self, now: float) -> bool:
-        """Count a payload; false when it is one too many."""
+        """Count a payload; return whether it is within the limit."""
         while self._sent and self._sent[0] <= now - self._period:
             self._sent.popleft()
         self._sent.append(now)
         return len(self._sent) <= self._limit
 
 
-class SpacedOut:
-    """One in so many seconds for each key: IDENTIFY by concurrency key, all members by guild."""
+class MinimumInterval:
+    """Enforces a minimum interval in seconds for each key: an IDENTIFY's concurrency key, or a guild."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._last: dict[object, float] = {}
 
     def wait(self, key: object, now: float) -> float:
-        """Seconds until the next one for this key; 0.0 means now, and counts it."""
+        """Return the seconds until this key is allowed again; 0.0 allows it now and counts it."""
         last = self._last.get(key)
         if last is not None and now - last < self._interval:
             return self._interval - (now - last)
@@ -41,15 +42,15 @@ class SpacedOut:
 
 
 class SessionStarts:
-    """How many IDENTIFYs are left before the limit resets.
+    """Counts the IDENTIFYs that are left before the limit resets.
 
     Args:
-        total: so many in each period.
-        remaining: of the first period.
-        period: seconds.
-        now: when the first period begins.
+        total: the number allowed in each period.
+        remaining: the number left in the first period.
+        period: length in seconds.
+        now: monotonic time at which the first period begins, in seconds.
 
-    Documentation: Gateway, "Session Start Limit Object".
+    See: https://docs.discord.com/developers/events/gateway#session-start-limit-object
     """
 
     def __init__(self, total: int, remaining: int, period: float, now: float) -> None:
@@ -59,17 +60,17 @@ class SessionStarts:
         self._resets_at = now + period
 
     def remaining(self, now: float) -> int:
-        """How many are left."""
+        """Return the number of session starts left."""
         self._begin_period(now)
         return self._remaining
 
     def reset_after(self, now: float) -> float:
-        """Seconds until all are there again."""
+        """Return the seconds until the limit resets."""
         self._begin_period(now)
         return self._resets_at - now
 
     def spend(self, now: float) -> bool:
-        """Use one up; false when none is left."""
+        """Use up a session start; return false if none is left."""
         if self.remaining(now) <= 0:
             return False
         self._remaining -= 1

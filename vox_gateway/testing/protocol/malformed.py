@@ -1,4 +1,4 @@
-"""What no healthy gateway sends: broken payloads, broken frames and bombs."""
+"""Malformed payloads, malformed frames and decompression bombs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAD_PAYLOADS: Mapping[str, Mapping[str, bytes]] = {
         "etf": b"\x83l\x00\x00\x00\x04w\x01tw\x01sw\x02opw\x01dj",
     },
 }
-"""One for each encoding, sent through the connection's compression and framing: only the payload is broken."""
+"""Kind → encoding → payload, sent with valid compression and framing."""
 
 BAD_FRAMES: Mapping[str, bytes] = {
     "zlib": b"\x82\x08" + b"\xff\xff\xff\xff" + SYNC_FLUSH_SUFFIX,
@@ -31,7 +31,7 @@ BAD_FRAMES: Mapping[str, bytes] = {
     "long control": b"\x89\x7e\x00\x7e" + b"x" * 126,
     "close code": b"\x88\x02\x03\xe7",
 }
-"""Sent as raw bytes: the websocket frame, or the compressed stream in it, is broken."""
+"""Kind → raw bytes: the websocket frame, or the compressed stream in it, is malformed."""
 
 KINDS = (*BAD_PAYLOADS, *BAD_FRAMES)
 
@@ -40,13 +40,13 @@ _PIECE = bytes([ord("0")]) * 65_536
 
 
 def check_bomb_size(size: int) -> None:
-    """Refuse a size that no bomb can have: its envelope has to fit in, and ETF counts in 32 bits."""
+    """Raise ValueError unless the envelope fits and the size fits into the 32 bits that ETF uses."""
     if not _SMALLEST_BOMB <= size < 1 << 32:
-        raise ValueError(f"size: {size} is not a number of bytes from {_SMALLEST_BOMB} to {(1 << 32) - 1}")
+        raise ValueError(f"invalid size={size}: expected a number of bytes from {_SMALLEST_BOMB} to {(1 << 32) - 1}")
 
 
 def bomb(encoding_name: str, size: int) -> Iterator[bytes]:
-    """A HEARTBEAT_ACK of `size` bytes whose ``d`` is a long text, in small pieces."""
+    """A HEARTBEAT_ACK of `size` bytes whose ``d`` is a long string, in small pieces."""
     if encoding_name == "json":
         head, tail = b'{"t":null,"s":null,"op":11,"d":"', b'"}'
         return _filled(head, size - len(head) - len(tail), tail)

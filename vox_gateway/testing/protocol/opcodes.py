@@ -1,9 +1,9 @@
-"""Opcodes and close codes, written down from the documentation a second time.
+"""Opcodes and close codes.
 
-The client has tables of its own. The gateway in the box does not import them: two readings of the
-documentation that disagree make a test fail, one shared reading never would.
+The client has its own tables. The local gateway does not import them: if the tables disagree a test fails, which a
+shared table would not detect.
 
-Documentation: Opcodes and Status Codes, "Gateway Opcodes" and "Gateway Close Event Codes".
+See: https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import IntEnum
 
 
 class Op(IntEnum):
-    """What a payload is for."""
+    """The purpose of a payload."""
 
     DISPATCH = 0
     HEARTBEAT = 1
@@ -60,10 +60,10 @@ CLIENT_OPS = frozenset(
         Op.REQUEST_CHANNEL_INFO,
     }
 )
-"""What a client may send. Anything else is closed with 4001."""
+"""The opcodes that a client may send. Any other is closed with 4001."""
 
 CLIENT_CODES_THAT_END_A_SESSION = frozenset({1000, 1001})
-"""Documentation: Gateway, "Initiating a Disconnect"."""
+"""See: https://docs.discord.com/developers/events/gateway#initiating-a-disconnect"""
 
 GATEWAY_CODES_THAT_END_A_SESSION = frozenset(
     {
@@ -73,26 +73,26 @@ GATEWAY_CODES_THAT_END_A_SESSION = frozenset(
         Close.SESSION_TIMED_OUT,
     }
 )
-"""After one of these the session is gone: RESUME is answered with op 9 ``false``."""
+"""After these the session cannot be resumed: RESUME gets op 9 ``false``."""
 
 
 def opcode_number(op: int | str) -> int:
-    """Turn an opcode's number or name into its number.
+    """Return the number of an opcode given by number or name.
 
     Raises:
-        ValueError: no opcode has that name.
+        ValueError: the name is unknown.
     """
     if isinstance(op, str):
         try:
             return Op[op.upper()].value
         except KeyError:
             names = ", ".join(known.name for known in Op)
-            raise ValueError(f"op: no opcode is named {op!r}; the names are {names}") from None
+            raise ValueError(f"invalid op={op!r}: expected a number or {names}") from None
     return int(op)
 
 
 def opcode_name(op: int) -> str:
-    """Name an opcode, ``"OP 99"`` when the documentation has no name for it."""
+    """Return the name of an opcode, such as ``"OP 99"`` for an undocumented number."""
     try:
         return Op(op).name
     except ValueError:

@@ -1,6 +1,6 @@
-"""Checks what a client sends, and says with which code Discord would close.
+"""Validates what a client sends, with the close codes that Discord uses.
 
-Documentation: Gateway Events, "Send Events".
+See: https://docs.discord.com/developers/events/gateway#sending-events
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MAX_NONCE_BYTES = 32
 
 
 class Refused(Exception):
-    """What came is wrong, and costs the connection.
+    """A payload is invalid; the connection is closed.
 
     Attributes:
         code: the close code.
-        reason: words for the close frame; real Discord is terser, this tells a developer what to mend.
+        reason: the reason for the close frame, more detailed than Discord's.
     """
 
     def __init__(self, code: Close, reason: str) -> None:
@@ -48,7 +48,7 @@ class Identify:
 
 @dataclass(frozen=True)
 class Resume:
-    """A valid RESUME, not yet compared with a session."""
+    """A valid RESUME, not yet checked against a session."""
 
     token: str
     session_id: str
@@ -72,10 +72,10 @@ class MemberRequest:
 
 
 def parse_identify(data: object, allowed_intents: int | None) -> Identify:
-    """Check an IDENTIFY, all but its token, in the order in which Discord would complain.
+    """Validate an IDENTIFY, except for its token.
 
     Raises:
-        Refused: 4002 for a missing or ill-typed field, 4010 shard, 4013 and 4014 intents.
+        Refused: with 4002 for a missing or ill-typed field, 4010 for the shard, 4013 or 4014 for the intents.
     """
     fields = _object(data, "IDENTIFY")
     token = _text(fields, "token")
@@ -104,7 +104,8 @@ def _check_properties(properties: object) -> None:
     if not isinstance(properties, dict):
         raise _bad("properties is an object with os, browser and device")
     for key in ("os", "browser", "device"):
-        # The old names with a dollar sign still work: "Identify Connection Properties".
+        # The old names with a dollar sign still work, see
+        # https://docs.discord.com/developers/events/gateway-events#identify-identify-connection-properties
         if not isinstance(properties.get(key, properties.get(f"${key}")), str):
             raise _bad(f"properties.{key} is a string")
 
@@ -113,7 +114,7 @@ def _check_first_presence(presence: object) -> None:
     """An initial presence may leave fields out: some clients still send ``game`` in place of ``activities``."""
     fields = _object(presence, "presence")
     if fields.get("status") is not None and fields["status"] not in STATUSES:
-        raise _bad(f"presence.status is one of {', '.join(sorted(STATUSES))}")
+        raise _bad(f"presence.status is not in {', '.join(sorted(STATUSES))}")
     if "activities" in fields:
         _check_activities(fields["activities"])
 
@@ -140,7 +141,7 @@ def _checked_shard(shard: object) -> tuple[int, int]:
 
 
 def parse_resume(data: object) -> Resume:
-    """Check a RESUME's fields; raises `Refused` with 4002."""
+    """Validate a RESUME's fields; raise `Refused` with 4002."""
     fields = _object(data, "RESUME")
     seq = fields.get("seq")
     if not _is_int(seq):
@@ -149,13 +150,13 @@ def parse_resume(data: object) -> Resume:
 
 
 def check_heartbeat(data: object) -> None:
-    """A heartbeat carries the last sequence number or null; raises `Refused` with 4002."""
+    """A heartbeat carries the last sequence number or null; raise `Refused` with 4002."""
     if data is not None and not _is_int(data):
         raise _bad("a heartbeat's d is an integer or null")
 
 
 def parse_presence(data: object) -> Mapping[str, Any]:
-    """Check a presence update, which needs all four fields; raises `Refused` with 4002."""
+    """Validate a presence update, which needs all four fields; raise `Refused` with 4002."""
     fields = _object(data, "PRESENCE_UPDATE")
     for key in ("since", "activities", "status", "afk"):
         if key not in fields:
@@ -164,7 +165,7 @@ def parse_presence(data: object) -> Mapping[str, Any]:
         raise _bad("since is an integer or null")
     _check_activities(fields["activities"])
     if fields["status"] not in STATUSES:
-        raise _bad(f"status is one of {', '.join(sorted(STATUSES))}")
+        raise _bad(f"status is not in {', '.join(sorted(STATUSES))}")
     if not isinstance(fields["afk"], bool):
         raise _bad("afk is a boolean")
     return fields
@@ -191,7 +192,7 @@ class VoiceRequest:
 
 
 def parse_voice(data: object) -> VoiceRequest:
-    """Check a voice state update; raises `Refused` with 4002."""
+    """Validate a voice state update; raise `Refused` with 4002."""
     fields = _object(data, "VOICE_STATE_UPDATE")
     if "channel_id" not in fields:
         raise _bad("channel_id is required, null to leave")
@@ -208,12 +209,12 @@ def parse_voice(data: object) -> VoiceRequest:
 
 
 def parse_member_request(data: object) -> MemberRequest:
-    """Check a request for guild members; raises `Refused` with 4002."""
+    """Validate a request for guild members; raise `Refused` with 4002."""
     fields = _object(data, "REQUEST_GUILD_MEMBERS")
     guild_id = _snowflake(fields.get("guild_id"), "guild_id")
     query, user_ids = fields.get("query"), fields.get("user_ids")
     if (query is None) == (user_ids is None):
-        raise _bad("one of query and user_ids is required")
+        raise _bad("either query or user_ids is required")
     limit = fields.get("limit", 0 if query is None else None)
     if not _is_int(limit) or limit < 0:
         raise _bad("limit is an integer of at least 0, required with query")
@@ -242,7 +243,7 @@ def _valid_nonce(nonce: object) -> str | None:
 
 
 def parse_soundboard_request(data: object) -> tuple[str, ...]:
-    """Check a request for soundboard sounds, and give the guild ids; raises `Refused` with 4002."""
+    """Validate a request for soundboard sounds, and return the guild ids; raise `Refused` with 4002."""
     guild_ids = _object(data, "REQUEST_SOUNDBOARD_SOUNDS").get("guild_ids")
     if not isinstance(guild_ids, list):
         raise _bad("guild_ids is a list")
@@ -250,7 +251,7 @@ def parse_soundboard_request(data: object) -> tuple[str, ...]:
 
 
 def parse_channel_info_request(data: object) -> tuple[str, frozenset[str]]:
-    """Check a request for channel info, and give guild id and fields; raises `Refused` with 4002."""
+    """Validate a request for channel info, and return guild id and fields; raise `Refused` with 4002."""
     fields = _object(data, "REQUEST_CHANNEL_INFO")
     wanted = fields.get("fields")
     if not isinstance(wanted, list) or not all(name in CHANNEL_INFO_FIELDS for name in wanted):

@@ -1,9 +1,10 @@
-"""How payloads become bytes: an encoding, then a compression.
+"""Turns payloads into bytes: an encoding, then a compression.
 
-Each connection has a `Wire` of its own, since a transport compression keeps one context for the
-whole connection. A new encoding or compression is one small class and one line in a table.
+Each connection has its own `Wire`, since a transport compression keeps its context for the
+whole connection. To add an encoding or compression, add a class and an entry to a table.
 
-Documentation: Gateway, "Encoding and Compression".
+See: https://docs.discord.com/developers/events/gateway#transport-compression,
+    https://docs.discord.com/developers/events/gateway#payload-compression
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ SYNC_FLUSH_SUFFIX = b"\x00\x00\xff\xff"
 
 
 class DecodeError(Exception):
-    """What a client sent is not a payload in the connection's encoding."""
+    """A message is not a payload in the connection's encoding."""
 
 
 class UnknownWire(Exception):
-    """The URL asked for an encoding or a compression that this gateway does not speak."""
+    """The URL requests an encoding or a compression that this gateway does not support."""
 
 
 class Encoding(Protocol):
@@ -35,20 +36,24 @@ class Encoding(Protocol):
         """Whether uncompressed payloads travel in text frames."""
 
     def encode(self, value: object) -> bytes:
-        """Encode one value, such as a payload's ``d``.
+        """Encode a value, such as a payload's ``d``.
 
         Raises:
-            TypeError, ValueError: it has no form in this encoding.
+            TypeError, ValueError: this encoding cannot represent it.
         """
 
     def payload(self, op: int, body: bytes, seq: int | None, name: str | None) -> bytes:
         """Put the envelope ``t, s, op, d`` around an already encoded ``d``.
 
-        An event's ``d`` is encoded once, however many sessions get it.
+        An event's ``d`` is encoded once, regardless of the number of sessions.
         """
 
     def decode(self, message: bytes) -> object:
-        """Decode a whole payload; raises `DecodeError`."""
+        """Decode a whole payload.
+
+        Raises:
+            DecodeError: the message is malformed.
+        """
 
 
 class JsonEncoding:
@@ -59,7 +64,7 @@ class JsonEncoding:
     def encode(self, value: object) -> bytes:
         try:
             return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        except UnicodeEncodeError:  # half a surrogate pair has no UTF-8 form, only an escaped one
+        except UnicodeEncodeError:  # a lone surrogate can only be escaped
             return json.dumps(value, separators=(",", ":")).encode()
 
     def payload(self, op: int, body: bytes, seq: int | None, name: str | None) -> bytes:
@@ -69,7 +74,7 @@ class JsonEncoding:
     def decode(self, message: bytes) -> object:
         try:
             value = json.loads(message.decode())
-            # Python reads NaN and half a surrogate pair, which other sessions could not be sent.
+            # Python accepts NaN and lone surrogates, which cannot be sent to other sessions.
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise DecodeError(str(error)) from error
@@ -100,14 +105,14 @@ class Compression(Protocol):
     """Turns encoded payloads into the bytes of a websocket message."""
 
     def compress(self, payload: bytes) -> bytes | None:
-        """Compress one payload; `None` when it travels as it is."""
+        """Compress a payload; `None` to send it as it is."""
 
     def compress_pieces(self, pieces: Iterable[bytes]) -> bytes:
-        """Compress one payload that is too large to be held as a whole."""
+        """Compress a payload given as pieces, without holding it as a whole."""
 
 
 class NoCompression:
-    """Payloads travel as they are."""
+    """Sends payloads as they are."""
 
     def compress(self, payload: bytes) -> bytes | None:
         return None
@@ -117,7 +122,7 @@ class NoCompression:
 
 
 class ZlibStream:
-    """One deflate context for the whole connection, flushed after every payload."""
+    """A deflate context for the whole connection, flushed after every payload."""
 
     def __init__(self) -> None:
         self._deflate = zlib.compressobj()
@@ -130,7 +135,7 @@ class ZlibStream:
 
 
 class ZlibPayloads:
-    """``compress: true`` in IDENTIFY: large payloads become zlib streams of their own, small ones stay plain."""
+    """``compress: true`` in IDENTIFY: each large payload is its own zlib stream, small payloads stay plain."""
 
     smallest = 256
 
@@ -143,7 +148,7 @@ class ZlibPayloads:
 
 
 class ZstdStream:
-    """One zstd frame for the whole connection, flushed after every payload, each in one websocket message."""
+    """A zstd frame for the whole connection, flushed after every payload."""
 
     def __init__(self) -> None:
         self._compressor = _zstd.ZstdCompressor()
@@ -158,7 +163,7 @@ class ZstdStream:
 
 
 def _import_zstd() -> Any:
-    """The standard library's zstd from Python 3.14 on, its official backport before, or nothing."""
+    """Import the standard library's zstd (Python 3.14) or its official backport; `None` without either."""
     for name in ("compression.zstd", "backports.zstd"):
         try:
             return importlib.import_module(name)
@@ -177,7 +182,7 @@ COMPRESSIONS: Mapping[str, Callable[[], Compression]] = {
 
 
 class Wire:
-    """One connection's encoding and compression."""
+    """A connection's encoding and compression."""
 
     def __init__(self, encoding_name: str, encoding: Encoding, transport: Compression | None) -> None:
         self.encoding_name = encoding_name
@@ -187,45 +192,45 @@ class Wire:
 
     @property
     def is_stream(self) -> bool:
-        """Whether a payload may be cut into several websocket messages."""
+        """Whether a payload may be split into several websocket messages."""
         return isinstance(self._compression, ZlibStream)
 
     @property
     def is_compressed(self) -> bool:
-        """Whether payloads can become smaller on their way."""
+        """Whether payloads may be compressed."""
         return not isinstance(self._compression, NoCompression)
 
     def compress_payloads(self) -> None:
-        """Obey ``compress: true``, which transport compression and every encoding but JSON turn off."""
+        """Honour ``compress: true``, unless the transport is compressed or the encoding is not JSON."""
         if self.encoding.is_text and not self._has_transport_compression:
             self._compression = ZlibPayloads()
 
     def pack(self, payload: bytes) -> tuple[bytes, bool]:
-        """Make a websocket message of a payload: its bytes, and whether it is text."""
+        """Return a payload as the bytes of a websocket message, and whether they are text."""
         compressed = self._compression.compress(payload)
         if compressed is None:
             return payload, self.encoding.is_text
         return compressed, False
 
     def pack_pieces(self, pieces: Iterable[bytes]) -> bytes:
-        """Make a binary websocket message of a payload that is too large to be held as a whole."""
+        """Return a payload given as pieces as the bytes of a binary websocket message."""
         return self._compression.compress_pieces(pieces)
 
 
 def wire_for(query: Mapping[str, str]) -> Wire:
-    """Choose the wire that a connection's URL asks for.
+    """Create the wire that a connection's URL requests.
 
     Args:
         query: the parameters ``encoding`` (JSON when absent) and ``compress``.
 
     Raises:
-        UnknownWire: one of them has a value that this gateway does not speak.
+        UnknownWire: the encoding or the compression is not supported.
     """
     encoding_name = query.get("encoding", "json")
     if encoding_name not in ENCODINGS:
-        raise UnknownWire(f"encoding={encoding_name} is not one of {', '.join(ENCODINGS)}")
+        raise UnknownWire(f"invalid encoding={encoding_name}: expected {', '.join(ENCODINGS)}")
     compression_name = query.get("compress")
     if compression_name is not None and compression_name not in COMPRESSIONS:
-        raise UnknownWire(f"compress={compression_name} is not one of {', '.join(COMPRESSIONS)}")
+        raise UnknownWire(f"invalid compress={compression_name}: expected {', '.join(COMPRESSIONS)}")
     transport = COMPRESSIONS[compression_name]() if compression_name is not None else None
     return Wire(encoding_name, ENCODINGS[encoding_name](), transport)

@@ -1,4 +1,4 @@
-"""The server behind the local gateway: one event loop thread, its connections, and the state they share."""
+"""The server of the local gateway: its event loop thread, its connections and their shared state."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One websocket connection: frames on top of a transport, an outbox, and how it ends.
+"""A websocket connection: frames on top of a transport, an outbox, and the close handshake.
 
-What payloads mean is not decided here but by the connection's `Handler`.
+The connection's `Handler` decides what payloads mean.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ from ..records import Closed
 from .event_loop import Reactor
 from .transport import Transport
 
-PAYLOADS_PER_TURN = 64  # so that one busy connection does not keep the lock to itself
-LINGER = 2.0  # seconds that a peer gets to finish a close
-MAX_MESSAGE = 1 << 20  # beyond it websockets closes with 1009; Discord's own limit is a rule of the gateway
+PAYLOADS_PER_TURN = 64  # so that a busy connection does not monopolise the lock
+LINGER = 2.0  # seconds that a peer has to finish a close
+MAX_MESSAGE = 1 << 20  # bytes; above it websockets closes with 1009. `peer` enforces Discord's lower limit
 
-# Its DEBUG messages show whole frames, tokens included: keep those out of every log.
+# Its DEBUG messages show whole frames including tokens: keep them out of every log.
 _websocket_logger = logging.getLogger(f"{__name__}.websocket")
 _websocket_logger.setLevel(logging.WARNING)
 
 
 class Handler(Protocol):
-    """Who decides what happens on a connection. Called on the reactor's thread."""
+    """Decides what happens on a connection. Called on the reactor's thread."""
 
     def on_request(self, request: Request) -> None:
-        """An HTTP request came: accept, respond to or ignore it."""
+        """Accept, answer or ignore an HTTP request."""
 
     def on_message(self, message: bytes) -> None:
-        """A whole websocket message came."""
+        """Handle a complete websocket message."""
 
     def on_invalidate(self, resumable: bool) -> None:
         """Send op 9 in the middle of a session."""
 
     def on_closed(self, closed: Closed) -> None:
-        """The websocket connection has ended."""
+        """Handle the end of the websocket connection."""
 
     def on_gone(self) -> None:
-        """The socket has been given back."""
+        """Handle the closing of the socket."""
 
 
 class Connection:
-    """One client's connection. Guarded by the gateway's one lock.
+    """A client's connection. Guarded by the gateway's lock.
 
     Attributes:
         number: its number among the websocket connections, `None` for plain HTTP.
         shard_id: shard id of its session.
-        is_ending: the gateway or the client has begun to end it; nothing more is read or sent.
-        is_muted: a zombie: whatever comes is ignored, nothing is sent.
+        is_ending: whether the gateway or the client began to end it; nothing more is read or sent.
+        is_muted: whether it is a zombie: input is ignored, nothing is sent.
         acknowledges: whether heartbeats are answered.
-        was_cut: a cut that was asked for has been carried out.
+        was_cut: whether a requested cut has been carried out.
     """
 
     def __init__(
@@ -93,24 +93,24 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the websocket is open and nobody has begun to end it."""
+        """Whether the websocket is open and neither side began to end it."""
         return self._protocol.state is State.OPEN and not self.is_ending
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something waits until the kernel takes it."""
+        """Whether there is data that the kernel has not accepted."""
         return bool(self._outbox) or self._transport.unsent > 0
 
     # The handshake.
 
     def accept(self, request: Request) -> int:
-        """Open the websocket; gives the HTTP status, which is 400 for a bad handshake."""
+        """Open the websocket; return the HTTP status, 400 for an invalid handshake."""
         response = self._protocol.accept(request)
         self._protocol.send_response(response)
         return response.status_code
 
     def respond(self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Answer the request with plain HTTP, and end the connection."""
+        """Send a plain HTTP response and end the connection."""
         self.is_ending = True
         fields = Headers([*headers, ("Connection", "close"), ("Content-Length", str(len(body)))])
         self._protocol.send_response(Response(status, HTTPStatus(status).phrase, fields, body))
@@ -125,18 +125,18 @@ class Connection:
             self._schedule_pump()
 
     def encode(self, op: int, data: Any, seq: int | None, name: str | None) -> bytes:
-        """Encode one payload; raises TypeError or ValueError when it has no form in the encoding."""
+        """Encode a payload; raise TypeError or ValueError if the encoding cannot represent it."""
         encoding = self.wire.encoding
         return encoding.payload(op, encoding.encode(data), seq, name)
 
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
-        """Queue one encoded payload that is too large to be held as a whole; only its compressed form will be."""
+        """Queue a payload as encoded pieces; only its compressed form is held as a whole."""
         if self.is_open and not self.is_muted:
             self._outbox.append(partial(self._frame_pieces, pieces))
             self._schedule_pump()
 
     def send_raw(self, data: bytes) -> None:
-        """Queue bytes that go past all framing."""
+        """Queue bytes to send without framing."""
         if not self.is_muted:
             self._outbox.append(partial(self._transport.write, data))
             self._schedule_pump()
@@ -144,7 +144,7 @@ class Connection:
     # Ending. From any thread that holds the lock.
 
     def close(self, code: int, reason: str = "") -> None:
-        """Send a close frame after what is queued."""
+        """Send a close frame after the queued payloads."""
         if self.is_ending:
             return
         self.is_ending = True
@@ -152,7 +152,7 @@ class Connection:
         self._schedule_pump()
 
     def cut(self, how: str, code: int = 4000, reason: str = "") -> None:
-        """End the connection in one of the styles of `LocalGateway.drop`, after what is queued."""
+        """End the connection in a style of `LocalGateway.drop`, after the queued payloads."""
         if how == "close":
             self.close(code, reason)
         elif how == "silent":
@@ -166,14 +166,14 @@ class Connection:
         self._reactor.submit(partial(self._transport.read, enabled))
 
     def forget_descriptor(self) -> None:
-        """Close the socket, and nothing else, in a child process."""
+        """Close only the descriptor, in a forked child."""
         self._transport.forget_descriptor()
 
     def abandon(self) -> None:
-        """Give the socket back without a word."""
+        """Close the socket without notifying the handler."""
         self._transport.close()
 
-    # From here on: the reactor's thread.
+    # The rest runs on the reactor's thread.
 
     def _cut_now(self, how: str) -> None:
         self._fill_transport(limit=None)
@@ -185,7 +185,7 @@ class Connection:
             self._record(code=None, reason="", by="gateway")
             self._linger()
         self.was_cut = True
-        self._reactor.news.notify_all()
+        self._reactor.changed.notify_all()
         if self._transport.is_closed:
             self.handler.on_gone()
 
@@ -201,7 +201,7 @@ class Connection:
             self._schedule_pump()
 
     def _fill_transport(self, limit: int | None) -> None:
-        """Turn queued payloads into bytes, as long as the transport has room for them."""
+        """Frame queued payloads while the transport has room."""
         self._transport.write_size = self._faults.write_size
         count = 0
         while self._outbox and self._transport.has_room and (limit is None or count < limit):
@@ -210,13 +210,13 @@ class Connection:
                 self._frame(item)
             else:
                 item()
-            self._hand_over()
+            self._write_frames()
             count += 1
             if not self._outbox or not self._transport.has_room:
                 self._transport.flush()
         self._transport.flush()
         if not self.has_unsent:
-            self._reactor.news.notify_all()  # for who waits until all is sent
+            self._reactor.changed.notify_all()  # wakes `wait_sent`
 
     def _frame(self, payload: bytes) -> None:
         if self._protocol.state is not State.OPEN:
@@ -229,8 +229,8 @@ class Connection:
             self._frame_message(self.wire.pack_pieces(pieces), is_text=False)
 
     def _frame_message(self, message: bytes, is_text: bool) -> None:
-        for part in _cut_up(message, self._faults.message_size if self.wire.is_stream else None):
-            pieces = _cut_up(part, self._faults.fragment_size)
+        for part in _split(message, self._faults.message_size if self.wire.is_stream else None):
+            pieces = _split(part, self._faults.fragment_size)
             send_first = self._protocol.send_text if is_text else self._protocol.send_binary
             send_first(pieces[0], fin=len(pieces) == 1)
             for index, piece in enumerate(pieces[1:], start=2):
@@ -238,10 +238,10 @@ class Connection:
 
     def _send_close(self, code: int, reason: str) -> None:
         if self._protocol.state is State.OPEN:
-            self._protocol.send_close(code, _short(reason))
+            self._protocol.send_close(code, _truncate_reason(reason))
         self._linger()
 
-    def _hand_over(self) -> None:
+    def _write_frames(self) -> None:
         for data in self._protocol.data_to_send():
             if self.is_muted:
                 continue
@@ -258,9 +258,9 @@ class Connection:
             elif isinstance(event, Frame):
                 self._on_frame(event)
         if self._protocol.parser_exc is not None and not self.is_ending:
-            self.is_ending = True  # websockets has answered a broken frame with its close code
+            self.is_ending = True  # websockets has sent a close code for the malformed frame
             self._linger()
-        self._hand_over()
+        self._write_frames()
         self._transport.flush()
 
     def _on_frame(self, frame: Frame) -> None:
@@ -288,10 +288,10 @@ class Connection:
         self.handler.on_gone()
 
     def _linger(self) -> None:
-        """Give the peer a while to finish, then give the socket back."""
-        self._reactor.call_later(LINGER, self._give_up)
+        """Close the socket after `LINGER` seconds, unless the peer does it first."""
+        self._reactor.call_later(LINGER, self._end_linger)
 
-    def _give_up(self) -> None:
+    def _end_linger(self) -> None:
         if not self._transport.is_closed:
             self._transport.close()
             self._on_end()
@@ -315,12 +315,12 @@ class Connection:
         )
 
 
-def _cut_up(data: bytes, size: int | None) -> list[bytes]:
+def _split(data: bytes, size: int | None) -> list[bytes]:
     if size is None or len(data) <= size:
         return [data]
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def _short(reason: str) -> str:
-    """A close frame has room for 123 bytes of reason."""
+def _truncate_reason(reason: str) -> str:
+    """Truncate a reason to the 123 bytes that fit into a close frame."""
     return reason.encode()[:123].decode(errors="ignore")

@@ -1,7 +1,7 @@
-"""The one thread of the gateway: it waits for sockets, timers and other threads, and does all the I/O.
+"""The gateway's single thread: waits for sockets, timers and tasks from other threads, and does all the I/O.
 
-One thread for all connections means that a test which opens two hundred of them starts no thread,
-and that a connection can be stalled, starved or cut without any thread being stuck in it.
+With a single thread for all connections, a test can open two hundred connections without starting threads,
+and a stalled connection blocks no thread.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 class Reactor:
-    """Runs tasks on one thread, always under `lock`.
+    """Runs tasks on a single thread, always under `lock`.
 
     Attributes:
-        lock: guards all of the gateway's state: its sessions, world, log, faults, connections. The thread holds
-            it whenever it does anything but wait, and so does every public method of the gateway. No condition, whose
-            own `with` Ctrl-C can break.
-        news: waiting on it is waiting for news.
-        failures: exceptions that tasks raised. They are faults of the gateway itself, so closing it raises the
+        lock: guards all of the gateway's state: its sessions, world, log, faults and connections. The thread holds
+            it except while it waits, and so does every public method of the gateway. It is separate from the
+            condition, because Ctrl-C can break a condition's own ``with``.
+        changed: condition on `lock`, notified when the gateway's state changes.
+        failures: exceptions that tasks raised. They are bugs of the gateway itself, so closing it raises the
             first.
     """
 
     def __init__(self, name: str) -> None:
         self.lock = threading.RLock()
-        self.news = threading.Condition(self.lock)
+        self.changed = threading.Condition(self.lock)
         self.failures: list[Exception] = []
-        self._is_woken = False  # a byte is on its way through the pair, so another one would be wasted
+        self._is_woken = False  # a byte is in the socket pair already
         self._inbox: deque[Task] = deque()
         self._timers: list[tuple[float, int, Task]] = []
-        self._order = itertools.count()  # tells timers of the same moment apart
+        self._order = itertools.count()  # breaks ties between timers due at the same time
         self._is_open = False
         self._is_stopping = False
-        # Not a daemon: whoever starts a gateway closes it, and a forgotten one should be noticed.
+        # Not a daemon: the caller has to close the gateway, and a leak should be noticed.
         self._thread = threading.Thread(target=self._run, name=name)
 
     def open(self) -> None:
-        """Take the sockets that the thread needs; a reactor that was never opened holds none."""
+        """Create the sockets that the thread needs; before, the reactor holds no descriptor."""
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
@@ -56,11 +56,11 @@ class Reactor:
         self._is_open = True
 
     def start(self) -> None:
-        """Start the thread; what was submitted before runs first."""
+        """Start the thread; tasks submitted before run first."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread and wait for its end. The caller does not hold the lock."""
+        """Stop the thread and join it. The caller must not hold the lock."""
         with self.lock:
             self._is_stopping = True
             self._wake()
@@ -68,7 +68,7 @@ class Reactor:
             self._thread.join()
 
     def release(self) -> None:
-        """Give back the reactor's own sockets, once it is stopped and watches nothing any more."""
+        """Close the reactor's own sockets, once it is stopped and watches no socket."""
         if self._is_open:
             self._is_open = False
             self._selector.close()
@@ -76,23 +76,23 @@ class Reactor:
             self._wake_sender.close()
 
     def forget_descriptors(self) -> None:
-        """Close the reactor's own descriptors, and nothing else, in a child process."""
-        self._is_stopping = True  # should it be the reactor's thread that has forked
+        """Close only the reactor's own descriptors, in a forked child."""
+        self._is_stopping = True  # in case the reactor's thread forked
         self.release()
 
     def submit(self, task: Task) -> None:
-        """Have a task run soon. From any thread that holds the lock."""
+        """Schedule a task to run soon. From any thread that holds the lock."""
         self._inbox.append(task)
         self._wake()
 
     # From the reactor's own thread only, or before it starts and after it has stopped.
 
     def call_later(self, seconds: float, task: Task) -> None:
-        """Run a task after a delay. A task that has become pointless must notice so itself."""
+        """Run a task after a delay in seconds. It cannot be cancelled: the task checks whether it still applies."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), task))
 
     def watch(self, sock: socket.socket, interest: int, on_ready: Callable[[int], None]) -> None:
-        """Call back when the socket is ready for any of READ and WRITE; no interest means not at all."""
+        """Call back when the socket is ready for the events in `interest`; 0 stops watching."""
         known = sock in self._selector.get_map()
         if interest and known:
             self._selector.modify(sock, interest, on_ready)
@@ -107,7 +107,7 @@ class Reactor:
             self._wake_sender.send(b"\0")
 
     def _drain_wakes(self, _mask: int) -> None:
-        # Reset here and nowhere else: a task that ran earlier in this very turn may have sent the byte.
+        # Reset nowhere else: a task that ran earlier in this turn may have sent the byte.
         self._wake_receiver.recv(64)
         self._is_woken = False
 
@@ -118,7 +118,7 @@ class Reactor:
             with self.lock:
                 for key, mask in ready:
                     self._guarded(key.data, mask)
-                # Only what is there now: a task that resubmits itself lets others have the lock in between.
+                # Only the tasks queued now: a task that resubmits itself must let other threads take the lock.
                 for _ in range(len(self._inbox)):
                     self._guarded(self._inbox.popleft())
                 while self._timers and self._timers[0][0] <= time.monotonic():

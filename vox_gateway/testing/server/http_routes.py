@@ -1,6 +1,7 @@
-"""The few HTTP routes that clients call before they connect.
+"""The HTTP routes that clients call before they connect.
 
-Documentation: Gateway, "Get Gateway" and "Get Gateway Bot"; Application Resource, "Get Current Application".
+See: https://docs.discord.com/developers/events/gateway#get-gateway-bot,
+    https://docs.discord.com/developers/resources/application
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..protocol.limits import SessionStarts
 from ..settings import Settings
 from ..world import World
 
-#: for each privileged intent the flag of bots in many guilds, and that of all others
+#: privileged intent → the application flag of bots in many guilds, and the flag of other bots
 _INTENT_FLAGS = {
     intent_bits.GUILD_PRESENCES: (1 << 12, 1 << 13),
     intent_bits.GUILD_MEMBERS: (1 << 14, 1 << 15),
@@ -39,14 +40,14 @@ def answer(
     starts: SessionStarts,
     now: float,
 ) -> tuple[int, bytes]:
-    """Answer ``GET path``; gives the HTTP status and a JSON body.
+    """Answer ``GET path``; return the HTTP status and a JSON body.
 
     Args:
         path: the path without its query, with or without ``/api`` and a version.
         authorization: the ``Authorization`` header, ``Bot <token>``.
         url: the gateway's own websocket URL.
         settings: the gateway's settings.
-        world: who the bot is.
+        world: the bot and its guilds.
         starts: the session start limit.
         now: monotonic time, in seconds.
     """
@@ -76,7 +77,7 @@ def answer(
 
 
 def refusal(status: int) -> tuple[int, bytes]:
-    """An answer with this HTTP status, and a JSON body as Discord's."""
+    """An error response with this HTTP status and a JSON body like Discord's."""
     return _error(status, f"{status}: {HTTPStatus(status).phrase}")
 
 
@@ -87,9 +88,9 @@ def _is_authorized(authorization: str | None, token: str | None) -> bool:
 
 
 def application_flags(settings: Settings, world: World) -> int:
-    """The bot's flags, which tell the privileged intents that are enabled for it: those of ``allowed_intents``.
+    """The application flags for the privileged intents in ``allowed_intents``.
 
-    Documentation: Application Resource, "Application Flags".
+    See: https://docs.discord.com/developers/resources/application#application-object-application-flags
     """
     allowed = intent_bits.PRIVILEGED if settings.allowed_intents is None else settings.allowed_intents
     is_large = len(world.guilds) >= _MANY_GUILDS
@@ -99,7 +100,7 @@ def application_flags(settings: Settings, world: World) -> int:
 
 
 def _application(settings: Settings, world: World) -> Mapping[str, Any]:
-    """Documentation: Application Resource, "Application Object"."""
+    """See: https://docs.discord.com/developers/resources/application"""
     return {
         "id": world.bot_id,
         "name": world.bot["username"],

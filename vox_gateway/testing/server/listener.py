@@ -7,12 +7,12 @@ import socket
 from ..faults import IgnoredConnection
 from .connection import Connection
 from .event_loop import READ
-from .peer import Conversation
+from .peer import Peer
 from .state import Hub
 
 
 class Listener:
-    """Accepts connections and starts a conversation on each. Guarded by the gateway's one lock."""
+    """Accepts connections and attaches a `Peer` to each. Guarded by the gateway's lock."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -29,14 +29,14 @@ class Listener:
         self._hub.reactor.watch(self._socket, READ, self._on_ready)
 
     def close(self) -> None:
-        """Stop listening: from now on connections are refused."""
+        """Stop listening; new connections are refused."""
         if self._socket is not None:
             self._hub.reactor.watch(self._socket, 0, self._on_ready)
             self._socket.close()
             self._socket = None
 
     def forget_descriptor(self) -> None:
-        """Close the socket, and nothing else, in a child process."""
+        """Close only the descriptor, in a forked child."""
         if self._socket is not None:
             self._socket.close()
 
@@ -50,4 +50,4 @@ class Listener:
             if hub.faults.take(IgnoredConnection):
                 hub.ignored.append(accepted)
                 continue
-            Conversation(hub, Connection(accepted, hub.reactor, hub.settings.ssl_context, hub.faults))
+            Peer(hub, Connection(accepted, hub.reactor, hub.settings.ssl_context, hub.faults))

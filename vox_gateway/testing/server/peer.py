@@ -1,6 +1,6 @@
-"""What a gateway says on one connection, from the handshake to the close.
+"""The gateway's side of the protocol on a connection, from the handshake to the close.
 
-Documentation: Gateway, "Connection Lifecycle".
+See: https://docs.discord.com/developers/events/gateway#connection-lifecycle
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..faults import (
 )
 from ..protocol import intents as intent_bits
 from ..protocol import validation
-from ..protocol.limits import EventWindow
+from ..protocol.limits import RateLimit
 from ..protocol.opcodes import CLIENT_CODES_THAT_END_A_SESSION, CLIENT_OPS, Close, Op, opcode_name
 from ..protocol.validation import API_VERSIONS, Identify, Refused, Resume
 from ..protocol.wire import DecodeError, UnknownWire, wire_for
@@ -40,11 +40,11 @@ from .state import Hub
 VOICE_ENDPOINT = "local-gateway.invalid:443"
 
 
-class Conversation:
-    """One client's conversation with the gateway. Guarded by the gateway's one lock.
+class Peer:
+    """The gateway's protocol state for a connection. Guarded by the gateway's lock.
 
     Attributes:
-        connection: the connection it is held on.
+        connection: the connection to the client.
     """
 
     def __init__(self, hub: Hub, connection: Connection) -> None:
@@ -52,9 +52,9 @@ class Conversation:
         self._hub = hub
         self._session: Session | None = None
         self._version = 10
-        self._has_logged_in = False  # IDENTIFY or RESUME was accepted, though READY may still be on its way
-        self._last_beat = 0.0
-        self._window = EventWindow(hub.settings.rate_limit, hub.settings.rate_limit_period)
+        self._has_logged_in = False  # IDENTIFY or RESUME was accepted; READY may be delayed
+        self._last_heartbeat = 0.0
+        self._window = RateLimit(hub.settings.rate_limit, hub.settings.rate_limit_period)
         connection.handler = self
         hub.connections.add(connection)
 
@@ -103,7 +103,7 @@ class Conversation:
         hub.log.add_request(HttpRequest(path, status, now))
 
     def _begin(self, query: dict[str, str]) -> None:
-        """The websocket is open: greet, unless a fault says otherwise."""
+        """Send HELLO on the open websocket, unless a fault applies."""
         faults, settings = self._hub.faults, self._hub.settings
         if self._is_cut_at("upgraded"):
             return
@@ -123,11 +123,11 @@ class Conversation:
         if faults.take(NoHello):
             return
         self.send(Op.HELLO, {"heartbeat_interval": max(1, round(settings.heartbeat_interval * 1000))})
-        self._last_beat = time.monotonic()
-        self._hub.reactor.call_later(settings.heartbeat_timeout, self._check_beats)
+        self._last_heartbeat = time.monotonic()
+        self._hub.reactor.call_later(settings.heartbeat_timeout, self._check_heartbeats)
         self._is_cut_at("hello")
 
-    # What comes in.
+    # Input.
 
     def on_message(self, message: bytes) -> None:
         now = time.monotonic()
@@ -139,7 +139,7 @@ class Conversation:
             self.close(refused.code, refused.reason)
 
     def _decode(self, message: bytes, now: float) -> tuple[int, Any]:
-        """Decode and log a payload, also one that is about to be refused."""
+        """Decode and log a payload, including a payload that will be refused."""
         try:
             payload = self.connection.wire.encoding.decode(message)
         except DecodeError as error:
@@ -155,7 +155,7 @@ class Conversation:
 
     def _log(self, op: int, data: Any, size: int, now: float) -> None:
         connection = self.connection
-        assert connection.number is not None  # messages come after the handshake only
+        assert connection.number is not None  # there are no messages before the handshake
         name = opcode_name(op) if op >= 0 else "UNREADABLE"
         self._hub.log.add_received(Received(op, name, data, now, connection.number, connection.shard_id, size))
 
@@ -174,7 +174,7 @@ class Conversation:
             raise Refused(Close.UNKNOWN_OPCODE, "Unknown opcode.")
         if op == Op.HEARTBEAT:
             validation.check_heartbeat(data)
-            self._last_beat = now
+            self._last_heartbeat = now
             if self.connection.acknowledges:
                 self.send(Op.HEARTBEAT_ACK, None)
         elif op in (Op.IDENTIFY, Op.RESUME):
@@ -189,16 +189,18 @@ class Conversation:
         else:
             self._answer(self._session, op, data, now)
 
-    def _check_beats(self) -> None:
-        """A client that stopped beating is cut off, and may resume: close code 4000.
+    def _check_heartbeats(self) -> None:
+        """Close a client that stopped sending heartbeats, with 4000 so that it may resume.
 
-        Documentation: Gateway, "Heartbeat Interval"; it names no code, only that a RESUME follows.
+        The documentation specifies no code, only that the client resumes.
+
+        See: https://docs.discord.com/developers/events/gateway#connection-lifecycle
         """
         if not self.connection.is_open:
             return
-        due = self._last_beat + self._hub.settings.heartbeat_timeout - time.monotonic()
+        due = self._last_heartbeat + self._hub.settings.heartbeat_timeout - time.monotonic()
         if due > 0:
-            self._hub.reactor.call_later(due, self._check_beats)
+            self._hub.reactor.call_later(due, self._check_heartbeats)
         elif not self.connection.is_muted:
             self.close(Close.UNKNOWN_ERROR, "Heartbeat timeout.")
 
@@ -219,7 +221,7 @@ class Conversation:
         if fault is not None:
             self._refuse_session("IDENTIFY refused by faults.invalid_session()", fault.resumable)
             return
-        wait = hub.identifies.wait(shard_id % settings.max_concurrency, now)
+        wait = hub.identify_limiter.wait(shard_id % settings.max_concurrency, now)
         if wait > 0:
             interval, concurrency = settings.identify_interval, settings.max_concurrency
             self._refuse_session(
@@ -259,7 +261,7 @@ class Conversation:
         }
         hub.deliver(session, Event("READY", ready))
         hub.log.add_session(session.view())
-        self._is_cut_at("ready")  # if it is, the rest waits for the session to resume
+        self._is_cut_at("ready")  # if it is, the other events are kept for the replay
         if identify.intents & intent_bits.GUILDS:
             for guild in guilds:
                 create = hub.world.guild_create(guild["id"], identify.intents, identify.large_threshold)
@@ -298,7 +300,7 @@ class Conversation:
 
     def _replay(self, session: Session, seq: int) -> None:
         hub = self._hub
-        if session.connection is not None:  # the client has given it up before the gateway noticed
+        if session.connection is not None:  # the client reconnected before the gateway noticed the disconnect
             session.connection.close(Close.UNKNOWN_ERROR, "Session resumed on another connection.")
         self._session = session
         if session.identify.compress:
@@ -314,7 +316,7 @@ class Conversation:
         hub.log.add_session(session.view())
 
     def _log_in(self, finish: Callable[[], None]) -> None:
-        """Send READY or the replay, now or after the delay that a fault asks for."""
+        """Send READY or the replay, now or after the delay of a fault."""
         self._has_logged_in = True
         late = self._hub.faults.take(LateReady)
         if late is None:
@@ -346,7 +348,7 @@ class Conversation:
             limited = self._hub.faults.take(LimitedMembers)
             if limited is not None:
                 return [responses.members_limited(request, limited.retry_after)]
-            return responses.guild_members(world, session.identify.intents, request, self._hub.whole_member_lists, now)
+            return responses.guild_members(world, session.identify.intents, request, self._hub.member_list_limiter, now)
         if op == Op.REQUEST_SOUNDBOARD_SOUNDS:
             return responses.soundboard_sounds(world, validation.parse_soundboard_request(data))
         return responses.channel_info(world, *validation.parse_channel_info_request(data))
@@ -360,22 +362,22 @@ class Conversation:
         self._refuse_session("the session was ended by invalidate()", resumable)
 
     def _refuse_session(self, reason: str, resumable: bool = False) -> None:
-        """Send op 9, and record why."""
+        """Send op 9 and record the reason."""
         connection = self.connection
-        assert connection.number is not None  # op 9 comes after the handshake only
+        assert connection.number is not None  # op 9 is never sent before the handshake
         self.send(Op.INVALID_SESSION, resumable)
         self._hub.log.add_refused(
             SessionRefused(connection.number, connection.shard_id, resumable, reason, time.monotonic())
         )
 
-    # What goes out.
+    # Output.
 
     def send(self, op: int, data: Any, seq: int | None = None, name: str | None = None) -> None:
-        """Send one payload outside the session's replay."""
+        """Send a payload that is not part of the session's replay."""
         self.connection.send(self.connection.encode(op, data, seq, name))
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection, and set its session free."""
+        """Close the connection and detach its session."""
         self.connection.close(code, reason)
         if self._session is not None:
             self._hub.detach(self._session, self.connection, code)

@@ -1,4 +1,4 @@
-"""The log of what clients did, and ways to wait for an entry."""
+"""The log of what clients did, and waiting for its entries."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, Re
 Entry = TypeVar("Entry")
 
 
-class Ledger(Generic[Entry]):
-    """Entries in order, each of which can be taken once, by any thread that waits for it."""
+class TakeOnceLog(Generic[Entry]):
+    """Entries in order, each of which any thread can take once."""
 
-    def __init__(self, lock: AbstractContextManager[bool], news: threading.Condition) -> None:
-        self._lock, self._news = lock, news
+    def __init__(self, lock: AbstractContextManager[bool], changed: threading.Condition) -> None:
+        self._lock, self._changed = lock, changed
         self._taken: set[int] = set()
         self._first_open = 0
         self.entries: list[Entry] = []
@@ -28,25 +28,25 @@ class Ledger(Generic[Entry]):
     def add(self, entry: Entry) -> None:
         """Append an entry and wake the waiting threads; the caller holds the lock."""
         self.entries.append(entry)
-        self._news.notify_all()
+        self._changed.notify_all()
 
-    def take(self, fits: Callable[[Entry], bool], timeout: float) -> Entry | None:
-        """Take the first entry that fits and is not taken; `None` if there is none within the timeout."""
+    def take(self, matches: Callable[[Entry], bool], timeout: float) -> Entry | None:
+        """Take the first untaken entry that matches; `None` after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         start = self._first_open
         while True:
             start, fresh = self._open_entries(start, deadline)
-            # `fits` may be a test's own code, so it runs without the lock.
+            # `matches` may call a test's own code: run it without the lock.
             for index, entry in fresh:
-                if fits(entry) and self._claim(index):
+                if matches(entry) and self._claim(index):
                     return entry
             if time.monotonic() >= deadline:
                 return None
 
     def _open_entries(self, start: int, deadline: float) -> tuple[int, list[tuple[int, Entry]]]:
-        """Wait for entries from this index on; gives the next index and those that are not taken."""
+        """Wait for entries from this index on; return the next index and the untaken entries."""
         with self._lock:
-            self._news.wait_for(lambda: len(self.entries) > start, max(0.0, deadline - time.monotonic()))
+            self._changed.wait_for(lambda: len(self.entries) > start, max(0.0, deadline - time.monotonic()))
             fresh = [
                 (index, self.entries[index])
                 for index in range(max(start, self._first_open), len(self.entries))
@@ -66,16 +66,16 @@ class Ledger(Generic[Entry]):
 
 
 class Log:
-    """Everything clients did, in order.
+    """Everything that clients did, in order.
 
-    Guarded by the gateway's one lock, which is handed in with its condition: every new entry wakes
-    whoever waits for one. What a test expected once is not handed out again.
+    Guarded by the gateway's lock; every new entry notifies its condition. `expect` and `expect_close` return each
+    entry once.
     """
 
-    def __init__(self, lock: AbstractContextManager[bool], news: threading.Condition) -> None:
-        self._lock, self._news = lock, news
-        self._received: Ledger[Received] = Ledger(lock, news)
-        self._closed: Ledger[Closed] = Ledger(lock, news)
+    def __init__(self, lock: AbstractContextManager[bool], changed: threading.Condition) -> None:
+        self._lock, self._changed = lock, changed
+        self._received: TakeOnceLog[Received] = TakeOnceLog(lock, changed)
+        self._closed: TakeOnceLog[Closed] = TakeOnceLog(lock, changed)
         self._connections: list[ConnectionRecord] = []
         self._requests: list[HttpRequest] = []
         self._followers: list[Inbox] = []
@@ -84,36 +84,36 @@ class Log:
 
     def add_connection(self, record: ConnectionRecord) -> None:
         self._connections.append(record)
-        self._news.notify_all()
+        self._changed.notify_all()
 
     def set_status(self, number: int, status: int) -> None:
         self._connections[number - 1] = replace(self._connections[number - 1], status=status)
-        self._news.notify_all()
-        self._tell(self._connections[number - 1])
+        self._changed.notify_all()
+        self._publish(self._connections[number - 1])
 
     def add_received(self, received: Received) -> None:
         self._received.add(received)
-        self._tell(received)
+        self._publish(received)
 
     def add_session(self, session: SessionView) -> None:
-        """A session was started or resumed."""
-        self._news.notify_all()
-        self._tell(session)
+        """Record that a session was started or resumed."""
+        self._changed.notify_all()
+        self._publish(session)
 
     def add_refused(self, refused: SessionRefused) -> None:
-        self._tell(refused)
+        self._publish(refused)
 
     def add_closed(self, closed: Closed) -> None:
         self._connections[closed.connection - 1] = replace(self._connections[closed.connection - 1], closed=closed)
         self._closed.add(closed)
-        self._tell(closed)
+        self._publish(closed)
 
     def add_request(self, request: HttpRequest) -> None:
         self._requests.append(request)
-        self._news.notify_all()
-        self._tell(request)
+        self._changed.notify_all()
+        self._publish(request)
 
-    def _tell(self, record: Record) -> None:
+    def _publish(self, record: Record) -> None:
         for inbox in self._followers:
             inbox.put(record)
 
@@ -124,7 +124,7 @@ class Log:
     # Read by tests, from any thread.
 
     def follow(self, inbox: Inbox) -> None:
-        """Put every record from now on into `inbox`."""
+        """Put every future record into `inbox`."""
         with self._lock:
             self._followers.append(inbox)
 
@@ -150,19 +150,19 @@ class Log:
         shard: int | None,
         where: Callable[[Received], bool] | None,
     ) -> Received:
-        """Take the first payload with this opcode that nobody has taken; raises `AssertionError` when late."""
+        """Take the first untaken payload with this opcode; raise AssertionError on timeout."""
 
-        def fits(entry: Received) -> bool:
+        def matches(entry: Received) -> bool:
             if entry.op != op or (shard is not None and entry.shard != shard):
                 return False
             return where is None or where(entry)
 
-        found = self._received.take(fits, timeout)
+        found = self._received.take(matches, timeout)
         if found is None:
             raise AssertionError(
                 f"no {opcode_name(op)} came within {timeout:g} s"
                 + (f" on shard {shard}" if shard is not None else "")
-                + (" that fits `where`" if where is not None else "")
+                + (" that matches `where`" if where is not None else "")
                 + f"; {self._summary()}"
             )
         return found
@@ -174,34 +174,34 @@ class Log:
         by: str | None,
         where: Callable[[Closed], bool] | None,
     ) -> Closed:
-        """Take the first ended connection that nobody has taken; raises `AssertionError` when late."""
+        """Take the first untaken record of an ended connection; raise AssertionError on timeout."""
 
-        def fits(entry: Closed) -> bool:
+        def matches(entry: Closed) -> bool:
             if (shard is not None and entry.shard != shard) or (by is not None and entry.by != by):
                 return False
             return where is None or where(entry)
 
-        found = self._closed.take(fits, timeout)
+        found = self._closed.take(matches, timeout)
         if found is None:
             raise AssertionError(f"no connection ended within {timeout:g} s; {self._summary()}")
         return found
 
     def wait_connection(self, number: int, timeout: float) -> ConnectionRecord:
-        """Wait for the n-th connection; raises `AssertionError` when late."""
+        """Wait for the n-th connection; raise AssertionError on timeout."""
         with self._lock:
-            if not self._news.wait_for(lambda: len(self._connections) >= number, timeout):
+            if not self._changed.wait_for(lambda: len(self._connections) >= number, timeout):
                 raise AssertionError(f"connection {number} did not come within {timeout:g} s; {self._summary()}")
             return self._connections[number - 1]
 
     def wait_request(self, number: int, timeout: float) -> HttpRequest:
-        """Wait for the n-th plain HTTP request; raises `AssertionError` when late."""
+        """Wait for the n-th plain HTTP request; raise AssertionError on timeout."""
         with self._lock:
-            if not self._news.wait_for(lambda: len(self._requests) >= number, timeout):
+            if not self._changed.wait_for(lambda: len(self._requests) >= number, timeout):
                 raise AssertionError(f"plain HTTP request {number} did not come within {timeout:g} s")
             return self._requests[number - 1]
 
     def _summary(self) -> str:
-        """Tell what did happen, in one line."""
+        """Summarise what did happen in a single line."""
         with self._lock:
             counts = Counter(entry.name for entry in self._received.entries)
             closed = [

@@ -1,9 +1,9 @@
-"""What the gateway answers to what a client asks for after READY.
+"""The gateway's answers to commands that a client sends after READY.
 
-Pure but for the world, which voice and presence updates change. An answer is an event for the asking
-session only, or for every session that sees the guild.
+The functions are pure except that voice and presence updates change the world. An answer is an event for the
+requesting session only, or for every session that sees the guild.
 
-Documentation: Gateway Events, "Send Events" and the events they name.
+See: https://docs.discord.com/developers/events/gateway#sending-events
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import world as shapes
 from ..protocol import intents as intent_bits
-from ..protocol.limits import SpacedOut
+from ..protocol.limits import MinimumInterval
 from ..protocol.opcodes import Op
 from ..protocol.validation import MemberRequest, VoiceRequest
 from ..world import STAGE_CHANNEL, VOICE_CHANNEL, Json, World
@@ -27,7 +27,7 @@ MAX_PREFIX_MATCHES = 100
 
 @dataclass(frozen=True)
 class Answer:
-    """One event in answer to a payload; ``to_all``: to every session that sees it."""
+    """An event in answer to a command; with ``to_all`` it goes to every session that sees it."""
 
     name: str
     data: Json
@@ -35,7 +35,7 @@ class Answer:
 
 
 def presence_update(world: World, guilds: Iterable[Json], presence: Mapping[str, Any]) -> list[Answer]:
-    """The bot's new presence, in every guild of the shard."""
+    """Publish the bot's new presence in every guild of the shard."""
     shown = "offline" if presence["status"] == "invisible" else presence["status"]
     answers = []
     for guild in guilds:
@@ -47,7 +47,7 @@ def presence_update(world: World, guilds: Iterable[Json], presence: Mapping[str,
 
 
 def voice_update(world: World, session_id: str, request: VoiceRequest, endpoint: str) -> list[Answer]:
-    """Join, move, mute or leave. What cannot be, an unknown guild or a text channel, is left unanswered."""
+    """Join, move, mute or leave. A request for an unknown guild or a text channel is not answered."""
     guild = world.guilds.get(request.guild_id)
     if guild is None:
         return []
@@ -66,8 +66,8 @@ def voice_update(world: World, session_id: str, request: VoiceRequest, endpoint:
         guild["voice_states"].append(state)
     own = world.member(request.guild_id, world.bot_id)
     assert own is not None
-    told = {**state, "guild_id": request.guild_id, "member": shapes.public_member(own)}
-    answers = [Answer("VOICE_STATE_UPDATE", told, to_all=True)]
+    public_state = {**state, "guild_id": request.guild_id, "member": shapes.public_member(own)}
+    answers = [Answer("VOICE_STATE_UPDATE", public_state, to_all=True)]
     if request.channel_id is not None and (before is None or before["channel_id"] != request.channel_id):
         server = {"token": secrets.token_hex(8), "guild_id": request.guild_id, "endpoint": endpoint}
         answers.append(Answer("VOICE_SERVER_UPDATE", server))
@@ -93,31 +93,33 @@ def guild_members(
     world: World,
     intents: int,
     request: MemberRequest,
-    whole_lists: SpacedOut,
+    member_list_limiter: MinimumInterval,
     now: float,
 ) -> list[Answer]:
-    """The members that match, in chunks; RATE_LIMITED when all members are asked for too often.
+    """The matching members, in chunks; RATE_LIMITED when all members are requested too often.
 
     As on Discord, a request for all members without the GUILD_MEMBERS intent, or for a guild that the bot
     is not in, is never answered.
+
+    See: https://docs.discord.com/developers/events/gateway-events#request-guild-members
     """
     guild = world.guilds.get(request.guild_id)
     if guild is None or (request.query == "" and not intents & intent_bits.GUILD_MEMBERS):
         return []
     nonce = _nonce(request)
     if request.asks_for_all:
-        wait = whole_lists.wait(request.guild_id, now)
+        wait = member_list_limiter.wait(request.guild_id, now)
         if wait > 0:
             return [members_limited(request, wait)]
     found = _matching(guild, request)
-    missing = sorted(set(request.user_ids) - {one["user"]["id"] for one in found}, key=request.user_ids.index)
+    missing = sorted(set(request.user_ids) - {member["user"]["id"] for member in found}, key=request.user_ids.index)
     chunk_count = max(1, math.ceil(len(found) / CHUNK_SIZE))
     answers = []
     for index in range(chunk_count):
         part = found[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE]
         chunk: Json = {
             "guild_id": request.guild_id,
-            "members": [shapes.public_member(one) for one in part],
+            "members": [shapes.public_member(member) for member in part],
             "chunk_index": index,
             "chunk_count": chunk_count,
             **nonce,
@@ -125,13 +127,16 @@ def guild_members(
         if missing and index == 0:
             chunk["not_found"] = missing
         if request.presences and intents & intent_bits.GUILD_PRESENCES:
-            chunk["presences"] = [shapes.presence(one) for one in part if one["status"] != "offline"]
+            chunk["presences"] = [shapes.presence(member) for member in part if member["status"] != "offline"]
         answers.append(Answer("GUILD_MEMBERS_CHUNK", chunk))
     return answers
 
 
 def members_limited(request: MemberRequest, retry_after: float) -> Answer:
-    """The refusal of a request that comes too soon. Documentation: Gateway Events, "Rate Limited"."""
+    """The refusal of a request that comes too soon.
+
+    See: https://docs.discord.com/developers/events/gateway-events#rate-limited
+    """
     meta = {"guild_id": request.guild_id, **_nonce(request)}
     limited = {"opcode": int(Op.REQUEST_GUILD_MEMBERS), "retry_after": round(retry_after, 3), "meta": meta}
     return Answer("RATE_LIMITED", limited)
@@ -145,20 +150,23 @@ def _matching(guild: Json, request: MemberRequest) -> list[Json]:
     members: list[Json] = guild["members"]
     if request.query is None:
         wanted = set(request.user_ids)
-        return [one for one in members if one["user"]["id"] in wanted]
+        return [member for member in members if member["user"]["id"] in wanted]
     if request.query == "":
         return members[: request.limit] if request.limit else members
     prefix = request.query.casefold()
     matches = [
-        one
-        for one in members
-        if one["user"]["username"].casefold().startswith(prefix) or (one["nick"] or "").casefold().startswith(prefix)
+        member
+        for member in members
+        if any((name or "").casefold().startswith(prefix) for name in (member["user"]["username"], member["nick"]))
     ]
     return matches[: min(request.limit or MAX_PREFIX_MATCHES, MAX_PREFIX_MATCHES)]
 
 
 def soundboard_sounds(world: World, guild_ids: Iterable[str]) -> list[Answer]:
-    """One event for each guild that the bot is in."""
+    """An event for each guild that the bot is in.
+
+    See: https://docs.discord.com/developers/events/gateway-events#request-soundboard-sounds
+    """
     return [
         Answer(
             "SOUNDBOARD_SOUNDS",
@@ -173,7 +181,10 @@ def soundboard_sounds(world: World, guild_ids: Iterable[str]) -> list[Answer]:
 
 
 def channel_info(world: World, guild_id: str, fields: frozenset[str]) -> list[Answer]:
-    """What is asked about each voice channel of the guild."""
+    """The requested fields of each voice channel of the guild.
+
+    See: https://docs.discord.com/developers/events/gateway-events#request-channel-info
+    """
     if guild_id not in world.guilds:
         return []
     channels = [

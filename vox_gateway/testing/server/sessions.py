@@ -1,6 +1,6 @@
-"""Sessions: what outlives a connection, with all that it takes to resume.
+"""Sessions, which outlive a connection, with the events to replay.
 
-Documentation: Gateway, "Resuming".
+See: https://docs.discord.com/developers/events/gateway#resuming
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Event:
-    """One event, encoded at most once for each encoding however many sessions get it."""
+    """An event, encoded at most once for each encoding regardless of the number of sessions."""
 
     def __init__(self, name: str, data: Any) -> None:
         self.name = name
@@ -27,26 +27,26 @@ class Event:
         self._bodies: dict[type[Encoding], bytes] = {}
 
     def body(self, encoding: Encoding) -> bytes:
-        """Its ``d``; raises TypeError or ValueError when that has no form in the encoding."""
+        """The encoded ``d``; raise TypeError or ValueError if the encoding cannot represent it."""
         kind = type(encoding)
         if kind not in self._bodies:
             self._bodies[kind] = encoding.encode(self._data)
         return self._bodies[kind]
 
     def payload(self, encoding: Encoding, seq: int) -> bytes:
-        """The whole payload, as one session gets it."""
+        """The whole payload, with a session's sequence number."""
         return encoding.payload(0, self.body(encoding), seq, self.name)
 
 
 class Session:
-    """One session. Guarded by the gateway's one lock.
+    """A session. Guarded by the gateway's lock.
 
     Attributes:
         id: the session id.
         identify: the IDENTIFY that started it.
-        seq: the last sequence number given out.
-        connection: the connection that holds it, `None` while it is disconnected.
-        left_at: monotonic time of its last disconnect.
+        seq: the last sequence number assigned.
+        connection: the connection that uses it, `None` while disconnected.
+        disconnected_at: monotonic time of the last disconnect, in seconds.
         presence: the last presence that the client set.
     """
 
@@ -56,7 +56,7 @@ class Session:
         self.encoding = connection.wire.encoding
         self.seq = 0
         self.connection: Connection | None = connection
-        self.left_at = 0.0
+        self.disconnected_at = 0.0
         self.presence: Mapping[str, Any] | None = identify.presence
         self._replay: deque[tuple[int, Event]] = deque(maxlen=replay_limit)
         self._forgotten = 0  # the newest sequence number that can no longer be replayed
@@ -66,7 +66,7 @@ class Session:
         return self.identify.shard[0]
 
     def stamp(self, event: Event, *, keep: bool = True) -> bytes:
-        """Give the event the next sequence number, keep it for a replay, and give its payload."""
+        """Assign the next sequence number, keep the event for a replay, and return its payload."""
         payload = event.payload(self.encoding, self.seq + 1)
         self.seq += 1
         if keep:
@@ -76,11 +76,11 @@ class Session:
         return payload
 
     def can_replay_after(self, seq: int) -> bool:
-        """Whether every event after this one is still kept."""
+        """Whether every event after this sequence number is still kept."""
         return seq >= self._forgotten
 
     def replay_after(self, seq: int) -> Iterator[bytes]:
-        """The payloads of all events after this one, in order."""
+        """The payloads of all events after this sequence number, in order."""
         return (event.payload(self.encoding, number) for number, event in self._replay if number > seq)
 
     def view(self) -> SessionView:

@@ -1,4 +1,4 @@
-"""What all connections of a gateway share: sessions, world, limits, faults and the log."""
+"""The state that all connections of a gateway share: sessions, world, limits, faults and the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..faults import Faults
 from ..protocol import intents as intent_bits
-from ..protocol.limits import SessionStarts, SpacedOut
+from ..protocol.limits import MinimumInterval, SessionStarts
 from ..protocol.opcodes import GATEWAY_CODES_THAT_END_A_SESSION
 from ..protocol.validation import Identify
 from ..settings import Settings
@@ -22,27 +22,27 @@ _GUILD_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE")
 
 
 class Hub:
-    """The shared state, and the fan-out of events to sessions. Guarded by the reactor's lock."""
+    """The shared state and the fan-out of events to sessions. Guarded by the reactor's lock."""
 
     def __init__(self, settings: Settings, world: World) -> None:
         self.settings = settings
         self.world = world
         self.reactor = Reactor("vox_gateway-local-gateway")
         self.faults = Faults(self.reactor.lock)
-        self.log = Log(self.reactor.lock, self.reactor.news)
+        self.log = Log(self.reactor.lock, self.reactor.changed)
         self.starts = SessionStarts(
             settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
         )
-        self.identifies = SpacedOut(settings.identify_interval)
-        self.whole_member_lists = SpacedOut(settings.member_request_interval)
+        self.identify_limiter = MinimumInterval(settings.identify_interval)
+        self.member_list_limiter = MinimumInterval(settings.member_request_interval)
         self.sessions: dict[str, Session] = {}
         self.connections: set[Connection] = set()
-        self.ignored: list[socket.socket] = []  # accepted, and never looked at again
+        self.ignored: list[socket.socket] = []  # accepted, never answered
         self.url = ""
 
     @property
     def resume_url(self) -> str:
-        """What READY tells clients to resume on."""
+        """The ``resume_gateway_url`` of READY."""
         given = self.settings.resume_url
         if given is None:
             return self.url
@@ -57,7 +57,7 @@ class Hub:
         return session
 
     def resumable_session(self, session_id: str) -> Session | None:
-        """The session of this id, unless it has been disconnected for too long."""
+        """The session with this id, unless it was disconnected for too long."""
         session = self.sessions.get(session_id)
         if session is not None and self._is_expired(session):
             self.end_session(session)
@@ -65,16 +65,16 @@ class Hub:
         return session
 
     def attach(self, session: Session, connection: Connection) -> None:
-        """Let a new connection take the session over."""
+        """Attach the session to a new connection."""
         session.connection = connection
         session.encoding = connection.wire.encoding
         connection.shard_id = session.shard_id
 
     def detach(self, session: Session, connection: Connection, code: int | None) -> None:
-        """A connection that held the session is ending, with this code sent by the gateway."""
+        """Detach the session from a connection that ends; `code` is the close code that the gateway sent."""
         if session.connection is connection:
             session.connection = None
-            session.left_at = time.monotonic()
+            session.disconnected_at = time.monotonic()
         if code in GATEWAY_CODES_THAT_END_A_SESSION:
             self.end_session(session)
 
@@ -82,18 +82,18 @@ class Hub:
         self.sessions.pop(session.id, None)
 
     def _is_expired(self, session: Session) -> bool:
-        return session.connection is None and time.monotonic() - session.left_at > self.settings.session_timeout
+        return session.connection is None and time.monotonic() - session.disconnected_at > self.settings.session_timeout
 
     # Events.
 
     def dispatch(self, name: str, data: Any, shard: int | None = None) -> int:
-        """Send an event to every session that it concerns, or to none; gives their number.
+        """Send an event to every session that receives it; return their number.
 
         Raises:
-            TypeError, ValueError: it has no form in the encoding of one of them.
+            TypeError, ValueError: the encoding of a session cannot represent it. Then it is sent to none.
         """
-        whole = Event(name, data)
-        emptied: Event | None = None
+        complete = Event(name, data)
+        redacted: Event | None = None
         deliveries: list[tuple[Session, Event]] = []
         for session in list(self.sessions.values()):
             if self._is_expired(session):
@@ -105,23 +105,23 @@ class Hub:
             if not intent_bits.brings(intents, name, data, self.world.bot_id):
                 continue
             visible = intent_bits.redacted(intents, name, data, self.world.bot_id)
-            if visible is not data and emptied is None:
-                emptied = Event(name, visible)
-            deliveries.append((session, whole if visible is data or emptied is None else emptied))
+            if visible is not data and redacted is None:
+                redacted = Event(name, visible)
+            deliveries.append((session, complete if visible is data or redacted is None else redacted))
         for session, event in deliveries:
-            event.body(session.encoding)  # raises before anybody has got anything
+            event.body(session.encoding)  # raises before the event is sent to any session
         for session, event in deliveries:
             self.deliver(session, event)
         return len(deliveries)
 
     def deliver(self, session: Session, event: Event, *, keep: bool = True) -> None:
-        """Send an event to one session, or keep it until the session resumes."""
+        """Send an event to a session, or keep it until the session resumes."""
         payload = session.stamp(event, keep=keep)
         if session.connection is not None:
             self.transmit(session.connection, payload)
 
     def transmit(self, connection: Connection, payload: bytes) -> None:
-        """Send an event's payload, after which a fault may cut the connection."""
+        """Send an event's payload; a fault may cut the connection after it."""
         connection.send(payload)
         fault = self.faults.take_cut("event")
         if fault is not None:
@@ -130,14 +130,14 @@ class Hub:
     # Connections.
 
     def cut(self, connection: Connection, how: str, code: int = 4000, reason: str = "") -> None:
-        """End a connection the hard way; its session is free to resume at once, unless it is a silent zombie."""
+        """Cut a connection. Its session can be resumed at once, unless `how` is ``"silent"``."""
         connection.cut(how, code, reason)
         if how != "silent":
-            for session in [one for one in self.sessions.values() if one.connection is connection]:
+            for session in [held for held in self.sessions.values() if held.connection is connection]:
                 self.detach(session, connection, code if how == "close" else None)
 
     def abandon_connections(self) -> None:
-        """Give every socket back, when the reactor has stopped."""
+        """Close every socket, after the reactor has stopped."""
         for connection in self.connections:
             connection.abandon()
         self.connections.clear()
@@ -146,7 +146,7 @@ class Hub:
         self.ignored.clear()
 
     def forget_descriptors(self) -> None:
-        """Close all descriptors, without a word, in a child process; they stay open in the parent."""
+        """Close only the descriptors, in a forked child; they stay open in the parent."""
         self.reactor.forget_descriptors()
         for connection in self.connections:
             connection.forget_descriptor()
@@ -154,12 +154,16 @@ class Hub:
             sock.close()
 
     def open_connections(self, shard: int | None) -> list[Connection]:
-        """Connections with an open websocket, of one shard or of all."""
-        return [one for one in self.connections if one.is_open and (shard is None or one.shard_id == shard)]
+        """Connections with an open websocket, of `shard` or of all shards."""
+        matching = (each for each in self.connections if shard is None or each.shard_id == shard)
+        return [connection for connection in matching if connection.is_open]
 
 
 def _routes_to(session: Session, name: str, data: Any, shard: int | None) -> bool:
-    """Whether an event belongs to the session's shard. Documentation: Gateway, "Sharding"."""
+    """Whether an event belongs to the session's shard.
+
+    See: https://docs.discord.com/developers/events/gateway#sharding
+    """
     if shard is not None:
         return session.shard_id == shard
     fields = data if isinstance(data, dict) else {}

@@ -1,4 +1,4 @@
-"""One accepted TCP connection, plain or TLS, driven by the reactor.
+"""An accepted TCP connection, plain or TLS, driven by the reactor.
 
 Everything here runs on the reactor's thread.
 """
@@ -14,19 +14,19 @@ from collections.abc import Callable
 from .event_loop import READ, WRITE, Reactor
 
 READ_SIZE = 65_536
-LOW_WATER = 262_144  # with less than this unsent, more is asked for
+LOW_WATER = 262_144  # bytes; with less unsent, `on_room` is called
 
 
 class Transport:
-    """Bytes in and out of one socket, with the means to misbehave.
+    """Bytes to and from a socket, with faults.
 
     Args:
         sock: the accepted socket.
         reactor: the loop that drives it.
-        ssl_context: makes it TLS.
-        on_data: called with what has arrived.
-        on_end: called once, when the peer has ended the connection or it has broken.
-        on_room: called whenever there is room for more to send.
+        ssl_context: use TLS with this context.
+        on_data: called with received bytes.
+        on_end: called once, when the peer ended the connection or it broke.
+        on_room: called whenever there is room for more data to send.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Transport:
         on_room: Callable[[], None],
     ) -> None:
         sock.setblocking(False)
-        with contextlib.suppress(OSError):  # some systems refuse it once the peer has gone
+        with contextlib.suppress(OSError):  # some systems refuse it after the peer closed
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._is_shaking_hands = ssl_context is not None
         if ssl_context is not None:
@@ -61,7 +61,7 @@ class Transport:
 
     @property
     def unsent(self) -> int:
-        """Bytes that the kernel has not taken yet."""
+        """Number of bytes that the kernel has not accepted."""
         return len(self._unsent)
 
     def write(self, data: bytes) -> None:
@@ -69,7 +69,7 @@ class Transport:
         self._unsent += data
 
     def flush(self) -> None:
-        """Send as much as the kernel takes."""
+        """Send as much as the kernel accepts."""
         if self.is_closed or self._is_shaking_hands:
             return
         try:
@@ -87,7 +87,7 @@ class Transport:
         self._watch()
 
     def write_eof(self) -> None:
-        """Send FIN once everything queued is sent. No TLS goodbye goes before it."""
+        """Send FIN once everything queued is sent, without a TLS close_notify."""
         self._ends_after_write = True
         self.flush()
 
@@ -98,19 +98,19 @@ class Transport:
             self.close()
 
     def close(self) -> None:
-        """Give the socket back, without a word to `on_end`."""
+        """Close the socket without calling `on_end`."""
         if not self.is_closed:
             self._reactor.watch(self._socket, 0, self._on_ready)
             self.is_closed = True
             self._socket.close()
 
     def forget_descriptor(self) -> None:
-        """Close the socket, and nothing else, in a child process."""
+        """Close only the descriptor, in a forked child."""
         self.is_closed = True
         self._socket.close()
 
     def read(self, enabled: bool) -> None:
-        """Start or stop reading: the peer's data then fills the kernel's buffers, and its end goes unseen."""
+        """Start or stop reading. While stopped, data fills the kernel's buffers and the peer's FIN is not noticed."""
         self._is_reading = enabled
         self._watch()
 
@@ -165,7 +165,7 @@ class Transport:
                 self._end()
                 return
             self._on_data(data)
-            # What TLS has already decrypted makes no socket ready: go on until it is used up.
+            # Data that TLS has already decrypted does not make the socket readable: continue until it is consumed.
             if not isinstance(self._socket, ssl.SSLSocket):
                 return
 
