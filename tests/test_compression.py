@@ -151,10 +151,10 @@ def test_payloads_are_streams_of_their_own_and_some_are_plain() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "not one whole"),
+        (b"", "not exactly 1 zlib stream"),
         (b"garbage", "does not inflate"),
-        (zlib.compress(b"x" * 99)[:-1], "not one whole"),
-        (zlib.compress(b"x" * 99) + b"x", "not one whole"),
+        (zlib.compress(b"x" * 99)[:-1], "not exactly 1 zlib stream"),
+        (zlib.compress(b"x" * 99) + b"x", "not exactly 1 zlib stream"),
         (zlib.compress(b"x" * LIMIT * 50), f"max_message_size={LIMIT}"),
     ],
 )

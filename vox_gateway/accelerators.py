@@ -13,7 +13,7 @@ from typing import Any, Final
 
 __all__ = ["JSON_READERS", "Reader", "speedups", "zlib_package", "zstd_package"]
 
-#: returns the value of one JSON document
+#: returns the value of a JSON document
 Reader = Callable[[bytes], Any]
 
 
@@ -41,7 +41,7 @@ def zstd_package() -> Any:
     return _find("compression.zstd", "backports.zstd")
 
 
-#: maps digits and the minus to one character
+#: maps digits and the minus sign to "0"
 _AS_ZERO = bytes(48 if chr(byte) in "-0123456789" else byte for byte in range(256))
 #: An integer beyond 64 bits has at least this many digits; little else has.
 _TWENTY_DIGITS = b"0" * 20
@@ -79,8 +79,8 @@ def _msgspec_reader(reader: Reader) -> Reader:
     return read
 
 
-#: The JSON readers that are installed, the fastest first. Each makes a reader that returns what the given one, that of
-#: simplejson, does. orjson alone is as fast as msgspec, but not with the check for large integers.
+#: The JSON readers that are installed, the fastest first. Each makes a reader that returns the same values as
+#: the given reader, that of simplejson. orjson alone is as fast as msgspec, but not with the check for large integers.
 JSON_READERS: Final[Mapping[str, Callable[[Reader], Reader]]] = MappingProxyType(
     {
         **({"msgspec": _msgspec_reader} if _msgspec else {}),
@@ -94,8 +94,8 @@ def speedups() -> dict[str, str]:
     """Return which packages read JSON, inflate zlib-streams and inflate zstd-streams, each with its version.
 
     Returns:
-        A dict with the keys ``json``, ``zlib`` and ``zstd``. ``zstd`` is empty if no package is installed: there is no
-        slower one.
+        A dict with the keys ``json``, ``zlib`` and ``zstd``. ``zstd`` is empty if no package is installed, since
+        there is no fallback.
     """
     return {
         "json": _with_version(next(iter(JSON_READERS))),

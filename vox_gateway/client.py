@@ -43,7 +43,7 @@ __all__ = ["Client"]
 
 
 class Client(Emitter):
-    """Keeps one connection (one shard) to the Discord Gateway alive and calls plain functions with its events. ::
+    """Keeps a connection to the Discord Gateway (a shard) alive and calls plain functions with its events. ::
 
         client = Client(token="...")
 
@@ -61,7 +61,7 @@ class Client(Emitter):
       ``"error"``: with an exception and the name of the event whose handler raised it, or ``"close"`` for the error
       that ended the client.
 
-    Handlers run one after the other on a thread of their own, and may block, raise, send and close. `stream` and
+    Handlers run sequentially on a thread of their own, and may block, raise, send and close. `stream` and
     `wait_for` return events to the caller instead.
 
     The connection belongs to the process that called `connect`. In a child made by `os.fork` the client is closed:
@@ -89,7 +89,7 @@ class Client(Emitter):
             environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
         ssl_context: verifies the server; certificates and host names are always checked.
         connect_timeout: seconds for DNS, TCP, proxy, TLS and upgrade together, and for Get Gateway Bot.
-        max_message_size: bytes of one message, compressed or not; a larger one closes and resumes the connection.
+        max_message_size: bytes of a message, compressed or not; a larger message closes and resumes the connection.
             Decoded, Discord's events take about 3 times their size in memory; the worst that a server can write takes
             30 times its size as JSON, and 75 times as ETF.
         slow_handler_warning: seconds after which a running handler is logged, with the stack of where it is.
@@ -97,7 +97,7 @@ class Client(Emitter):
         handlers: ``"thread"`` runs them on a thread of the client; ``"caller"`` on the thread that calls
             `dispatch_pending`, or a blocking `connect`.
         workers: with ``"thread"``, the number of threads that run handlers; 0 for the client's own thread. Events of
-            one guild keep their order; so do, outside of guilds, events of one channel or user, and events that belong
+            a guild keep their order; so do, outside of guilds, events of a channel or user, and events that belong
             to none of these.
         session_file: path of a file that keeps the session for the next process, which resumes where the handlers had
             got to, so that no event is missed over a restart; see `close`. After a kill the events of the last second
@@ -291,7 +291,7 @@ class Client(Emitter):
     # -- receiving events without handlers -------------------------------------------------------------------------
 
     def stream(self, *names: str, maxsize: int = 10_000, overflow: str = "drop") -> EventStream:
-        """Collect events from now on, to take them one by one. ::
+        """Collect events from now on, to take them in a loop. ::
 
             with client.stream("MESSAGE_CREATE") as events:
                 for event in events:
@@ -340,7 +340,7 @@ class Client(Emitter):
 
         Returns:
             The number of events whose handlers were run; 0 also while another call is under way, on another thread or,
-            from a handler, on this one.
+            from a handler, on this thread.
 
         Raises:
             RuntimeError: the client runs handlers on threads of its own.
@@ -391,7 +391,7 @@ class Client(Emitter):
         Args:
             status: ``online``, ``dnd``, ``idle``, ``invisible`` or ``offline``.
             afk: whether the user is away.
-            game: one activity; the same as ``activities=[game]``.
+            game: a single activity; the same as ``activities=[game]``.
             since: when the bot became idle, Unix time in milliseconds.
             activities: what the bot is doing: mappings with a ``name`` and a ``type`` (0 playing, 1 streaming,
                 2 listening, 3 watching, 4 custom, 5 competing), and optionally ``state`` and ``url``.
@@ -472,7 +472,7 @@ class Client(Emitter):
         self.send_packet(Opcode.REQUEST_GUILD_MEMBERS, data, timeout)
 
     def request_soundboard_sounds(self, guild_ids: Iterable[str | int], *, timeout: float | None = None) -> None:
-        """Request the soundboard sounds of guilds, which arrive as one SOUNDBOARD_SOUNDS event for each guild.
+        """Request the soundboard sounds of guilds, which arrive as a SOUNDBOARD_SOUNDS event for each guild.
 
         Args:
             guild_ids: the guilds.
@@ -527,7 +527,7 @@ class Client(Emitter):
         lost is requested again. Equal requests of several threads are sent once.
 
         Args:
-            guild_id: the guild, one of this client's shard.
+            guild_id: a guild of this client's shard.
             query: the beginning of the names; None or ``""`` for all members, which needs GUILD_MEMBERS.
             limit: number of members to send, with `query`; Discord sends at most 100 that are found by name.
             user_ids: the members to send, any number of them, instead of `query`.
@@ -567,7 +567,7 @@ class Client(Emitter):
         Needs the intent GUILD_VOICE_STATES. While Discord has no voice server available, this waits.
 
         Args:
-            guild_id: the guild, one of this client's shard.
+            guild_id: a guild of this client's shard.
             channel_id: the channel.
             self_mute, self_deaf: whether the bot is muted or deafened.
             timeout: seconds; None to wait without a limit, which may be forever: Discord does not answer if the bot may
@@ -598,7 +598,7 @@ class Client(Emitter):
         Needs the intent GUILD_VOICE_STATES.
 
         Args:
-            guild_id: the guild, one of this client's shard.
+            guild_id: a guild of this client's shard.
             timeout: seconds; None to wait without a limit, which may be forever.
 
         Raises:
@@ -644,7 +644,7 @@ class Client(Emitter):
         """Request details of a guild's channels, and wait for them.
 
         Args:
-            guild_id: the guild, one of this client's shard.
+            guild_id: a guild of this client's shard.
             fields: the details to send, ``status`` and ``voice_start_time``.
             timeout: seconds; None to wait without a limit, which may be forever.
 
@@ -698,7 +698,7 @@ class Client(Emitter):
 
             >>> print(client.explain())
 
-        Up to 20 transitions, the newest last, each with its age; then the current state. Heartbeats are one line for
+        Up to 20 transitions, the newest last, each with its age; then the current state. Heartbeats take a line for
         each connection. The lines hold neither the token nor a whole session id.
         """
         snapshot = self._lifecycle.snapshot()

@@ -51,12 +51,12 @@ DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
 PAYLOAD_COMPRESSION = "payload"
 #: where handlers run: on threads of the client, or on the thread that calls `Client.dispatch_pending`
 THREAD, CALLER = HANDLERS = "thread", "caller"
-#: Default limit of one message in bytes. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
+#: Default limit of a message in bytes. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
 #: members to a bot with the presences intent: about 850 bytes for each member who is online, 64 MB if all are. For
 #: larger guilds it holds only the members in voice channels.
 #: See: https://docs.discord.com/developers/events/gateway-events#guild-create
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
-#: bytes that the gateway accepts in one event.
+#: bytes that the gateway accepts in an event.
 #: See: https://docs.discord.com/developers/events/gateway#sending-events
 MAX_PAYLOAD = 4096
 

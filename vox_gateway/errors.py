@@ -28,7 +28,7 @@
         ├── InvalidIntents        4013
         └── DisallowedIntents     4014
 
-Attributes hold the data as it arrived; `str` makes one printable line of it. ``args`` holds the arguments of the
+Attributes hold the data as it arrived; `str` returns a printable line. ``args`` holds the arguments of the
 constructor, so that every error survives `copy` and `pickle`. No message holds the token.
 """
 
@@ -246,7 +246,7 @@ class ProtocolViolation(GatewayError):
     """The server broke a rule of the protocol. The connection is closed with `close_code` and resumed.
 
     Attributes:
-        close_code: the code of our close frame: one of RFC 6455 or one of the gateway's.
+        close_code: the code of our close frame, from RFC 6455 or the gateway's codes.
         default_close_code: the code that an error of this class has unless another is given.
 
     See: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
@@ -325,7 +325,7 @@ class InvalidShard(ConnectionClosed):
 
 
 class ShardingRequired(ConnectionClosed):
-    """4011: the bot is in too many guilds for one connection."""
+    """4011: the bot is in too many guilds for a single connection."""
 
     advice = "the bot is in too many guilds for its number of shards; raise the count in shard=(id, count)"
 

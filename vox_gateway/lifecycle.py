@@ -1,4 +1,4 @@
-"""Starts and ends the runs of a client, one after another, and holds what they share.
+"""Starts and ends the runs of a client, and holds the state that they share.
 
 `Client` calls this on its callers' threads. A run is a `Shard`, which has threads of its own; whatever a run publishes
 about itself is read here and nowhere else in the client.
@@ -35,7 +35,7 @@ __all__ = ["Lifecycle"]
 
 
 class Lifecycle:
-    """The runs of one client in one process. At most one of them is connected.
+    """The runs of a client in a process. At most 1 of them is connected.
 
     Args:
         options: the client's checked arguments.
@@ -57,9 +57,9 @@ class Lifecycle:
         self._renew()
 
     def _renew(self) -> None:
-        """Make what belongs to one process: everything but the subscribers and the initial state."""
-        # Guards `_run`: two calls of `start` make one run. Taken by any caller. Reentrant, since a signal handler may
-        # close during `start`.
+        """Create the state that belongs to a process: everything but the subscribers and the initial state."""
+        # Guards `_run`: concurrent calls of `start` make a single run. Taken by any caller. Reentrant, since a signal
+        # handler may close during `start`.
         self._lock = threading.RLock()
         self._run: Shard | None = None  # the newest
         self.sender = CommandSender()
@@ -130,7 +130,7 @@ class Lifecycle:
             _join(run)
 
     def close(self, code: int, reason: str, reconnect: bool) -> None:
-        """Close the connection, if there is one, and unless `reconnect` end the run."""
+        """Close the connection, if any, and unless `reconnect` end the run."""
         with self._lock:
             run = self._run
         if run is None or run.closed.is_set():
@@ -216,7 +216,7 @@ class Lifecycle:
     # -- receiving -------------------------------------------------------------------------------------------------
 
     def wait_until_ready(self, timeout: float | None) -> bool:
-        """Wait for READY or RESUMED, and return whether one arrived; False at once in a forked child."""
+        """Wait for READY or RESUMED, and return whether it arrived; False at once in a forked child."""
         return not self.fork.warn_if_forked() and self.sender.wait_until_live(timeout)
 
     def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:

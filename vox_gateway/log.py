@@ -17,7 +17,7 @@ __all__ = ["LOGGER", "Lines", "ShardLog"]
 
 #: The logger of this package.
 LOGGER = logging.getLogger("vox_gateway")
-#: characters of one argument of a record
+#: characters of an argument of a log record
 MAX_ARGUMENT = 1000
 
 #: stack frames of this module between a call and `logging`; Python 3.10 counts those of LoggerAdapter too

@@ -18,7 +18,7 @@ class Opcode(enum.IntEnum):
     """The ``op`` of a payload."""
 
     DISPATCH = 0  # in: an event
-    HEARTBEAT = 1  # out: a heartbeat; in: a request for one
+    HEARTBEAT = 1  # out: a heartbeat; in: a request to send it
     IDENTIFY = 2  # out: starts a session
     PRESENCE_UPDATE = 3  # out
     VOICE_STATE_UPDATE = 4  # out: join, move or leave a voice channel
@@ -39,7 +39,7 @@ OPCODES: Mapping[int | str, int | str] = MappingProxyType(
 
 
 def opcode_name(op: int) -> str:
-    """Return the name of an opcode, such as ``"HELLO"``; ``"op 99"`` for one that is not known."""
+    """Return the name of an opcode, such as ``"HELLO"``; ``"op 99"`` for an unknown opcode."""
     return str(OPCODES.get(int(op), f"op {op}"))
 
 

@@ -31,14 +31,14 @@ _Family = CounterMetricFamily | GaugeMetricFamily | StateSetMetricFamily
 
 
 class GatewayCollector(Collector):
-    """Exports the counts of clients as one time series for each shard; the label ``shard`` is the shard's id.
+    """Exports the counts of clients as a time series for each shard; the label ``shard`` is the shard's id.
 
     It registers itself; ``registry.unregister(collector)`` removes it. A client may be exported before it connects and
     after it was closed.
 
     Args:
         clients: at least one, each of a different shard.
-        registry: the default registry of Prometheus if not given; a registry holds one collector of this class.
+        registry: the default registry of Prometheus if not given; a registry holds a single collector of this class.
 
     Raises:
         MissingExtra: (when the module is imported) prometheus_client is not installed.

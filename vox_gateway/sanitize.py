@@ -13,7 +13,7 @@ LINE_LIMIT = 240
 
 
 def sanitize_line(text: str, limit: int = LINE_LIMIT) -> str:
-    """Return `text` as one printable line of at most `limit` characters.
+    """Return `text` as a single printable line of at most `limit` characters.
 
     White space of any kind, including line and paragraph separators, becomes single spaces. Every other character that
     is not printable becomes ``?``: control characters (C0 and C1), bidirectional controls, zero-width characters, lone

@@ -87,10 +87,10 @@ def check_seconds(name: str, value: object) -> float:
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
-    """Return `value`, one of `choices`.
+    """Return `value`.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not in `choices`.
     """
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
@@ -101,7 +101,7 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
 
 
 def check_timeout(timeout: object) -> float | None:
-    """Return `timeout` in seconds, or None to wait without a limit. A longer one than Python can wait is shortened.
+    """Return `timeout` in seconds, or None to wait without a limit. It is capped at the longest wait of Python.
 
     Raises:
         TypeError, ValueError: it is not a number of seconds from 0 on.
@@ -118,7 +118,7 @@ def check_op(op: object) -> int:
     """Return the number of an opcode that a program may send, given by number or name.
 
     Raises:
-        TypeError, ValueError: it is not an opcode, or not one for programs to send; the message says why.
+        TypeError, ValueError: it is not an opcode, or programs may not send it; the message says why.
     """
     if isinstance(op, str) and op not in OPCODES:
         raise ValueError(f"op_code must be an opcode's number or name, not {op!r}")
@@ -155,16 +155,16 @@ def check_predicate(check: object) -> Callable[[Any], object] | None:
 
 
 def check_overflow(overflow: object) -> str:
-    """Return what a full stream does, one of `OVERFLOWS`.
+    """Return the behaviour of a full stream.
 
     Raises:
-        ValueError: it is not one of them.
+        ValueError: it is not in `OVERFLOWS`.
     """
     return check_choice("overflow", overflow, OVERFLOWS)
 
 
 def check_reason(reason: object) -> str:
-    """Return the reason of a close frame; an empty one for None.
+    """Return the reason of a close frame; empty for None.
 
     Raises:
         TypeError, ValueError: it is not text, or too long.
@@ -283,7 +283,7 @@ def check_properties(properties: object) -> dict[str, str]:
         raise TypeError(f"properties must be a mapping with {', '.join(PROPERTY_KEYS)}, not {properties!r}")
     for key, value in properties.items():
         if isinstance(key, str) and key.startswith("$"):
-            raise ValueError(f"properties must hold {key.lstrip('$')!r} instead of {key!r}: the $ is no longer wanted")
+            raise ValueError(f"properties must hold {key.lstrip('$')!r} instead of {key!r}: the $ prefix is obsolete")
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"properties must map text to text, not {key!r} to {value!r}")
     if missing := [key for key in PROPERTY_KEYS if key not in properties]:

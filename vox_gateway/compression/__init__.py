@@ -33,7 +33,7 @@ class Inflater(Protocol):
         """Yield the gateway messages that `run` completes, in as few blocks as the size limit allows.
 
         Each call into a decompressor releases the GIL, and reacquiring it beside a busy thread takes milliseconds. So
-        all that one read brought is inflated in one call.
+        everything from a single read is inflated in a single call.
 
         Raises:
             InflateError: as `feed`; all earlier messages were yielded.

@@ -1,4 +1,4 @@
-"""Messages that are inflated one by one: plain ones, and payload compression, where each is a zlib stream.
+"""Messages that are inflated independently: plain messages, and payload compression, where each is a zlib stream.
 
 Called on the reader thread; the messages go to `encoding`.
 
@@ -27,7 +27,7 @@ class NoCompression:
         return data
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Yield all messages of `run` in one block."""
+        """Yield all messages of `run` in a single block."""
         yield b"".join(run), len(run)
 
 
@@ -45,7 +45,7 @@ class ZlibPayloads:
         """Return the payload in `data`.
 
         Raises:
-            InflateError: not exactly one zlib stream, or larger than the limit.
+            InflateError: not exactly 1 zlib stream, or larger than the limit.
         """
         if data.startswith(b"{"):  # plain JSON; no zlib stream begins with this byte
             return data
@@ -55,7 +55,7 @@ class ZlibPayloads:
         except zlib.error as error:
             raise InflateError(f"a compressed payload does not inflate: {error}") from None
         if not context.eof or context.unused_data:
-            raise InflateError(f"a compressed payload of {len(data)} bytes is not one whole zlib stream")
+            raise InflateError(f"a compressed payload of {len(data)} bytes is not exactly 1 zlib stream")
         return payload
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:

@@ -1,4 +1,4 @@
-"""What zlib-stream and zstd-stream share: one context for a whole connection, and bounded memory.
+"""The common part of zlib-stream and zstd-stream: a context for a whole connection, and bounded memory.
 
 Called on the reader thread; the messages go to `encoding`.
 
@@ -16,18 +16,18 @@ __all__ = ["StreamInflater", "check_size"]
 
 
 def check_size(message: bytes, max_size: int) -> bytes:
-    """Return `message`; raise InflateError if it exceeds `max_size`. Callers stop inflating one byte beyond that."""
+    """Return `message`; raise InflateError if it exceeds `max_size`. Callers stop inflating 1 byte beyond that."""
     if len(message) > max_size:
         raise InflateError(f"a message inflates beyond max_message_size={max_size} bytes")
     return message
 
 
 class StreamInflater:
-    """Inflates messages with one context.
+    """Inflates messages with a shared context.
 
     Attributes:
         name: of the compression, for errors.
-        max_ratio: bytes that one compressed byte inflates to at most.
+        max_ratio: bytes that a compressed byte inflates to at most.
     """
 
     name: str
@@ -39,7 +39,7 @@ class StreamInflater:
         self._error = error
 
     def _inflate(self, data: bytes | bytearray) -> bytes:
-        """Inflate one or more whole messages."""
+        """Inflate a run of whole messages."""
         try:
             message: bytes = self._context.decompress(data, self._max_size + 1)
         except self._error as error:

@@ -1,4 +1,4 @@
-"""zlib-stream: one zlib context for a whole connection.
+"""zlib-stream: a zlib context for a whole connection.
 
 Called on the reader thread; the messages go to `encoding`. A gateway message ends with a sync flush, ``00 00 ff ff``,
 and may span several WebSocket messages.
@@ -20,7 +20,7 @@ _SYNC_FLUSH = b"\x00\x00\xff\xff"
 
 
 class ZlibStream(StreamInflater):
-    """Inflates one connection's zlib-stream.
+    """Inflates a connection's zlib-stream.
 
     Args:
         max_size: bytes of the largest message accepted, compressed or not.
@@ -31,7 +31,7 @@ class ZlibStream(StreamInflater):
 
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size, zlib.decompressobj(), zlib.error)
-        self._partial = bytearray()  # one buffer, since an object for each tiny part would cost memory
+        self._partial = bytearray()  # a single buffer, since an object for each tiny part would cost memory
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """As `StreamInflater.feed_all`, for messages that may be partial."""

@@ -1,6 +1,6 @@
-"""zstd-stream: one zstd frame for a whole connection.
+"""zstd-stream: a zstd frame for a whole connection.
 
-Called on the reader thread; the messages go to `encoding`. Each WebSocket message holds one flushed gateway message and
+Called on the reader thread; the messages go to `encoding`. Each WebSocket message holds a flushed gateway message and
 does not end the frame. The package is in the standard library from Python 3.14 on; the extra ``zstd`` is its official
 backport.
 
@@ -17,7 +17,7 @@ __all__ = ["ZstdStream"]
 
 
 class ZstdStream(StreamInflater):
-    """Inflates one connection's zstd-stream.
+    """Inflates a connection's zstd-stream.
 
     Args:
         max_size: bytes of the largest message accepted, compressed or not.

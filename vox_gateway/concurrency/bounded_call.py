@@ -29,7 +29,7 @@ ABANDON_AFTER = 0.3
 def call_with_deadline(work: Callable[[Deadline, Wakeup], Result], seconds: float, timeout_name: str) -> Result:
     """Run `work` on a new thread and wait for its result.
 
-    The thread is abandoned in one case only: while it is in a name lookup, which cannot be interrupted. It ends with
+    The thread is abandoned only while it is in a name lookup, which cannot be interrupted. It ends with
     the lookup and opens nothing afterwards.
 
     Args:

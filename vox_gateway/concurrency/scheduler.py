@@ -34,7 +34,7 @@ class Scheduler:
         self._log = log
         self._on_failure = on_failure
         self._inbox: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._order = itertools.count()  # keeps entries of one time in order, and functions from being compared
+        self._order = itertools.count()  # orders entries with equal times, so that functions are never compared
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._started = self._stopped = False
         self._start_failed = False  # the last start failed, and that was logged

@@ -130,7 +130,8 @@ class SignalSafeEvent:
             finally:
                 if is_ours:
                     signal.set_wakeup_fd(-1)
-                wakeup.wake()  # for an outer wait: this one may run in its signal handler, and have drained its nudge
+                # If this wait runs in a signal handler of an outer wait, it may have drained the outer wait's wakeup.
+                wakeup.wake()
         return self._is_set or bool(notified) or wakeup.is_cancelled
 
 

@@ -1,7 +1,7 @@
 """Wakes a thread that waits on a socket, and bounds its waits.
 
-The reader and the threads of bounded calls select on a `Wakeup` beside their socket; the main thread has one for its
-signals. Any thread may set it. `Interrupted` and `DeadlinePassed` then travel up the waiting thread's stack. Neither is
+The reader and the threads of bounded calls select on a `Wakeup` beside their socket; the main thread has its own for
+signals. Any thread may set it. `Interrupted` and `DeadlinePassed` then propagate in the waiting thread. Neither is
 an OSError, so that no library in between mistakes it for a network error.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Deadline", "DeadlinePassed", "Interrupted", "Selector", "Wakeup", "s
 #: returns when the current wait ends, in monotonic time; None for never
 Deadline = Callable[[], float | None]
 
-#: poll() needs no descriptor of its own; epoll would cost one for each connection
+#: poll() needs no descriptor of its own; epoll would need a descriptor for each connection
 Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
@@ -34,10 +34,10 @@ class DeadlinePassed(Exception):
 
 
 def seconds_left(deadline: Deadline) -> float | None:
-    """Return the seconds until `deadline`, or None if there is none.
+    """Return the seconds until `deadline`, or None without a deadline.
 
     Raises:
-        DeadlinePassed: none are left.
+        DeadlinePassed: it has passed.
     """
     ends_at = deadline()
     if ends_at is None:
@@ -49,7 +49,7 @@ def seconds_left(deadline: Deadline) -> float | None:
 
 
 class Wakeup:
-    """A flag to select on; `cancel` ends the wait in progress and every later one, `wake` the wait in progress.
+    """A flag to select on; `cancel` ends the wait in progress and every later wait, `wake` the wait in progress.
 
     The thread that waits owns it and closes it; any thread may call the two.
     """

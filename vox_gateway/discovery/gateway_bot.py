@@ -72,7 +72,7 @@ def get_gateway_bot(
         TypeError, ValueError: an argument is not valid; the message names it.
         MissingExtra: `proxy` needs an optional package.
         TokenRefused: the token is not valid; an `AuthenticationFailed`.
-        DiscoveryFailed: any other answer; with ``status``, and with ``retry_after`` if the server gave one.
+        DiscoveryFailed: any other answer; with ``status``, and with ``retry_after`` if the server sent it.
         CertificateInvalid: the server's certificate does not verify.
         ConnectFailed: the API could not be reached, or did not answer in time.
 

@@ -29,12 +29,12 @@ class IdentifyGate:
 
     It uses its own count until `learn` gives it Discord's, which then applies.
 
-    A child made by `os.fork` has a copy that knows the IDENTIFYs before the fork. Later ones of one process are unknown
-    to the other.
+    A child made by `os.fork` has a copy that knows the IDENTIFYs before the fork. Later IDENTIFYs of either process
+    are unknown to the other.
 
     Args:
         max_concurrency: from Get Gateway Bot.
-        interval: seconds between two IDENTIFYs of one rate limit key.
+        interval: seconds between two IDENTIFYs with the same rate limit key.
         daily_limit: IDENTIFYs in any 24 hours, slightly under the 1000 that reset the token.
     """
 
@@ -78,7 +78,7 @@ class IdentifyGate:
             asked_at: when Get Gateway Bot was asked; later IDENTIFYs are not in `limit`.
 
         Returns:
-            Seconds until there is a session start for `holder`; 0.0 if there is one now.
+            Seconds until there is a session start for `holder`; 0.0 if it is available now.
         """
         with self._lock:
             self.max_concurrency = limit.max_concurrency

@@ -1,4 +1,4 @@
-"""Resolves the gateway's URL for a client without one, by asking the API.
+"""Resolves the gateway's URL by asking the API, for a client without `url`.
 
 Called on the reader thread before it connects to the URL. Each IDENTIFY asks anew, since the answer also holds the
 session start limit, which goes to the identify gate. A RESUME uses the URL of the last answer.
@@ -25,7 +25,7 @@ CACHE_SECONDS = 86_400.0
 
 
 class GatewayResolver:
-    """Resolves the gateway's URL for one client. Used by one reader at a time.
+    """Resolves the gateway's URL for a client. Used by a single reader at a time.
 
     Args:
         gate: receives the session start limit.

@@ -19,7 +19,7 @@ Payload = dict[str, Any]
 
 
 class Codec(Protocol):
-    """Encodes and decodes payloads. Stateless: one codec serves all connections and threads of a client."""
+    """Encodes and decodes payloads. Stateless: a codec serves all connections and threads of a client."""
 
     #: the value of ``encoding`` in the gateway URL
     name: str
@@ -27,17 +27,17 @@ class Codec(Protocol):
     text: bool
 
     def encode(self, payload: Any) -> bytes:
-        """Encode one payload.
+        """Encode a payload.
 
         Raises:
             TypeError, ValueError: it holds a value that the encoding cannot represent.
         """
 
     def decode(self, data: bytes) -> Any:
-        """Decode the one payload in `data`.
+        """Decode the payload in `data`.
 
         Raises:
-            DecodeError: `data` is not exactly one payload of this encoding.
+            DecodeError: `data` is not exactly 1 payload of this encoding.
         """
 
     def decode_all(self, block: bytes, count: int) -> Iterator[Any]:

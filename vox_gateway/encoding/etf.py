@@ -2,7 +2,7 @@
 
 Called on the caller's thread for commands, and on the reader thread for blocks, whose payloads go to the protocol.
 
-A message is the byte 131 and one term; a term is a tag byte and its content. `_TERMS` maps tags to functions from
+A message is the byte 131 and a term; a term is a tag byte and its content. `_TERMS` maps tags to functions from
 ``(data, position after the tag, levels left)`` to ``(value, position after the term)``.
 
 Values are those that JSON would give: keys are `str`, whether sent as atoms, binaries or integers; the atoms ``nil``,
@@ -72,7 +72,7 @@ class ETFCodec:
         self._max_size = max_size
 
     def encode(self, payload: Any) -> bytes:
-        """Encode one payload.
+        """Encode a payload.
 
         Raises:
             TypeError, ValueError: it holds a value that ETF or JSON cannot represent.
@@ -87,10 +87,10 @@ class ETFCodec:
         return bytes(out)
 
     def decode(self, data: bytes) -> Any:
-        """Decode the one payload in `data`.
+        """Decode the payload in `data`.
 
         Raises:
-            DecodeError: `data` is not exactly one message.
+            DecodeError: `data` is not exactly 1 message.
         """
         (value,) = self.decode_all(data, 1)
         return value

@@ -24,7 +24,7 @@ class JSONCodec:
     Args:
         max_size: unused, since decoding JSON inflates nothing.
         reader: decodes a document, and any exception it raises becomes a DecodeError; or a name in `JSON_READERS`;
-            None for the fastest one installed.
+            None for the fastest installed reader.
     """
 
     name = "json"
@@ -43,13 +43,13 @@ class JSONCodec:
         self._decoder = simplejson.JSONDecoder()
         self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once
         chosen = next(iter(JSON_READERS)) if reader is None else reader
-        #: decodes one document; raises DecodeError. An attribute, since a method would add a call to every event.
+        #: decodes a document; raises DecodeError. An attribute, since a method would add a call to every event.
         self.decode: Reader = (
             JSON_READERS[chosen](self._read_with_simplejson) if isinstance(chosen, str) else _checked(chosen)
         )
 
     def encode(self, payload: Any) -> bytes:
-        """Encode one payload.
+        """Encode a payload.
 
         Raises:
             TypeError, ValueError: it holds a value that JSON cannot represent.
@@ -89,7 +89,7 @@ class JSONCodec:
             yield self.decode(piece)
 
 
-#: Where one payload ends and the next begins. It cannot occur inside a payload: in a string the quote would end the
+#: The boundary between two payloads. It cannot occur inside a payload: in a string the quote would end the
 #: string, and the rest would not be JSON.
 _BOUNDARIES = re.compile(rb'\}\s*\{\s*"(?![\s,:}\]])').finditer
 #: Finds the end of a document. Its values are discarded, so it accepts whatever any reader does.
@@ -98,7 +98,7 @@ _ANYTHING = simplejson.JSONDecoder(parse_int=str, parse_float=str, parse_constan
 
 def _scan_pieces(block: bytes, count: int) -> Iterator[bytes]:
     """Yield the `count` payloads in `block`, found by scanning; raise DecodeError."""
-    text = block.decode("latin-1").rstrip(" \t\r\n")  # one character per byte, so that positions are the same
+    text = block.decode("latin-1").rstrip(" \t\r\n")  # a character per byte, so that positions are the same
     position = found = 0
     while position < len(text):
         if found == count:

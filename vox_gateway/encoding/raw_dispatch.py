@@ -1,8 +1,8 @@
 """Raw dispatches: JSON events that are not decoded yet.
 
 Discord writes a dispatch as ``{"t":"NAME","s":1,"op":0,"d":...}``. The reader thread splits a block of them where ``}``
-meets ``{"t":``, which cannot occur inside one. The pieces wait in the event queue as bytes. The dispatcher reads the
-name from the head of each, and decodes the rest if the event has listeners. Other blocks are decoded whole at once.
+meets ``{"t":``, which cannot occur inside a dispatch. The pieces wait in the event queue as bytes. The dispatcher reads
+the name from the head of each, and decodes the rest if the event has listeners. Other blocks are decoded at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import DecodeError
 
 __all__ = ["RawDispatch", "cut", "decode", "name", "seq", "split"]
 
-#: the bytes of one dispatch
+#: the bytes of a dispatch
 RawDispatch = bytes
 
 _OPENING, _CLOSING = b'{"t":', b"}"
@@ -47,7 +47,7 @@ def split(block: bytes, boundaries: Callable[[bytes], Iterable[re.Match[bytes]]]
     """Return the `count` payloads in `block`; None if it has another number of boundaries.
 
     Args:
-        boundaries: finds where payloads meet, the last byte of one included.
+        boundaries: finds where payloads meet; each match begins with the last byte of a payload.
     """
     ends = [match.start() + 1 for match in boundaries(block)]
     ends.append(len(block))

@@ -1,7 +1,7 @@
 """Opens a connected stream: name lookup, TCP, proxy, TLS.
 
 Called on the reader thread, or on the thread of a bounded call. The stream goes to the WebSocket (`websocket`) or to
-one HTTP request (`http`).
+a single HTTP request (`http`).
 """
 
 from __future__ import annotations

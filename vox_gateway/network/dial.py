@@ -25,7 +25,7 @@ __all__ = ["dial"]
 # encodings.idna is imported here, since `socket.getaddrinfo` would import it on the reader's thread. In a child that is
 # forked during that import its lock would stay locked, and every codec lookup would wait forever.
 
-#: seconds before the next address is tried while one does not answer: https://www.rfc-editor.org/rfc/rfc8305#section-5
+#: seconds before the next address is tried while an attempt is pending: https://www.rfc-editor.org/rfc/rfc8305#section-5
 HEAD_START = 0.25
 
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
@@ -53,7 +53,7 @@ def dial(host: str, port: int, deadline: Deadline, wakeup: Wakeup) -> socket.soc
 
 
 def _alternate(found: Sequence[_Address]) -> deque[_Address]:
-    """Return the addresses with families alternating, so that a broken family costs one head start."""
+    """Return the addresses with families alternating, so that a broken family costs a single head start."""
     first = [address for address in found if address[0] == found[0][0]]
     rest = [address for address in found if address[0] != found[0][0]]
     return deque(address for pair in itertools.zip_longest(first, rest) for address in pair if address)

@@ -29,7 +29,7 @@ NO_FRAME: Final = -1
 
 #: A websocket opcode (TEXT, BINARY, CLOSE, PING or PONG) and its payload.
 Message = tuple[int, bytes]
-#: Consecutive messages of one opcode.
+#: Consecutive messages with the same opcode.
 Run = tuple[int, list[bytes]]
 
 # Close codes: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
@@ -49,11 +49,11 @@ class FrameReader:
         self._max_size = max_size
         self._pending = bytearray()  # the start of an incomplete frame
         self._needed = 0  # bytes it must have before it is parsed again
-        self._fragments = bytearray()  # one buffer, since an object for each tiny fragment would cost memory
+        self._fragments = bytearray()  # a single buffer, since an object for each tiny fragment would cost memory
         self._fragmented_opcode: int | None = None
 
     def feed(self, data: bytes) -> Iterator[Run]:  # noqa: C901, PLR0912  # a call for each frame would double the cost
-        """Yield the messages that `data` completes, in order and in runs of one opcode.
+        """Yield the messages that `data` completes, in order and in runs with the same opcode.
 
         Raises:
             ProtocolViolation: the stream breaks RFC 6455. All earlier messages were yielded.
@@ -133,7 +133,7 @@ class FrameReader:
             if self._fragmented_opcode is None:
                 raise ProtocolViolation("a continuation frame came with nothing to continue", PROTOCOL_ERROR)
         elif self._fragmented_opcode is not None:
-            raise ProtocolViolation("a new message began inside a fragmented one", PROTOCOL_ERROR)
+            raise ProtocolViolation("a new message began inside a fragmented message", PROTOCOL_ERROR)
         elif final:
             return opcode, payload
         else:
@@ -158,7 +158,7 @@ def parse_close(payload: bytes) -> tuple[int | None, str]:
     if not payload:
         return None, ""
     if len(payload) == 1:
-        raise ProtocolViolation("a close frame with a payload of one byte", PROTOCOL_ERROR)
+        raise ProtocolViolation("a close frame with a payload of 1 byte", PROTOCOL_ERROR)
     code = int.from_bytes(payload[:2], "big")
     if not (3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))):
         raise ProtocolViolation(f"a close frame with the code {code}, which must not be sent", PROTOCOL_ERROR)

@@ -69,7 +69,7 @@ def http_get(
         wakeup: ends every wait.
 
     Raises:
-        ConnectFailed: there was no response, or not one of HTTP.
+        ConnectFailed: there was no response, or it was not valid HTTP.
         Interrupted: `wakeup` was set.
     """
     from http.client import HTTPException  # here and below: 2 MB that most clients do not need
@@ -83,9 +83,9 @@ def http_get(
         except ConnectionLost as error:
             raise ConnectFailed(f"{api.host} did not answer GET {route}: {error}") from error
         except (HTTPException, ValueError, OSError) as error:
-            words = str(error) or type(error).__name__
+            message = str(error) or type(error).__name__
             # `from None`, since a traceback would print the server's text as it came.
-            raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {words}") from None
+            raise ConnectFailed(f"{api.host} did not answer GET {route} as an HTTP server does: {message}") from None
 
 
 def _request(api: APIURL, route: str, headers: Mapping[str, str]) -> bytes:

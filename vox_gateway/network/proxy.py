@@ -80,7 +80,7 @@ def proxy_from_environment(host: str, secure: bool) -> Proxy | None:
         port = parts.port
     except ValueError:  # its text is dropped, since it may quote a password
         raise ConnectFailed(
-            f"the environment variable {variable.upper()} is not a valid URL: expected one such as http://localhost:8080"
+            f"the environment variable {variable.upper()} is not a valid URL: expected e.g. http://localhost:8080"
         ) from None
     if not parts.hostname:
         return None
@@ -97,11 +97,11 @@ def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
     """Open a tunnel to `host` over `transport`, which is connected to `proxy`.
 
     Raises:
-        ConnectFailed: the proxy refused, or did not answer as one.
+        ConnectFailed: the proxy refused, or did not answer as a proxy.
     """
     try:
         if proxy.kind == "http":
-            # As one string, since websocket-client omits the colon of an empty password, which is required:
+            # As a single string, since websocket-client omits the colon of an empty password, which is required:
             # https://www.rfc-editor.org/rfc/rfc7617#section-2
             credentials = None if proxy.username is None else f"{proxy.username}:{proxy.password or ''}"
             _tunnel(transport, bracketed(host), port, (credentials, None))
@@ -129,7 +129,7 @@ def _open_socks_tunnel(proxy: Proxy, transport: Transport, host: str, port: int)
 
 
 class _Connected:
-    """The ``forward`` proxy of python-socks: hands it the existing, interruptible connection instead of a new one."""
+    """The ``forward`` proxy of python-socks: it returns the existing, interruptible connection."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

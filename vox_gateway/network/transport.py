@@ -1,7 +1,7 @@
-"""A TCP socket, with or without TLS, that one thread reads and any thread writes.
+"""A TCP socket, with or without TLS, read by a single thread and written by any.
 
-The reader thread reads; the bytes go to `frames` or to `http.client`. OpenSSL forbids reading and writing one
-connection concurrently, so TLS runs over memory (`ssl.SSLObject` and `ssl.MemoryBIO`): one lock covers each call into
+The reader thread reads; the bytes go to `frames` or to `http.client`. OpenSSL forbids reading and writing a
+connection concurrently, so TLS runs over memory (`ssl.SSLObject` and `ssl.MemoryBIO`): a lock covers each call into
 it and each write to the socket, and no lock is held while waiting. The same holds without TLS.
 
 A write never blocks: what the kernel does not take at once stays in a buffer, which the reader flushes as the kernel
@@ -25,7 +25,7 @@ from ..errors import CertificateInvalid, ConnectFailed, ConnectionLost
 
 __all__ = ["Transport"]
 
-#: bytes of one read
+#: bytes of a read
 READ_SIZE = 65_536
 #: bytes that may be buffered beyond what the kernel takes: more than the rate limit lets through before a connection is
 #: found dead, and less than the replies to a flood of pings
@@ -104,7 +104,7 @@ class Transport:
                 f"the certificate of {host} does not verify: {error.verify_message}. "
                 "Check url, the machine's clock, and the certificates it trusts (ssl_context)"
             ) from error
-        except OSError as error:  # SSLError is one
+        except OSError as error:  # includes SSLError
             raise ConnectFailed(f"TLS with {host} failed: {_message(error)}") from error
         with self._lock:
             self._tls = tls
@@ -133,7 +133,7 @@ class Transport:
         return done
 
     def read(self) -> bytes:
-        """Wait for data and return what one read of the socket brought; empty at the end of the stream.
+        """Wait for data and return the bytes of a single read of the socket; empty at the end of the stream.
 
         Raises:
             ConnectionLost: the connection broke.
@@ -172,10 +172,10 @@ class Transport:
         return None if ends_at is None else max(ends_at - time.monotonic(), 0.001)
 
     def time_left(self) -> float | None:
-        """Return the seconds until the deadline, or None if there is none.
+        """Return the seconds until the deadline, or None without a deadline.
 
         Raises:
-            DeadlinePassed: none are left. Waits raise it themselves; a loop that never has to wait must call this.
+            DeadlinePassed: it has passed. Waits raise it themselves; a loop that never has to wait must call this.
         """
         return seconds_left(self._deadline)
 

@@ -1,4 +1,4 @@
-"""One WebSocket connection: opened once, read by one thread, written by any.
+"""A WebSocket connection: opened once, read by a single thread, written by any.
 
 The reader thread opens it and reads runs of messages, which it inflates and decodes next. websocket-client performs the
 opening handshake and builds outgoing frames. Incoming frames and control frames are handled here, because its `close`
@@ -29,7 +29,7 @@ __all__ = ["ClosedByServer", "WebSocket"]
 #: bytes of the longest response head that is accepted
 MAX_HANDSHAKE = 65_536
 SWITCHING_PROTOCOLS = 101
-#: seconds of the longest ``Retry-After`` that a refusal may ask for; a longer one may be meant for others
+#: seconds of the longest ``Retry-After`` that a refusal may ask for; a longer value may be meant for other clients
 MAX_RETRY_AFTER = 600.0
 
 _ADVICE = {401: ": not authorised", 403: ": forbidden", 429: ": too many connections"}
@@ -85,7 +85,7 @@ class WebSocket:
         return self._transport.waiting_since
 
     def receive(self) -> Iterator[Run]:
-        """Wait for one read, then yield the text and binary messages that it completes, in runs of one opcode.
+        """Wait for a single read, then yield the messages that it completes, in runs with the same opcode.
 
         Raises:
             ClosedByServer: a close frame came, and was answered.
@@ -119,7 +119,7 @@ class WebSocket:
             self._transport.time_left()  # a server that sends without pause must not outlast the deadline
 
     def send(self, data: bytes, text: bool) -> None:
-        """Send one message. Never blocks.
+        """Send a message. Never blocks.
 
         Raises:
             ConnectionLost: the connection is over; nothing was sent.

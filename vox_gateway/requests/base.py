@@ -42,7 +42,7 @@ class Request(ABC):
 
     @abstractmethod
     def on_event(self, name: str, data: dict[str, Any], now: float) -> bool:
-        """Take one of `events`, whose data may be malformed.
+        """Handle an event named in `events`, whose data may be malformed.
 
         Returns:
             Whether it is part of the answer.

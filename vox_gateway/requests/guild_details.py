@@ -14,12 +14,12 @@ from .fields import id_of, objects_of
 
 __all__ = ["ChannelInfo", "SoundboardSounds"]
 
-#: guilds in one command, which keeps it below the gateway's limit of 4096 bytes
+#: guilds in a command, which keeps it below the gateway's limit of 4096 bytes
 BATCH = 100
 
 
 class SoundboardSounds(Request):
-    """The sounds of guilds; one event answers for each guild.
+    """The sounds of guilds; each guild is answered by an event of its own.
 
     Args:
         command: the command's data, with any number of guilds.

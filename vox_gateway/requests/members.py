@@ -38,7 +38,7 @@ class Members(list[dict[str, Any]]):
 
 
 class Chunks:
-    """The chunks with one nonce, which may arrive in any order and more than once.
+    """The chunks with the same nonce, which may arrive in any order and more than once.
 
     Attributes:
         count: how many there will be; None before the first.
@@ -49,7 +49,7 @@ class Chunks:
         self.count: int | None = None
 
     def add(self, chunk: dict[str, Any]) -> bool:
-        """Keep a chunk; False for one that is malformed."""
+        """Keep a chunk; return False if it is malformed."""
         index, count = chunk.get("chunk_index"), chunk.get("chunk_count")
         if not isinstance(chunk.get("members"), list):
             return False
@@ -70,7 +70,7 @@ class Chunks:
         return self.received == self.count
 
     def all(self, key: str, read: Callable[[object], list[_T]]) -> list[_T]:
-        """Return the chunks' values of `key` as one list, in the order of the chunks; `read` reads one value."""
+        """Return the chunks' values of `key` as a single list, in the order of the chunks; `read` converts a value."""
         return [item for index in sorted(self._chunks) for item in read(self._chunks[index].get(key))]
 
 

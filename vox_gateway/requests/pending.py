@@ -94,16 +94,16 @@ class PendingRequest(Subscriber):
         self._lock = threading.RLock()
         self._arrived: deque[Event] = deque()
         self._ended: tuple[GatewayError | None] | None = None  # no more events come: the error that ended the client
-        self._wakeups: tuple[SignalSafeEvent, ...] = ()  # one for each caller that waits
+        self._wakeups: tuple[SignalSafeEvent, ...] = ()  # an event for each caller that waits
         self._session: Session | None = None  # the session that the commands were made for, as it was then
-        self._sessions = 1  # READYs that came, and one for the session at the beginning
+        self._sessions = 1  # READYs so far, plus 1 for the initial session
         self._compared = 0  # how many of them have been compared with the published session
         self._to_send: deque[CommandData] = deque()
         self._send_at = 0.0  # when the rate limit has room, on the monotonic clock
         self._sending = False  # a caller has its turn to send
         self._collecting = False  # a first command goes out: events from now on may be part of the answer
         self._was_sent = False  # some command was sent, in any session
-        self._is_unanswered = False  # one was sent on the last connection
+        self._is_unanswered = False  # a command was sent on the last connection
         self._drops = 0  # connections in a row that ended in that state
         self._last_close = ""  # how the last of them ended
         self._answered = False
@@ -196,14 +196,14 @@ class PendingRequest(Subscriber):
         elif event.name == "READY":
             self._sessions += 1
         elif event.name == "RESUMED":
-            # Not one from before the request, which comes late because handlers are slow.
+            # Ignore a RESUMED from before the request, delivered late because handlers are slow.
             if self._session is not None and (event.seq is None or event.seq > (self._session.seq or 0)):
                 self._replace_commands(self._request.resume())
         elif self._request.on_event(event.name, data, now):
             self._drops = 0
 
     def _compare_session(self, sessions: int) -> None:
-        """Keep commands, and so their nonces, from going out in another session than the one they were made for.
+        """Keep commands, and so their nonces, from being sent in a session other than the intended session.
 
         Args:
             sessions: how many had come when the gateway was last found ready, so that they are published.
@@ -269,7 +269,7 @@ class PendingRequest(Subscriber):
     # -- without the lock ------------------------------------------------------------------------------------------
 
     def _send_next(self, timeout: Timeout) -> None:
-        """Send the next command, or find that there is none. For the caller whose turn it is."""
+        """Send the next command, if any. For the caller whose turn it is."""
         context, op = self._context, self._request.op
         with self._lock:
             sessions = self._sessions
@@ -315,7 +315,7 @@ def _describe_close(close: dict[str, Any]) -> str:
 
 
 class PendingRequests:
-    """The requests under way, one for each topic."""
+    """The requests under way, by topic."""
 
     def __init__(self, context: RequestContext) -> None:
         self._context = context
@@ -328,7 +328,7 @@ class PendingRequests:
         """Make a request, or join the equal one under way, and wait for the answer.
 
         Args:
-            topic: of two requests of one topic the second waits for the first, since their answers look alike.
+            topic: of two requests with the same topic the second waits for the first, since their answers look alike.
             key: what is requested; equal for requests that have the same answer.
             make_request: makes the request, if it is to be sent.
             timeout: for all of it.

@@ -52,7 +52,7 @@ class KnownVoice:
     Attributes:
         channel_id: the bot's channel; None when it is in no channel.
         server: the voice server; None when it is unknown.
-        has_state: whether `channel_id` comes from a voice state; without one it means nothing.
+        has_state: whether `channel_id` comes from a voice state; otherwise it is meaningless.
     """
 
     channel_id: str | None
@@ -100,7 +100,7 @@ class JoinVoice(VoiceMove):
     _last_server: Server | None = None
     _state: _State | None = None
     _server: Server | None = None
-    _has_server_update = False  # which may say that there is no server yet
+    _has_server_update = False  # it may report that no server is assigned yet
     _was_elsewhere = False
 
     def start(self) -> list[CommandData]:

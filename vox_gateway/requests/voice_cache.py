@@ -18,8 +18,8 @@ __all__ = ["VoiceCache"]
 class VoiceCache(Subscriber):
     """Keeps the bot's channel and voice server of each guild.
 
-    It needs no lock: only the dispatcher's thread writes entries, each with one assignment; `end`, which a signal
-    handler may call in the middle of that, replaces the table; and a caller reads one entry.
+    It needs no lock: only the dispatcher's thread writes entries, each with a single assignment; `end`, which a signal
+    handler may call in the middle of that, replaces the table; and a caller reads a single entry.
 
     Args:
         is_own: whether a voice state is the bot's.
