@@ -209,7 +209,7 @@ class Lifecycle:
             NotConnected: no run is under way, or it was closed while this waited.
         """
         self.fork.raise_if_forked(f"{name} was not sent")
-        self.sender.wait_for_line(name, timeout)
+        self.sender.wait_to_send(name, timeout)
         if (run := self._run) is not None:
             run.presence.update(presence, encoded)
 
@@ -217,7 +217,7 @@ class Lifecycle:
 
     def wait_until_ready(self, timeout: float | None) -> bool:
         """Wait for READY or RESUMED, and return whether it arrived; False at once in a forked child."""
-        return not self.fork.warn_if_forked() and self.sender.wait_until_live(timeout)
+        return not self.fork.warn_if_forked() and self.sender.wait_until_ready(timeout)
 
     def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
         """Return a stream that collects the events of `names`."""

@@ -102,7 +102,7 @@ def start(make_config: Any) -> Iterator[MakeRun]:
 
 
 def wait_ready(run: Run) -> None:
-    assert run.sender.wait_until_live(5)
+    assert run.sender.wait_until_ready(5)
 
 
 def test_it_connects_publishes_each_state_and_closes(start: MakeRun) -> None:

@@ -63,7 +63,7 @@ class Requester:
             RequestContext(
                 subscribers=subscribers,
                 session=session,
-                wait_until_ready=sender.wait_for_line,
+                wait_until_ready=sender.wait_to_send,
                 try_send=self._try_send,
                 check_waiting=check_waiting,
                 error=error,

@@ -121,7 +121,7 @@ class Connection:
     def __init__(self, config: ConnectionConfig, plan: ConnectPlan, connection_id: int) -> None:
         options = config.options
         self.id = connection_id
-        self.window = CommandRateLimiter()
+        self.rate_limiter = CommandRateLimiter()
         self.traffic = Traffic(plan.session)
         self._config = config
         self._plan = plan
@@ -220,7 +220,7 @@ class Connection:
     def beat(self) -> None:
         """Send a heartbeat, whatever the send limit says."""
         data = self._codec.encode({"op": int(Opcode.HEARTBEAT), "d": self._protocol.seq})
-        self.window.take_for_heartbeat(time.monotonic())
+        self.rate_limiter.take_for_heartbeat(time.monotonic())
         with contextlib.suppress(ConnectionLost):  # the reader notices, and reports it
             self.write("HEARTBEAT", data)
             self._post(HeartbeatSent(self.id))
@@ -409,7 +409,7 @@ class Connection:
             case Transmit(op, data):
                 self._introduce(op, data)
             case StartHeartbeat(interval):
-                self.window.reserve_for_heartbeats(interval)
+                self.rate_limiter.reserve_for_heartbeats(interval)
                 name = f"{self._config.options.name}-heartbeat"
                 self._heartbeat = Heartbeat(name, interval, self, random.random)
             case BecomeReady(resumed):
@@ -428,7 +428,7 @@ class Connection:
 
     def _introduce(self, op: Opcode, data: dict[str, Any]) -> None:
         now = self._dispatched_at = time.monotonic()
-        self.window.take_always(now)
+        self.rate_limiter.take_always(now)
         try:
             encoded = self._codec.encode({"op": int(op), "d": data})
         except ValueError as error:

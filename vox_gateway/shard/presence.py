@@ -1,4 +1,4 @@
-"""The bot's presence: sent at most 5 times in 20 seconds, the newest always, and carried by the next IDENTIFY."""
+"""The bot's presence: sent at most 5 times in 20 seconds, the newest last, and part of each IDENTIFY."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT, PERIOD = 5, 20.0
 
 
 class Presence:
-    """Keeps the newest presence and sends it as soon as the gateway takes it; one that was overtaken is not sent.
+    """Keeps the newest presence and sends it as soon as the limits allow; older ones that still wait are discarded.
 
     Args:
         initial: what the first IDENTIFY carries, or None.
@@ -26,12 +26,12 @@ class Presence:
     def __init__(
         self,
         initial: dict[str, Any] | None,
-        outbox: CommandSender,
-        timers: Scheduler,
+        sender: CommandSender,
+        scheduler: Scheduler,
     ) -> None:
-        self._outbox = outbox
-        self._timers = timers
-        self._window = CommandRateLimiter(LIMIT, PERIOD)
+        self._sender = sender
+        self._scheduler = scheduler
+        self._rate_limiter = CommandRateLimiter(LIMIT, PERIOD)
         self._sent = initial
         self._pending: tuple[dict[str, Any], bytes] | None = None  # with the encoded command
         self._lock = threading.Lock()  # guards the two fields above, and keeps the order of what is sent
@@ -54,16 +54,16 @@ class Presence:
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, as far as the limits allow; called again when they will."""
+        """Send the presence that waits, if the limits allow it; the scheduler calls again when they do."""
         with self._lock:
             if self._pending is None:
                 return
             now = time.monotonic()
             presence, encoded = self._pending
-            delay = self._window.delay(now) or self._outbox.try_send("PRESENCE_UPDATE", encoded)
+            delay = self._rate_limiter.delay(now) or self._sender.try_send("PRESENCE_UPDATE", encoded)
             if delay == 0.0:
-                self._window.take(now)
+                self._rate_limiter.take(now)
                 self._sent, self._pending = presence, None
-        if delay:  # None: not live; the next READY or RESUMED flushes
+        if delay:  # None: not ready; the next READY or RESUMED flushes
             # Without a thread for it, the next update flushes, or the next READY or RESUMED.
-            self._timers.call_at(now + delay, self.flush)
+            self._scheduler.call_at(now + delay, self.flush)

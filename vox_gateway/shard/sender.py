@@ -1,8 +1,6 @@
-"""Commands on their way out: each waits for READY, then for a place in the send window, then is written.
+"""Sends commands: each waits for READY, then for the rate limit, and is then written, all on its caller's thread.
 
-    command → window (rate) → encode → socket
-
-A command is never dropped in silence: it is written, or its caller gets an exception.
+A command is written, or its caller gets an exception.
 """
 
 from __future__ import annotations
@@ -17,141 +15,163 @@ from ..protocol.rate_limit import CommandRateLimiter
 __all__ = ["CommandSender"]
 
 
-class Line(Protocol):
-    """What the outbox needs of a connection."""
+class CommandConnection(Protocol):
+    """What the sender needs of a connection."""
 
-    window: CommandRateLimiter
+    rate_limiter: CommandRateLimiter
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one encoded payload; raises ConnectionLost when nothing of it was written."""
+        """Write an encoded payload.
+
+        Raises:
+            ConnectionLost: nothing of it was written.
+        """
 
 
 class CommandSender:
-    """Where any thread sends from; knows whether there is a connection that takes commands."""
+    """Sends commands from any thread, over the connection that is ready. Outlives the runs of its client."""
 
     def __init__(self) -> None:
-        self._line: Line | None = None
+        self._connection: CommandConnection | None = None  # the connection that is ready
         self._running = False
         self._runs_ended = 0
-        self._lock = threading.RLock()  # guards the three fields above
+        # Guards the three fields above, against callers, the supervisor and readers. Reentrant, since a signal handler
+        # may ask `is_ready` of the thread that holds it.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
 
     def open(self) -> None:
-        """The client runs: from now on commands wait."""
+        """A run begins: commands wait from now on."""
         with self._lock:
             self._running = True
 
-    def live(self, line: Line) -> None:
-        """READY or RESUMED came on `line`: commands go out."""
+    def set_ready(self, connection: CommandConnection) -> None:
+        """Send over `connection`, on which READY or RESUMED came."""
         with self._lock:
-            self._line = line
+            self._connection = connection
             self._changed.notify_all()
 
-    def down(self, line: Line) -> None:
-        """`line` takes no more commands; they wait for the next."""
+    def unset_ready(self, connection: CommandConnection) -> None:
+        """Send no more over `connection`; commands wait for the next."""
         with self._lock:
-            if self._line is line:
-                self._line = None
+            if self._connection is connection:
+                self._connection = None
 
     def close(self) -> None:
-        """The client has stopped: every wait ends, even if the client is started again at once."""
+        """End every wait, even if another run begins at once."""
         with self._lock:
             self._running = False
             self._runs_ended += 1
-            self._line = None
+            self._connection = None
             self._changed.notify_all()
 
     @property
-    def is_live(self) -> bool:
-        """Whether a command could go out now, but for the send window."""
+    def is_ready(self) -> bool:
+        """Whether a command could be sent now, if the rate limit has room."""
         with self._lock:
-            return self._line is not None
+            return self._connection is not None
 
-    def wait_until_live(self, timeout: float | None) -> bool:
-        """Wait for READY or RESUMED.
-
-        Before the client is started for the first time, this waits for that too.
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """Wait for READY or RESUMED, and before the first run for that run too.
 
         Args:
-            timeout: seconds; None for as long as it takes.
+            timeout: seconds; None for no limit.
 
         Returns:
-            False when `timeout` passed first, or the client has stopped.
+            False if `timeout` passed first, or the run ended.
         """
         with self._lock:
             ended = self._runs_ended
             if not self._running and ended:
                 return False
-            self._changed.wait_for(lambda: self._line or self._runs_ended != ended, timeout)
-            return self._line is not None and self._runs_ended == ended
+            self._changed.wait_for(lambda: self._connection or self._runs_ended != ended, timeout)
+            return self._connection is not None and self._runs_ended == ended
 
-    def wait_for_line(self, name: str, timeout: float | None) -> None:
-        """Wait for READY or RESUMED, in order to send `name`; raises as `send`."""
-        self._wait_for_line(name, None if timeout is None else time.monotonic() + timeout, timeout, self._runs_ended)
-
-    def send(self, name: str, data: bytes, timeout: float | None) -> None:
-        """Send one encoded command.
+    def wait_to_send(self, name: str, timeout: float | None) -> None:
+        """Wait for READY or RESUMED without sending anything.
 
         Args:
-            name: for messages.
-            timeout: seconds for all of it; None for as long as it takes.
+            name: of the command that is to be sent, for messages.
+            timeout: seconds; None for no limit.
 
         Raises:
-            NotConnected: the client does not run, or stopped meanwhile.
+            NotConnected: the client is not running, or stopped while this waited.
             CommandTimeout: `timeout` passed first.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        ended = self._runs_ended
+        self._ready_connection(name, _deadline(timeout), timeout, self._runs_ended)
+
+    def send(self, name: str, data: bytes, timeout: float | None) -> None:
+        """Send an encoded command.
+
+        Args:
+            name: of the command, for messages.
+            timeout: seconds until it must have been written; None for no limit.
+
+        Raises:
+            NotConnected: the client is not running, or stopped while this waited.
+            CommandTimeout: `timeout` passed first; nothing was written.
+        """
+        deadline, ended = _deadline(timeout), self._runs_ended
         while True:
-            line = self._wait_for_line(name, deadline, timeout, ended)
-            delay = line.window.take(time.monotonic())
+            connection = self._ready_connection(name, deadline, timeout, ended)
+            delay = connection.rate_limiter.take(time.monotonic())
             if not delay:
                 try:
-                    line.write(name, data)
+                    connection.write(name, data)
                     return
                 except ConnectionLost:
-                    self.down(line)
+                    self.unset_ready(connection)
             else:
-                self._wait_for_window(name, line, delay, deadline, timeout)
+                self._wait_for_room(name, connection, delay, deadline, timeout)
 
     def try_send(self, name: str, data: bytes) -> float | None:
-        """Send now or not at all: 0.0 when sent, the seconds until there is room, or None while not live."""
+        """Send now or not at all.
+
+        Returns:
+            0.0 if it was sent, the seconds until the rate limit has room, or None if no connection is ready.
+        """
         with self._lock:
-            line = self._line
-        if line is None:
+            connection = self._connection
+        if connection is None:
             return None
-        delay = line.window.take(time.monotonic())
+        delay = connection.rate_limiter.take(time.monotonic())
         if not delay:
             try:
-                line.write(name, data)
+                connection.write(name, data)
             except ConnectionLost:
-                self.down(line)
+                self.unset_ready(connection)
                 return None
         return delay
 
-    def _wait_for_line(self, name: str, deadline: float | None, timeout: float | None, ended: int) -> Line:
-        def over() -> bool:
+    def _ready_connection(
+        self, name: str, deadline: float | None, timeout: float | None, ended: int
+    ) -> CommandConnection:
+        def is_over() -> bool:
             return not self._running or self._runs_ended != ended
 
         with self._lock:
-            self._changed.wait_for(lambda: self._line or over(), _left(deadline))
-            if over():
+            self._changed.wait_for(lambda: self._connection or is_over(), _left(deadline))
+            if is_over():
                 raise NotConnected(f"{name} was not sent: the client is not connected; call connect() first")
-            if self._line is None:
+            if self._connection is None:
                 raise CommandTimeout(f"{name} was not sent: the gateway was not ready within timeout={timeout} seconds")
-            return self._line
+            return self._connection
 
-    def _wait_for_window(
-        self, name: str, line: Line, delay: float, deadline: float | None, timeout: float | None
+    def _wait_for_room(
+        self, name: str, connection: CommandConnection, delay: float, deadline: float | None, timeout: float | None
     ) -> None:
-        left = _left(deadline)
+        left, limiter = _left(deadline), connection.rate_limiter
         if left is not None and left < delay:
             raise CommandTimeout(
-                f"{name} was not sent: the send limit of {line.window.limit} events in {line.window.period:g} seconds "
+                f"{name} was not sent: the send limit of {limiter.limit} events in {limiter.period:g} seconds "
                 f"has no room for {delay:.1f} seconds, and timeout={timeout}"
             )
         with self._lock:
-            self._changed.wait_for(lambda: self._line is not line, delay)
+            self._changed.wait_for(lambda: self._connection is not connection, delay)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
 
 
 def _left(deadline: float | None) -> float | None:

@@ -1,14 +1,7 @@
 """One run of a client, from `connect` to `close`: its threads, wired to each other.
 
-::
-
-    reader ──batches──▶ event queue ──▶ dispatcher ──▶ executor ──▶ handlers
-       │                                    │
-       └──────────── messages ─────────┬────┘
-                                       ▼
-    close() ──messages──▶ supervisor's mailbox ──▶ supervisor ──▶ next connection, published RunState
-
-The supervisor's thread is the last to end: when a run has no connection left, it ends the others.
+`docs/design.md` has a picture of them. The supervisor's thread is the last to end: when a run has no connection left,
+it ends the others.
 """
 
 from __future__ import annotations

@@ -313,7 +313,7 @@ class Supervisor:
 
     def _forget(self, connection: Connection) -> None:
         """The connection is over, or left behind: what it has brought counts, and nothing that it says from now on."""
-        self._sender.down(connection)
+        self._sender.unset_ready(connection)
         if self.published.connection is not connection:
             return
         state, traffic = self.published, connection.traffic
@@ -435,5 +435,5 @@ class Supervisor:
         if self._lease is not None and not resumed:
             self._lease.save_soon()
         if not closing:
-            self._sender.live(connection)
+            self._sender.set_ready(connection)
             self._presence.flush()
