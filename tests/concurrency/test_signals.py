@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import linecache
 import os
+import selectors
 import signal
 import socket
 import sys
 import threading
-import time
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 import pytest
 
+from vox_gateway.concurrency import signals
 from vox_gateway.concurrency.signals import SignalSafeEvent, defer_sigint
 
 
@@ -26,11 +27,26 @@ def test_a_wait_ends_when_set_and_later_waits_return_at_once() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_a_wait_ends_at_its_timeout() -> None:
-    event, began = SignalSafeEvent(), time.monotonic()
-    assert not event.wait(0.05)
-    assert 0.04 < time.monotonic() - began < 2
+def test_a_wait_ends_at_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waits = 100.0, []
+
+    class FakeSelector(selectors.DefaultSelector):
+        """Lets time pass instead of waiting, in steps of at most 2 seconds."""
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            nonlocal now
+            assert timeout is not None
+            waits.append(timeout)
+            now += min(timeout, 2.0)
+            return []
+
+    monkeypatch.setattr(signals, "Selector", FakeSelector)
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now))
+    event = SignalSafeEvent()
+    assert not event.wait(5.0)
+    assert (now, waits) == (105.0, [5.0, 3.0, 1.0])
     assert not event.wait(0)
+    assert now == 105.0
 
 
 @pytest.mark.parametrize("timeout", [1e7, threading.TIMEOUT_MAX])

@@ -8,7 +8,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 import simplejson
 import trustme
 from proxy_server import http_connect, proxy_server
-from support import TIMEOUT, black_hole, read_head, refused_port, reset, serving
+from support import black_hole, read_head, refused_port, reset, serving
 
 from vox_gateway import (
     AuthenticationFailed,
@@ -224,10 +223,8 @@ def test_a_server_that_sends_forever_times_out() -> None:
 def test_a_silent_server_times_out() -> None:
     with LocalGateway() as gateway:
         gateway.faults.ignore_request()
-        began = time.monotonic()
         with pytest.raises(ConnectFailed, match=r"longer than timeout=0.2 seconds"):
             get_gateway_bot(TOKEN, api_url=gateway.http_url, timeout=0.2)
-        assert time.monotonic() - began < TIMEOUT
 
 
 def test_an_unreachable_api_is_reported() -> None:

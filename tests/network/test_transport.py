@@ -110,9 +110,7 @@ def test_an_abort_is_never_taken_for_the_end_of_the_stream() -> None:
 
 def test_a_write_never_blocks_and_arrives_whole_when_the_other_side_reads(pair: Pair) -> None:
     data = bytes(range(256)) * 40_000  # ten megabytes: more than the kernel takes
-    began = time.monotonic()
-    pair.transport.send(data)
-    assert time.monotonic() - began < 2
+    pair.transport.send(data)  # nothing reads yet: a write that blocks would never return
     got = bytearray()
 
     def read_slowly() -> None:

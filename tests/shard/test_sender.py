@@ -1,15 +1,17 @@
-"""Commands on their way out: written, or told."""
+"""Commands are written, or their callers get an exception."""
 
 from __future__ import annotations
 
 import queue
+import re
 import threading
-import time
+from types import SimpleNamespace
 
 import pytest
 
 from vox_gateway.errors import CommandTimeout, ConnectionLost, NotConnected
 from vox_gateway.protocol.rate_limit import CommandRateLimiter
+from vox_gateway.shard import sender as sender_module
 from vox_gateway.shard.sender import CommandSender
 
 
@@ -34,59 +36,86 @@ def sender() -> CommandSender:
     return sender
 
 
-def test_a_command_waits_for_a_line(sender: CommandSender) -> None:
-    line = FakeConnection()
-    sender = threading.Thread(target=sender.send, args=("X", b"", 5))
-    sender.start()
-    sender.set_ready(line)
-    sender.join(5)
-    assert line.written.get(timeout=1) == "X"
+def test_a_command_waits_for_a_connection(sender: CommandSender) -> None:
+    connection = FakeConnection()
+    thread = threading.Thread(target=sender.send, args=("X", b"", 5))
+    thread.start()
+    sender.set_ready(connection)
+    thread.join(5)
+    assert connection.written.get(timeout=1) == "X"
     assert sender.wait_until_ready(0)
 
 
-def test_a_command_whose_line_is_lost_takes_the_next(sender: CommandSender) -> None:
+def test_a_command_whose_connection_is_lost_takes_the_next(sender: CommandSender) -> None:
     sender.set_ready(FakeConnection(lost=True))
-    sender = threading.Thread(target=sender.send, args=("X", b"", 5))
-    sender.start()
+    thread = threading.Thread(target=sender.send, args=("X", b"", 5))
+    thread.start()
     good = FakeConnection()
-    while sender.wait_until_ready(0):  # until the sender has found out
+    while sender.wait_until_ready(0):  # until the thread has found out
         pass
     sender.set_ready(good)
-    sender.join(5)
+    thread.join(5)
     assert good.written.get(timeout=1) == "X"
 
 
-def test_a_command_waits_for_room_in_the_window(sender: CommandSender) -> None:
-    line = FakeConnection(limit=1, period=0.2)
-    sender.set_ready(line)
-    began = time.monotonic()
+def test_a_command_waits_for_room_in_the_rate_limit(sender: CommandSender, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    refused: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    class ObservedLimiter(CommandRateLimiter):
+        """Reports each refusal."""
+
+        def take(self, now: float) -> float:
+            delay = super().take(now)
+            if delay:
+                refused.put(delay)
+            return delay
+
+    monkeypatch.setattr(sender_module, "time", SimpleNamespace(monotonic=lambda: now))
+    connection = FakeConnection()
+    connection.rate_limiter = ObservedLimiter(limit=1, period=0.05)
+    sender.set_ready(connection)
     sender.send("X", b"", None)
-    sender.send("Y", b"", 5)
-    assert time.monotonic() - began >= 0.2
-    assert [line.written.get(timeout=1) for _ in range(2)] == ["X", "Y"]
+    thread = threading.Thread(target=sender.send, args=("Y", b"", 5))
+    thread.start()
+    for _ in range(2):  # it waits for as long as the clock stands still
+        assert refused.get(timeout=5) == pytest.approx(0.05)
+    assert connection.written.get(timeout=5) == "X"
+    assert connection.written.empty()
+    now += 0.06
+    assert connection.written.get(timeout=5) == "Y"
+    thread.join(5)
 
 
-def test_a_new_line_has_a_window_of_its_own(sender: CommandSender) -> None:
+def test_a_new_connection_has_a_rate_limit_of_its_own(sender: CommandSender) -> None:
     full, fresh = FakeConnection(limit=1), FakeConnection()
     sender.set_ready(full)
     sender.send("X", b"", 5)
-    sender = threading.Thread(target=sender.send, args=("Y", b"", None))
-    sender.start()
+    thread = threading.Thread(target=sender.send, args=("Y", b"", None))
+    thread.start()
     sender.set_ready(fresh)
-    sender.join(5)
+    thread.join(5)
     assert fresh.written.get(timeout=1) == "Y"
 
 
 def test_a_wait_that_would_be_too_long_is_refused_at_once(sender: CommandSender) -> None:
     sender.set_ready(FakeConnection(limit=1))
     sender.send("X", b"", 5)
-    began = time.monotonic()
-    with pytest.raises(CommandTimeout, match=r"Y was not sent.*timeout=30"):
-        sender.send("Y", b"", 30)
-    assert time.monotonic() - began < 5
+    refused: queue.SimpleQueue[CommandTimeout] = queue.SimpleQueue()
+
+    def send() -> None:
+        try:
+            sender.send("Y", b"", 30)
+        except CommandTimeout as error:
+            refused.put(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    assert re.search(r"Y was not sent.*timeout=30", str(refused.get(timeout=5)))  # long before the 30 seconds
+    thread.join(5)
 
 
-def test_without_a_line_the_timeout_ends_the_wait(sender: CommandSender) -> None:
+def test_without_a_connection_the_timeout_ends_the_wait(sender: CommandSender) -> None:
     with pytest.raises(CommandTimeout, match="not ready"):
         sender.send("X", b"", 0.05)
     assert not sender.wait_until_ready(0.05)
@@ -117,8 +146,8 @@ def test_trying_sends_at_once_or_says_when() -> None:
     sender = CommandSender()
     assert sender.try_send("X", b"") is None
     sender.open()
-    line = FakeConnection(limit=1)
-    sender.set_ready(line)
+    connection = FakeConnection(limit=1)
+    sender.set_ready(connection)
     assert sender.try_send("X", b"") == 0.0
     assert 59 < (sender.try_send("Y", b"") or 0) <= 60
     sender.set_ready(FakeConnection(lost=True))
