@@ -37,7 +37,7 @@ class GatewayCollector(Collector):
     after it was closed.
 
     Args:
-        clients: at least one, each of a different shard.
+        clients: 1 or more, each of a different shard.
         registry: the default registry of Prometheus if not given; a registry holds a single collector of this class.
 
     Raises:

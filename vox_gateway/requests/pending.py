@@ -325,7 +325,7 @@ class PendingRequests:
         self._by_topic: dict[object, PendingRequest] = {}
 
     def request(self, topic: object, key: object, make_request: Callable[[], Request], timeout: Timeout) -> Any:
-        """Make a request, or join the equal one under way, and wait for the answer.
+        """Make a request, or join an equal request under way, and wait for the answer.
 
         Args:
             topic: of two requests with the same topic the second waits for the first, since their answers look alike.
