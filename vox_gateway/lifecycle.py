@@ -341,7 +341,7 @@ class Lifecycle:
             session=state.session,
             stats=stats,
             latency=state.latency,
-            progress=state.history.progress,
+            timeline=state.history.timeline,
             slow_after=self._options.slow_handler_warning,
             open=state.state is State.AWAITING_HELLO,
             next_beat=state.next_beat,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vox_gateway.diagnostics.history import MAX_ENTRIES, History, Progress, Wait, describe_session, format_duration
+from vox_gateway.diagnostics.history import MAX_ENTRIES, History, Timeline, Wait, describe_session, format_duration
 from vox_gateway.protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
 from vox_gateway.sanitize import LINE_LIMIT
 from vox_gateway.session.state import Session
@@ -39,7 +39,7 @@ def test_a_drop_and_its_resume_are_told() -> None:
     history = History()
     history = login(history)
     history = history.dropped(10.0, LOST, again())
-    assert history.progress == Progress(
+    assert history.timeline == Timeline(
         down_since=10.0,
         wait=Wait(12.3),
         host="gateway.example",
@@ -47,11 +47,11 @@ def test_a_drop_and_its_resume_are_told() -> None:
         error_at=10.0,
     )
     history = history.connecting(12.3, "resume.example", True)
-    assert history.progress.wait is None
+    assert history.timeline.wait is None
     history = history.introduced(12.4, SESSION)
     history = history.ready(12.5, SESSION, 7)
-    assert history.progress.live_at == 12.5
-    assert history.progress.down_since is None
+    assert history.timeline.live_at == 12.5
+    assert history.timeline.down_since is None
     assert [line.split("  ")[-1] for line in history.render(20.0)[4:]] == [
         "dropped because the connection was lost (reset); waiting 2.3 s before resuming",
         "connecting to resume.example, to resume",
@@ -93,26 +93,26 @@ def test_every_ending_reads_well(ending: Disconnect, following: ConnectPlan, wor
     history = history.dropped(50.0, ending, following)
     assert history.render(50.0)[-1].endswith(words)
     asked_for = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
-    assert (history.progress.error is None) is asked_for
+    assert (history.timeline.error is None) is asked_for
 
 
 def test_a_client_is_down_since_the_first_of_several_failures() -> None:
     history = History()
     history = history.begun()
     history = history.dropped(1.0, Disconnect(Cause.UNREACHABLE), again(1.0))
-    assert history.progress.down_since is None  # it was never up
+    assert history.timeline.down_since is None  # it was never up
     history = login(history, 2.0)
     history = history.dropped(10.0, LOST, again())
     history = history.dropped(20.0, Disconnect(Cause.UNREACHABLE, reason="refused"), again())
-    assert history.progress.down_since == 10.0
-    assert history.progress.error == "no connection could be made (refused)"
+    assert history.timeline.down_since == 10.0
+    assert history.timeline.error == "no connection could be made (refused)"
 
 
 def test_up_at_time_zero_is_up() -> None:
     history = History()
     history = history.ready(0.0, SESSION, None)
     history = history.dropped(5.0, LOST, again())
-    assert history.progress.down_since == 5.0
+    assert history.timeline.down_since == 5.0
 
 
 def test_heartbeats_are_one_line_for_each_connection() -> None:
@@ -126,7 +126,7 @@ def test_heartbeats_are_one_line_for_each_connection() -> None:
     beats = "1001 heartbeats acknowledged, the first in 0.050 s, the last in 0.040 s"
     assert [line.split("  ")[-1] for line in history.render(1100.0)][4] == beats  # where its last belongs
     history = history.dropped(1100.0, LOST, again())
-    assert history.progress.acknowledged_at == 1083.0
+    assert history.timeline.acknowledged_at == 1083.0
     history = history.acknowledged(1200.0, 0.06)
     told = [line.split("  ")[-1] for line in history.render(1200.0)]
     assert told.count(beats) == 1
@@ -138,9 +138,9 @@ def test_a_pause_is_told_and_its_end() -> None:
     history = login(history)
     history = history.reading_again(4.0)  # nothing was paused
     history = history.paused(5.0, 10, "MESSAGE_CREATE")
-    assert history.progress.paused_at == 5.0
+    assert history.timeline.paused_at == 5.0
     history = history.reading_again(17.0)
-    assert history.progress.paused_at is None
+    assert history.timeline.paused_at is None
     history = history.paused(18.0, 10, None)
     assert [line.split("  ")[-1] for line in history.render(20.0)[4:]] == [
         "reading paused: the backlog is full, 10 events wait behind the handler of MESSAGE_CREATE",
@@ -148,15 +148,15 @@ def test_a_pause_is_told_and_its_end() -> None:
         "reading paused: the backlog is full, 10 events wait",
     ]
     history = history.dropped(19.0, LOST, again())
-    assert history.progress.paused_at is None
+    assert history.timeline.paused_at is None
 
 
 def test_a_turn_is_waited_for() -> None:
     history = History()
     history = history.queueing(1.0, None, "its turn to IDENTIFY")
-    assert history.progress.wait == Wait(None, "its turn to IDENTIFY")
+    assert history.timeline.wait == Wait(None, "its turn to IDENTIFY")
     history = history.queueing(2.0, 7200.0, "session starts to return")
-    assert history.progress.wait == Wait(7202.0, "session starts to return")
+    assert history.timeline.wait == Wait(7202.0, "session starts to return")
     assert [line.split("  ")[-1] for line in history.render(3.0)] == [
         "waiting for its turn to IDENTIFY",
         "waiting for session starts to return, 2 h 0 min",
@@ -171,13 +171,13 @@ def test_the_end_is_told_and_the_next_run_begins_without_the_last_ones_errors() 
     history = history.closed(15.0, SESSION)
     history = login(history, 20.0)
     history = history.gave_up(30.0, ValueError("mend\nit"))
-    assert history.progress == Progress(host="gateway.example", error="mend it", error_at=30.0)
+    assert history.timeline == Timeline(host="gateway.example", error="mend it", error_at=30.0)
     told = [line.split("  ")[-1] for line in history.render(30.0)]
     assert told[4] == "closed by close()"
     assert told[9] == "closed by close(); session 012345… at seq 42 is kept"
     assert told[14] == "given up: mend it"
     history = history.begun()
-    assert history.progress == Progress()
+    assert history.timeline == Timeline()
     assert len(history.render(30.0)) == 15
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway.diagnostics.history import Progress, Wait
+from vox_gateway.diagnostics.history import Timeline, Wait
 from vox_gateway.diagnostics.snapshot import RECONNECT_GRACE, ClientSnapshot
 from vox_gateway.diagnostics.stats import Stats, Status
 from vox_gateway.session.state import Session
@@ -25,7 +25,7 @@ def situation(**differs: Any) -> ClientSnapshot:
         "session": SESSION,
         "stats": Stats(events=9),
         "latency": 0.04321,
-        "progress": Progress(live_at=NOW - 60),
+        "timeline": Timeline(live_at=NOW - 60),
         "slow_after": 10.0,
     }
     return ClientSnapshot(**{**usual, **differs})
@@ -39,25 +39,25 @@ def situation(**differs: Any) -> ClientSnapshot:
         ({"status": Status.CLOSING}, "closing"),
         ({"status": Status.CLOSING, "work": ("READY", 1.0)}, "closing; the handler of READY has yet to return"),
         (
-            {"status": Status.WAITING, "progress": Progress(wait=Wait(NOW + 3.1))},
+            {"status": Status.WAITING, "timeline": Timeline(wait=Wait(NOW + 3.1))},
             "waiting 3.1 s, then resumes session 012345… at seq 42",
         ),
         (
-            {"status": Status.WAITING, "progress": Progress(wait=Wait(NOW + 3.1)), "session": Session()},
+            {"status": Status.WAITING, "timeline": Timeline(wait=Wait(NOW + 3.1)), "session": Session()},
             "waiting 3.1 s, then begins a new session",
         ),
-        ({"status": Status.WAITING, "progress": Progress(wait=Wait(NOW - 1))}, "about to connect"),
-        ({"status": Status.WAITING, "progress": Progress()}, "about to connect"),
+        ({"status": Status.WAITING, "timeline": Timeline(wait=Wait(NOW - 1))}, "about to connect"),
+        ({"status": Status.WAITING, "timeline": Timeline()}, "about to connect"),
         (
-            {"status": Status.WAITING, "progress": Progress(wait=Wait(NOW + 4.2, "its turn to IDENTIFY"))},
+            {"status": Status.WAITING, "timeline": Timeline(wait=Wait(NOW + 4.2, "its turn to IDENTIFY"))},
             "waiting for its turn to IDENTIFY, 4.2 s",
         ),
         (
-            {"status": Status.WAITING, "progress": Progress(wait=Wait(None, "its turn to IDENTIFY"))},
+            {"status": Status.WAITING, "timeline": Timeline(wait=Wait(None, "its turn to IDENTIFY"))},
             "waiting for its turn to IDENTIFY",
         ),
-        ({"status": Status.CONNECTING, "progress": Progress(host="gateway.example")}, "connecting to gateway.example"),
-        ({"status": Status.CONNECTING, "progress": Progress()}, "connecting"),
+        ({"status": Status.CONNECTING, "timeline": Timeline(host="gateway.example")}, "connecting to gateway.example"),
+        ({"status": Status.CONNECTING, "timeline": Timeline()}, "connecting"),
         ({"status": Status.CONNECTING, "open": True}, "connected, waiting for HELLO"),
         ({"status": Status.IDENTIFYING}, "connected, waiting for READY"),
         ({"status": Status.RESUMING}, "connected, taking what was missed, waiting for RESUMED"),
@@ -74,7 +74,7 @@ def situation(**differs: Any) -> ClientSnapshot:
             {
                 "work": ("MESSAGE_CREATE", NOW - 5),
                 "stats": Stats(events_waiting=10),
-                "progress": Progress(live_at=NOW - 9, paused_at=NOW - 4),
+                "timeline": Timeline(live_at=NOW - 9, paused_at=NOW - 4),
                 "next_beat": NOW + 2,
             },
             (
@@ -83,7 +83,7 @@ def situation(**differs: Any) -> ClientSnapshot:
             ),
         ),
         (
-            {"stats": Stats(events_waiting=10), "progress": Progress(live_at=NOW - 9, paused_at=NOW - 4)},
+            {"stats": Stats(events_waiting=10), "timeline": Timeline(live_at=NOW - 9, paused_at=NOW - 4)},
             "connected, reading paused since the backlog is full: 10 events wait",
         ),
     ],
@@ -99,11 +99,11 @@ def test_what_it_waits_for_is_said(differs: dict[str, Any], words: str) -> None:
         ({}, True),
         ({"status": Status.CLOSED}, False),
         ({"status": Status.CLOSING}, False),
-        ({"progress": Progress(live_at=NOW - 9, paused_at=NOW - 4)}, False),
-        ({"status": Status.CONNECTING, "progress": Progress()}, False),  # it has not been ready yet
-        ({"status": Status.WAITING, "progress": Progress(down_since=NOW - 1)}, True),
-        ({"status": Status.RESUMING, "progress": Progress(down_since=NOW - RECONNECT_GRACE)}, True),
-        ({"status": Status.RESUMING, "progress": Progress(down_since=NOW - RECONNECT_GRACE - 0.1)}, False),
+        ({"timeline": Timeline(live_at=NOW - 9, paused_at=NOW - 4)}, False),
+        ({"status": Status.CONNECTING, "timeline": Timeline()}, False),  # it has not been ready yet
+        ({"status": Status.WAITING, "timeline": Timeline(down_since=NOW - 1)}, True),
+        ({"status": Status.RESUMING, "timeline": Timeline(down_since=NOW - RECONNECT_GRACE)}, True),
+        ({"status": Status.RESUMING, "timeline": Timeline(down_since=NOW - RECONNECT_GRACE - 0.1)}, False),
     ],
     ids=str,
 )
@@ -114,7 +114,7 @@ def test_the_rule_of_ok(differs: dict[str, Any], ok: bool) -> None:
 def test_health_is_what_json_can_hold() -> None:
     busy = situation(
         stats=Stats(events=9, events_waiting=4, reconnects=1, resumes=2, identifies=3),
-        progress=Progress(live_at=NOW - 60, acknowledged_at=NOW - 5.5, error="it broke", error_at=NOW - 61),
+        timeline=Timeline(live_at=NOW - 60, acknowledged_at=NOW - 5.5, error="it broke", error_at=NOW - 61),
         event_at=NOW - 0.123456,
         work=("MESSAGE_CREATE", NOW - 12.5),
     )
@@ -148,7 +148,7 @@ def test_a_handler_is_named_before_it_is_slow() -> None:
 
 
 def test_what_there_is_not_is_none_and_never_infinite() -> None:
-    new = situation(status=Status.CLOSED, latency=math.inf, progress=Progress(), stats=Stats())
+    new = situation(status=Status.CLOSED, latency=math.inf, timeline=Timeline(), stats=Stats())
     health = new.health()
     json.dumps(health, allow_nan=False)
     nothing = {key for key, value in health.items() if value is None}
@@ -172,9 +172,9 @@ def test_what_there_is_not_is_none_and_never_infinite() -> None:
     [
         ({}, "ready latency=0.043s"),
         ({"latency": math.inf}, "ready"),
-        ({"progress": Progress(live_at=NOW - 9, paused_at=NOW - 4)}, "ready latency=0.043s backlog=full"),
-        ({"status": Status.WAITING, "progress": Progress(wait=Wait(NOW + 3.1))}, "waiting for=3.1s"),
-        ({"status": Status.WAITING, "progress": Progress(wait=Wait(None, "its turn"))}, "waiting"),
+        ({"timeline": Timeline(live_at=NOW - 9, paused_at=NOW - 4)}, "ready latency=0.043s backlog=full"),
+        ({"status": Status.WAITING, "timeline": Timeline(wait=Wait(NOW + 3.1))}, "waiting for=3.1s"),
+        ({"status": Status.WAITING, "timeline": Timeline(wait=Wait(None, "its turn"))}, "waiting"),
         ({"status": Status.CLOSED}, "closed"),
     ],
     ids=str,

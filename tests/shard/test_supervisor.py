@@ -186,7 +186,7 @@ def test_close_is_heard_while_it_waits(start: MakeRun) -> None:
         raise ConnectFailed("nowhere to go", retry_after=600.0)
 
     run = start(RunState(ended_session=SESSION), find_url=find_url)
-    wait_until(lambda: run.state.state is State.WAITING and run.state.history.progress.error is not None)
+    wait_until(lambda: run.state.state is State.WAITING and run.state.history.timeline.error is not None)
     run.end()
     assert run.errors == [None]
     assert run.state.session == SESSION

@@ -1,8 +1,7 @@
-"""What a client has been through lately: its last transitions, each in words, and where its run has got to.
+"""The last transitions of a client as text, and the times of its run so far.
 
-Pure: a `History` is immutable, each method returns the next one, and times are arguments, monotonic and in seconds. The
-supervisor makes a new one for each transition, never for an event; heartbeats are summed up in one line for each
-connection.
+Pure: a `History` is immutable, each method returns its successor, and times are arguments (monotonic, seconds). The
+supervisor replaces it at each transition, never for an event; heartbeats are summed up in a line for each connection.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
 from ..sanitize import LINE_LIMIT, sanitize_line
 from ..session.state import Session
 
-__all__ = ["Beats", "History", "Progress", "Wait", "describe_session", "format_duration"]
+__all__ = ["Beats", "History", "Timeline", "Wait", "describe_session", "format_duration"]
 
 #: transitions that are kept
 MAX_ENTRIES = 20
@@ -35,7 +34,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Beats:
-    """The acknowledged heartbeats of one connection."""
+    """The acknowledged heartbeats of a connection."""
 
     count: int = 0
     first: float = 0.0  # the latency of the first
@@ -49,11 +48,11 @@ class Beats:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Timeline:
     """Where a run of the client has got to, `Client.connect` to `Client.close`.
 
     Attributes:
-        live_at: when READY or RESUMED came on the connection that there is; None where there is none.
+        live_at: when READY or RESUMED came on the connection; None if it has not, or without a connection.
         down_since: when the last connection that was live was lost, and none has been since; None otherwise.
         acknowledged_at: when the last heartbeat was acknowledged, on any connection.
         paused_at: since when the backlog is full.
@@ -79,10 +78,10 @@ class History:
 
     entries: tuple[tuple[float, str], ...] = ()
     beats: Beats = field(default_factory=Beats)
-    progress: Progress = field(default_factory=Progress)
+    timeline: Timeline = field(default_factory=Timeline)
 
     def render(self, now: float) -> list[str]:
-        """Return the last transitions, one a line, each with how long ago it was."""
+        """Return the last transitions as lines of text, each with its age."""
         entries = list(self.entries)
         if self.beats.count:
             entries.append((self.beats.at, str(self.beats)))
@@ -95,7 +94,7 @@ class History:
 
     def begun(self) -> History:
         """`connect` was called: what an earlier run had to say of itself is over."""
-        return replace(self, progress=Progress())
+        return replace(self, timeline=Timeline())
 
     def connecting(self, now: float, host: str, resume: bool) -> History:
         """A connection is being made."""
@@ -121,16 +120,16 @@ class History:
     def acknowledged(self, now: float, latency: float) -> History:
         """A heartbeat was acknowledged."""
         beats = Beats(self.beats.count + 1, self.beats.first if self.beats.count else latency, latency, now)
-        return replace(self, beats=beats, progress=replace(self.progress, acknowledged_at=now))
+        return replace(self, beats=beats, timeline=replace(self.timeline, acknowledged_at=now))
 
     def paused(self, now: float, limit: int, event: str | None) -> History:
-        """The event queue is full, and reading waits; behind the handler of `event`, if it is for one."""
+        """Reading is paused because the event queue is full, behind the handler of `event` if that is known."""
         behind = "" if event is None else f" behind the handler of {event}"
         return self._note(now, f"reading paused: the backlog is full, {limit} events wait{behind}", paused_at=now)
 
     def reading_again(self, now: float) -> History:
         """There is room in the event queue."""
-        since = self.progress.paused_at
+        since = self.timeline.paused_at
         if since is None:
             return self
         return self._note(now, f"reading again, after {format_duration(now - since)}", paused_at=None)
@@ -141,7 +140,7 @@ class History:
         what = "resuming" if following.resume else "connecting with a new session"
         then = f"waiting {format_duration(following.delay)} before {what}" if following.delay else f"{what} at once"
         expected = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
-        down_since = self.progress.down_since if self.progress.live_at is None else now
+        down_since = self.timeline.down_since if self.timeline.live_at is None else now
         # Only the reason is cut, which may be a server's, so that what follows is told all the same.
         words = f"{sanitize_line(why, LINE_LIMIT - len(then) - 2)}; {then}"
         ended = self._over(now, None if expected else str(ending))
@@ -169,18 +168,18 @@ class History:
     def _over(self, now: float, error: str | None) -> History:
         """The connection that there was is gone."""
         ended = self._note(self.beats.at, str(self.beats)) if self.beats.count else self
-        progress = replace(self.progress, live_at=None, paused_at=None, wait=None)
+        timeline = replace(self.timeline, live_at=None, paused_at=None, wait=None)
         if error is not None:
-            progress = replace(progress, error=sanitize_line(error), error_at=now)
-        return replace(ended, beats=Beats(), progress=progress)
+            timeline = replace(timeline, error=sanitize_line(error), error_at=now)
+        return replace(ended, beats=Beats(), timeline=timeline)
 
     def _note(self, at: float, words: str, **changes: Any) -> History:
         entries = (*self.entries, (at, sanitize_line(words)))[-MAX_ENTRIES:]
-        return replace(self, entries=entries, progress=replace(self.progress, **changes))
+        return replace(self, entries=entries, timeline=replace(self.timeline, **changes))
 
 
 def format_duration(seconds: float) -> str:
-    """A time, as exact as one wants to know it: ``2.3 s``, ``41 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 3 h``."""
+    """Return a duration as text: ``2.3 s``, ``41 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 3 h``."""
     if seconds < 9.95:
         return f"{max(seconds, 0.0):.1f} s"
     whole = round(seconds)

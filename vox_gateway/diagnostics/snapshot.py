@@ -1,4 +1,4 @@
-"""What a client is at one moment: in words for its author, in figures for a monitor.
+"""A snapshot of a client: as text for its author, as figures for a monitor.
 
 Takes times as arguments, monotonic and in seconds, and knows no clock itself.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from ..dispatch.slow_handlers import Work
 from ..sanitize import sanitize_line
 from ..session.state import Session
-from .history import Progress, describe_session, format_duration
+from .history import Timeline, describe_session, format_duration
 from .stats import Stats, Status
 
 __all__ = ["RECONNECT_GRACE", "ClientSnapshot"]
@@ -26,7 +26,7 @@ class ClientSnapshot:
     """All that is known of a client at the time `now`.
 
     Attributes:
-        latency: infinity where there is none.
+        latency: in seconds; infinity before the first acknowledgement.
         slow_after: seconds after which a handler is slow.
         open: whether there is a websocket.
         next_beat: when the next heartbeat is due.
@@ -41,7 +41,7 @@ class ClientSnapshot:
     session: Session
     stats: Stats
     latency: float
-    progress: Progress
+    timeline: Timeline
     slow_after: float
     open: bool = False
     next_beat: float | None = None
@@ -54,28 +54,28 @@ class ClientSnapshot:
     @property
     def ok(self) -> bool:
         """Whether the client does what it is for; see `Client.health`."""
-        progress = self.progress
-        if self.status in (Status.CLOSED, Status.CLOSING) or progress.paused_at is not None:
+        timeline = self.timeline
+        if self.status in (Status.CLOSED, Status.CLOSING) or timeline.paused_at is not None:
             return False
-        if progress.live_at is not None:
+        if timeline.live_at is not None:
             return True
-        return progress.down_since is not None and self.now - progress.down_since <= RECONNECT_GRACE
+        return timeline.down_since is not None and self.now - timeline.down_since <= RECONNECT_GRACE
 
     def health(self) -> dict[str, Any]:
         """See `Client.health`."""
-        progress, slow = self.progress, self._slow
+        timeline, slow = self.timeline, self._slow
         return {
             "ok": self.ok,
             "status": self.status.value,
             "shard": list(self.shard),
             "latency": _figure(self.latency),
-            "uptime": self._since(progress.live_at),
-            "downtime": self._since(progress.down_since),
+            "uptime": self._since(timeline.live_at),
+            "downtime": self._since(timeline.down_since),
             "since_event": self._since(self.event_at),
-            "since_heartbeat": self._since(progress.acknowledged_at),
+            "since_heartbeat": self._since(timeline.acknowledged_at),
             "events": self.stats.events,
             "events_waiting": self.stats.events_waiting,
-            "backlog_full": progress.paused_at is not None,
+            "backlog_full": timeline.paused_at is not None,
             "handler": self.work and sanitize_line(self.work[0]),
             "handler_seconds": self.work and _figure(max(self.now - self.work[1], 0.0)),
             "slow_handler": slow and sanitize_line(slow[0]),
@@ -83,14 +83,14 @@ class ClientSnapshot:
             "reconnects": self.stats.reconnects,
             "resumes": self.stats.resumes,
             "identifies": self.stats.identifies,
-            "last_error": progress.error,
-            "since_error": self._since(progress.error_at),
+            "last_error": timeline.error,
+            "since_error": self._since(timeline.error_at),
         }
 
     # -- for people ------------------------------------------------------------------------------------------------
 
     def describe(self) -> str:
-        """What it does now, and what it waits for, in one printable line."""
+        """What the client does now, and what it waits for, as a printable line."""
         return sanitize_line(self._words())
 
     def _words(self) -> str:
@@ -108,7 +108,7 @@ class ClientSnapshot:
             case Status.CONNECTING if self.open:
                 return "connected, waiting for HELLO"
             case Status.CONNECTING:
-                return f"connecting to {self.progress.host}" if self.progress.host else "connecting"
+                return f"connecting to {self.timeline.host}" if self.timeline.host else "connecting"
             case Status.IDENTIFYING:
                 return "connected, waiting for READY"
             case Status.RESUMING:
@@ -121,17 +121,17 @@ class ClientSnapshot:
         words = [str(self.status)]
         if self.forked:
             words.append("(forked after connect())")
-        wait = self.progress.wait
+        wait = self.timeline.wait
         if self.status is Status.WAITING and wait is not None and wait.until is not None:
             words.append(f"for={max(wait.until - self.now, 0.0):.1f}s")
         if self.status is Status.READY and math.isfinite(self.latency):
             words.append(f"latency={self.latency:.3f}s")
-        if self.progress.paused_at is not None:
+        if self.timeline.paused_at is not None:
             words.append("backlog=full")
         return " ".join(words)
 
     def _waiting(self) -> str:
-        wait = self.progress.wait
+        wait = self.timeline.wait
         left = 0.0 if wait is None or wait.until is None else wait.until - self.now
         if wait is not None and wait.turn:
             return f"waiting for {wait.turn}" + (f", {format_duration(left)}" if left > 0 else "")
@@ -144,7 +144,7 @@ class ClientSnapshot:
     def _ready(self) -> str:
         waiting = self.stats.events_waiting
         wait = f"{waiting} event waits" if waiting == 1 else f"{waiting} events wait"
-        if self.progress.paused_at is not None:
+        if self.timeline.paused_at is not None:
             reads = f"connected, reading paused since the backlog is full: {wait}"
             if self.work is None:
                 return reads

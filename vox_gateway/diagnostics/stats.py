@@ -28,7 +28,7 @@ class Status(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A client's counts since it was made, or since this process was forked, at one moment.
+    """A client's counts since it was created, or since this process was forked.
 
     Attributes:
         events: dispatch events received.
@@ -51,7 +51,7 @@ class Stats:
     events_waiting: int = 0
 
     def plus(self, traffic: Traffic, events_waiting: int = 0) -> Stats:
-        """Return the counts with those of one connection added."""
+        """Return the counts with those of a connection added."""
         return replace(
             self,
             events=self.events + traffic.events,
@@ -62,7 +62,7 @@ class Stats:
 
 
 class Traffic(NamedTuple):
-    """What one connection has received and handed over. Made by its reader for each read, read by any thread.
+    """What a connection has received and handed over. Its reader replaces it after each read; any thread reads it.
 
     Attributes:
         session: the session, up to the last event that was handed over.
@@ -79,6 +79,6 @@ class Traffic(NamedTuple):
     event_at: float | None = None
 
     def after(self, session: Session, events: int, bytes_in: int, bytes_inflated: int, now: float) -> Traffic:
-        """Return the traffic after a read that brought so many `events`; the other figures are totals."""
+        """Return the traffic after a read that brought `events`; the other figures are totals."""
         event_at = now if events else self.event_at
         return Traffic(session, self.events + events, bytes_in, bytes_inflated, event_at)

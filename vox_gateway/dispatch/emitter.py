@@ -64,7 +64,7 @@ class Emitter(EventEmitter):
             self._snapshots.pop(event, None)
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
-        """Run every handler of `event` on this thread; whether there was one.
+        """Run every handler of `event` on this thread, and return whether there was any.
 
         What a handler raises is logged and emitted as `error`, SystemExit and its like included. Only Ctrl-C comes out,
         which interrupts the main thread wherever that is.
@@ -100,7 +100,7 @@ class Emitter(EventEmitter):
 
     def _handler_failed(self, handler: Callable[..., Any], event: str, error: BaseException) -> None:
         self._handler_log.error("the handler %s of %s raised %r", _name(handler), event, error, exc_info=error)
-        if event != "error":  # a failing handler of error is logged, or it would be called again for ever
+        if event != "error":  # a failing handler of error is logged, or it would be called again forever
             self.emit("error", error, event)
 
 

@@ -1,4 +1,4 @@
-"""Events to take one by one, instead of handlers that are called."""
+"""Event streams: events that the caller takes, instead of handlers that are called."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EventStream(Subscriber):
 
     Attributes:
         names: the events that it collects; ``"DISPATCH"`` stands for all that Discord sends.
-        maxsize: events that it holds at the most; 0 for any number.
+        maxsize: the largest number of events that it holds; 0 for no limit.
         overflow: what happens when it is full.
     """
 
@@ -65,7 +65,7 @@ class EventStream(Subscriber):
 
     def _make_locks(self) -> None:
         self._lock = threading.RLock()  # guards the events, what was dropped, and the end
-        self._room = threading.Condition(self._lock)  # whoever makes room notifies it
+        self._room = threading.Condition(self._lock)  # notified by the thread that makes room
         self._event = SignalSafeEvent()  # rings when there is something to take, or will never be
 
     def __repr__(self) -> str:
@@ -124,7 +124,7 @@ class EventStream(Subscriber):
             self._event.wait(left)
 
     def wait(self, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
-        """Take events until `check` is true for the data of one, which is returned. None takes the first.
+        """Take events until `check(data)` is true, and return that event; without `check`, return the first.
 
         Raises as `get`.
         """

@@ -30,7 +30,9 @@ class Subscribers:
 
     def __init__(self, shard: int) -> None:
         self._shard = shard
-        self._lock = threading.Lock()  # guards changes of the table; a reader sees one whole table or another
+        self._lock = (
+            threading.Lock()
+        )  # guards changes of the table, which is replaced whole; `publish` reads it without the lock
         self._table: dict[str, tuple[Subscriber, ...]] = {}
         #: the names that have a subscriber now
         self.heard: Container[str] = self._table
@@ -47,7 +49,7 @@ class Subscribers:
         """Publish nothing more to `subscriber`."""
         with self._lock:
             left = {
-                name: tuple(one for one in subscribers if one is not subscriber)
+                name: tuple(other for other in subscribers if other is not subscriber)
                 for name, subscribers in self._table.items()
             }
             self.heard = self._table = {name: subscribers for name, subscribers in left.items() if subscribers}

@@ -62,7 +62,7 @@ class StartHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class AnswerHeartbeat:
-    """The server asked for a beat: send one at once. It does not count as unanswered."""
+    """The server asked for a heartbeat: send it at once. It needs no acknowledgement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ _ACKNOWLEDGED: tuple[Action, ...] = (HeartbeatAcknowledged(),)
 
 
 class Protocol:
-    """What each payload of one connection calls for.
+    """What each payload of a connection calls for.
 
     Args:
-        session: the session to RESUME; one that is not resumable makes this IDENTIFY.
+        session: the session to RESUME, or to replace by an IDENTIFY if it is not resumable.
         identify: builds the data of IDENTIFY; called once, when HELLO comes.
         token: for RESUME.
 
@@ -122,7 +122,7 @@ class Protocol:
         return self._session.at(self.seq)
 
     def receive(self, payload: Any) -> tuple[Action, ...]:
-        """Take one decoded payload and say what to do, in order.
+        """Take a decoded payload and return what to do, in order.
 
         Raises:
             DecodeError: it has not the shape of a gateway payload.

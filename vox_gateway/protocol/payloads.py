@@ -1,6 +1,6 @@
 """The payloads of the send events, checked before anything is sent. Pure.
 
-Rests on "Send Events" of the official Gateway Events documentation. Nulls that the gateway needs are kept.
+Nulls that the gateway needs are kept. See: https://docs.discord.com/developers/events/gateway-events#send-events
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def presence_update(
     if game is not None:
         shown = [_activity(game, "game")]
     else:
-        shown = [_activity(one, "activities") for one in _several(activities or (), "activities")]
+        shown = [_activity(item, "activities") for item in _several(activities or (), "activities")]
     return {"since": since, "activities": shown, "status": status, "afk": afk}
 
 
@@ -148,7 +148,7 @@ def request_guild_members(
 ) -> dict[str, Any]:
     """The data of REQUEST_GUILD_MEMBERS. With neither `query` nor `user_ids`, all members are asked for.
 
-    Of those whose names begin with `query`, the gateway sends 100 at the most; only `query` ``""`` goes beyond.
+    The gateway sends at most 100 members whose names begin with `query`, and more only for an empty `query`.
 
     Raises:
         TypeError, ValueError: naming the argument.
@@ -177,14 +177,14 @@ def guild_member_requests(
     presences: bool | None = None,
     user_ids: str | int | Iterable[str | int] | None = None,
 ) -> list[dict[str, Any]]:
-    """As `request_guild_members`, for any number of `user_ids`: as many requests as that takes.
+    """The data of one REQUEST_GUILD_MEMBERS, or of several if `user_ids` has more ids than one may carry.
 
     Raises:
         TypeError, ValueError: naming the argument.
     """
     if user_ids is None or isinstance(user_ids, (str, int)):
         return [request_guild_members(guild_id, query, limit, presences, user_ids)]
-    ids = list(dict.fromkeys(snowflake(one, "user_ids") for one in _several(user_ids, "user_ids")))
+    ids = list(dict.fromkeys(snowflake(item, "user_ids") for item in _several(user_ids, "user_ids")))
     batches = [ids[start : start + MAX_MEMBERS] for start in range(0, len(ids) or 1, MAX_MEMBERS)]
     return [request_guild_members(guild_id, query, limit, presences, batch) for batch in batches]
 
@@ -209,7 +209,7 @@ def request_soundboard_sounds(guild_ids: Iterable[str | int]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: naming the argument.
     """
-    ids = [snowflake(one, "guild_ids") for one in _several(guild_ids, "guild_ids")]
+    ids = [snowflake(item, "guild_ids") for item in _several(guild_ids, "guild_ids")]
     if not ids:
         raise ValueError("guild_ids must hold at least one guild's id")
     return {"guild_ids": ids}
@@ -224,9 +224,9 @@ def request_channel_info(guild_id: str | int, fields: Iterable[str]) -> dict[str
     wanted = [fields] if isinstance(fields, str) else list(_several(fields, "fields"))
     if not wanted:
         raise ValueError(f"fields must hold at least one of {', '.join(CHANNEL_FIELDS)}")
-    for one in wanted:
-        if one not in CHANNEL_FIELDS:
-            raise ValueError(f"fields must hold only {', '.join(CHANNEL_FIELDS)}, not {one!r}")
+    for item in wanted:
+        if item not in CHANNEL_FIELDS:
+            raise ValueError(f"fields must hold only {', '.join(CHANNEL_FIELDS)}, not {item!r}")
     return {"guild_id": snowflake(guild_id, "guild_id"), "fields": list(dict.fromkeys(wanted))}
 
 
@@ -234,7 +234,7 @@ def snowflake(value: object, name: str) -> str:
     """An id as the gateway wants it: digits in a string.
 
     Raises:
-        TypeError, ValueError: it is no id; the message names the argument.
+        TypeError, ValueError: not a valid id; the message names the argument.
     """
     if not isinstance(value, str) and not _is_int(value):
         raise TypeError(f"{name} must be an id, a number or its digits, not {value!r}")
@@ -255,13 +255,13 @@ def _several(values: object, name: str) -> Iterable[Any]:
 
 
 def _activity(activity: object, name: str) -> dict[str, Any]:
-    """One activity, checked here since a wrong one would go out with each IDENTIFY after, too.
+    """Return a checked activity; an invalid activity would be sent again with each later IDENTIFY.
 
-    Rests on "Activity Structure" and "Activity Types" of the official Gateway Events documentation.
+    See: https://docs.discord.com/developers/events/gateway-events#activity-object
     """
     if not isinstance(activity, Mapping) or not isinstance(activity.get("name"), str):
         raise TypeError(f"{name} must hold mappings with a name, not {activity!r}")
-    kinds = ", ".join(f"{number} {words}" for number, words in enumerate(ACTIVITY_TYPES))
+    kinds = ", ".join(f"{number} {kind}" for number, kind in enumerate(ACTIVITY_TYPES))
     if "type" not in activity:
         raise TypeError(f"{name} must hold mappings with a type ({kinds}), not {activity!r}")
     kind = activity["type"]
@@ -290,7 +290,7 @@ def _limit(limit: object) -> int:
 
 def _user_ids(user_ids: str | int | Iterable[str | int]) -> list[str]:
     several = [user_ids] if isinstance(user_ids, (str, int)) else _several(user_ids, "user_ids")
-    ids = [snowflake(one, "user_ids") for one in several]
+    ids = [snowflake(item, "user_ids") for item in several]
     if not 1 <= len(ids) <= MAX_MEMBERS:
         raise ValueError(f"user_ids must hold from 1 to {MAX_MEMBERS} ids, not {len(ids)}")
     return ids
@@ -302,5 +302,5 @@ def _nonce(nonce: object) -> str:
     text = str(nonce)
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_NONCE:
-        raise ValueError(f"nonce must be {MAX_NONCE} bytes at the most, not {size}")
+        raise ValueError(f"nonce must be {MAX_NONCE} bytes or fewer, not {size}")
     return text

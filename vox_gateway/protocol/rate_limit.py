@@ -1,7 +1,6 @@
-"""The send window: how many events a connection may send in how many seconds.
+"""The rate limit of a connection: 120 commands in 60 seconds, beyond which the gateway closes with 4008.
 
-Time is an argument, so every wait is tested without waiting. Rests on "Rate Limiting" of the official Gateway
-documentation: 120 events per 60 seconds and connection; over that the gateway closes with 4008.
+Pure: time is an argument. See: https://docs.discord.com/developers/events/gateway#rate-limiting
 """
 
 from __future__ import annotations

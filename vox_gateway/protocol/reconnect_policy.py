@@ -24,9 +24,9 @@ __all__ = ["Cause", "ConnectPlan", "Disconnect", "Fatal", "ReconnectPolicy"]
 
 #: seconds a connection must have lived after READY or RESUMED before earlier failures are forgotten
 STABLE_AFTER = 60.0
-#: seconds between two attempts, at the most
+#: longest wait between two attempts, in seconds
 MAX_DELAY = 60.0
-#: seconds between two IDENTIFYs that brought no READY, at the most: 1000 in 24 hours reset the bot's token
+#: longest wait between two IDENTIFYs without a READY, in seconds: 1000 in 24 hours reset the bot's token
 MAX_IDENTIFY_DELAY = 600.0
 #: failed resumes in a row after which the session is dropped
 MAX_FAILED_RESUMES = 5
@@ -53,14 +53,14 @@ _OURS = frozenset({Cause.RECONNECT_REQUESTED, Cause.LOCAL_CLOSE, Cause.SYSTEM_SU
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """How one connection ended.
+    """How a connection ended.
 
     Attributes:
         cause: why.
         code: the close code of the server's close frame, or None when none came.
         reason: words for the log and for the `close` event.
         resumable: with op 9, the ``d`` of the payload.
-        error: the exception behind it, where there is one.
+        error: the exception behind it, if any.
     """
 
     cause: Cause
@@ -79,7 +79,7 @@ class ConnectPlan:
     """The next connection to make.
 
     Attributes:
-        session: the session to RESUME; one that is not resumable stands for an IDENTIFY.
+        session: the session to RESUME, or to replace by an IDENTIFY if it is not resumable.
         at_resume_url: connect to the session's own URL rather than to the base URL.
         delay: seconds to wait first.
     """
@@ -110,7 +110,7 @@ _INVALID = (Cause.INVALID_SESSION, Cause.IDENTIFY_REFUSED)
 
 
 class ReconnectPolicy:
-    """Decides what follows each ending; one per client, across its connections.
+    """Decides what follows each disconnect of a run.
 
     Args:
         random: returns a float in [0, 1).
@@ -129,7 +129,7 @@ class ReconnectPolicy:
         return self._plan(session, 0.0)
 
     def connected(self) -> None:
-        """A websocket was opened: from now on a refusal is a passing one, and is retried."""
+        """A websocket was opened: a later refusal is temporary, and is retried."""
         self._ever_connected = True
 
     def after(

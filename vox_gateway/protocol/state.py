@@ -11,7 +11,7 @@ __all__ = ["TRANSITIONS", "State", "advance"]
 
 
 class State(enum.Enum):
-    """Where a run stands; one that has not begun is IDLE."""
+    """The state of a run. IDLE before it begins."""
 
     IDLE = "idle"
     WAITING = "waiting"  #: for the next attempt

@@ -1,9 +1,9 @@
-"""Keeps two clients, in one process or in two, from using one session file.
+"""Keeps two clients, in the same process or in two, from using the same session file.
 
 `writer` acquires the lock in `connect` and releases it on its own thread. It locks a file ``NAME.lock`` beside the
-session file, since each save replaces the session file itself. The lock file is never deleted: otherwise one process
-could lock the old file and another process a new one. The operating system releases the lock with the process, even
-after `kill -9`.
+session file, since each save replaces the session file itself. The lock file is never deleted: otherwise two
+processes could each hold a lock, of the old file and of a new file. The operating system releases the lock when the
+process ends, even after `kill -9`.
 
 On POSIX these are record locks, which a forked child does not share, unlike those of flock(). They belong to the
 process, so the locks of the clients in this process are listed here too.

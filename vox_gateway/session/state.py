@@ -35,5 +35,5 @@ class Session:
         return self if seq == self.seq else Session(self.id, seq, self.resume_url, self.user_id)
 
     def without_id(self) -> Session:
-        """Return what remains when the session is over: the next connection begins a new one."""
+        """Return what remains when the session is over: the next connection begins another."""
         return Session(user_id=self.user_id)

@@ -1,6 +1,6 @@
 """One connection: the reader thread, from the first packet to the last, and what it needs.
 
-Every connection is new. Socket, inflate context, send window, heartbeat and acknowledgements belong to one
+Every connection is new. Socket, inflate context, rate limit, heartbeat and acknowledgements belong to one
 `Connection`, made whole and thrown away whole; only the session outlives it. ::
 
     socket ──▶ frames ──▶ inflate ──▶ decode ──▶ protocol ──▶ backlog
@@ -198,7 +198,7 @@ class Connection:
         return not self._thread.is_alive()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one encoded payload. Never blocks.
+        """Write an encoded payload. Never blocks.
 
         Raises:
             ConnectionLost: the connection is over; nothing was sent.
@@ -318,7 +318,7 @@ class Connection:
         self._queue.signal("open")
 
     def _receive(self) -> None:
-        """Take what one read brings."""
+        """Read once, and hand over what that brings."""
         assert self._websocket is not None
         self._batches = []
         try:
@@ -370,7 +370,7 @@ class Connection:
         self._batches.append(pieces)
 
     def _take_all(self, decoded: Iterator[Any], size: int) -> None:
-        """Do what payloads call for, and add them to the batches: all dispatches in one, anything else by itself."""
+        """Perform what payloads call for, and append them to the batches: dispatches together, others alone."""
         payloads: list[Any] = []
         try:
             payloads.extend(decoded)

@@ -1,9 +1,8 @@
-"""The heartbeat loop of one connection, and the rules that it keeps.
+"""The heartbeat loop of a connection.
 
-`HeartbeatSchedule` is the rules, pure: time comes in as an argument. `Heartbeat` is the thread around it.
-
-Rests on "Sending Heartbeats" of the official Gateway documentation: the first beat after a random part of the interval,
-then one every interval; a connection whose beat is not acknowledged is a zombie.
+`HeartbeatSchedule` has the rules and is pure: time is an argument. The first heartbeat is due after a random part of
+the interval, the others an interval apart; a connection whose heartbeat is not acknowledged is a zombie. `Heartbeat` is
+the thread. See: https://docs.discord.com/developers/events/gateway#sending-heartbeats
 """
 
 from __future__ import annotations

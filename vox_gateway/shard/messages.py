@@ -56,7 +56,7 @@ class StopWaiting:
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Close the connection with `code`, and resume on a new one; nothing to do if it is over already."""
+    """Close the connection with `code`, and resume on another. Ignored if the connection is closed already."""
 
     connection_id: int
     code: int
@@ -87,7 +87,7 @@ class GateMoved:
     """The identify gate may let this shard in."""
 
 
-# -- from connections; `connection_id` tells one from another --------------------------------------------------------
+# -- from connections; `connection_id` says from which ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

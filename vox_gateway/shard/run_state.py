@@ -1,4 +1,4 @@
-"""What is known of one run of a shard: a frozen value that the supervisor alone replaces and any thread reads."""
+"""The state of a run: a frozen value that the supervisor alone replaces and any thread reads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RunState:
         latency: seconds from the last heartbeat to its acknowledgement; infinity before the first.
         last_event_at: when the last event of an ended connection arrived, monotonic.
         error: what ended the run.
-        connection: the one that is open or being made.
+        connection: the newest, open or being opened; None without any.
     """
 
     state: State = State.IDLE
@@ -91,7 +91,7 @@ class RunState:
 
     @property
     def next_beat(self) -> float | None:
-        """When the next heartbeat is due, monotonic; None where there is none."""
+        """When the next heartbeat is due (monotonic, seconds); None if no heartbeat is due."""
         return None if self.connection is None else self.connection.next_beat
 
     def stats(self, events_waiting: int) -> Stats:

@@ -49,7 +49,7 @@ HANDLER_GRACE = 0.3
 
 @dataclass(frozen=True)
 class ClientParts:
-    """What a client lends to its runs, one after the other.
+    """What a client lends to its runs.
 
     Attributes:
         caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
@@ -209,7 +209,7 @@ class Shard:
         if self.executor.is_current_thread():
             self.disconnected.wait(CLOSE_BOUND)
             return
-        # The handler that runs now has until then to return; it may be one that called close() itself, long ago.
+        # The handler that runs now has until then to return; it may be the handler that called close(), long ago.
         if self.closed.wait(CLOSE_BOUND - HANDLER_GRACE - 0.1):
             self.thread.join(HANDLER_GRACE)
             return
@@ -217,7 +217,7 @@ class Shard:
         self.closed.wait(HANDLER_GRACE + 0.1)
 
     def restart(self, code: int, reason: str) -> None:
-        """Close the connection that there is, and resume on a new one; does not wait."""
+        """Close the connection, if any, and resume on another. Does not wait."""
         if (connection := self.state.connection) is not None:
             self._mailbox.put(Reconnect(connection.id, code, reason))
 

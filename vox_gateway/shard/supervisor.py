@@ -1,7 +1,7 @@
-"""The reconnect loop: makes one connection after the other, until the run is closed or reconnecting cannot help.
+"""The reconnect loop: keeps a shard connected until it is closed, or until reconnecting cannot help.
 
-The supervisor is the one owner of a run's state. Everything that happens is a message in its mailbox; `run` takes the
-messages one by one, on the thread that the shard gives it, and publishes each new state by one assignment. What
+The supervisor owns the run's state. Everything that happens is a message in its mailbox; `run` takes the
+messages, on the thread that the shard gives it, and publishes each new state by one assignment. What
 follows a disconnect is the reconnect policy's decision; waiting for it is done here, on the mailbox, so that `Close` is
 heard at once in every state.
 """
@@ -69,7 +69,7 @@ class Supervisor:
 
     Attributes:
         published: the run's state.
-        close: the message that ended the run, once one has.
+        close: the message that ended the run; None before.
     """
 
     def __init__(
@@ -219,7 +219,7 @@ class Supervisor:
     def _set_back(self, given: Session) -> Session:
         """The session from which a RESUME brings again what came after `delivered`."""
         session = self.published.session
-        # Of another session: that one is over, and the next has begun without its handlers.
+        # Another session: it is over, and the next has begun without its handlers.
         return session.at(given.seq) if given.id == session.id else session.without_id()
 
     def _wait(self, seconds: float) -> None:
@@ -256,7 +256,7 @@ class Supervisor:
                 f"{returns:%Y-%m-%d %H:%M:%S}",
             )
             return
-        whose = "for another shard's" if wait is None else f"{wait:.1f} seconds for this one's"
+        whose = "for another shard's" if wait is None else f"{wait:.1f} seconds for this shard's"
         self._log.info("waiting %s turn to IDENTIFY: it is allowed once every %g seconds", whose, self._gate.interval)
 
     # -- during a connection -----------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ class Supervisor:
         return Disconnected(self._connections, ending, State.CONNECTING, 0.0)
 
     def _leave_connection(self, close: Close) -> None:
-        """Close the connection, if there is one, within bounds even if the server is unresponsive."""
+        """Close the connection, if any. Returns in time even if the server is unresponsive."""
         connection = self._connection
         if connection is None:
             return
@@ -359,7 +359,7 @@ class Supervisor:
                     message.published.set()
 
     def _begin_to_close(self, close: Close) -> None:
-        """Deliver no more events from now on, and let nobody begin to wait for one."""
+        """Deliver no more events, and end the subscribers."""
         self.close = self.close or close
         if self.published.state not in (State.CLOSING, State.CLOSED):
             self.move(State.CLOSING)

@@ -1,4 +1,4 @@
-"""Which URL a connection goes to: the session's own, the one that was configured, or the one that Discord's API names.
+"""Which URL a connection goes to: the session's, the configured URL, or the URL that Discord's API returns.
 
 Called by the reader of each connection, before it connects.
 """
@@ -45,7 +45,7 @@ class URLFinder:
         try:
             url = self._url(plan.session.resume_url, default_port=self._options.port)
         except ValueError as error:
-            self._log.warning("resuming at the base URL, since the gateway gave a resume URL that is none: %s", error)
+            self._log.warning("resuming at the base URL, since the resume URL from the gateway is not valid: %s", error)
             return None
         if self._options.secure and not url.secure:
             self._log.warning("resuming at the base URL: the resume URL would send the token without TLS")

@@ -1,4 +1,4 @@
-"""Which events must keep their order among each other: those of one guild, else of one channel, else of one user."""
+"""Which events must keep their order: those of the same guild, else channel, else user."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _OF_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE", "CHANNEL_CREATE", 
 
 
 def partition_key(name: str, data: Any) -> str | None:
-    """What a dispatch belongs to; None for what belongs to the bot as a whole. Accepts any data.
+    """Return the guild, channel or user of a dispatch; None if it has none. Accepts any data.
 
-    Rests on the fields of the official Gateway Events documentation.
+    See: https://docs.discord.com/developers/events/gateway-events
     """
     if not isinstance(data, dict):
         return None

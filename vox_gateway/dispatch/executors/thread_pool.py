@@ -105,8 +105,8 @@ class WorkerExecutor(DeferredExecutor):
 
 
 class _Worker:
-    """A thread that does one task after the other; a daemon because a handler that never returns must not keep a
-    script from ending. `WorkerExecutor` ends it."""
+    """A thread that runs tasks. It is a daemon because a handler that never returns must not keep a script from ending;
+    `WorkerExecutor` ends it."""
 
     def __init__(self, config: RunnerConfig, name: str, on_failure: Callable[[BaseException], object]) -> None:
         self._on_failure = on_failure
