@@ -92,7 +92,7 @@ def test_all_is_well(doctor: Doctor) -> None:
     assert "1100000000000000001" in found["token"][1]
     assert "998 of 1000 session starts remain" in found["GET /gateway/bot"][1]
     assert "recommended shards: 3" in found["GET /gateway/bot"][1]
-    assert output.endswith("Nothing is wrong.\n")
+    assert output.endswith("No problems found.\n")
 
 
 def test_its_words_use_the_width_of_the_terminal(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,9 +108,9 @@ def test_without_a_token_the_rest_is_looked_at(doctor: Doctor) -> None:
     with LocalGateway() as gateway:
         code, found, output = doctor(gateway.url, token=None)
     assert code == 0
-    assert found["token"] == ("skipped", "set DISCORD_TOKEN to the bot's token to have it looked at")
+    assert found["token"] == ("skipped", "set DISCORD_TOKEN to the bot's token to check it")
     assert found["GET /gateway/bot"][0] == "skipped"
-    assert output.endswith("Nothing is wrong with what was looked at.\n")
+    assert output.endswith("No problems in what was checked.\n")
 
 
 def test_a_token_that_is_refused_is_told(doctor: Doctor) -> None:
@@ -120,7 +120,7 @@ def test_a_token_that_is_refused_is_told(doctor: Doctor) -> None:
     assert found["token"][0] == "ok"
     assert found["GET /gateway/bot"][0] == "failed"
     assert "HTTP 401" in found["GET /gateway/bot"][1]
-    assert output.endswith("1 failed: begin with the first.\n")
+    assert output.endswith("1 failed. Start with the first.\n")
 
 
 def test_what_is_no_token_is_not_sent_anywhere(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_a_gateway_of_ones_own_may_take_any_token(doctor: Doctor, token: str) ->
         code, found, _ = doctor(gateway.url, token=token)
     assert code == 0
     assert found["token"][0] == "ok"
-    assert "does not have the shape of Discord's tokens" in found["token"][1]
+    assert "does not have the format of Discord's tokens" in found["token"][1]
     assert found["GET /gateway/bot"][0] == "ok"
 
 
@@ -173,7 +173,7 @@ def test_few_session_starts_and_none(doctor: Doctor, remaining: int, verdict: st
     with LocalGateway(session_starts_remaining=remaining) as gateway:
         ended, found, _ = doctor(gateway.url)
     assert (ended, found["GET /gateway/bot"][0]) == (code, verdict)
-    assert re.search(r"all return at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", found["GET /gateway/bot"][1])
+    assert re.search(r"reset at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", found["GET /gateway/bot"][1])
 
 
 @pytest.mark.parametrize(("shift", "words"), [(3600, "seconds behind the server's"), (-3600, "seconds ahead of")])
@@ -204,7 +204,7 @@ def test_privileged_intents_are_compared_with_those_that_are_enabled(doctor: Doc
         code, found, _ = doctor(gateway.url, "--intents", "GUILD_MEMBERS")
     assert (code, found["intents"][0]) == (0, "ok")
     assert "privileged ones are enabled for this bot" in found["intents"][1]
-    assert "enabled and not asked for: GUILD_PRESENCES" in found["intents"][1]
+    assert "enabled but not requested: GUILD_PRESENCES" in found["intents"][1]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_nobody_there(doctor: Doctor) -> None:
     assert code == 1
     assert found["connection"][0] == found["API"][0] == "failed"
     assert found["clock"][0] == "skipped"
-    assert found["GET /gateway/bot"] == ("skipped", "mend the way to the API first")
+    assert found["GET /gateway/bot"] == ("skipped", "fix the connection to the API first")
 
 
 def test_an_api_that_refuses(doctor: Doctor) -> None:
@@ -263,7 +263,7 @@ def test_a_name_that_is_none(doctor: Doctor) -> None:
         code, found, _ = doctor(f"ws://{'a' * 64}.example", "--api-url", gateway.http_url)
     assert code == 1
     assert found["name lookup"][0] == "failed"
-    assert found["connection"] == ("skipped", "mend the name lookup first")
+    assert found["connection"] == ("skipped", "fix the name lookup first")
     assert found["API"][0] == "ok"
 
 
@@ -295,7 +295,7 @@ def test_it_is_bounded_in_time_though_nobody_answers(doctor: Doctor, monkeypatch
 
 @pytest.mark.parametrize(
     ("scheme", "verdict", "words"),
-    [("http", "ok", "from HTTP_PROXY"), ("socks5", "warning", "for SOCKS give Client"), ("", "warning", "ignored")],
+    [("http", "ok", "from HTTP_PROXY"), ("socks5", "warning", "for SOCKS, pass Client"), ("", "warning", "ignored")],
 )
 def test_the_proxy_of_the_environment(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, scheme: str, verdict: str, words: str
@@ -396,24 +396,24 @@ def test_a_timeout_that_is_none_ends_with_2(text: str, capsys: pytest.CaptureFix
         (f'"{TOKEN}"', Verdict.FAILED, "quotes"),
         (f"<{TOKEN}>", Verdict.FAILED, "brackets"),
         (TOKEN.replace(".", ". "), Verdict.FAILED, "spaces"),
-        (TOKEN.replace(".", "…"), Verdict.FAILED, "other than ASCII"),
+        (TOKEN.replace(".", "…"), Verdict.FAILED, "non-ASCII"),
         ("1100000000000000001", Verdict.FAILED, "it is an id"),
         ("ab" * 32, Verdict.FAILED, "public key"),
         ("A_-0" * 8, Verdict.FAILED, "client secret"),
         ("https://discord.com/api/webhooks/1/x", Verdict.FAILED, "URL"),
-        ("YOUR_TOKEN", Verdict.FAILED, "this is 1"),
-        ("MTEw.Gabc", Verdict.FAILED, "this is 2"),
-        ("MTEw..x", Verdict.FAILED, "this is 2"),
-        ("AAAA.Gabc.x", Verdict.FAILED, "not the id of a bot"),
-        ("!!!!.Gabc.x", Verdict.FAILED, "not the id of a bot"),
-        ("M.Gabc.x", Verdict.FAILED, "not the id of a bot"),
+        ("YOUR_TOKEN", Verdict.FAILED, "this has 1"),
+        ("MTEw.Gabc", Verdict.FAILED, "this has 2"),
+        ("MTEw..x", Verdict.FAILED, "this has 2"),
+        ("AAAA.Gabc.x", Verdict.FAILED, "not a bot's id"),
+        ("!!!!.Gabc.x", Verdict.FAILED, "not a bot's id"),
+        ("M.Gabc.x", Verdict.FAILED, "not a bot's id"),
     ],
 )
 def test_the_shape_of_a_token(text: str, verdict: Verdict, words: str) -> None:
     finding = check_token(text)
     assert finding.verdict is verdict
-    assert words in finding.words
-    assert "Gabc" not in finding.words
+    assert words in finding.text
+    assert "Gabc" not in finding.text
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_the_shape_of_a_token(text: str, verdict: Verdict, words: str) -> None:
     [
         (Intents.default(), Verdict.OK, "all that need no privilege"),
         (Intents.none(), Verdict.OK, "none"),
-        (Intents.GUILDS, Verdict.OK, "GUILDS: none of them"),
+        (Intents.GUILDS, Verdict.OK, "GUILDS: none is privileged"),
         (Intents.all(), Verdict.WARNING, "GUILD_MEMBERS, GUILD_PRESENCES, MESSAGE_CONTENT: privileged"),
         (Intents(1 << 40), Verdict.WARNING, "0x10000000000"),
     ],
@@ -429,16 +429,16 @@ def test_the_shape_of_a_token(text: str, verdict: Verdict, words: str) -> None:
 def test_what_is_said_of_intents(intents: Intents, verdict: Verdict, words: str) -> None:
     finding = check_intents(intents)
     assert finding.verdict is verdict
-    assert words in finding.words
+    assert words in finding.text
 
 
 def test_faster_packages_are_named_where_they_are_missing() -> None:
     slow = check_speedups({"json": "simplejson 3.19", "zlib": "zlib", "zstd": ""})
-    assert slow.words == (
+    assert slow.text == (
         'json: simplejson 3.19, zlib: zlib, zstd: none. For a busy bot: pip install "vox-gateway[speed]"'
     )
     fast = check_speedups({"json": "msgspec 0.19", "zlib": "zlib-ng 0.5", "zstd": "compression.zstd"})
-    assert "pip" not in fast.words
+    assert "pip" not in fast.text
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(3, Verdict.WARNING), (30, Verdict.OK)])
@@ -448,9 +448,9 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: int, verdict: Verdict) 
     certificate = {"notAfter": f"{until:%b %d %H:%M:%S %Y} GMT", "issuer": ((("organizationName", "Trust Us"),),)}
     finding = certificate_finding("host", certificate, now)
     assert finding.verdict is verdict
-    assert f"issued by Trust Us, verifies; valid until {until:%Y-%m-%d} ({days} days)" in finding.words
+    assert f"issued by Trust Us, verifies; valid until {until:%Y-%m-%d} ({days} days)" in finding.text
     nameless = certificate_finding("host", {"notAfter": certificate["notAfter"]}, now)
-    assert "issued by an authority without a name" in nameless.words
+    assert "issued by an authority without a name" in nameless.text
 
 
 @pytest.mark.parametrize(

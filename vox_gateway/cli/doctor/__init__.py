@@ -1,4 +1,4 @@
-"""``vox-gateway doctor``: what keeps a bot from the gateway, one line for each thing that can."""
+"""``vox-gateway doctor``: checks everything that can keep a bot from connecting."""
 
 from __future__ import annotations
 
@@ -23,38 +23,36 @@ from .finding import Finding, Verdict, skipped
 
 __all__ = ["add_to", "run"]
 
-_HELP = "find out what keeps a bot from the gateway"
+_HELP = "find out why a bot cannot connect"
 
 _DESCRIPTION = """\
-Look for what keeps a bot from the gateway: one line for each check, with a
-verdict and with what to do.
+Find out why a bot cannot connect. Prints a line for each check, with a verdict
+and what to do.
 
-  ok        all is well
-  warning   it works, and something should be looked at
-  failed    a bot cannot work like this
-  skipped   not looked at, with the reason
+  ok        no problem found
+  warning   works, but needs attention
+  failed    a bot cannot connect or log in
+  skipped   not checked, with the reason
 
-Looked at are the versions and faster packages installed here, the proxy in the
-environment, the name lookup of the gateway and TLS with it, the API, the
-clock, the shape of the token in DISCORD_TOKEN, what Discord says to it (the
-recommended shards, and how many session starts remain), and the intents, with
-whether the privileged ones are enabled for the bot.
+The checks: installed versions and optional accelerators, the proxy settings,
+DNS and TLS to the gateway, the API, the clock, the format of DISCORD_TOKEN,
+GET /gateway/bot (recommended shards, remaining session starts), and the
+intents, including whether privileged intents are enabled for the bot.
 
-No session start is used up, the bot does not go online, and no part of the
-token is shown but the bot's id. Without DISCORD_TOKEN all but the checks that
-need it are made."""
+Uses no session start and does not bring the bot online. Of the token, only the
+bot's id is shown. Without DISCORD_TOKEN, checks that need it are skipped."""
 
 _EPILOG = f"""\
 examples:
   vox-gateway doctor
   vox-gateway doctor --intents default,MESSAGE_CONTENT
-  vox-gateway doctor --url ws://127.0.0.1:8080    a gateway of your own
+  vox-gateway doctor --url ws://127.0.0.1:8080    a local gateway
 
 {
     exit_codes(
         {
-            Exit.OK: "nothing failed",
-            Exit.FAILED: "something failed, or the output could not be written",
+            Exit.OK: "no check failed",
+            Exit.FAILED: "a check failed, or the output could not be written",
         }
     )
 }"""
@@ -68,7 +66,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         type=arguments.intents,
         default=Intents.default(),
         metavar="LIST",
-        help="what the bot will ask for: a number, or names, as in default,MESSAGE_CONTENT (default: default)",
+        help="the intents of the bot: a number, or names, as in default,MESSAGE_CONTENT (default: default)",
     )
     parser.add_argument("--url", default=DEFAULT_GATEWAY, help="the gateway (default: %(default)s)")
     parser.add_argument(
@@ -83,29 +81,29 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make every check, and print each finding as it comes.
+    """Run every check and print each finding.
 
     Returns:
         The exit code.
 
     Raises:
-        CommandError: a URL cannot be.
+        CommandError: a URL is invalid.
     """
     try:
         url = gateway_url(args.url, encoding="json", compress=None)
-        api = api_url(args.api_url or _api_beside(args.url, url))
+        api = api_url(args.api_url or _default_api(args.url, url))
     except ValueError as error:
         raise CommandError(f"--{str(error).replace('api_url', 'api-url', 1)}", Exit.UNUSABLE) from None
-    screen, found = Screen.of(sys.stdout), Counter[Verdict]()
+    screen, verdicts = Screen.of(sys.stdout), Counter[Verdict]()
     for finding in _findings(url, api, os.environ.get("DISCORD_TOKEN"), args.intents, args.timeout):
-        found[finding.verdict] += 1
-        screen.check(finding.name, finding.verdict.value, finding.words, finding.verdict.mark)
-    screen.verdict(*_summary(found))
-    return Exit.FAILED if found[Verdict.FAILED] else Exit.OK
+        verdicts[finding.verdict] += 1
+        screen.check(finding.name, finding.verdict.value, finding.text, finding.verdict.mark)
+    screen.verdict(*_summary(verdicts))
+    return Exit.FAILED if verdicts[Verdict.FAILED] else Exit.OK
 
 
-def _api_beside(given: str, url: GatewayURL) -> str:
-    """The API of a gateway: Discord's own, or for any other the same host and port, as `LocalGateway` has it."""
+def _default_api(given: str, url: GatewayURL) -> str:
+    """Return the API of a gateway: Discord's, or for any other gateway its own host and port, as `LocalGateway`'s."""
     if given == DEFAULT_GATEWAY or url.host.endswith(".discord.gg"):
         return DEFAULT_API
     return str(APIURL(url.host, url.port, url.secure, ""))
@@ -119,14 +117,14 @@ def _findings(url: GatewayURL, api: APIURL, token: str | None, intents: Intents,
     yield proxy
     if proxy.verdict is Verdict.FAILED:
         for name in ("name lookup", "TLS" if url.secure else "connection", "API", "clock"):
-            yield skipped(name, "mend the proxy first")
+            yield skipped(name, "fix the proxy first")
         api_answers = False
     else:
         behind_proxy = network.proxy_for(url.host, url.secure) is not None
         lookup = reach.check_lookup(url.host, url.port, behind_proxy, timeout)
         yield lookup
         if lookup.verdict is Verdict.FAILED:
-            yield skipped("TLS" if url.secure else "connection", "mend the name lookup first")
+            yield skipped("TLS" if url.secure else "connection", "fix the name lookup first")
         else:
             yield reach.check_connection(url, network)
         answered, clock = reach.check_api(api, network)
@@ -135,15 +133,15 @@ def _findings(url: GatewayURL, api: APIURL, token: str | None, intents: Intents,
         api_answers = answered.verdict is Verdict.OK
     enabled, why_unknown = None, ""
     if token is None:
-        yield skipped("token", "set DISCORD_TOKEN to the bot's token to have it looked at")
-        yield skipped("GET /gateway/bot", "it needs DISCORD_TOKEN")
+        yield skipped("token", "set DISCORD_TOKEN to the bot's token to check it")
+        yield skipped("GET /gateway/bot", "needs DISCORD_TOKEN")
     else:
-        shape = credentials.check_token(token, _is_discords(url.host) or _is_discords(api.host))
+        shape = credentials.check_token(token, _is_discord(url.host) or _is_discord(api.host))
         yield shape
         if shape.verdict is Verdict.FAILED:
-            yield skipped("GET /gateway/bot", "mend the token first: what is none is not sent")
+            yield skipped("GET /gateway/bot", "fix the token first: an invalid token is not sent")
         elif not api_answers:
-            yield skipped("GET /gateway/bot", "mend the way to the API first")
+            yield skipped("GET /gateway/bot", "fix the connection to the API first")
         else:
             bare = token.split()[-1]
             starts = reach.check_session_starts(api, bare, network)
@@ -156,16 +154,16 @@ def _findings(url: GatewayURL, api: APIURL, token: str | None, intents: Intents,
     yield credentials.check_intents(intents, enabled, why_unknown)
 
 
-def _is_discords(host: str) -> bool:
-    """Whether a gateway or an API is Discord's own, not one for tests or in between."""
+def _is_discord(host: str) -> bool:
+    """Return whether `host` is Discord's own, not a test server or an intermediary."""
     return f".{host}".endswith((".discord.gg", ".discord.com", ".discordapp.com"))
 
 
-def _summary(found: Counter[Verdict]) -> tuple[Mark, str]:
-    if count := found[Verdict.FAILED]:
-        return Mark.BAD, f"{count} failed: begin with the first."
-    if count := found[Verdict.WARNING]:
+def _summary(verdicts: Counter[Verdict]) -> tuple[Mark, str]:
+    if count := verdicts[Verdict.FAILED]:
+        return Mark.BAD, f"{count} failed. Start with the first."
+    if count := verdicts[Verdict.WARNING]:
         return Mark.DOUBT, f"Nothing failed; {count} with a warning."
-    if found[Verdict.SKIPPED]:
-        return Mark.GOOD, "Nothing is wrong with what was looked at."
-    return Mark.GOOD, "Nothing is wrong."
+    if verdicts[Verdict.SKIPPED]:
+        return Mark.GOOD, "No problems in what was checked."
+    return Mark.GOOD, "No problems found."

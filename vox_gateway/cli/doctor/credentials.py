@@ -1,7 +1,7 @@
-"""What can be told of a token by looking at it, and of intents. Pure; no word shows any of the token but the bot's id.
+"""Checks the format of a token, and the intents. Pure. Findings show no part of the token but the bot's id.
 
-Rests on "Authentication" of the official API reference, where a bot's token is three parts with dots between them, of
-which the first is the bot's id in base64, and on "Application Flags" of its Application resource.
+A bot's token has three parts separated by dots; the first is the bot's id in base64.
+See: https://docs.discord.com/developers/reference#authentication
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ __all__ = ["check_intents", "check_token", "enabled_intents"]
 
 _COPY_AGAIN = "copy the token from the Bot page of the developer portal (Reset Token shows a new one)"
 
-#: what else the developer portal has to copy, and what is mistaken for a token
+#: patterns of values mistaken for a token, and what they are
 _MISTAKEN = (
-    (r"\d{15,20}", "it is an id, such as the application's, and no token"),
+    (r"\d{15,20}", "it is an id, such as the application's, not a token"),
     (r"[0-9a-fA-F]{64}", "it looks like the application's public key"),
     (r"[\w-]{32}", "it looks like the application's client secret, which is for OAuth2"),
     (r"https?://.*", "it is a URL, such as a webhook's or an invite's"),
 )
 
-#: bits of an application's flags, of which either means that the intent is enabled; the lower is of bots in 100 guilds
-#: or more. See: https://docs.discord.com/developers/resources/application#application-object-application-flags
+#: bits of an application's flags, either of which enables the intent; the lower is for bots in 100 guilds or more.
+#: See: https://docs.discord.com/developers/resources/application#application-object-application-flags
 _FLAGS = {
     Intents.GUILD_PRESENCES: 1 << 12 | 1 << 13,
     Intents.GUILD_MEMBERS: 1 << 14 | 1 << 15,
@@ -36,29 +36,29 @@ _FLAGS = {
 }
 
 
-def check_token(text: str, is_discords: bool = True) -> Finding:
-    """Return whether `text` has the shape of a bot's token.
+def check_token(text: str, is_discord: bool = True) -> Finding:
+    """Check that `text` has the format of a bot's token.
 
     Args:
-        is_discords: whether it is for Discord; any other gateway may let in what it likes.
+        is_discord: whether the token is for Discord; other gateways may accept any token.
     """
-    token, doubts = text.strip(), []
+    token, warnings = text.strip(), []
     if token != text:
-        doubts.append("there is white space around it, which this library ignores and others may not")
+        warnings.append("it has surrounding white space, which this library ignores and others may not")
     if token.startswith("Bot "):
         token = token[4:].strip()
-        doubts.append("it begins with 'Bot ', which belongs into an HTTP header only, and which this library ignores")
+        warnings.append("it begins with 'Bot ', which belongs in HTTP headers only and which this library ignores")
     if problem := _problem(token):
-        if is_discords:
+        if is_discord:
             return failed("token", f"{problem}: {_COPY_AGAIN}")
         try:
             check_usable(token)
         except ValueError:
             return failed("token", problem)
-        words = f"it does not have the shape of Discord's tokens ({problem}), which only Discord asks for"
-        return warning("token", "; ".join([words, *doubts])) if doubts else ok("token", words)
-    words = f"it has the shape of one, of the bot with the id {_bot_id(token)}"
-    return warning("token", "; ".join([words, *doubts])) if doubts else ok("token", words)
+        text = f"it does not have the format of Discord's tokens ({problem}), which only Discord requires"
+    else:
+        text = f"the format is valid; bot id {_bot_id(token)}"
+    return warning("token", "; ".join([text, *warnings])) if warnings else ok("token", text)
 
 
 def _problem(token: str) -> str | None:
@@ -67,17 +67,17 @@ def _problem(token: str) -> str | None:
     if token.lower().startswith("bearer "):
         return "it begins with 'Bearer ', as the OAuth2 token of a user does"
     if set("'\"`<>") & set(token):
-        return "there are quotes or brackets in it, which some .env files and shells leave there; take them off"
+        return "it contains quotes or brackets, which some .env files and shells leave in place; remove them"
     if not (token.isascii() and token.isprintable()) or " " in token:
-        return "there are spaces, line breaks or other than ASCII characters in it"
-    for pattern, words in _MISTAKEN:
+        return "it contains spaces, line breaks or non-ASCII characters"
+    for pattern, description in _MISTAKEN:
         if re.fullmatch(pattern, token):
-            return words
+            return description
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
-        return f"a token is three parts with dots between them, and this is {len([part for part in parts if part])}"
+        return f"a token has three parts separated by dots, and this has {len([part for part in parts if part])}"
     if _bot_id(token) is None:
-        return "its first part is not the id of a bot; it was not copied whole, or is another service's"
+        return "its first part is not a bot's id; it is incomplete, or for another service"
     return None
 
 
@@ -91,7 +91,7 @@ def _bot_id(token: str) -> str | None:
 
 
 def enabled_intents(flags: int) -> Intents:
-    """Return the privileged intents that the flags of an application enable."""
+    """Return the privileged intents that an application's flags enable."""
     enabled = Intents.none()
     for intent, bits in _FLAGS.items():
         if flags & bits:
@@ -100,33 +100,32 @@ def enabled_intents(flags: int) -> Intents:
 
 
 def check_intents(intents: Intents, enabled: Intents | None = None, why_unknown: str = "") -> Finding:
-    """Return whether the gateway lets a bot have `intents`.
+    """Check that the gateway accepts `intents` from the bot.
 
     Args:
-        enabled: the privileged intents that are enabled for the bot, or None if that is not known.
-        why_unknown: why it is not known, if that is worth a word.
+        enabled: the privileged intents enabled for the bot; None if unknown.
+        why_unknown: why `enabled` is unknown, or empty.
     """
     privileged = intents & Intents.privileged()
     if enabled is not None and (missing := privileged & ~enabled):
         return failed(
             "intents",
             f"{intent_names(missing)}: not enabled for this bot, so the gateway would close with 4014. Enable it on "
-            "the Bot page of the developer portal (Privileged Gateway Intents), or leave it out",
+            "the Bot page of the developer portal (Privileged Gateway Intents), or omit it",
         )
     if unknown := int(intents) & ~int(Intents.all()):
-        words = f"bits that this library does not know: {unknown:#x}. Discord may close with 4013"
-        return warning("intents", words)
+        return warning("intents", f"bits unknown to this library: {unknown:#x}. Discord may close with 4013")
     if enabled is None and privileged:
-        reason = f" The API did not say what is enabled: {why_unknown}" if why_unknown else ""
+        reason = f" The API did not report what is enabled: {why_unknown}" if why_unknown else ""
         return warning(
             "intents",
             f"{intent_names(privileged)}: privileged: check on the Bot page of the developer portal (Privileged "
             f"Gateway Intents) that they are enabled, or Discord closes with 4014.{reason}",
         )
-    words = "none"
+    text = "none"
     if intents:
-        about = "the privileged ones are enabled for this bot" if privileged else "none of them is privileged"
-        words = f"{intent_names(intents)}: {about}"
+        note = "the privileged ones are enabled for this bot" if privileged else "none is privileged"
+        text = f"{intent_names(intents)}: {note}"
     if unused := (enabled or Intents.none()) & ~intents:
-        words += f"; enabled and not asked for: {intent_names(unused)}"
-    return ok("intents", words)
+        text += f"; enabled but not requested: {intent_names(unused)}"
+    return ok("intents", text)

@@ -1,4 +1,4 @@
-"""What a check comes to: a verdict, and words that say what to do where something is to be done."""
+"""The result of a check: a verdict, and a text that says what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Finding", "Verdict", "failed", "ok", "skipped", "warning"]
 
 
 class Verdict(enum.Enum):
-    """How a check came out."""
+    """The verdict of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,40 +20,40 @@ class Verdict(enum.Enum):
 
     @property
     def mark(self) -> Mark:
-        """How it looks."""
+        """The mark shown before the line."""
         return {"ok": Mark.GOOD, "warning": Mark.DOUBT, "failed": Mark.BAD, "skipped": Mark.NOTE}[self.value]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's.
+    """The result of a check.
 
     Attributes:
-        name: of the check.
-        verdict: how it came out.
-        words: what was found, and what to do.
+        name: the name of the check.
+        verdict: its verdict.
+        text: what was found, and what to do.
     """
 
     name: str
     verdict: Verdict
-    words: str
+    text: str
 
 
-def ok(name: str, words: str) -> Finding:
-    """All is well."""
-    return Finding(name, Verdict.OK, words)
+def ok(name: str, text: str) -> Finding:
+    """Return a finding without a problem."""
+    return Finding(name, Verdict.OK, text)
 
 
-def warning(name: str, words: str) -> Finding:
-    """It works, and something should be looked at."""
-    return Finding(name, Verdict.WARNING, words)
+def warning(name: str, text: str) -> Finding:
+    """Return a finding that needs attention but prevents nothing."""
+    return Finding(name, Verdict.WARNING, text)
 
 
-def failed(name: str, words: str) -> Finding:
-    """A bot cannot work like this."""
-    return Finding(name, Verdict.FAILED, words)
+def failed(name: str, text: str) -> Finding:
+    """Return a finding that keeps a bot from connecting."""
+    return Finding(name, Verdict.FAILED, text)
 
 
-def skipped(name: str, words: str) -> Finding:
-    """It was not looked at, for a reason."""
-    return Finding(name, Verdict.SKIPPED, words)
+def skipped(name: str, text: str) -> Finding:
+    """Return a finding for a check that was not made."""
+    return Finding(name, Verdict.SKIPPED, text)

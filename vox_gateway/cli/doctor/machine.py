@@ -1,4 +1,4 @@
-"""What is installed here."""
+"""Checks what is installed on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = ("websocket-client", "simplejson", "pyee")
 
 
 def check_versions() -> Finding:
-    """Of the library and of what it stands on."""
+    """Report the versions of the library and its dependencies."""
     packages = ", ".join(f"{package} {_version(package)}" for package in _PACKAGES)
     return ok(
         "versions",
@@ -26,10 +26,10 @@ def check_versions() -> Finding:
 
 
 def check_speedups(found: dict[str, str] | None = None) -> Finding:
-    """Of the packages that make it faster and change nothing else.
+    """Report the optional accelerators.
 
     Args:
-        found: what `speedups` says, which is asked when None.
+        found: the result of `speedups`; None to call it.
     """
     found = speedups() if found is None else found
     used = ", ".join(f"{what}: {name or 'none'}" for what, name in found.items())
@@ -40,5 +40,5 @@ def check_speedups(found: dict[str, str] | None = None) -> Finding:
 def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:  # put there without pip
+    except importlib.metadata.PackageNotFoundError:  # installed without metadata
         return "of unknown version"

@@ -1,4 +1,4 @@
-"""Whether the gateway and the API can be reached from here, in bounded time."""
+"""Checks that the gateway and the API can be reached. Every check has a timeout."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ __all__ = [
     "clock_finding",
 ]
 
-#: seconds that the clock may be off: nobody notices, and the server tells whole seconds only
+#: tolerated clock error in seconds; the server's Date header has a resolution of 1 s
 CLOCK_TOLERANCE = 5.0
-#: days before its end at which a certificate is worth a word
+#: days before the expiry of a certificate at which to warn
 CERTIFICATE_DAYS = 7
-#: the part of the session starts below which a word is due
+#: fraction of remaining session starts below which to warn
 FEW_STARTS = 0.1
 
 
 def check_proxy(host: str, secure: bool, network: Network, environment: Mapping[str, str] = os.environ) -> Finding:
-    """The proxy on the way to the gateway."""
+    """Check the proxy between this machine and the gateway."""
     name = "https_proxy" if secure else "http_proxy"
     value = environment.get(name) or environment.get(name.upper()) or ""
     try:
@@ -58,17 +58,17 @@ def check_proxy(host: str, secure: bool, network: Network, environment: Mapping[
         if value and not urlsplit(value).hostname:
             return warning("proxy", f"{name.upper()} is set and ignored: write it as a URL, http://localhost:8080")
         return ok("proxy", f"none, since NO_PROXY names {host}" if value else "none in the environment")
-    words = f"{proxy.host} port {proxy.port}, from {name.upper()}"
+    text = f"{proxy.host} port {proxy.port}, from {name.upper()}"
     if not value.lower().startswith("http://"):
         return warning(
             "proxy",
-            f"{words}. It is spoken to as an HTTP proxy, however its URL begins; for SOCKS give Client(proxy=...)",
+            f"{text}. It is used as an HTTP proxy whatever its URL scheme; for SOCKS, pass Client(proxy=...)",
         )
-    return ok("proxy", words)
+    return ok("proxy", text)
 
 
 def check_lookup(host: str, port: int, behind_proxy: bool, seconds: float) -> Finding:
-    """The name of the gateway."""
+    """Check the DNS lookup of the gateway's host."""
     with contextlib.suppress(ValueError):
         return ok("name lookup", f"{ipaddress.ip_address(host)} is an address")
     if behind_proxy:
@@ -81,14 +81,16 @@ def check_lookup(host: str, port: int, behind_proxy: bool, seconds: float) -> Fi
     try:
         addresses = call_with_deadline(look_up, seconds, "--timeout")
     except ConnectFailed as error:
-        return failed("name lookup", f"{host}: {error}. Is there a network, and does its DNS answer?")
+        return failed("name lookup", f"{host}: {error}. Check the network connection and its DNS server")
     except (OSError, UnicodeError) as error:
-        return failed("name lookup", f"{host} could not be looked up: {error}. Is there a network, and its DNS right?")
+        return failed(
+            "name lookup", f"{host} could not be looked up: {error}. Check the network connection and its DNS server"
+        )
     return ok("name lookup", f"{host} is {', '.join(addresses)}")
 
 
 def check_connection(url: GatewayURL, network: Network) -> Finding:
-    """TCP, the proxy if there is one, and TLS."""
+    """Check TCP and TLS to the gateway, through the proxy if any."""
     name = "TLS" if url.secure else "connection"
 
     def connect(deadline: Deadline, interrupt: Wakeup) -> dict[str, Any] | None:
@@ -98,30 +100,30 @@ def check_connection(url: GatewayURL, network: Network) -> Finding:
     try:
         certificate = call_with_deadline(connect, network.connect_timeout, network.timeout_name)
     except CertificateInvalid as error:
-        return failed(name, f"{error}. Something on the way may be reading along: a proxy, a virus scanner")
+        return failed(name, f"{error}. A proxy or virus scanner may be intercepting TLS")
     except ConnectFailed as error:
-        return failed(name, f"{error}. A firewall, a proxy, or nobody there?")
+        return failed(name, f"{error}. Check the firewall, the proxy, and whether the server is running")
     if certificate is None:
         return ok(name, f"{url.host} port {url.port} answers, without TLS")
     return certificate_finding(url.host, certificate, time.time())
 
 
 def certificate_finding(host: str, certificate: Mapping[str, Any], now: float) -> Finding:
-    """What a certificate that verifies says. Pure."""
+    """Check the expiry of a verified certificate. Pure."""
     until = ssl.cert_time_to_seconds(certificate["notAfter"])
     days = int((until - now) // 86400)
     issuer = dict(pair for part in certificate.get("issuer", ()) for pair in part)
-    words = (
+    text = (
         f"the certificate for {host}, issued by {issuer.get('organizationName', 'an authority without a name')}, "
         f"verifies; valid until {datetime.fromtimestamp(until, timezone.utc):%Y-%m-%d} ({days} days)"
     )
     if days < CERTIFICATE_DAYS:
-        return warning("TLS", f"{words}: whoever runs this server should renew it")
-    return ok("TLS", words)
+        return warning("TLS", f"{text}: the server's operator should renew it")
+    return ok("TLS", text)
 
 
 def check_api(api: APIURL, network: Network) -> tuple[Finding, Finding]:
-    """The API, with GET /gateway, which needs no token; and what it tells of the clock."""
+    """Check the API with GET /gateway, which needs no token, and the clock against its ``Date`` header."""
     before = time.time()
     try:
         answer = call_with_deadline(
@@ -130,40 +132,42 @@ def check_api(api: APIURL, network: Network) -> tuple[Finding, Finding]:
             network.timeout_name,
         )
     except ConnectFailed as error:
-        return failed("API", str(error)), skipped("clock", "the API, which would tell the time, was not reached")
+        return failed("API", str(error)), skipped("clock", "the API was not reached, so the time is unknown")
     after = time.time()
     finding = (
         ok("API", f"{api} answers")
         if answer.status == 200
-        else failed("API", f"{api} answers GET /gateway with HTTP {answer.status}, not 200: is something on the way?")
+        else failed(
+            "API", f"{api} answers GET /gateway with HTTP {answer.status}, not 200: check for a proxy or firewall"
+        )
     )
     return finding, clock_finding(answer.headers.get("date"), before, after)
 
 
 def clock_finding(date: str | None, before: float, after: float) -> Finding:
-    """What the ``Date`` of an answer says about this machine's clock. Pure.
+    """Check this machine's clock against a ``Date`` header. Pure.
 
     Args:
-        before, after: this machine's time when it asked and when the answer had come.
+        before, after: this machine's Unix time at the request and at the response.
     """
     try:
-        # Cut to whole seconds, so it was half a second more in the middle.
-        told = parsedate_to_datetime(date or "").timestamp() + 0.5
+        # The header is truncated to whole seconds: add the average error.
+        server_time = parsedate_to_datetime(date or "").timestamp() + 0.5
     except (TypeError, ValueError):
-        return skipped("clock", "the answer of the API has no date")
-    ahead = (before + after) / 2 - told
+        return skipped("clock", "the API's response has no Date header")
+    ahead = (before + after) / 2 - server_time
     if abs(ahead) <= CLOCK_TOLERANCE + (after - before) / 2:
         return ok("clock", f"within {CLOCK_TOLERANCE:g} seconds of the server's")
     side = "ahead of" if ahead > 0 else "behind"
     return warning(
         "clock",
-        f"{abs(ahead):.0f} seconds {side} the server's: certificates and times in the log will be judged wrongly; let "
-        "this machine set its clock by NTP",
+        f"{abs(ahead):.0f} seconds {side} the server's: certificate checks and log timestamps will be wrong; "
+        "enable NTP on this machine",
     )
 
 
 def check_session_starts(api: APIURL, token: str, network: Network) -> Finding:
-    """GET /gateway/bot: whether the token is let in, and how often the bot may IDENTIFY."""
+    """Check with GET /gateway/bot that the token is accepted and session starts remain."""
     try:
         bot = call_with_deadline(
             lambda deadline, interrupt: ask_gateway_bot(api, token, network, deadline, interrupt),
@@ -177,24 +181,24 @@ def check_session_starts(api: APIURL, token: str, network: Network) -> Finding:
 
 def _session_starts_finding(bot: GatewayBot) -> Finding:
     limit = bot.session_start_limit
-    returns = f"all return at {limit.resets_at:%Y-%m-%d %H:%M:%S} UTC"
-    restarts = "Does the bot restart over and over?"
-    words = (
-        f"the token is let in; {limit.remaining} of {limit.total} session starts remain, {returns}; "
-        f"{limit.max_concurrency} at once; recommended shards: {bot.shards}"
+    reset = f"reset at {limit.resets_at:%Y-%m-%d %H:%M:%S} UTC"
+    hint = "Check whether the bot restarts repeatedly"
+    text = (
+        f"the token is accepted; {limit.remaining} of {limit.total} session starts remain, {reset}; "
+        f"max_concurrency: {limit.max_concurrency}; recommended shards: {bot.shards}"
     )
     if limit.remaining <= 0:
-        return failed("GET /gateway/bot", f"no session starts remain, of {limit.total}: {returns}. {restarts}")
+        return failed("GET /gateway/bot", f"no session starts remain, of {limit.total}: {reset}. {hint}")
     if limit.remaining < limit.total * FEW_STARTS:
-        return warning("GET /gateway/bot", f"{words}. Few are left. {restarts}")
-    return ok("GET /gateway/bot", words)
+        return warning("GET /gateway/bot", f"{text}. {hint}")
+    return ok("GET /gateway/bot", text)
 
 
 def ask_enabled_intents(api: APIURL, token: str, network: Network) -> Intents:
-    """GET /applications/@me: the privileged intents that are enabled for the bot.
+    """Return the bot's enabled privileged intents, from GET /applications/@me.
 
     Raises:
-        ConnectFailed: it was not answered, or not with an application and its flags.
+        ConnectFailed: there was no response, or it has no application flags.
     """
     route = "/applications/@me"
     answer = call_with_deadline(
