@@ -21,10 +21,10 @@ from rich.console import Console
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate
 from vox_gateway.cli import main
 from vox_gateway.cli.shared.stderr import print_line
-from vox_gateway.cli.tail.dashboard import Dashboard
-from vox_gateway.cli.tail.rates import Rate, Rates, merged
+from vox_gateway.cli.tail.dashboard import Dashboard, shard_state
+from vox_gateway.cli.tail.rates import Rate, Rates, merge
 from vox_gateway.cli.tail.shards import Shards
-from vox_gateway.cli.tail.table import Board, ShardRow, render
+from vox_gateway.cli.tail.table import ShardRow, TableData, render
 from vox_gateway.testing import LocalGateway
 
 TOKEN = "a.very.secret-token"
@@ -41,8 +41,8 @@ def test_a_rate_is_taken_over_what_has_passed_and_then_over_the_window() -> None
     for tenth in range(300):
         rates.count("X", 100.0 + tenth / 10)
         if tenth == 19:
-            assert rates.look(102.0) == {"X": Rate("X", 20, 10.0)}
-    found = rates.look(129.99)["X"]
+            assert rates.snapshot(102.0) == {"X": Rate("X", 20, 10.0)}
+    found = rates.snapshot(129.99)["X"]
     assert found.total == 300
     assert found.per_second == pytest.approx(10.0, rel=0.02)
 
@@ -50,21 +50,21 @@ def test_a_rate_is_taken_over_what_has_passed_and_then_over_the_window() -> None
 def test_what_is_older_than_the_window_counts_in_the_total_only() -> None:
     rates = Rates(start=0.0, window=10.0, slices=20)
     rates.count("X", 0.0)
-    assert rates.look(9.4)["X"].per_second > 0
-    assert rates.look(10.1) == {"X": Rate("X", 1, 0.0)}
-    assert rates.look(1e6) == {"X": Rate("X", 1, 0.0)}
+    assert rates.snapshot(9.4)["X"].per_second > 0
+    assert rates.snapshot(10.1) == {"X": Rate("X", 1, 0.0)}
+    assert rates.snapshot(1e6) == {"X": Rate("X", 1, 0.0)}
 
 
 def test_the_first_moment_is_no_division_by_zero() -> None:
     rates = Rates(start=5.0, window=10.0, slices=20)
     rates.count("X", 5.0)
-    assert rates.look(5.0)["X"].per_second == 2.0  # one in a slice of half a second
+    assert rates.snapshot(5.0)["X"].per_second == 2.0  # one in a slice of half a second
 
 
 def test_counts_of_shards_are_merged_and_the_most_frequent_come_first() -> None:
     left = {"A": Rate("A", 5, 1.0), "B": Rate("B", 9, 0.0)}
     right = {"A": Rate("A", 1, 0.5), "C": Rate("C", 1, 2.0), "D": Rate("D", 9, 0.0)}
-    assert merged([left, right]) == [
+    assert merge([left, right]) == [
         Rate("C", 1, 2.0),
         Rate("A", 6, 1.5),
         Rate("B", 9, 0.0),
@@ -77,20 +77,20 @@ def test_counting_and_looking_from_two_threads_loses_nothing() -> None:
     counter = threading.Thread(target=lambda: [rates.count("X", number / 1000) for number in range(20_000)])
     counter.start()
     while counter.is_alive():
-        rates.look(20.0)
-    assert rates.look(20.0)["X"].total == 20_000
+        rates.snapshot(20.0)
+    assert rates.snapshot(20.0)["X"].total == 20_000
 
 
-# -- the board ---------------------------------------------------------------------------------------------------------
+# -- the table ---------------------------------------------------------------------------------------------------------
 
 
 def shard(number: int, of: int = 1, ok: bool = True, state: str = "connected, waiting for events") -> ShardRow:
     return ShardRow((number, of), state, ok, 0.0123 if ok else None, 1234, 5.25, 2)
 
 
-def shown(board: Board, width: int = 80, height: int = 24) -> list[str]:
+def shown(data: TableData, width: int = 80, height: int = 24) -> list[str]:
     output = io.StringIO()
-    Console(file=output, width=width, height=height, color_system=None).print(render(board, height))
+    Console(file=output, width=width, height=height, color_system=None).print(render(data, height))
     return [line.rstrip() for line in output.getvalue().splitlines()]
 
 
@@ -99,7 +99,7 @@ def names(count: int) -> Sequence[Rate]:
 
 
 def test_it_shows_shards_and_names_in_columns() -> None:
-    assert shown(Board("vox", [shard(0)], [Rate("MESSAGE_CREATE", 12_345, 67.89), Rate("READY", 1, 0.0)])) == [
+    assert shown(TableData("vox", [shard(0)], [Rate("MESSAGE_CREATE", 12_345, 67.89), Rate("READY", 1, 0.0)])) == [
         "vox",
         "",
         "shard  state                          latency  events  per second  resumes",
@@ -112,10 +112,10 @@ def test_it_shows_shards_and_names_in_columns() -> None:
 
 
 def test_before_any_event_it_says_so() -> None:
-    assert shown(Board("vox", [shard(0, ok=False)], []))[3:] == [
+    assert shown(TableData("vox", [shard(0, ok=False)], []))[3:] == [
         "0/1    connected, waiting for events        -   1,234         5.2        2",
         "",
-        "no event yet",
+        "no events yet",
     ]
 
 
@@ -123,29 +123,29 @@ def test_before_any_event_it_says_so() -> None:
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 @pytest.mark.parametrize("counts", [(1, 0), (1, 1), (1, 100), (60, 3), (60, 100)])
 def test_it_fits_every_terminal(counts: tuple[int, int], width: int, height: int) -> None:
-    board = Board("vox", [shard(number, counts[0]) for number in range(counts[0])], names(counts[1]))
-    lines = shown(board, width, height)
+    data = TableData("vox", [shard(number, counts[0]) for number in range(counts[0])], names(counts[1]))
+    lines = shown(data, width, height)
     assert len(lines) <= max(height, 7)
     assert max(map(len, lines)) <= width
 
 
 def test_what_does_not_fit_is_summed_up() -> None:
-    board = Board("vox", [shard(number, 60, ok=number not in (7, 50)) for number in range(60)], names(100))
-    lines = shown(board, height=21)
+    data = TableData("vox", [shard(number, 60, ok=number not in (7, 50)) for number in range(60)], names(100))
+    lines = shown(data, height=21)
     assert [line.split()[0] for line in lines[3:10]] == ["7/60", "50/60", "0/60", "1/60", "2/60", "3/60", "4/60"]
-    assert lines[10] == "and 53 other shards, all of them well"
+    assert lines[10] == "and 53 other shards, all healthy"
     assert [line.split()[0] for line in lines[13:20]] == [f"EVENT_{number}" for number in range(7)]
     assert lines[20] == f"and 93 other names: {sum(10 * rest for rest in range(1, 94)):,} events"
     assert len(lines) == 21
 
 
 def test_shards_that_are_left_out_though_they_are_not_well_are_not_called_well() -> None:
-    board = Board("vox", [shard(number, 60, ok=False) for number in range(60)], names(100))
-    assert "and 53 other shards" in shown(board, height=21)
+    data = TableData("vox", [shard(number, 60, ok=False) for number in range(60)], names(100))
+    assert "and 53 other shards" in shown(data, height=21)
 
 
 def test_words_from_outside_neither_steer_the_terminal_nor_are_markup() -> None:
-    lines = shown(Board("[red]v\x1b[2Jox", [shard(0, state="gone\n[/]")], [Rate("[bold]A\x07", 1, 1.0)]))
+    lines = shown(TableData("[red]v\x1b[2Jox", [shard(0, state="gone\n[/]")], [Rate("[bold]A\x07", 1, 1.0)]))
     assert lines[0] == "[red]v?[2Jox"
     assert "gone [/]" in lines[3]
     assert lines[6].startswith("[bold]A? ")
@@ -178,7 +178,7 @@ def test_it_ends_when_it_is_asked_to_and_ticks_until_then() -> None:
         def tick() -> None:
             ticks.append(client.wait_until_ready(PATIENCE))
             if len(ticks) == 3:
-                shards.end()
+                shards.close()
 
         shards.run(tick, 0.01)
         assert ticks == [True] * 3
@@ -205,6 +205,20 @@ def test_ctrl_c_while_a_thread_starts_ends_it(has_started: bool, monkeypatch: py
 
 
 # -- the dashboard -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "ready"),
+        ({"backlog_full": True, "events_waiting": 1200}, "ready, reading paused: 1,200 events wait"),
+        ({"slow_handler": "READY", "slow_handler_seconds": 12.3}, "ready, READY handler running for 12 s"),
+        ({"status": "resuming", "downtime": 2.6}, "resuming, down for 3 s"),
+        ({"status": "closed", "downtime": 2.6}, "closed"),
+    ],
+)
+def test_the_state_of_a_shard_is_read_from_its_health(changes: dict[str, Any], state: str) -> None:
+    assert shard_state({**Client(token=TOKEN).health(), "status": "ready", **changes}) == state
 
 
 def test_the_dashboard_shows_what_clients_do_and_prints_lines_above_it(
@@ -277,7 +291,7 @@ def test_a_table_is_kept_up_to_date_over_a_drop_until_ctrl_c(gateway: LocalGatew
             say(gateway)
         told = screen.read_until("MESSAGE_CREATE       7 ")
         assert "vox-gateway tail · vox · 0:00:0" in told
-        assert "connected, waiting for events" in told
+        assert "ready" in told
         gateway.drop("reset")
         said = screen.read_until("[shard 0/1] resumed")
         assert "the connection was lost" in said
@@ -334,7 +348,7 @@ def test_each_of_several_shards_has_a_row(gateway: LocalGateway) -> None:
         process.send_signal(signal.SIGINT)
         screen.read_until("vox-gateway: closed")
         assert process.wait(PATIENCE) == 0
-    assert re.search(r"0/2 .*connected.*\n.*1/2 .*connected", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told))
+    assert re.search(r"0/2 .*ready.*\n.*1/2 .*ready", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told))
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -362,7 +376,7 @@ def test_the_lines_of_several_shards_tell_which(gateway: LocalGateway) -> None:
 def test_what_is_no_terminal_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     assert main(["tail", "--pretty", "--url", "ws://127.0.0.1:9"]) == 2
-    assert capsys.readouterr().err.startswith("vox-gateway: --pretty needs a terminal that it can draw on: ")
+    assert capsys.readouterr().err.startswith("vox-gateway: --pretty needs a terminal: ")
 
 
 @posix_only

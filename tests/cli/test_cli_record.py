@@ -157,7 +157,7 @@ def test_progress_is_shown_on_a_terminal(gateway: LocalGateway, tmp_path: Path) 
 def test_progress_is_not_shown_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress()
     progress.show("half of it")
-    progress.off()
+    progress.erase()
     assert capsys.readouterr().err == ""
 
 

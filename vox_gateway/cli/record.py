@@ -163,7 +163,7 @@ class _Recorder:
         with self._lock:
             self._is_closed = True
             self._file.close()
-        self.progress.off()
+        self.progress.erase()
 
     def summary(self, most: int | None = None) -> str:
         """What was recorded, in words."""

@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise _unreadable(error, Exit.FAILED) from None
         finally:
-            progress.off()
+            progress.erase()
             _sum_up(player, time.monotonic() - began)
     return Exit.FAILED if player.broken or player.late else Exit.OK
 
@@ -135,7 +135,7 @@ def _player(gateway: LocalGateway, inbox: MainInbox[Record], speed: float, size:
 
     def tell(record: Record) -> None:
         for line in visitors.lines(record):
-            Progress.lift()
+            Progress.erase_current()
             at = time.monotonic() if line.at is None else line.at
             screen.line(at - began, line.mark, line.name, line.words)
 

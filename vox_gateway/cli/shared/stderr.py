@@ -1,4 +1,4 @@
-"""What a command says on stderr beside its output: lines, and one that changes in place on a terminal."""
+"""Messages and a progress line on stderr."""
 
 from __future__ import annotations
 
@@ -14,38 +14,33 @@ from typing import ClassVar
 from ...sanitize import sanitize_block, sanitize_line
 from .stdout import abandon
 
-__all__ = ["Progress", "print_line", "say", "taken_over"]
+__all__ = ["Progress", "print_line", "redirected", "say"]
 
-#: seconds between two looks of the line that changes
-_EVERY = 0.25
-
-
-#: who prints lines in the place of `print_line`; the last of them does
-_takers: list[Callable[[str], None]] = []
+#: seconds between updates of the progress line
+_REFRESH_INTERVAL = 0.25
+#: replacements for `print_line`, of which the last is used
+_sinks: list[Callable[[str], None]] = []
 
 
-def say(words: object) -> None:
-    """Print one line for the person at the terminal, sanitised."""
-    text = str(words)
+def say(message: object) -> None:
+    """Print a sanitised message on stderr, prefixed with the command's name."""
+    text = str(message)
     print_line(f"vox-gateway: {sanitize_line(text, len(text))}")
 
 
 def print_line(line: str) -> None:
-    """Print a line, or lines such as those of a traceback, on stderr, sanitised and where nothing is torn by it.
-
-    A stderr that cannot be written to is not an error: there is nowhere left to report it.
-    """
+    """Print sanitised text on stderr, above the progress line. Errors of stderr are ignored."""
     line = sanitize_block(line)
-    takers = _takers[-1:]  # looked at once: another thread may end it meanwhile
-    if takers:
-        takers[0](line)
+    sinks = _sinks[-1:]  # copied: another thread may empty the list
+    if sinks:
+        sinks[0](line)
         return
-    Progress.lift()
+    Progress.erase_current()
     _write(line + "\n")
 
 
 def _write(text: str) -> None:
-    if sys.stderr is None:  # it was closed when the process began
+    if sys.stderr is None:  # closed when the process started
         return
     try:
         sys.stderr.write(text)
@@ -55,19 +50,19 @@ def _write(text: str) -> None:
 
 
 @contextlib.contextmanager
-def taken_over(taker: Callable[[str], None]) -> Iterator[None]:
-    """Have somebody else print the lines; it is called on any thread."""
-    _takers.append(taker)
+def redirected(sink: Callable[[str], None]) -> Iterator[None]:
+    """Pass the lines of `print_line` to `sink`, which is called on any thread."""
+    _sinks.append(sink)
     try:
         yield
     finally:
-        _takers.remove(taker)
+        _sinks.remove(sink)
 
 
 class Progress:
-    """A line on stderr that tells how far it is, where stderr is a terminal. Any thread may use it.
+    """A progress line on stderr, shown only on a terminal and updated at most four times a second. Thread-safe.
 
-    It is rewritten in place, four times a second at the most. What is printed on stderr otherwise says `lift` before.
+    Anything else printed on stderr calls `erase_current` first.
     """
 
     _current: ClassVar[Progress | None] = None
@@ -75,33 +70,33 @@ class Progress:
     def __init__(self) -> None:
         self.is_shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._next = 0.0
-        self._is_on = False
-        self._lock = threading.Lock()  # guards the two fields above, and the line
+        self._is_visible = False
+        self._lock = threading.Lock()  # guards the fields above and the line on the terminal
 
     def is_due(self) -> bool:
-        """Whether `show` would show anything now."""
+        """Return whether `show` would update the line now."""
         return self.is_shown and time.monotonic() >= self._next
 
-    def show(self, words: str) -> None:
-        """Show these words, unless others were shown just now."""
+    def show(self, text: str) -> None:
+        """Show `text`, unless the line was updated less than the interval ago."""
         if not self.is_due():
             return
         with self._lock:
-            self._next = time.monotonic() + _EVERY
-            self._is_on = True
+            self._next = time.monotonic() + _REFRESH_INTERVAL
+            self._is_visible = True
             Progress._current = self
-            # One column less: some terminals wrap a line that fills them.
-            _write("\r" + sanitize_line(words, shutil.get_terminal_size().columns - 1) + "\x1b[K")
+            # Some terminals wrap a full line.
+            _write("\r" + sanitize_line(text, shutil.get_terminal_size().columns - 1) + "\x1b[K")
 
     @staticmethod
-    def lift() -> None:
-        """Take away the line that is shown, if there is one; it comes again by itself."""
+    def erase_current() -> None:
+        """Erase the visible progress line, if any; the next `show` restores it."""
         if Progress._current is not None:
-            Progress._current.off()
+            Progress._current.erase()
 
-    def off(self) -> None:
-        """Take the line away."""
+    def erase(self) -> None:
+        """Erase the line."""
         with self._lock:
-            if self._is_on:
-                self._is_on = False
+            if self._is_visible:
+                self._is_visible = False
                 _write("\r\x1b[K")

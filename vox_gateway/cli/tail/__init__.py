@@ -1,4 +1,4 @@
-"""``vox-gateway tail``: every event as one JSON line, until Ctrl-C."""
+"""``vox-gateway tail``: prints every event as a line of JSON until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,22 +28,20 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "run"]
 
-_HELP = "print every event as one line of JSON, or show a table (needs DISCORD_TOKEN)"
+_HELP = "print events as lines of JSON, or show a live table (needs DISCORD_TOKEN)"
 
 _DESCRIPTION = """\
 Connect with the bot's token in the environment variable DISCORD_TOKEN, and
-print every event as one line of JSON:
+print every event as a line of JSON:
 
-  {"t": the event's name, "s": its sequence number, "d": its data}
+  {"t": event name, "s": sequence number, "d": data}
 
-and with --shards also "shard": the id of the shard that it came on. With
---pretty, show a table instead, twice a second: each shard with its state and
-latency, and how many events of which name come in a second. It needs an extra:
-pip install "vox-gateway[pretty]".
+--shards adds "shard", the shard id. --pretty shows a table instead, updated
+twice a second: the state and latency of each shard, and the rate of each
+event. It needs an extra: pip install "vox-gateway[pretty]".
 
-What happens to the connection is told on stderr; one that breaks is resumed.
-Ctrl-C closes it, and so does a reader of the output that has had enough, such
-as head. If the gateway refuses for good, its reason is told."""
+The state of the connection is logged to stderr. A lost connection is resumed.
+Ctrl-C ends the command, and so does closing the output, as head does."""
 
 _EPILOG = f"""\
 examples:
@@ -55,9 +53,9 @@ examples:
 {
     exit_codes(
         {
-            Exit.OK: "closed with Ctrl-C, or by whoever read the output",
+            Exit.OK: "ended with Ctrl-C, or the reader closed the output",
             Exit.FAILED: "refused by the gateway, or the output could not be written",
-            Exit.UNUSABLE: "the command line is not usable, --pretty has no terminal, or DISCORD_TOKEN or an extra is "
+            Exit.UNUSABLE: "the command line is invalid, --pretty has no terminal, or DISCORD_TOKEN or an extra is "
             "missing",
         }
     )
@@ -67,22 +65,25 @@ examples:
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, parents, "tail", _HELP, _DESCRIPTION, _EPILOG)
-    parser.add_argument("--pretty", action="store_true", help="show a table instead of lines")
+    parser.add_argument("--pretty", action="store_true", help="show a live table instead of lines")
     shards = add_login(parser)
     shards.add_argument(
-        "--shards", type=arguments.at_least_one, metavar="COUNT", help="all shards of so many, one connection for each"
+        "--shards",
+        type=arguments.at_least_one,
+        metavar="COUNT",
+        help="run all COUNT shards, each on its own connection",
     )
     parser.set_defaults(run=run, usual_log=logging.INFO)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print events until Ctrl-C, or until nobody reads them.
+    """Print events until Ctrl-C, or until the reader closes the output.
 
     Returns:
         The exit code.
 
     Raises:
-        CommandError: there is no token, an argument cannot be, or stdout cannot be written to.
+        CommandError: the token is missing, an argument is invalid, or stdout cannot be written to.
         MissingExtra: rich is not installed.
     """
     dashboard = _dashboard() if args.pretty else None
@@ -95,20 +96,19 @@ def run(args: argparse.Namespace) -> int:
             _print_lines(clients, args)
         else:
             with dashboard(clients, args.events, with_stderr=sys.stderr.isatty()) as table:
-                Shards(clients).run(table.draw, table.EVERY)
+                Shards(clients).run(table.draw, table.REFRESH_INTERVAL)
     except GatewayError:
-        return Exit.FAILED  # its words are on stderr: the log, which this command shows, ends with them
+        return Exit.FAILED  # the log on stderr has the reason
     say("closed")
     return Exit.OK
 
 
 def _print_lines(clients: Sequence[Client], args: argparse.Namespace) -> None:
-    """Print events until the end."""
     shards = Shards(clients)
-    output = _Output(shards.end, sys.stdout.fileno())
+    output = _Output(shards.close, sys.stdout.fileno())
     for number, client in enumerate(clients):
         _print_events(client, output, args.events, {} if args.shards is None else {"shard": number})
-    with watched(sys.stdout, shards.end):
+    with watched(sys.stdout, shards.close):
         shards.run()
     if output.error is not None and not isinstance(output.error, BrokenPipeError):
         raise CommandError(f"the events cannot be written to stdout: {output.error}")
@@ -129,7 +129,7 @@ def _print_events(client: Client, output: _Output, events: frozenset[str] | None
 
 def _dashboard() -> type[Dashboard]:
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        raise CommandError("--pretty needs a terminal that it can draw on: leave it out for lines", Exit.UNUSABLE)
+        raise CommandError("--pretty needs a terminal: omit it to print lines", Exit.UNUSABLE)
     try:
         from .dashboard import Dashboard
     except ImportError as error:
@@ -138,26 +138,25 @@ def _dashboard() -> type[Dashboard]:
 
 
 class _Output:
-    """Lines of JSON on a file descriptor.
+    """Writes lines of JSON to a file descriptor. Thread-safe.
 
-    Unbuffered, and past sys.stdout: the lock of a buffer, held by a handler that waits for a slow reader, would keep
-    the interpreter from ending after Ctrl-C.
+    Bypasses sys.stdout: a handler blocked on a slow reader would hold its buffer lock and hang the interpreter at exit.
 
     Args:
-        end: called when they can no longer be written.
+        on_error: called when a write has failed.
 
     Attributes:
-        error: why no more was written, or None.
+        error: the error of the failed write, or None.
     """
 
-    def __init__(self, end: Callable[[], None], descriptor: int) -> None:
+    def __init__(self, on_error: Callable[[], None], descriptor: int) -> None:
         self.error: OSError | None = None
-        self._end = end
+        self._on_error = on_error
         self._descriptor = descriptor
-        self._lock = threading.Lock()  # keeps lines whole, which the threads of several shards write
+        self._lock = threading.Lock()  # keeps lines whole: the dispatcher threads of all shards write
 
     def write(self, value: object) -> None:
-        """Write one line."""
+        """Write `value` as a line."""
         rest = _json(value).encode() + b"\n"
         with self._lock:
             try:
@@ -166,13 +165,13 @@ class _Output:
             except OSError as error:
                 self.error = error
         if self.error is not None:
-            self._end()
+            self._on_error()
 
 
 def _json(value: object) -> str:
-    """`value` as JSON that steers no terminal: readable text stays as it is, what is not printable is escaped."""
+    """Return `value` as JSON with non-printable characters escaped, so that it cannot control a terminal."""
     text = simplejson.dumps(value, ensure_ascii=False)
     if text.isprintable():
         return text
-    # It is inside of a string, where alone JSON has such characters; a lone surrogate is legal there.
-    return "".join(one if one.isprintable() else simplejson.dumps(one)[1:-1] for one in text)
+    # Such characters occur inside JSON strings only.
+    return "".join(char if char.isprintable() else simplejson.dumps(char)[1:-1] for char in text)

@@ -1,4 +1,4 @@
-"""Keeps the table of ``vox-gateway tail --pretty`` up to date on a terminal. Needs rich, and draws on one thread."""
+"""The live table of ``vox-gateway tail --pretty``. Needs rich; drawn on the main thread only."""
 
 from __future__ import annotations
 
@@ -16,34 +16,32 @@ from rich.text import Text
 
 from ...client import Client
 from ...sanitize import sanitize_line
-from ..shared.stderr import taken_over
-from .rates import Rates, merged
-from .table import Board, ShardRow, render
+from ..shared.stderr import redirected
+from .rates import Rates, merge
+from .table import ShardRow, TableData, render
 
-__all__ = ["Dashboard"]
+__all__ = ["Dashboard", "shard_state"]
 
 
 class Dashboard:
-    """Shows what clients do, for as long as the context lasts; the table stays on the screen after it.
-
-    Lines that would be printed on stderr meanwhile are printed above the table, if stderr is the terminal too.
+    """A context manager that shows the state of clients; the last table stays on the screen.
 
     Args:
-        clients: one for each shard; they get handlers.
-        events: the names to count; None for all.
-        with_stderr: whether stderr is the terminal too.
+        clients: a client per shard; handlers are added to each.
+        events: names of the events to count; None for all.
+        with_stderr: whether stderr is the same terminal. Its lines are then printed above the table.
     """
 
-    EVERY = 0.5  #: seconds between two drawings
+    REFRESH_INTERVAL = 0.5  #: seconds
 
     def __init__(self, clients: Sequence[Client], events: frozenset[str] | None, with_stderr: bool) -> None:
         self._clients = clients
-        self._began = time.monotonic()
-        self._rates = [Rates(self._began) for _ in clients]
+        self._started_at = time.monotonic()
+        self._rates = [Rates(self._started_at) for _ in clients]
         self._bot = ""
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._with_stderr = with_stderr
-        # Nobody but the main thread draws: a thread of rich's own would print in the middle of its lines.
+        # No auto_refresh: rich's refresh thread would print in the middle of our lines.
         self._live = Live(console=Console(), auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         for client, rates in zip(clients, self._rates, strict=True):
             self._watch(client, rates, events)
@@ -51,7 +49,7 @@ class Dashboard:
     def __enter__(self) -> Dashboard:
         with contextlib.ExitStack() as stack:
             if self._with_stderr:
-                stack.enter_context(taken_over(self._lines.put))
+                stack.enter_context(redirected(self._lines.put))
             stack.enter_context(self._live)
             stack.callback(self._print_lines)
             self._exits = stack.pop_all()
@@ -63,10 +61,10 @@ class Dashboard:
         self._exits.close()
 
     def draw(self) -> None:
-        """Draw it as it is now."""
+        """Redraw the table with the current state."""
         self._print_lines()
-        # The last line is left for the cursor.
-        self._live.update(render(self._board(time.monotonic()), self._live.console.height - 1), refresh=True)
+        # The cursor takes the last line.
+        self._live.update(render(self._data(time.monotonic()), self._live.console.height - 1), refresh=True)
 
     def _watch(self, client: Client, rates: Rates, events: frozenset[str] | None) -> None:
         @client.on("DISPATCH")
@@ -83,27 +81,35 @@ class Dashboard:
             for line in self._lines.get().splitlines():
                 self._live.console.print(Text(line))
 
-    def _board(self, now: float) -> Board:
-        looks = [rates.look(now) for rates in self._rates]
+    def _data(self, now: float) -> TableData:
+        snapshots = [rates.snapshot(now) for rates in self._rates]
         shards = []
-        for client, look in zip(self._clients, looks, strict=True):
+        for client, counted in zip(self._clients, snapshots, strict=True):
             health = client.health()
             shards.append(
                 ShardRow(
                     shard=(health["shard"][0], health["shard"][1]),
-                    state=_state(client),
+                    state=shard_state(health),
                     ok=health["ok"],
                     latency=health["latency"],
-                    events=sum(rate.total for rate in look.values()),
-                    per_second=sum(rate.per_second for rate in look.values()),
+                    events=sum(rate.total for rate in counted.values()),
+                    per_second=sum(rate.per_second for rate in counted.values()),
                     resumes=health["resumes"],
                 )
             )
-        running = timedelta(seconds=int(now - self._began))
+        running = timedelta(seconds=int(now - self._started_at))
         title = " · ".join(filter(None, ("vox-gateway tail", sanitize_line(self._bot, 32), str(running))))
-        return Board(title, shards, merged(looks))
+        return TableData(title, shards, merge(snapshots))
 
 
-def _state(client: Client) -> str:
-    """What it does now, in a few words."""
-    return client.explain().splitlines()[-1].removeprefix("now: ").partition(";")[0]
+def shard_state(health: dict[str, Any]) -> str:
+    """Describe the fields of `Client.health` that say what a shard is doing."""
+    if health["backlog_full"]:
+        return f"{health['status']}, reading paused: {health['events_waiting']:,} events wait"
+    if health["slow_handler"] is not None:
+        return (
+            f"{health['status']}, {health['slow_handler']} handler running for {health['slow_handler_seconds']:.0f} s"
+        )
+    if health["downtime"] is not None and health["status"] != "closed":
+        return f"{health['status']}, down for {health['downtime']:.0f} s"
+    return str(health["status"])

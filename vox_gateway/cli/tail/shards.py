@@ -1,4 +1,4 @@
-"""The clients of a bot's shards, run as one."""
+"""Runs the clients of a bot's shards together."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["Shards"]
 
 
 class Shards:
-    """Connects clients, and closes all of them when one ends, on Ctrl-C, or when that is asked for.
+    """Connects clients, and closes all of them when any closes, on Ctrl-C, or on `close`.
 
     Args:
-        clients: one for each shard.
+        clients: a client per shard.
     """
 
     def __init__(self, clients: Sequence[Client]) -> None:
         self._clients = clients
         self._ended = MainInbox[GatewayError | None]()
 
-    def run(self, tick: Callable[[], None] | None = None, every: float | None = None) -> None:
-        """Stay connected until the end; for the main thread, where Ctrl-C is the end.
+    def run(self, tick: Callable[[], None] | None = None, interval: float | None = None) -> None:
+        """Block until every client is closed. Main thread only, so that Ctrl-C ends it.
 
         Args:
-            tick: called now and then.
-            every: how often: seconds.
+            tick: called periodically.
+            interval: seconds between calls of `tick`.
 
         Raises:
-            GatewayError: what ended a client for good.
+            GatewayError: a client failed permanently.
         """
         watchers: list[threading.Thread] = []
         error = None
@@ -45,32 +45,32 @@ class Shards:
                 watchers.append(threading.Thread(target=self._watch, args=(client,), name=name, daemon=True))
                 with defer_sigint():
                     watchers[-1].start()
-            error = self._wait(tick, every)
+            error = self._wait(tick, interval)
         except KeyboardInterrupt:
             pass
         finally:
-            self._close()
+            self._close_all()
         for watcher in watchers:
-            # One whose start Ctrl-C came into cannot be joined; if it runs, it ends by itself now.
+            # A thread whose start was interrupted by Ctrl-C cannot be joined; its client is closed, so it ends.
             with contextlib.suppress(RuntimeError):
                 watcher.join()
         if error is not None:
             raise error
 
-    def end(self) -> None:
-        """End it; from any thread."""
+    def close(self) -> None:
+        """Make `run` close every client. Thread-safe; does not block."""
         self._ended.put(None)
 
-    def _wait(self, tick: Callable[[], None] | None, every: float | None) -> GatewayError | None:
+    def _wait(self, tick: Callable[[], None] | None, interval: float | None) -> GatewayError | None:
         while True:
             try:
-                return self._ended.get(every)
+                return self._ended.get(interval)
             except queue.Empty:
                 if tick is not None:
                     tick()
 
     def _watch(self, client: Client) -> None:
-        """On a thread for each client: `close` ends it."""
+        """Report the end of a client. Runs on a thread per client, which ends when the client closes."""
         try:
             client.wait_closed()
         except GatewayError as error:
@@ -78,8 +78,8 @@ class Shards:
         else:
             self._ended.put(None)
 
-    def _close(self) -> None:
-        """Close all, side by side: each may take 2 seconds."""
+    def _close_all(self) -> None:
+        """Close the clients in parallel, as each may take 2 seconds."""
         first, *others = self._clients
         closers = [threading.Thread(target=client.close, name="vox_gateway-close") for client in others]
         with defer_sigint():

@@ -1,4 +1,4 @@
-"""The table of ``vox-gateway tail --pretty``: what it shows, and how that fits a terminal. Pure; needs rich."""
+"""Renders the table of ``vox-gateway tail --pretty`` to fit a terminal. Pure; needs rich."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from rich.text import Text
 from ...sanitize import sanitize_line
 from .rates import Rate
 
-__all__ = ["Board", "ShardRow", "render"]
+__all__ = ["ShardRow", "TableData", "render"]
 
-#: lines that are neither a shard nor a name: the title, two headings, and an empty line before each
+#: lines besides shards and names: the title, and two headings with an empty line before each
 _FIXED = 5
 _GOOD, _BAD, _QUIET, _TITLE = "green", "red", "dim", "bold"
 
 
 @dataclass(frozen=True)
 class ShardRow:
-    """One shard.
+    """The row of a shard.
 
     Attributes:
-        shard: its id and the number of all.
-        state: what it does now, in words.
-        ok: whether that is what it is for.
-        latency: seconds, or None.
-        events: how many came.
-        per_second: how many of late.
-        resumes: how often its session was resumed.
+        shard: the shard id and the number of shards.
+        state: a short description of the state.
+        ok: whether the shard is healthy.
+        latency: seconds, or None if unknown.
+        events: total number of events.
+        per_second: recent rate of events.
+        resumes: number of resumed connections.
     """
 
     shard: tuple[int, int]
@@ -43,13 +43,13 @@ class ShardRow:
 
 
 @dataclass(frozen=True)
-class Board:
-    """All that is shown.
+class TableData:
+    """The content of the table.
 
     Attributes:
-        title: in words.
-        shards: every shard.
-        names: every name that came, the most frequent first.
+        title: the first line.
+        shards: a row per shard.
+        names: the rate of each event name, the most frequent first.
     """
 
     title: str
@@ -57,24 +57,24 @@ class Board:
     names: Sequence[Rate]
 
 
-def render(board: Board, height: int) -> RenderableType:
-    """The board, in so many lines at the most; what does not fit is summed up."""
+def render(data: TableData, height: int) -> RenderableType:
+    """Render at most `height` lines; a summary line replaces the rows that do not fit."""
     room = max(height - _FIXED, 2)
-    for_shards = min(len(board.shards), max(room - len(board.names), room // 2))
+    for_shards = min(len(data.shards), max(room - len(data.names), room // 2))
     for_names = room - for_shards
     return Group(
-        _line(board.title, _TITLE),
+        _line(data.title, _TITLE),
         Text(),
-        *_shards(board.shards, for_shards),
+        *_shards(data.shards, for_shards),
         Text(),
-        *_names(board.names, for_names),
+        *_names(data.names, for_names),
     )
 
 
 def _shards(rows: Sequence[ShardRow], room: int) -> list[RenderableType]:
     shown, rest = list(rows), []
     if len(rows) > room:
-        # Whatever is not well must be seen.
+        # Unhealthy shards are shown first.
         rest = sorted(rows, key=lambda row: (row.ok, row.shard))
         shown, rest = rest[: room - 1], rest[room - 1 :]
     table = _table("shard", "state", "latency", "events", "per second", "resumes")
@@ -87,13 +87,13 @@ def _shards(rows: Sequence[ShardRow], room: int) -> list[RenderableType]:
             f"{row.per_second:,.1f}",
             f"{row.resumes:,}",
         )
-    well = ", all of them well" if all(row.ok for row in rest) else ""
-    return [table, *([_line(f"and {len(rest):,} other shards{well}", _QUIET)] if rest else [])]
+    healthy = ", all healthy" if all(row.ok for row in rest) else ""
+    return [table, *([_line(f"and {len(rest):,} other shards{healthy}", _QUIET)] if rest else [])]
 
 
 def _names(rates: Sequence[Rate], room: int) -> list[RenderableType]:
     if not rates:
-        return [_line("no event yet", _QUIET)]
+        return [_line("no events yet", _QUIET)]
     shown = rates if len(rates) <= room else rates[: max(room - 1, 0)]
     table = _table("event", "events", "per second")
     for rate in shown:
@@ -104,16 +104,16 @@ def _names(rates: Sequence[Rate], room: int) -> list[RenderableType]:
 
 
 def _table(name: str, *headings: str) -> Table:
-    """A table without lines, with texts to the left of it and figures to the right."""
+    """Return a table without borders, text aligned left and numbers right."""
     table = Table(box=None, pad_edge=False, header_style=_QUIET)
     table.add_column(_line(name))
     for heading in headings:
-        # Where all is too wide, the texts are cut first, and no cell becomes two lines.
+        # If the table is too wide, text is truncated first; no cell wraps.
         is_text = heading == "state"
         table.add_column(_line(heading), justify="left" if is_text else "right", no_wrap=not is_text)
     return table
 
 
-def _line(words: str, style: str = "") -> Text:
-    """Text from outside: one line, cut where it does not fit, and never markup."""
-    return Text(sanitize_line(words), style, no_wrap=True, overflow="ellipsis")
+def _line(text: str, style: str = "") -> Text:
+    """Return untrusted text as a single line, truncated to fit and without markup."""
+    return Text(sanitize_line(text), style, no_wrap=True, overflow="ellipsis")
