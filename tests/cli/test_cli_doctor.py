@@ -378,7 +378,7 @@ def test_a_timeout_that_is_none_ends_with_2(text: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as ended:
         main(["doctor", f"--timeout={text}"])
     assert ended.value.code == 2
-    assert "write a number of seconds above 0" in capsys.readouterr().err
+    assert "expected a positive number of seconds" in capsys.readouterr().err
 
 
 # -- the pure parts ----------------------------------------------------------------------------------------------------
@@ -419,7 +419,7 @@ def test_the_shape_of_a_token(text: str, verdict: Verdict, words: str) -> None:
 @pytest.mark.parametrize(
     ("intents", "verdict", "words"),
     [
-        (Intents.default(), Verdict.OK, "all that need no privilege"),
+        (Intents.default(), Verdict.OK, "all unprivileged"),
         (Intents.none(), Verdict.OK, "none"),
         (Intents.GUILDS, Verdict.OK, "GUILDS: none is privileged"),
         (Intents.all(), Verdict.WARNING, "GUILD_MEMBERS, GUILD_PRESENCES, MESSAGE_CONTENT: privileged"),

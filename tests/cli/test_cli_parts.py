@@ -46,15 +46,15 @@ def test_intents_are_a_number_or_names(text: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("parse", "text", "words"),
     [
-        (arguments.intents, "GUILD_MESAGES", "'GUILD_MESAGES' is no intent: did you mean GUILD_MESSAGES?"),
+        (arguments.intents, "GUILD_MESAGES", "unknown intent 'GUILD_MESAGES': did you mean GUILD_MESSAGES?"),
         (arguments.intents, "zzz", "choose from default, privileged, all, none, GUILDS"),
-        (arguments.intents, "-1", "'-1' is no set of intents"),
-        (arguments.intents, ",", "at least one name"),
-        (arguments.event_names, "", "at least one name"),
-        (arguments.shard, "1", "'1' is no shard"),
-        (arguments.shard, "2/2", "'2/2' is no shard"),
-        (arguments.shard, "-1/2", "'-1/2' is no shard"),
-        (arguments.shard, "a/b", "ID from 0 to COUNT - 1"),
+        (arguments.intents, "-1", "invalid intents '-1'"),
+        (arguments.intents, ",", "expected a name"),
+        (arguments.event_names, "", "expected a name"),
+        (arguments.shard, "1", "invalid shard '1'"),
+        (arguments.shard, "2/2", "invalid shard '2/2'"),
+        (arguments.shard, "-1/2", "invalid shard '-1/2'"),
+        (arguments.shard, "a/b", "0 <= ID < COUNT"),
     ],
 )
 def test_an_argument_that_cannot_be_is_refused_in_words(parse: Callable[[str], Any], text: str, words: str) -> None:
@@ -70,10 +70,10 @@ def test_event_names_and_shards_are_read() -> None:
 def test_a_filter_that_brings_nothing_gets_a_note() -> None:
     events = frozenset({"READY", "GUILD_CREATE", "HELLO", "MESAGE_CREATE", "QWERTY", "TYPING_START"})
     assert list(notes(events, Intents.GUILDS)) == [
-        "HELLO is not a known event: it is an opcode, and only dispatch events are shown",
+        "HELLO is not a known event: it is an opcode; only dispatch events are shown",
         "MESAGE_CREATE is not a known event: did you mean MESSAGE_CREATE?",
-        "QWERTY is not a known event: use a name of Discord's documentation, such as MESSAGE_CREATE",
-        "TYPING_START will not come with these intents: add GUILD_MESSAGE_TYPING or DIRECT_MESSAGE_TYPING to --intents",
+        "QWERTY is not a known event: use a name from Discord's documentation, such as MESSAGE_CREATE",
+        "TYPING_START is not sent with these intents: add GUILD_MESSAGE_TYPING or DIRECT_MESSAGE_TYPING to --intents",
     ]
 
 

@@ -406,8 +406,8 @@ def test_what_it_cannot_draw_on_or_with_is_named(term: str, script: str, words: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--shards", "0"], "'0' is too few"),
-        (["--shards", "two"], "'two' is no count"),
+        (["--shards", "0"], "invalid count '0'"),
+        (["--shards", "two"], "invalid count 'two'"),
         (["--shards", "2", "--shard", "0/2"], "not allowed with argument"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vox_gateway.cli.recording import BrokenLine, Recorded, line, parse
 from vox_gateway.cli.recording.reading import Line, beginning, in_order, merged, read
 from vox_gateway.cli.recording.redaction import Redactor, filler
-from vox_gateway.cli.recording.rotation import NoRecording, RotatingFile, rotated
+from vox_gateway.cli.recording.rotation import NotARecording, RotatingFile, rotated
 
 TOKEN = "a.very.secret-token"
 SHAPED = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.abcdefghijklmnopqrstuvwxyz-_0123456789"
@@ -184,18 +184,18 @@ def test_a_line_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "it is not JSON"),
-        (b"{", "it is not JSON"),
-        (b"\xff", "it is not JSON"),
-        (b"[" * 100_000, "it is not JSON"),
-        (b"[]", "it is no JSON object"),
-        (b"{}", "it has no time, seq, name, data"),
-        (b'{"t": "X", "s": 1, "d": null}', "it has no time, seq, name, data"),
-        (b'{"time": "now", "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
-        (b'{"time": true, "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
-        (b'{"time": 1' + b"0" * 400 + b', "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
-        (b'{"time": 1e999, "seq": 1, "name": "X", "data": 1}', "its time is no Unix time"),
-        (b'{"time": 1, "seq": 1, "name": "", "data": 1}', "its name is no text"),
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "missing time, seq, name, data"),
+        (b'{"t": "X", "s": 1, "d": null}', "missing time, seq, name, data"),
+        (b'{"time": "now", "seq": 1, "name": "X", "data": 1}', "time is not a valid Unix time"),
+        (b'{"time": true, "seq": 1, "name": "X", "data": 1}', "time is not a valid Unix time"),
+        (b'{"time": 1' + b"0" * 400 + b', "seq": 1, "name": "X", "data": 1}', "time is not a valid Unix time"),
+        (b'{"time": 1e999, "seq": 1, "name": "X", "data": 1}', "time is not a valid Unix time"),
+        (b'{"time": 1, "seq": 1, "name": "", "data": 1}', "name is not a non-empty string"),
     ],
 )
 def test_a_broken_line_says_why(data: bytes, words: str) -> None:
@@ -276,7 +276,7 @@ def test_what_is_no_recording_is_left_as_it_is(tmp_path: Path, content: bytes, n
     if content == b'{"time":':
         content += b"1" + b"\n"
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(NoRecording, match="is no recording"):
+    with pytest.raises(NotARecording, match="is not a recording"):
         RotatingFile(tmp_path / "e", 100, 1)
     assert (tmp_path / name).read_bytes() == content
 
@@ -285,8 +285,8 @@ def test_what_is_no_recording_is_left_as_it_is(tmp_path: Path, content: bytes, n
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    for name, words in (("pipe", "no file of a disk"), ("link", "is a link"), (".", "is a folder")):
-        with pytest.raises(NoRecording, match=words):
+    for name, words in (("pipe", "not a regular file"), ("link", "is a symbolic link"), (".", "is a folder")):
+        with pytest.raises(NotARecording, match=words):
             RotatingFile(tmp_path / name, 100, 1)
     assert not (tmp_path / "target").exists()
 
@@ -295,7 +295,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_two_do_not_record_to_one_file(tmp_path: Path) -> None:
     file = RotatingFile(tmp_path / "e", 100, 1)
     try:
-        with pytest.raises(NoRecording, match="by another process"):
+        with pytest.raises(NotARecording, match="by another process"):
             RotatingFile(tmp_path / "e", 100, 1)
     finally:
         file.close()
@@ -364,7 +364,7 @@ def test_lines_are_read_with_where_they_stand_and_broken_ones_say_why(tmp_path: 
     file.write_bytes(line(event_at(1)) + b"\n" + line(event_at(2))[:-5])
     first, second, last = read(file)
     assert first == Line(file, 1, len(line(event_at(1))), event_at(1))
-    assert (second.number, second.size, str(second.event)) == (2, 1, "it is not JSON")
+    assert (second.number, second.size, str(second.event)) == (2, 1, "not valid JSON")
     assert last == Line(file, 3, len(line(event_at(2))) - 5, None)
 
 

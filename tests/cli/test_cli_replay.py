@@ -91,7 +91,7 @@ def test_all_that_the_intents_ask_for_arrives_in_order_from_the_oldest_file_on(t
     (tmp_path / "e.2").write_text(recorded("PRESENCE_UPDATE", {"user": BOT, "guild_id": "0"}) + message(2))
     file.write_text(recorded("RESUMED", {}) + recorded("GUILD_CREATE", {"id": "3", "name": "\ud83e"}) + message(4))
     with served("replay", str(file)) as gateway:
-        assert gateway.head[4] == "waiting for a client to connect; Ctrl-C ends it\n"
+        assert gateway.head[4] == "waiting for a client to connect; Ctrl-C to stop\n"
         with bot(gateway) as one:
             name, ready = one.event()
             assert (name, ready["user"]["id"], ready["guilds"]) == ("READY", BOT["id"], [])
@@ -104,7 +104,7 @@ def test_all_that_the_intents_ask_for_arrives_in_order_from_the_oldest_file_on(t
             code, output, said = gateway.finish()
     assert (code, said) == (0, "")
     assert re.search(r"\nsent 4 events in [0-9.]+ s: 3 MESSAGE_CREATE, 1 GUILD_CREATE\n", output)
-    assert "\n1 events went to nobody: the intents of no client ask for them\n" in output
+    assert "\n1 events not sent: no client has the intents for them\n" in output
     assert "shard 0/1: a new session" in output
 
 
@@ -133,10 +133,10 @@ def test_broken_lines_are_named_and_skipped_and_end_with_1(tmp_path: Path) -> No
         code, output, said = gateway.finish()
     assert code == 1
     assert said == (
-        f"vox-gateway: {file}:2: it has no time, seq, name, data: skipped\n"
-        f"vox-gateway: {file}:4: it is not JSON: skipped\n"
+        f"vox-gateway: {file}:2: skipped: missing time, seq, name, data\n"
+        f"vox-gateway: {file}:4: skipped: not valid JSON\n"
     )
-    assert output.endswith("\n2 lines were broken, and skipped\n")
+    assert output.endswith("\n2 invalid lines skipped\n")
 
 
 def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
     with served("replay", str(file)) as gateway, bot(gateway) as one:
         assert one.ids(1) == [1]
         code, _, said = gateway.finish()
-    assert (code, said) == (0, f"vox-gateway: {file}:2: the last line was cut short: passed over\n")
+    assert (code, said) == (0, f"vox-gateway: {file}:2: skipped the incomplete last line\n")
 
 
 def test_an_event_that_has_no_form_in_an_encoding_is_skipped(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_an_event_that_has_no_form_in_an_encoding_is_skipped(tmp_path: Path) -> 
         assert one.ids(1) == [2]
         code, _, said = gateway.finish()
     assert code == 1
-    assert f"{file}:1: ANYTHING cannot be sent: " in said
+    assert f"{file}:1: skipped: ANYTHING cannot be sent: " in said
 
 
 def test_recordings_of_shards_are_played_side_by_side_to_as_many(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_recordings_of_shards_are_played_side_by_side_to_as_many(tmp_path: Path)
     first.write_text(message(1, 0.0, guild=2) + "{}\n" + message(3, 0.2, guild=4))
     second.write_text(message(2, 0.1, guild=3) + message(4, 0.3, guild=5))
     with served("replay", str(first), str(second), "--shards", "2", "--speed", "max") as gateway:
-        assert gateway.head[4] == "waiting for 2 shards to connect; Ctrl-C ends it\n"
+        assert gateway.head[4] == "waiting for 2 shards to connect; Ctrl-C to stop\n"
         with bot(gateway, shard=(1, 2)) as right:
             gateway.line("shard 1/2: a new session")
             with bot(gateway, shard=(0, 2)) as left:
@@ -171,7 +171,7 @@ def test_recordings_of_shards_are_played_side_by_side_to_as_many(tmp_path: Path)
                 assert right.ids(2) == [2, 4]
                 code, output, said = gateway.finish()
     assert code == 1
-    assert f"{first}:2: it has no" in said
+    assert f"{first}:2: skipped: missing" in said
     assert "sent 4 events" in output
 
 
@@ -197,7 +197,7 @@ def test_it_ends_with_1_when_no_client_is_left(tmp_path: Path) -> None:
         with bot(gateway) as one:
             assert one.ids(1) == [1]
         code, output, said = gateway.finish()
-    assert (code, said) == (1, "vox-gateway: no client is left, so the rest was not played\n")
+    assert (code, said) == (1, "vox-gateway: every client left before the end of the recording\n")
     assert "sent 1 events" in output
 
 
@@ -209,7 +209,7 @@ def test_it_ends_with_1_when_a_client_leaves_before_it_tells_that_all_has_arrive
             while json.loads(one.recv(PATIENCE))["op"] != 1:
                 pass  # until it is asked for a heartbeat
         code, output, said = gateway.finish()
-    assert (code, said) == (1, "vox-gateway: a client ended its session before it had told that all has arrived\n")
+    assert (code, said) == (1, "vox-gateway: a client ended its session before it acknowledged the last event\n")
     assert "sent 1 events" in output
 
 
@@ -220,8 +220,8 @@ def test_a_session_that_begins_in_the_middle_has_missed_something(tmp_path: Path
         with bot(gateway) as another:
             assert another.ids(2) == one.ids(2) == [2, 3]
             code, output, said = gateway.finish()
-    assert (code, said) == (1, "vox-gateway: shard 0/1 began a new session after 1 events: it has not got those\n")
-    assert output.endswith("\n1 sessions began too late to get all\n")
+    assert (code, said) == (1, "vox-gateway: shard 0/1 began a new session after 1 events: it did not receive them\n")
+    assert output.endswith("\n1 sessions began too late to receive everything\n")
 
 
 def test_a_client_that_does_not_come_again_is_given_up(tmp_path: Path) -> None:
@@ -232,14 +232,20 @@ def test_a_client_that_does_not_come_again_is_given_up(tmp_path: Path) -> None:
         gateway.follow(inbox)
         with Client(token="any", url=gateway.url, identify_gate=IdentifyGate(interval=0)) as client:
             player = Player(
-                gateway, inbox, math.inf, tell=lambda _: None, complain=looks.append, look=looks.append, patience=0.3
+                gateway,
+                inbox,
+                math.inf,
+                on_record=lambda _: None,
+                on_warning=looks.append,
+                on_progress=looks.append,
+                timeout=0.3,
             )
             player.wait_for_clients(1)
             client.close(resumable=True)
             gateway.expect_close(PATIENCE)
-            with pytest.raises(CommandError, match=r"did not come again within 0\.3 seconds"):
+            with pytest.raises(CommandError, match=r"did not return within 0\.3 seconds"):
                 player.play(read(tmp_path / "e"))
-    assert looks[-1] == "waiting for a client to come again"
+    assert looks[-1] == "waiting for a client to reconnect"
 
 
 def test_a_client_that_does_not_read_is_waited_for() -> None:
@@ -268,7 +274,7 @@ def test_a_client_that_does_not_read_is_waited_for() -> None:
         stack.callback(one.close)
         gateway.follow(inbox)
         one.send(IDENTIFY)
-        player = Player(gateway, inbox, math.inf, tell=lambda _: None, complain=pytest.fail, look=look)
+        player = Player(gateway, inbox, math.inf, on_record=lambda _: None, on_warning=pytest.fail, on_progress=look)
         player.wait_for_clients(1)
         with running(eat):
             player.play([large] * 64 + [last])
@@ -343,18 +349,18 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_what_is_no_recording_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     letter = tmp_path / "letter"
     letter.write_text("dear Ada\n")
-    assert "is no recording: none of its first lines is an event" in refused(capsys, str(letter))
-    assert "is no file of a disk" in refused(capsys, str(tmp_path))
+    assert "is not a recording: none of its first lines is an event" in refused(capsys, str(letter))
+    assert "is not a regular file" in refused(capsys, str(tmp_path))
     assert f"{tmp_path / 'no'} cannot be read: No such file" in refused(capsys, str(tmp_path / "no"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--speed", "0"], "'0' is no speed"),
-        (["--speed", "nan"], "'nan' is no speed"),
-        (["--speed", "fast"], "write a number above 0, such as 10, or max"),
-        (["--shards", "0"], "'0' is too few"),
+        (["--speed", "0"], "invalid speed '0'"),
+        (["--speed", "nan"], "invalid speed 'nan'"),
+        (["--speed", "fast"], "expected a positive number or max"),
+        (["--shards", "0"], "invalid count '0'"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused(

@@ -15,7 +15,7 @@ from served import PATIENCE, served
 
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate, Intents
 from vox_gateway.cli import main, serve
-from vox_gateway.cli.shared.activity import Visitors
+from vox_gateway.cli.shared.activity import ActivityLog
 from vox_gateway.cli.shared.screen import Mark
 from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused, SessionView
 
@@ -28,7 +28,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT as POSIX has 
 @posix_only
 def test_it_tells_where_it_is_and_what_clients_do_until_ctrl_c() -> None:
     with served("serve", "-v", "--heartbeat-interval", "0.2") as gateway:
-        assert gateway.head[1:2] == ["every token is let in\n"]
+        assert gateway.head[1:2] == ["every token is accepted\n"]
         with Client(token=TOKEN, url=gateway.url, intents=Intents.GUILDS) as client:
             assert client.wait_until_ready(PATIENCE)
             assert "json, zlib-stream" in gateway.line("connect ")
@@ -68,7 +68,7 @@ def test_heartbeats_are_not_told_unasked_and_plain_http_is() -> None:
 @posix_only
 def test_one_token_only_is_let_in_where_it_is_given() -> None:
     with served("serve", "--token", "made-up") as gateway:
-        assert gateway.head[1] == "the token made-up is let in, and no other\n"
+        assert gateway.head[1] == "only the token made-up is accepted\n"
         with Client(token="made-up", url=gateway.url) as client:
             assert client.wait_until_ready(PATIENCE)
         with pytest.raises(AuthenticationFailed):
@@ -105,7 +105,7 @@ def test_the_doctor_is_content_with_the_token_that_is_recommended(token: str | N
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "failed" not in done.stdout
-    assert "the token is let in" in " ".join(done.stdout.split())
+    assert "the token is accepted" in " ".join(done.stdout.split())
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -117,15 +117,15 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_it_is_not_open_to_the_world_unasked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "add --public if you mean that" in refused(capsys, "--port", "0", "--host", "0.0.0.0")
-    assert "add --public if you mean that" in refused(capsys, "--port", "0", "--host", "192.0.2.1")
+    assert "add --public to allow that" in refused(capsys, "--port", "0", "--host", "0.0.0.0")
+    assert "add --public to allow that" in refused(capsys, "--port", "0", "--host", "192.0.2.1")
 
 
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("0.0.0.0", "clients are told to resume there"),
-        ("no such host", "is no address of this machine"),
+        ("0.0.0.0", "clients cannot resume at"),
+        ("no such host", "is not an address of this machine"),
         ("192.0.2.1", "the gateway cannot listen on 192.0.2.1"),  # TEST-NET-1, nobody's
     ],
 )
@@ -177,9 +177,9 @@ def test_a_missing_extra_is_named(command: list[str], tmp_path: Path) -> None:
 # -- what clients do, in words -----------------------------------------------------------------------------------------
 
 
-def told(record: object, visitors: Visitors | None = None) -> list[tuple[Mark, str, str]]:
-    lines = (visitors or Visitors()).lines(record)  # type: ignore[arg-type]
-    return [(line.mark, line.name, line.words) for line in lines]
+def told(record: object, visitors: ActivityLog | None = None) -> list[tuple[Mark, str, str]]:
+    lines = (visitors or ActivityLog()).lines(record)  # type: ignore[arg-type]
+    return [(line.mark, line.name, line.text) for line in lines]
 
 
 def received(name: str, data: object) -> Received:
@@ -222,12 +222,12 @@ def test_each_record_is_a_line_that_shows_no_token(record: object, mark: Mark, w
 
 
 def test_a_session_that_was_seen_before_is_resumed() -> None:
-    visitors, session = Visitors(), SessionView("x", (0, 1), 3, True, 0, None)
+    visitors, session = ActivityLog(), SessionView("x", (0, 1), 3, True, 0, None)
     assert told(session, visitors) == [(Mark.GOOD, "READY", "shard 0/1: a new session")]
-    assert told(session, visitors) == [(Mark.GOOD, "RESUMED", "shard 0/1: goes on after event 3")]
+    assert told(session, visitors) == [(Mark.GOOD, "RESUMED", "shard 0/1: resumed after event 3")]
 
 
 def test_heartbeats_are_worth_a_line_only_to_who_asks() -> None:
     assert told(received("HEARTBEAT", 3)) == []
-    ((_, name, words),) = told(received("HEARTBEAT", None), Visitors(beats=True))
+    ((_, name, words),) = told(received("HEARTBEAT", None), ActivityLog(beats=True))
     assert (name, words) == ("HEARTBEAT", "connection 1: after event null")

@@ -1,7 +1,7 @@
-"""The command ``vox-gateway``: one module for each of its commands.
+"""The command ``vox-gateway``, with a module per subcommand.
 
-A command's module has `add_to`, which adds its parser with ``run`` (what to call) and ``usual_log`` (the level of the
-library's log that is shown without -v) among the parser's defaults.
+The function `add_to` of each adds a parser with the defaults ``run`` (the function to call) and ``usual_log`` (the log
+level without -v).
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ examples:
   vox-gateway serve
 
 environment:
-  DISCORD_TOKEN          the bot's token, for the commands that need one
-  HTTPS_PROXY, NO_PROXY  how to reach the gateway
-  NO_COLOR               when set, no colours
+  DISCORD_TOKEN          the bot's token, where a command needs it
+  HTTPS_PROXY, NO_PROXY  the proxy, and hosts reached without it
+  NO_COLOR               disables colours if set
 
-Each command has a --help of its own.
+Each command has its own --help.
 
 {exit_codes()}
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run a command.
 
     Args:
-        argv: the arguments, without the program's name; None for the process's own.
+        argv: the arguments without the program's name; None for those of the process.
 
     Returns:
         The exit code.
 
     Raises:
-        SystemExit: after --help, --version, or arguments that are not valid.
+        SystemExit: after --help, --version, or invalid arguments.
     """
     try:
         code = _run(argv)
@@ -89,21 +89,21 @@ def _run(argv: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="vox-gateway",
-        description="Watch the Discord Gateway, find out what keeps a bot from it, or see the client at work on a "
-        "gateway of its own.",
+        description="Watch, record and replay Discord Gateway events, diagnose connection problems, and run a local "
+        "gateway.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"vox-gateway {__version__}")
-    # Both before and after the command's name; without a default, or the one behind would undo the one in front.
+    # Accepted before and after the command's name. No default, which would override the first occurrence.
     logging_options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    for flags, level, words in (
+    for flags, level, text in (
         (("-v", "--verbose"), logging.INFO, "show the library's log on stderr"),
-        (("--debug",), logging.DEBUG, "the same, with every payload's direction, name and size"),
+        (("--debug",), logging.DEBUG, "like -v, with the direction, name and size of every payload"),
     ):
-        for one in (parser, logging_options):
-            one.add_argument(
-                *flags, dest="log", action="store_const", const=level, default=argparse.SUPPRESS, help=words
+        for target in (parser, logging_options):
+            target.add_argument(
+                *flags, dest="log", action="store_const", const=level, default=argparse.SUPPRESS, help=text
             )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
@@ -111,6 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(words: object, code: Exit) -> Exit:
-    say(words)
+def _say(message: object, code: Exit) -> Exit:
+    say(message)
     return code

@@ -1,4 +1,4 @@
-"""``vox-gateway record``: events as redacted lines of JSON in a file, until Ctrl-C."""
+"""``vox-gateway record``: appends redacted events to a file as lines of JSON until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import GatewayError
 from ..sanitize import sanitize_line
 from .recording import Recorded, line
 from .recording.redaction import RULE, Redactor
-from .recording.rotation import NoRecording, RotatingFile
+from .recording.rotation import NotARecording, RotatingFile
 from .shared import arguments
 from .shared.exits import CommandError, Exit, exit_codes
 from .shared.login import add_login, make_client, notes
@@ -28,17 +28,17 @@ _HELP = "write events to a file, without secrets (needs DISCORD_TOKEN)"
 
 _DESCRIPTION = f"""\
 Connect with the bot's token in the environment variable DISCORD_TOKEN, and
-append every event to FILE, as one line of JSON:
+append every event to FILE as a line of JSON:
 
-  {{"time": Unix time, "seq": sequence number, "name": its name, "data": ...}}
+  {{"time": Unix time, "seq": sequence number, "name": event name, "data": ...}}
 
 {RULE}
 
-FILE is readable by its owner only, and may be a recording already; what is
-anything else is left alone. When it is full, it becomes FILE.1, what was
-FILE.1 becomes FILE.2, and so on; the oldest is removed. Each line is written
-at once: kill -9 loses one at the most, and a piece of a line is taken away at
-the next start. Ctrl-C ends it; vox-gateway replay plays it to a bot."""
+FILE is readable by its owner only. An existing recording is appended to; any
+other file is refused. A full FILE is renamed to FILE.1, FILE.1 to FILE.2, and
+so on; the oldest is removed. Lines are not buffered: kill -9 loses at most the
+last, and an incomplete line is removed at the next start. Ctrl-C ends the
+recording; vox-gateway replay sends it to a bot."""
 
 _EPILOG = f"""\
 examples:
@@ -52,8 +52,8 @@ examples:
         {
             Exit.OK: "ended with Ctrl-C",
             Exit.INTERRUPTED: "ended with Ctrl-C before it connected",
-            Exit.FAILED: "refused by the gateway, or the file could not be written any more",
-            Exit.UNUSABLE: "the command line or FILE is not usable, or DISCORD_TOKEN or an extra is missing",
+            Exit.FAILED: "refused by the gateway, or the file could not be written",
+            Exit.UNUSABLE: "the command line or FILE is invalid, or DISCORD_TOKEN or an extra is missing",
         }
     )
 }"""
@@ -62,22 +62,22 @@ examples:
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, parents, "record", _HELP, _DESCRIPTION, _EPILOG)
-    parser.add_argument("file", type=Path, metavar="FILE", help="where to record to")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to record to")
     parser.add_argument(
         "--max-size",
         type=arguments.size,
         default=arguments.size("100M"),
         metavar="SIZE",
-        help="bytes that a file may have, such as 500K, 100M or 2G (default: 100M)",
+        help="maximum size of a file, as in 500K, 100M or 2G (default: 100M)",
     )
     parser.add_argument(
         "--keep",
         type=arguments.count,
         default=9,
         metavar="N",
-        help="how many full files to keep beside FILE (default: %(default)s)",
+        help="number of full files to keep (default: %(default)s)",
     )
-    parser.add_argument("--keep-content", action="store_true", help="record the texts of people too, but no secrets")
+    parser.add_argument("--keep-content", action="store_true", help="record user content too, but no secrets")
     add_login(parser)
     parser.set_defaults(run=run, usual_log=logging.INFO)
 
@@ -89,19 +89,19 @@ def run(args: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        CommandError: there is no token, an argument cannot be, or the file cannot be written to.
+        CommandError: the token is missing, an argument is invalid, or the file cannot be written to.
     """
     client = make_client(args)
     try:
         file = RotatingFile(args.file, args.max_size, args.keep)
-    except NoRecording as error:
+    except NotARecording as error:
         raise CommandError(str(error), Exit.UNUSABLE) from None
     except OSError as error:
         raise CommandError(f"{args.file} cannot be recorded to: {error.strerror or error}", Exit.UNUSABLE) from None
     for note in notes(args.events or frozenset(), args.intents):
         say(note)
     if file.cut:
-        say(f"the last line of {args.file} was not whole: its {file.cut} bytes were taken away")
+        say(f"removed the incomplete last line of {args.file} ({file.cut} bytes)")
     recorder = _Recorder(file, Redactor(os.environ["DISCORD_TOKEN"].strip(), args.keep_content))
 
     @client.on("DISPATCH")
@@ -113,21 +113,21 @@ def run(args: argparse.Namespace) -> int:
     try:
         client.connect()
     except GatewayError:
-        refused = True  # its words are on stderr: the log, which this command shows, ends with them
+        refused = True  # the log on stderr has the reason
     finally:
         recorder.close()
     say(f"recorded {recorder.summary()} to {args.file}")
     if recorder.error is not None:
-        raise CommandError(f"{args.file} cannot be written to any more: {recorder.error}")
+        raise CommandError(f"{args.file} cannot be written to: {recorder.error}")
     return Exit.FAILED if refused else Exit.OK
 
 
 class _Recorder:
-    """Writes events to a file, on the dispatcher's thread, and counts them.
+    """Writes events to a file on the dispatcher thread, and counts them.
 
     Attributes:
-        error: why no more was written, or None.
-        progress: the line that tells how far it is.
+        error: the error of a failed write, or None.
+        progress: the progress line.
     """
 
     def __init__(self, file: RotatingFile, redactor: Redactor) -> None:
@@ -141,7 +141,7 @@ class _Recorder:
         self._lock = threading.Lock()  # guards the file and the fields above
 
     def record(self, payload: dict[str, Any]) -> bool:
-        """Write one event; whether that was still possible."""
+        """Write an event; return False if closed or failed."""
         name = payload["t"]
         data = line(Recorded(time.time(), payload.get("s"), name, self._redactor.redact(name, payload.get("d"))))
         with self._lock:
@@ -159,13 +159,13 @@ class _Recorder:
         return True
 
     def close(self) -> None:
-        """Write no more: a handler that is still at work must not write to what has the descriptor next."""
+        """Close the file. A handler still running must not write to a reused descriptor."""
         with self._lock:
             self._is_closed = True
             self._file.close()
         self.progress.erase()
 
     def summary(self, most: int | None = None) -> str:
-        """What was recorded, in words."""
+        """Describe what was recorded."""
         names = ", ".join(f"{count:,} {sanitize_line(name)}" for name, count in self._names.most_common(most))
         return f"{self._names.total():,} events, {self._bytes:,} bytes" + (f": {names}" if names else "")

@@ -1,4 +1,4 @@
-"""Recordings taken up again: their files in order, and their lines, broken ones too."""
+"""Reads recordings: their files in order, and their lines, including invalid ones."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .rotation import rotated
 
 __all__ = ["Line", "beginning", "in_order", "merged", "read"]
 
-#: lines that are looked at to tell what a file is
+#: lines read to check that a file is a recording
 _FIRST = 100
 
 
 class Line(NamedTuple):
-    """One line of a recording.
+    """A line of a recording.
 
     Attributes:
-        path, number: where it stands; the first is 1.
+        path, number: the file, and the line number from 1.
         size: bytes.
-        event: what it holds; None for a last line that was cut short, as by a kill; or why it is broken.
+        event: the event; BrokenLine if invalid; None for a truncated last line.
     """
 
     path: Path
@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 
 def in_order(paths: Iterable[Path]) -> list[list[Path]]:
-    """The files of each recording, oldest first: those that are given, and beside ``FILE`` all of ``FILE.N``.
+    """Return the files of each recording, oldest first: the given ones, and every ``FILE.N`` of a ``FILE``.
 
     Raises:
         OSError: a folder cannot be read.
@@ -53,7 +53,7 @@ def _age(base: Path, file: Path) -> int:
 
 
 def merged(recordings: Iterable[Iterable[Path]]) -> Iterator[Line]:
-    """The lines of all recordings, by their times, as one shard's happen beside another's.
+    """Yield the lines of all recordings in order of time.
 
     Raises:
         OSError: a file cannot be read.
@@ -63,7 +63,7 @@ def merged(recordings: Iterable[Iterable[Path]]) -> Iterator[Line]:
 
 
 def _timed(lines: Iterable[Line]) -> Iterator[tuple[float, Line]]:
-    """With each line its time; one that has none comes right after the one before it."""
+    """Yield each line with its time; a line without a time takes that of its predecessor."""
     time = 0.0
     for line in lines:
         if isinstance(line.event, Recorded):
@@ -72,10 +72,10 @@ def _timed(lines: Iterable[Line]) -> Iterator[tuple[float, Line]]:
 
 
 def read(path: Path) -> Iterator[Line]:
-    """The lines of a file.
+    """Yield the lines of a file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         for number, data in enumerate(file, start=1):
@@ -88,10 +88,10 @@ def read(path: Path) -> Iterator[Line]:
 
 
 def beginning(path: Path) -> Iterator[Recorded]:
-    """The events among the first lines of a file; what has none there is no recording.
+    """Yield the events among the first lines of a file; without any, it is not a recording.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     for line in itertools.islice(read(path), _FIRST):
         if isinstance(line.event, Recorded):

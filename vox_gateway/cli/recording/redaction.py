@@ -1,6 +1,6 @@
-"""What a recording never holds: the one place of the rule, which `RULE` tells to people. Pure.
+"""Redacts events before they are recorded, as `RULE` describes. Pure.
 
-Texts are kept only where what they are is known: an unknown field of Discord's is redacted, not shown.
+A text is kept only if its field is known to be harmless; unknown fields are redacted.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from typing import Any, Final
 __all__ = ["RULE", "Redactor"]
 
 RULE: Final = """\
-Never recorded is what would let anybody act as the bot or read what is
-private: the value of every key that holds "token", "session_id", "secret",
-"password" or "signature", resume_gateway_url, and the codes of invites; and
-inside of all texts, tokens, the addresses of webhooks, interactions and
-invites, and what signs the address of an attachment.
+Secrets are never recorded: the value of every key that contains "token",
+"session_id", "secret", "password" or "signature", resume_gateway_url, and
+invite codes; and within texts, tokens, the URLs of webhooks, interactions and
+invites, and the signatures of attachment URLs.
 
-Of people, ids, times and numbers are recorded. Their texts are not, unless
---keep-content says so: messages, embeds, names, emails and addresses, and in
-short every text but ids, times, flags, locales, kinds, the names of commands
-and emojis of Unicode. In its place stands as much filler, so that sizes stay
-what they were."""
+Ids, times and numbers are recorded. User content is not, unless
+--keep-content is given: messages, embeds, names, emails, URLs, and any other
+text except ids, times, flags, locales, types, command names and Unicode
+emojis. It is replaced with filler of the same size."""
 
 _SECRET_KEY = re.compile(r"token|session_?id|secret|password|signature|^resume_?gateway_?url$|^code$", re.IGNORECASE)
 
-#: secrets inside of texts; what is redacted of each is its last group
+#: secrets within texts; the last group is redacted
 _SECRETS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -38,13 +36,15 @@ _SECRETS = tuple(
     )
 )
 
-#: what a text may be to be kept, under any key but those of texts
+#: values kept under any key not in _USER_CONTENT
 _ID = re.compile(r"\d{17,20}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
-#: keys below which people write what they like
-_OF_PEOPLE = re.compile("content|name|nick|title|text|description|value|topic|state|details|email|label", re.IGNORECASE)
-#: what a text may be to be kept, under keys that say what they hold
-_KINDS = tuple(
+#: keys of user content
+_USER_CONTENT = re.compile(
+    "content|name|nick|title|text|description|value|topic|state|details|email|label", re.IGNORECASE
+)
+#: keys of harmless values, and the values kept under them
+_KNOWN_FIELDS = tuple(
     (re.compile(keys), re.compile(values))
     for keys, values in (
         (r"(.*_)?ids?|roles|mention_roles", r"\d{1,20}"),
@@ -57,32 +57,32 @@ _KINDS = tuple(
     )
 )
 _COMMAND = re.compile(r"[-_\w]{1,32}")
-#: types of a command's options whose values are ids: user, channel, role, mentionable
-_OPTIONS_OF_IDS = (6, 7, 8, 9)
-#: letters, digits and punctuation of people's names are no emoji; keycaps are no loss
+#: types of command options whose values are ids: user, channel, role, mentionable
+_ID_OPTION_TYPES = (6, 7, 8, 9)
+#: excludes letters, digits and punctuation, as in names; keycap emojis are redacted too
 _EMOJI = re.compile(r"[^\x00-\u00ff\w\s]{1,16}|[\u00a9\u00ae]\ufe0f?")
 
-#: in the place of a character stands one that takes as many bytes of UTF-8
+#: fillers by code point limit, with as many bytes of UTF-8 as the characters they replace
 _FILLERS = ((0x80, "x"), (0x800, "\u00d7"), (0x10000, "\u2718"))
-_WIDEST = "\U0001f5d9"
-#: a shorter "token" is one of a gateway for tests, and may be any word
-_LEAST_TOKEN = 8
+_WIDEST_FILLER = "\U0001f5d9"
+#: a shorter token belongs to a test gateway and may be any word
+_MIN_TOKEN_LENGTH = 8
 
 
 class Redactor:
-    """Makes of an event's data what may be recorded.
+    """Redacts the data of events.
 
     Args:
-        token: the bot's own, which is looked for in every text.
-        keep_content: keep the texts of people, but for the secrets inside.
+        token: the bot's token, which is redacted in every text.
+        keep_content: whether to keep user content; secrets within it are redacted.
     """
 
     def __init__(self, token: str = "", keep_content: bool = False) -> None:
-        self._own = re.compile(f"()({re.escape(token)})") if len(token) >= _LEAST_TOKEN else None
+        self._own = re.compile(f"()({re.escape(token)})") if len(token) >= _MIN_TOKEN_LENGTH else None
         self._keep = keep_content
 
     def redact(self, name: str, data: Any) -> Any:
-        """A copy of `data`, the data of an event of this name."""
+        """Return a redacted copy of `data`, the data of the event `name`."""
         if name == "INTERACTION_CREATE" and isinstance(data, dict) and isinstance(data.get("data"), dict):
             return {**self._value("", data), "data": self._command(data["data"])}
         return self._value("", data)
@@ -99,11 +99,11 @@ class Redactor:
     def _member(self, outer: str, name: str, value: Any) -> Any:
         if _SECRET_KEY.search(name):
             return _secret(value)
-        # An emoji's name is an emoji's, and not a person's.
+        # The name of an emoji is not user content.
         return self._value("emoji_name" if (outer, name) == ("emoji", "name") else name, value)
 
     def _key(self, key: Any) -> Any:
-        # Keys are Discord's own words, or ids. One that is neither was never seen.
+        # Discord's keys are identifiers or ids; anything else is redacted.
         return key if not isinstance(key, str) or re.fullmatch(r"[\w-]{1,64}", key, re.ASCII) else filler(key)
 
     def _text(self, text: str) -> str:
@@ -112,27 +112,28 @@ class Redactor:
         return text
 
     def _command(self, data: dict[str, Any]) -> dict[str, Any]:
-        """A command and its options: what they are called was chosen by the bot's owner, what they hold by people."""
+        """Redact a command: names of commands and options are the bot owner's and kept, values are user content."""
         redacted: dict[str, Any] = self._value("", data)
         name, value = data.get("name"), data.get("value")
         if isinstance(name, str) and _COMMAND.fullmatch(name):
             redacted["name"] = name
-        if data.get("type") in _OPTIONS_OF_IDS and isinstance(value, str) and _ID.fullmatch(value):
+        if data.get("type") in _ID_OPTION_TYPES and isinstance(value, str) and _ID.fullmatch(value):
             redacted["value"] = value
         if isinstance(data.get("options"), list):
             redacted["options"] = [
-                self._command(one) if isinstance(one, dict) else self._value("", one) for one in data["options"]
+                self._command(option) if isinstance(option, dict) else self._value("", option)
+                for option in data["options"]
             ]
         return redacted
 
 
 def filler(text: str) -> str:
-    """As many characters that say nothing, and as many bytes."""
-    return "".join(next((fill for end, fill in _FILLERS if ord(one) < end), _WIDEST) for one in text)
+    """Return filler with the same number of characters and of bytes in UTF-8."""
+    return "".join(next((fill for end, fill in _FILLERS if ord(char) < end), _WIDEST_FILLER) for char in text)
 
 
 def _secret(value: Any) -> Any:
-    """What stands in the place of a secret: of the same kind, so that who reads it finds what it expects."""
+    """Return a replacement of the same type as `value`, so that consumers can parse it."""
     if isinstance(value, dict):
         return {key: _secret(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -143,11 +144,11 @@ def _secret(value: Any) -> Any:
 
 
 def _is_known(key: str, text: str) -> bool:
-    """Whether it is known what `text` is, and that it is not a person's."""
+    """Return whether `text` is known not to be user content."""
     if key == "emoji_name":
         return bool(_EMOJI.fullmatch(text))
-    if any(keys.fullmatch(key) and values.fullmatch(text) for keys, values in _KINDS):
+    if any(keys.fullmatch(key) and values.fullmatch(text) for keys, values in _KNOWN_FIELDS):
         return True
-    if _OF_PEOPLE.search(key):
+    if _USER_CONTENT.search(key):
         return False
     return bool(_ID.fullmatch(text) or _TIME.fullmatch(text))

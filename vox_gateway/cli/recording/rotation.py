@@ -1,7 +1,7 @@
-"""A recording on disk: appended to, line by line, and rotated by size.
+"""Writes a recording to disk, with rotation by size.
 
-The file is its owner's only. Beside ``FILE`` are ``FILE.1``, the newest of those that were full, ``FILE.2`` and so on.
-Every line is handed to the kernel as it comes, so that a killed process loses the line that it was at, and no other.
+Only the owner can read the files. ``FILE.1`` is the newest full file, ``FILE.2`` the next older, and so on. Lines are
+not buffered, so that a killed process loses at most the line being written.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["NoRecording", "RotatingFile", "rotated"]
+__all__ = ["NotARecording", "RotatingFile", "rotated"]
 
-#: bytes that are looked at in one go for the end of the last line
+#: bytes read at a time to find the end of the last line
 _BLOCK = 65_536
 
 
-class NoRecording(OSError):
-    """There is something at the path that must not be written to; the message says what."""
+class NotARecording(OSError):
+    """The path must not be written to; the message says why."""
 
 
 def rotated(path: Path) -> list[Path]:
-    """The files that stand beside `path` because it was full, newest first."""
+    """Return the rotated files of `path`, newest first."""
     found = []
     for other in path.parent.iterdir():
         base, _, number = other.name.rpartition(".")
@@ -41,20 +41,20 @@ def rotated(path: Path) -> list[Path]:
 
 
 class RotatingFile:
-    """Opens a recording, or begins one. Not for several threads.
+    """A new or existing recording opened for appending. Not thread-safe.
 
     Args:
-        path: where it is.
-        max_size: bytes after which another is begun; a single line may be longer.
-        keep: how many that were full are kept.
+        path: the file.
+        max_size: bytes after which the file is rotated; a single line may be longer.
+        keep: number of rotated files kept.
 
     Attributes:
-        size: bytes in the file that is written to.
-        cut: bytes of a last line that was not whole, and was taken away.
+        size: bytes in the current file.
+        cut: bytes of an incomplete last line, removed on opening.
 
     Raises:
-        NoRecording: something else is there.
-        OSError: it cannot be opened.
+        NotARecording: the path holds something else.
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path, max_size: int, keep: int) -> None:
@@ -62,20 +62,20 @@ class RotatingFile:
         self._max_size = max_size
         self._keep = keep
         for other in rotated(path):
-            os.close(_open(other, create=False))  # what would be renamed or removed must be a recording too
+            os.close(_open(other, create=False))  # these are renamed or removed, so must be recordings too
         self._descriptor = _open(path, create=True)
         self.size, self.cut = 0, 0
         try:
-            self.size, self.cut = _mend(self._descriptor)
+            self.size, self.cut = _truncate_incomplete_line(self._descriptor)
         except OSError:
             self.close()
             raise
 
     def write(self, line: bytes) -> None:
-        """Append a whole line.
+        """Append a line.
 
         Raises:
-            OSError: that is not possible; nothing of it is left in the file, if that can be helped.
+            OSError: writing failed; a partial line is removed if possible.
         """
         if self.size and self.size + len(line) > self._max_size:
             self._rotate()
@@ -95,7 +95,7 @@ class RotatingFile:
 
     def _rotate(self) -> None:
         full = [self._path, *rotated(self._path)]
-        # The highest number first, so that no file is in another's way.
+        # Highest number first, so that no file is overwritten.
         for number, path in reversed(list(enumerate(full, start=1))):
             if number > self._keep:
                 path.unlink()
@@ -107,21 +107,21 @@ class RotatingFile:
 
 
 def _open(path: Path, create: bool) -> int:
-    """A descriptor of a recording, or of an empty file, that no other process records to."""
-    # Not blocking, since a pipe would wait for its other side. No link, since rotation would rename that.
+    """Open and lock a recording or an empty file."""
+    # O_NONBLOCK: opening a pipe would wait for its reader. No symlink: rotation would rename the link.
     flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if path.is_symlink():
-        raise NoRecording(f"{path} is a link: name the file itself")
+        raise NotARecording(f"{path} is a symbolic link; name the file itself")
     if path.is_dir():
-        raise NoRecording(f"{path} is a folder: name a file in it")
+        raise NotARecording(f"{path} is a folder; name a file in it")
     descriptor = os.open(path, flags | (os.O_CREAT if create else 0), 0o600)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NoRecording(f"{path} is no file of a disk: a recording is kept in one")
+            raise NotARecording(f"{path} is not a regular file")
         if fcntl is not None:
             _lock(path, descriptor)
         _check_first_line(path, descriptor)
-        if hasattr(os, "fchmod"):  # whoever made it may have left it open to others
+        if hasattr(os, "fchmod"):  # it may have been created with other permissions
             os.fchmod(descriptor, 0o600)
     except OSError:
         os.close(descriptor)
@@ -134,7 +134,7 @@ def _lock(path: Path, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise NoRecording(f"{path} is being recorded to by another process") from None
+        raise NotARecording(f"{path} is being recorded to by another process") from None
 
 
 def _check_first_line(path: Path, descriptor: int) -> None:
@@ -152,13 +152,13 @@ def _check_first_line(path: Path, descriptor: int) -> None:
             return
         except BrokenLine:
             pass
-    elif first.startswith(b'{"time":'[: len(first)]):  # its writer was killed at its first line
+    elif first.startswith(b'{"time":'[: len(first)]):  # an incomplete first line
         return
-    raise NoRecording(f"{path} is there, and is no recording: it is left as it is; name another file")
+    raise NotARecording(f"{path} exists and is not a recording; name another file")
 
 
-def _mend(descriptor: int) -> tuple[int, int]:
-    """Take away a last line that is not whole; gives the size, and the bytes that were taken away."""
+def _truncate_incomplete_line(descriptor: int) -> tuple[int, int]:
+    """Remove an incomplete last line. Returns the new size and the number of removed bytes."""
     size = end = os.fstat(descriptor).st_size
     while end:
         start = max(0, end - _BLOCK)
@@ -173,5 +173,5 @@ def _mend(descriptor: int) -> tuple[int, int]:
 
 
 def _read(descriptor: int, start: int, size: int) -> bytes:
-    os.lseek(descriptor, start, os.SEEK_SET)  # writing appends, wherever this leads
+    os.lseek(descriptor, start, os.SEEK_SET)  # O_APPEND: writes ignore the position
     return os.read(descriptor, size)

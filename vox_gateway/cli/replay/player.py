@@ -1,4 +1,4 @@
-"""Plays a recording to the clients of a local gateway: at its own speed, at any other, or as fast as they take it."""
+"""Plays a recording to the clients of a local gateway, at a given speed or as fast as they read."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Player"]
 
-#: the gateway brings these by itself, as its own sessions begin and go on
+#: sent by the gateway itself
 _NOT_PLAYED = ("READY", "RESUMED")
-#: events between two looks at whether the clients keep up
+#: events between checks that the clients keep up
 _BATCH = 64
-#: seconds between two looks at how far it is, while nothing else happens
-_GLANCE = 0.25
+#: seconds between progress updates
+_POLL_INTERVAL = 0.25
 
 
 class Player:
-    """Plays to whoever is connected; for the main thread, where Ctrl-C ends every wait.
+    """Plays to the connected clients. Runs on the main thread, where Ctrl-C ends every wait.
 
     Args:
-        gateway: listens.
-        inbox: what follows the gateway.
-        speed: how many times as fast as it was; infinity for as fast as the clients take it.
-        tell: called with each record of the gateway's.
-        complain: called with what cannot be played, or was missed, in words.
-        look: called now and then with how far it is, in words.
-        patience: seconds until a client that went away is given up.
+        gateway: a listening gateway.
+        inbox: receives the gateway's records.
+        speed: speed relative to the recording; infinity for as fast as the clients read.
+        on_record: called with each record of the gateway.
+        on_warning: called with a message for each line or session at fault.
+        on_progress: called periodically with a progress message.
+        timeout: seconds to wait for a disconnected client to return.
 
     Attributes:
-        sent: the events that were sent, by name.
-        unwanted: how many went to nobody, as the intents of no client ask for them.
-        broken: lines that could not be played.
-        late: sessions that began when something had been played already, and so have missed it.
+        sent: number of events sent, by name.
+        unwanted: number of events not sent, as no client has the intents for them.
+        broken: number of invalid lines.
+        late: number of sessions that began after the first event.
         size: bytes of the lines so far.
     """
 
@@ -55,10 +55,10 @@ class Player:
         inbox: MainInbox[Record],
         speed: float,
         *,
-        tell: Callable[[Record], None],
-        complain: Callable[[str], None],
-        look: Callable[[str], None],
-        patience: float = 60.0,
+        on_record: Callable[[Record], None],
+        on_warning: Callable[[str], None],
+        on_progress: Callable[[str], None],
+        timeout: float = 60.0,
     ) -> None:
         self.sent: Counter[str] = Counter()
         self.unwanted = 0
@@ -68,25 +68,25 @@ class Player:
         self._gateway = gateway
         self._inbox = inbox
         self._speed = speed
-        self._tell = tell
-        self._complain = complain
-        self._look = look
-        self._patience = patience
-        self._sessions: set[str] = set()  # those that were ever seen
-        self._holders: dict[int, str] = {}  # by a connection's number: the session it holds
-        self._arrived: dict[str, int] = {}  # by session: the last event that its client has told to have
-        self._was_asked = False  # whether each has been asked for a heartbeat since any of them came
+        self._on_record = on_record
+        self._on_warning = on_warning
+        self._on_progress = on_progress
+        self._timeout = timeout
+        self._sessions: set[str] = set()  # ids of all sessions seen
+        self._session_of: dict[int, str] = {}  # session id by connection number
+        self._acknowledged: dict[str, int] = {}  # last sequence number acknowledged by a heartbeat, by session id
+        self._heartbeats_requested = False  # whether heartbeats were requested since the last session event
 
     def wait_for_clients(self, count: int) -> None:
-        """Wait until so many sessions are connected."""
+        """Wait until `count` sessions are connected."""
         while self._connected() < count:
             self._wait(math.inf)
 
     def play(self, lines: Iterable[Line]) -> None:
-        """Play them to the end.
+        """Play all lines.
 
         Raises:
-            CommandError: no client is left, or one went away and did not come again.
+            CommandError: every client left, or a client did not return in time.
         """
         start, offset, last = time.monotonic(), 0.0, math.inf
         for count, line in enumerate(lines, start=1):
@@ -95,7 +95,7 @@ class Player:
             if not isinstance(event, Recorded):
                 self._skip(line, event)
             elif event.name not in _NOT_PLAYED:
-                # A clock that was set back, and the first event, make no wait.
+                # No delay for the first event, or if the clock was set back.
                 offset += max(0.0, event.time - last) / self._speed
                 last = event.time
                 self._wait_until(start + offset)
@@ -104,34 +104,34 @@ class Player:
                 self._wait_for_room()
 
     def wait_delivered(self) -> None:
-        """Wait until every client has told that all has arrived, as the heartbeat does that each is asked for.
+        """Request heartbeats until every client has acknowledged the last event.
 
         Raises:
-            CommandError: a client ended its session before, or went away and did not come again.
+            CommandError: a client ended its session first, or did not return in time.
         """
         due = {session.id: session.seq for session in self._gateway.sessions}
-        self._was_asked = False
+        self._heartbeats_requested = False
         while True:
-            left = {session.id for session in self._gateway.sessions}
-            if not due or not due.keys() <= left:
-                raise CommandError("a client ended its session before it had told that all has arrived")
-            if all(self._arrived.get(session, -1) >= seq for session, seq in due.items()):
+            open_sessions = {session.id for session in self._gateway.sessions}
+            if not due or not due.keys() <= open_sessions:
+                raise CommandError("a client ended its session before it acknowledged the last event")
+            if all(self._acknowledged.get(session, -1) >= seq for session, seq in due.items()):
                 return
             self._wait_for_return()
-            if not self._was_asked:
-                self._was_asked = True
+            if not self._heartbeats_requested:
+                self._heartbeats_requested = True
                 self._gateway.request_heartbeat()
-            self._look("waiting until all has arrived")
-            self._wait(time.monotonic() + _GLANCE)
+            self._on_progress("waiting for clients to acknowledge the last event")
+            self._wait(time.monotonic() + _POLL_INTERVAL)
 
-    # One event.
+    # -- events
 
-    def _skip(self, line: Line, why: BrokenLine | None) -> None:
-        if why is None:  # as it is after a kill, which is no fault of the recording's
-            self._complain(f"{line.path}:{line.number}: the last line was cut short: passed over")
+    def _skip(self, line: Line, reason: BrokenLine | None) -> None:
+        if reason is None:  # the recorder was killed; not counted as invalid
+            self._on_warning(f"{line.path}:{line.number}: skipped the incomplete last line")
         else:
             self.broken += 1
-            self._complain(f"{line.path}:{line.number}: {why}: skipped")
+            self._on_warning(f"{line.path}:{line.number}: skipped: {reason}")
 
     def _dispatch(self, line: Line, event: Recorded) -> None:
         try:
@@ -144,23 +144,23 @@ class Player:
         elif self._gateway.sessions:
             self.unwanted += 1
         else:
-            raise CommandError("no client is left, so the rest was not played")
+            raise CommandError("every client left before the end of the recording")
 
-    # Waiting.
+    # -- waiting
 
     def _wait_until(self, due: float) -> None:
-        """Wait for the moment, and meanwhile hear what clients do."""
+        """Process records until the monotonic time `due`."""
         while True:
             now = time.monotonic()
-            in_seconds = f", next in {due - now:.0f} s" if due - now > 1 else ""
-            self._look(f"played {self.sent.total():,} events{in_seconds}")
-            if not self._wait(min(due, now + _GLANCE)) and time.monotonic() >= due:
+            remaining = f", next in {due - now:.0f} s" if due - now > 1 else ""
+            self._on_progress(f"played {self.sent.total():,} events{remaining}")
+            if not self._wait(min(due, now + _POLL_INTERVAL)) and time.monotonic() >= due:
                 return
 
     def _wait_for_room(self) -> None:
-        """Wait until the kernel has taken all, or it would pile up here; at full speed, for those who are away too."""
-        while not self._gateway.wait_sent(_GLANCE):
-            self._look("waiting for a client to read")
+        """Wait until all events are written to sockets; at full speed, also until every client is connected."""
+        while not self._gateway.wait_sent(_POLL_INTERVAL):
+            self._on_progress("waiting for a client to read")
             while self._wait(0):
                 pass
         if math.isinf(self._speed):
@@ -168,20 +168,20 @@ class Player:
 
     def _wait_for_return(self) -> None:
         """Wait until every session is connected."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._timeout
         while self._connected() < len(self._gateway.sessions):
             if time.monotonic() >= deadline:
-                raise CommandError(f"a client went away, and did not come again within {self._patience:g} seconds")
-            self._look("waiting for a client to come again")
-            self._wait(time.monotonic() + _GLANCE)
+                raise CommandError(f"a client disconnected and did not return within {self._timeout:g} seconds")
+            self._on_progress("waiting for a client to reconnect")
+            self._wait(time.monotonic() + _POLL_INTERVAL)
 
     def _connected(self) -> int:
         return sum(session.connected for session in self._gateway.sessions)
 
-    # What clients do.
+    # -- records of the gateway
 
     def _wait(self, until: float) -> bool:
-        """Wait for a record until this moment, and take it; False when none came."""
+        """Process the next record; return False if none comes before the monotonic time `until`."""
         timeout = None if math.isinf(until) else max(0.0, until - time.monotonic())
         try:
             record = self._inbox.get(timeout)
@@ -191,28 +191,28 @@ class Player:
         return True
 
     def _take(self, record: Any) -> None:
-        # By name, since the classes come with an extra.
+        # By name, as the classes need an extra.
         kind = type(record).__name__
         if kind == "SessionView":
-            self._begin_or_go_on(record)
+            self._on_session(record)
         elif kind == "Received" and record.name == "HEARTBEAT" and isinstance(record.data, int):
-            session = self._holders.get(record.connection)
+            session = self._session_of.get(record.connection)
             if session is not None:
-                self._arrived[session] = record.data
+                self._acknowledged[session] = record.data
         elif kind == "Closed":
-            self._holders.pop(record.connection, None)
-        self._tell(record)
+            self._session_of.pop(record.connection, None)
+        self._on_record(record)
 
-    def _begin_or_go_on(self, session: SessionView) -> None:
-        self._was_asked = False
+    def _on_session(self, session: SessionView) -> None:
+        self._heartbeats_requested = False
         if session.connection is not None:
-            self._holders[session.connection] = session.id
+            self._session_of[session.connection] = session.id
         if session.id in self._sessions:
             return
         self._sessions.add(session.id)
         if self.sent:
             self.late += 1
-            self._complain(
+            self._on_warning(
                 f"shard {session.shard[0]}/{session.shard[1]} began a new session after {self.sent.total():,} events: "
-                "it has not got those"
+                "it did not receive them"
             )

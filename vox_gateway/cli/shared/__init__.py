@@ -1,4 +1,4 @@
-"""What several commands share: arguments, exit codes, and output to a terminal or a pipe."""
+"""Code shared by the commands: arguments, exit codes, and output to a terminal or a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments that are more than a word: each function takes the text and says what is wrong with it."""
+"""Parsers of argument values, for `argparse`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ...intents import Intents
 from ...validation import check_seconds, check_token
 
 __all__ = [
-    "at_least_one",
     "count",
     "delay",
     "event_names",
     "intent_names",
     "intents",
     "port",
+    "positive_count",
     "seconds",
     "shard",
     "size",
@@ -34,17 +34,17 @@ _GROUPS = {
 
 
 def intents(text: str) -> Intents:
-    """A number, or names with commas between them: of intents, or of the groups default, privileged, all, none.
+    """Parse a number, or comma-separated names of intents or of the groups default, privileged, all and none.
 
     Raises:
-        ArgumentTypeError: a name is none, or the number is negative.
+        ArgumentTypeError: a name is unknown, or the number is negative.
     """
     try:
         number = int(text, 0)
     except ValueError:
         return _named_intents(text)
-    if number < 0:  # for a set of flags, it would stand for all but some
-        raise argparse.ArgumentTypeError(f"{text!r} is no set of intents: write a number from 0 on, or names")
+    if number < 0:  # IntFlag would invert the flags
+        raise argparse.ArgumentTypeError(f"invalid intents {text!r}: expected a number of at least 0, or names")
     return Intents(number)
 
 
@@ -62,14 +62,14 @@ def _intent(name: str) -> Intents:
         return Intents[name.upper()]
     alike = difflib.get_close_matches(name.upper(), Intents.__members__, n=1)
     advice = f"did you mean {alike[0]}?" if alike else f"choose from {', '.join((*_GROUPS, *Intents.__members__))}"
-    raise argparse.ArgumentTypeError(f"{name!r} is no intent: {advice}")
+    raise argparse.ArgumentTypeError(f"unknown intent {name!r}: {advice}")
 
 
 def intent_names(intents: int) -> str:
-    """`intents` in words: what `intents` reads, the other way round."""
+    """Return the names of `intents` for display."""
     names, rest = [], int(intents)
     if rest & Intents.default() == Intents.default():
-        names, rest = ["all that need no privilege"], rest & ~int(Intents.default())
+        names, rest = ["all unprivileged"], rest & ~int(Intents.default())
     names += [str(intent.name) for intent in Intents if intent & rest]
     if unknown := rest & ~int(Intents.all()):
         names.append(f"{unknown:#x}")
@@ -77,129 +77,129 @@ def intent_names(intents: int) -> str:
 
 
 def event_names(text: str) -> frozenset[str]:
-    """Names of dispatch events, with commas between them. Names that are not known are taken too: Discord adds some.
+    """Parse comma-separated names of dispatch events. Unknown names are accepted, as Discord adds events.
 
     Raises:
-        ArgumentTypeError: there is none.
+        ArgumentTypeError: the list is empty.
     """
     return frozenset(name.upper() for name in _names(text))
 
 
 def seconds(text: str) -> float:
-    """A time above 0.
+    """Parse a positive number of seconds.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the value is invalid.
     """
     try:
         return check_seconds("it", float(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: write a number of seconds above 0") from None
+        raise argparse.ArgumentTypeError(f"invalid duration {text!r}: expected a positive number of seconds") from None
 
 
 def delay(text: str) -> float:
-    """A time of at least 0.
+    """Parse a number of seconds of at least 0.
 
     Raises:
-        ArgumentTypeError: it is not.
+        ArgumentTypeError: the value is invalid.
     """
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"invalid time {text!r}: expected a number of seconds of at least 0")
+        raise argparse.ArgumentTypeError(f"invalid duration {text!r}: expected a number of seconds of at least 0")
     return number
 
 
 def token(text: str) -> str:
-    """A token that a client can send, without the ``Bot`` that some write before it.
+    """Parse a token that a client can send; a ``Bot`` prefix is removed.
 
     Raises:
-        ArgumentTypeError: no client can send it.
+        ArgumentTypeError: the value is invalid.
     """
     if not text.strip():
-        raise argparse.ArgumentTypeError("the token is empty, so no client could be let in")
+        raise argparse.ArgumentTypeError("the token is empty")
     try:
         return check_token(text)
     except ValueError:
-        words = "no client sends a token that is empty or holds spaces, line breaks or characters outside ASCII"
-        raise argparse.ArgumentTypeError(words) from None
+        problem = "no client sends a token with spaces, line breaks or non-ASCII characters"
+        raise argparse.ArgumentTypeError(problem) from None
 
 
 def port(text: str) -> int:
-    """A port number; 0 stands for any that is free.
+    """Parse a port number; 0 stands for any free port.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the value is invalid.
     """
     if not (text.isdecimal() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535, 0 for any free one")
+        raise argparse.ArgumentTypeError(f"invalid port {text!r}: expected a number from 0 to 65535 (0: any free port)")
     return int(text)
 
 
 def count(text: str) -> int:
-    """A whole number from 0 on.
+    """Parse an integer of at least 0.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the value is invalid.
     """
     if not (text.isdecimal() and text.isascii()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no count: write a whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"invalid count {text!r}: expected an integer of at least 0")
     return int(text)
 
 
-def at_least_one(text: str) -> int:
-    """A whole number from 1 on.
+def positive_count(text: str) -> int:
+    """Parse an integer of at least 1.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the value is invalid.
     """
     if number := count(text):
         return number
-    raise argparse.ArgumentTypeError("'0' is too few: write a whole number from 1 on")
+    raise argparse.ArgumentTypeError("invalid count '0': expected an integer of at least 1")
 
 
 def speed(text: str) -> float:
-    """A number above 0, or max for infinity.
+    """Parse a positive number, or max for infinity.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the value is invalid.
     """
     if text.lower() == "max":
         return math.inf
     try:
         return check_seconds("it", float(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: write a number above 0, such as 10, or max") from None
+        raise argparse.ArgumentTypeError(f"invalid speed {text!r}: expected a positive number or max") from None
 
 
 def size(text: str) -> int:
-    """A number of bytes above 0, or of K, M or G (1024 bytes, 1024 K, 1024 M).
+    """Parse a positive number of bytes, with an optional suffix K, M or G (powers of 1024).
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the value is invalid.
     """
     found = re.fullmatch(r"([1-9][0-9]{0,14})([KMG]?)B?", text.upper())
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write a number of bytes, or such as 500K, 100M or 2G")
+        raise argparse.ArgumentTypeError(f"invalid size {text!r}: expected a number of bytes, as in 500K, 100M or 2G")
     return int(found[1]) << 10 * " KMG".index(found[2] or " ")
 
 
 def shard(text: str) -> tuple[int, int]:
-    """``ID/COUNT``.
+    """Parse ``ID/COUNT``.
 
     Raises:
-        ArgumentTypeError: it is no shard.
+        ArgumentTypeError: the value is invalid.
     """
     shard_id, slash, count = text.partition("/")
     if not (slash and shard_id.isdecimal() and count.isdecimal() and int(shard_id) < int(count)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no shard: write ID/COUNT with ID from 0 to COUNT - 1, as in 0/1")
+        raise argparse.ArgumentTypeError(f"invalid shard {text!r}: expected ID/COUNT with 0 <= ID < COUNT, as in 0/1")
     return int(shard_id), int(count)
 
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError("write at least one name")
+        raise argparse.ArgumentTypeError("expected a name")
     return names

@@ -1,4 +1,4 @@
-"""How the command ends: its exit codes, what they mean, and the error that leads to them."""
+"""Exit codes, and the error that carries them."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ __all__ = ["CommandError", "Exit", "exit_codes"]
 
 
 class Exit(enum.IntEnum):
-    """The exit codes of every command; `exit_codes` puts them into words."""
+    """The exit codes of every command; `exit_codes` describes them."""
 
     OK = 0
     FAILED = 1
     UNUSABLE = 2
-    INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+    INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
-#: what they mean, whatever the command
+#: meanings that hold for every command
 _MEANINGS = {
     Exit.OK: "all went well",
     Exit.FAILED: "something was lost, failed, or was refused by the gateway",
-    Exit.UNUSABLE: "the command line, the environment or the installation is not usable",
+    Exit.UNUSABLE: "the command line, the environment or the installation is invalid",
     Exit.INTERRUPTED: "interrupted with Ctrl-C",
 }
 
 
 def exit_codes(meanings: Mapping[Exit, str] | None = None) -> str:
-    """The section of ``--help`` that tells them.
+    """Return the exit code section of ``--help``.
 
     Args:
-        meanings: where a command can say more than what holds for all.
+        meanings: more specific meanings for a command.
     """
-    told = {**_MEANINGS, **(meanings or {})}
+    combined = {**_MEANINGS, **(meanings or {})}
     lines = ["exit codes:"]
-    for code, meaning in told.items():
+    for code, meaning in combined.items():
         lines += textwrap.wrap(meaning, 79, initial_indent=f"  {code.value:<6}", subsequent_indent=" " * 8)
     return "\n".join(lines)
 
 
 class CommandError(Exception):
-    """A command cannot go on; the message is for the person who gave it.
+    """A command has failed; the message is shown to the user.
 
     Attributes:
         code: the exit code.

@@ -1,4 +1,4 @@
-"""The inbox of the main thread: it waits for items, and hears Ctrl-C at once meanwhile."""
+"""A queue on which the main thread can wait without delaying Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ class _Failure(NamedTuple):
 
 
 class MainInbox(Generic[Item]):
-    """As a `queue.SimpleQueue`, but that waiting for it on the main thread lets signal handlers run, and raise."""
+    """A `queue.SimpleQueue` whose `get` lets signal handlers run on the main thread."""
 
     def __init__(self) -> None:
         self._items: deque[Item | _Failure] = deque()
         self._event = SignalSafeEvent()
 
     def put(self, item: Item) -> None:
-        """Add an item; never waits."""
+        """Add an item without blocking. Thread-safe."""
         self._items.append(item)
         self._event.set()
 
     def fail(self, error: Exception) -> None:
-        """Make `get` raise `error` when the items before it are taken; never waits."""
+        """Make `get` raise `error` after the items put before. Thread-safe; does not block."""
         self._items.append(_Failure(error))
         self._event.set()
 
     def get(self, timeout: float | None = None) -> Item:
-        """Take the oldest item, and wait for it. For one thread only.
+        """Remove and return the oldest item, waiting for it. Called on a single thread.
 
         Args:
-            timeout: seconds; None for as long as it takes.
+            timeout: seconds; None to wait forever.
 
         Raises:
-            queue.Empty: none came in time.
-            Exception: what `fail` was given.
+            queue.Empty: no item within `timeout`.
+            Exception: the error passed to `fail`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            self._event.clear()  # before the look: what comes after it rings again
+            self._event.clear()  # before the check: a later put sets it again
             if self._items:
                 item = self._items.popleft()
                 if isinstance(item, _Failure):

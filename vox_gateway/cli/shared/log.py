@@ -1,4 +1,4 @@
-"""The library's log on stderr, for as long as a command runs."""
+"""Shows the library's log on stderr while a command runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .stderr import print_line
 
 __all__ = ["SILENT", "log_on_stderr"]
 
-#: a level above all others
+#: above every level
 SILENT = logging.CRITICAL + 1
 
 
@@ -25,7 +25,7 @@ class _Handler(logging.Handler):
 
 @contextlib.contextmanager
 def log_on_stderr(level: int) -> Iterator[None]:
-    """Show records from `level` on, and leave the logger as it was."""
+    """Print records of at least `level` on stderr; restore the logger on exit."""
     handler = _Handler()
     if level <= logging.DEBUG:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))

@@ -1,4 +1,4 @@
-"""How a command logs in as a bot: its options, the client that they make, and what is odd about them."""
+"""Options of the commands that log in as a bot, the client made from them, and notes on likely mistakes."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from .exits import CommandError, Exit
 __all__ = ["add_login", "make_client", "notes"]
 
 _HOW_TO_LOG_IN = (
-    "set DISCORD_TOKEN to the bot's token; it is taken from the environment only, so that no process list and no shell "
-    "history shows it"
+    "set DISCORD_TOKEN to the bot's token; it is read from the environment only, so that process lists and shell "
+    "history do not show it"
 )
 
 
 def add_login(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add the options that `make_client` and `notes` are told with; gives the group of those that tell the shard."""
+    """Add the options that `make_client` and `notes` use. Returns the group of the shard options."""
     parser.add_argument(
         "--intents",
         type=arguments.intents,
         default=Intents.default(),
         metavar="LIST",
         help="a number, or names such as GUILDS,GUILD_MESSAGES; also default, privileged, all and none, as in "
-        "default,MESSAGE_CONTENT (default: default, all that need no privilege)",
+        "default,MESSAGE_CONTENT (default: default, all unprivileged intents)",
     )
     parser.add_argument(
-        "--events", type=arguments.event_names, metavar="LIST", help="only these, such as READY,MESSAGE_CREATE"
+        "--events", type=arguments.event_names, metavar="LIST", help="only these events, as in READY,MESSAGE_CREATE"
     )
     parser.add_argument("--url", default=DEFAULT_GATEWAY, help="the gateway (default: %(default)s)")
     shards = parser.add_mutually_exclusive_group()
@@ -47,22 +47,22 @@ def add_login(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGro
         "--compress",
         choices=[name or "none" for name in INFLATERS],
         default="zlib-stream",
-        help="the compression; zstd-stream needs the extra zstd (default: %(default)s)",
+        help="transport compression; zstd-stream needs the extra zstd (default: %(default)s)",
     )
     parser.add_argument(
-        "--encoding", choices=list(CODECS), default="json", help="how payloads are written (default: %(default)s)"
+        "--encoding", choices=list(CODECS), default="json", help="the encoding of payloads (default: %(default)s)"
     )
     return shards
 
 
 def make_client(args: argparse.Namespace, shard: tuple[int, int] | None = None) -> Client:
-    """The client that the options ask for, with the token of the environment.
+    """Return a client for the options, with the token from the environment.
 
     Args:
-        shard: in the place of the option's.
+        shard: overrides the option ``--shard``.
 
     Raises:
-        CommandError: there is no token, or an option cannot be.
+        CommandError: the token is missing, or an option is invalid.
     """
     token = os.environ.get("DISCORD_TOKEN", "")
     if not token:
@@ -76,22 +76,22 @@ def make_client(args: argparse.Namespace, shard: tuple[int, int] | None = None) 
             encoding=args.encoding,
             compress=False if args.compress == "none" else args.compress,
         )
-    except (ValueError, MissingExtra) as error:  # whatever it is about, it never shows the token
+    except (ValueError, MissingExtra) as error:  # the message never contains the token
         raise CommandError(str(error), Exit.UNUSABLE) from None
 
 
 def notes(events: frozenset[str], intents: int) -> Iterator[str]:
-    """Describe what is odd about a filter: events that are not known, and events that no intent brings. Pure."""
+    """Yield notes on events that are unknown or that the intents do not include. Pure."""
     for event in sorted(events):
         if event not in KNOWN_EVENTS:
             yield f"{event} is not a known event: {_advice(event)}"
         elif (needed := intents_for(event)) and not needed & intents:
             names = " or ".join(str(intent.name) for intent in Intents if intent & needed)
-            yield f"{event} will not come with these intents: add {names} to --intents"
+            yield f"{event} is not sent with these intents: add {names} to --intents"
 
 
 def _advice(name: str) -> str:
     if name in Opcode.__members__:
-        return "it is an opcode, and only dispatch events are shown"
+        return "it is an opcode; only dispatch events are shown"
     alike = difflib.get_close_matches(name, KNOWN_EVENTS, n=1)
-    return f"did you mean {alike[0]}?" if alike else "use a name of Discord's documentation, such as MESSAGE_CREATE"
+    return f"did you mean {alike[0]}?" if alike else "use a name from Discord's documentation, such as MESSAGE_CREATE"

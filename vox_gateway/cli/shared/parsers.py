@@ -1,4 +1,4 @@
-"""The parser of one command, as all commands have theirs."""
+"""The argument parser shared by all commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Parser", "add_command"]
 
 
 class Parser(argparse.ArgumentParser):
-    """Prints its help as the commands print their output: argparse itself ignores that it cannot be written."""
+    """Reports a failure to print the help, which argparse ignores."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message and file is sys.stdout:
@@ -22,20 +22,20 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(
-    commands: Any, parents: list[argparse.ArgumentParser], name: str, words: str, description: str, epilog: str
+    commands: Any, parents: list[argparse.ArgumentParser], name: str, summary: str, description: str, epilog: str
 ) -> argparse.ArgumentParser:
-    """Add a command whose description and epilog are shown as they are written.
+    """Add a command whose description and epilog keep their line breaks.
 
     Args:
-        commands: what `argparse.ArgumentParser.add_subparsers` gave.
-        parents: what brings the options of every command.
-        name: what it is called by.
-        words: a line for the list of all commands.
-        description, epilog: before and after the options, in less than 80 columns.
+        commands: the result of `argparse.ArgumentParser.add_subparsers`.
+        parents: parsers with the common options.
+        name: the command's name.
+        summary: a line for the list of commands.
+        description, epilog: text before and after the options, in less than 80 columns.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
-        help=words,
+        help=summary,
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,4 +1,4 @@
-"""Lines for a person to read: aligned, timed, wrapped, and coloured where a terminal shows it."""
+"""Human-readable output: aligned, timed and wrapped, coloured on a terminal."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .stdout import write_lines
 
 __all__ = ["Mark", "Screen", "shows_colour"]
 
-#: columns of a line's parts, with what separates them
+#: width of the name column, and start of the text column
 _NAME_WIDTH = 25
-_WORDS_AT = 41
-#: columns that a check and its verdict get, which are short, so that their words have more room
-_CHECK_WIDTH, _VERDICT_WIDTH, _REMARKS_AT = 16, 7, 29
-#: columns that the words get however narrow the terminal is, and that the whole gets however wide
-_LEAST_WORDS, _MOST = 24, 100
+_TEXT_COLUMN = 41
+#: widths of a check's name and verdict, and start of its text column
+_CHECK_WIDTH, _VERDICT_WIDTH, _CHECK_TEXT_COLUMN = 16, 7, 29
+#: minimum width of the text column, and maximum width of a line
+_MIN_TEXT_WIDTH, _MAX_WIDTH = 24, 100
 _BOLD, _DIM = "1", "2"
 
 
 class Mark(enum.Enum):
-    """What a line is about: the mark before it, and its colour."""
+    """The mark in front of a line, and its colour."""
 
     IN = ("<-", "36")
     OUT = ("->", "33")
@@ -36,75 +36,75 @@ class Mark(enum.Enum):
 
 
 class Screen:
-    """Prints one story, for one thread; whatever it is given is sanitised.
+    """Prints sanitised lines to a stream. Not thread-safe.
 
-    Every method raises BrokenPipeError when nobody reads, and OutputFailed when nothing can be written.
+    Every method raises BrokenPipeError if the reader is gone, and OutputFailed if writing fails otherwise.
 
     Args:
-        stream: where to.
+        stream: the output.
         width: columns.
-        coloured: whether the stream shows colours.
+        coloured: whether to use colours.
     """
 
     def __init__(self, stream: TextIO, width: int, coloured: bool) -> None:
         self._stream = stream
-        self._width = min(width, _MOST)
+        self._width = min(width, _MAX_WIDTH)
         self._coloured = coloured
 
     @classmethod
     def of(cls, stream: TextIO) -> Screen:
-        """The screen that fits a stream: a terminal of some width, or a file of 80 columns."""
-        # One column less: some terminals wrap a line that fills them.
+        """Return a screen as wide as the terminal, or 80 columns for other streams."""
+        # Some terminals wrap a full line.
         return cls(stream, shutil.get_terminal_size((81, 24)).columns - 1, shows_colour(stream, os.environ))
 
-    def title(self, words: str) -> None:
-        """A heading, after an empty line."""
-        self._print("", self._paint(_BOLD, sanitize_line(words)))
+    def title(self, text: str) -> None:
+        """Print an empty line and a heading."""
+        self._print("", self._paint(_BOLD, sanitize_line(text)))
 
-    def text(self, words: str) -> None:
-        """A paragraph."""
-        self._print(*textwrap.wrap(sanitize_block(words), self._width))
+    def text(self, text: str) -> None:
+        """Print a paragraph."""
+        self._print(*textwrap.wrap(sanitize_block(text), self._width))
 
-    def line(self, at: float, mark: Mark, name: str, words: str) -> None:
-        """One thing that happened.
+    def line(self, at: float, mark: Mark, name: str, text: str) -> None:
+        """Print an event.
 
         Args:
-            at: seconds since the story began.
-            mark: what it is about.
-            name: what it is called, such as an event's name.
-            words: what it means.
+            at: seconds since the start.
+            mark: the kind of event.
+            name: its name.
+            text: its description.
         """
         sign, colour = mark.value
         name = sanitize_line(name, 2 * _NAME_WIDTH)
-        first, *rest = self._wrap(words, _WORDS_AT)
+        first, *rest = self._wrap(text, _TEXT_COLUMN)
         time = self._paint(_DIM, f"{at:6.2f}")
-        # The gap is not painted, so that nothing is, where a line ends.
+        # The gap is not painted, so that rstrip can remove it.
         gap = " " * (_NAME_WIDTH - len(name) + 2)
         self._print(f"  {time}  {self._paint(colour, f'{sign}  {name}')}{gap}{first}".rstrip())
-        self._print(*(" " * _WORDS_AT + more for more in rest))
+        self._print(*(" " * _TEXT_COLUMN + line for line in rest))
 
-    def row(self, name: str, value: str, words: str = "", mark: Mark | None = None) -> None:
-        """One row of the table at the end: a name, a figure, and what to know about it."""
+    def row(self, name: str, value: str, text: str = "", mark: Mark | None = None) -> None:
+        """Print a row of a summary: a name, a value and a remark."""
         figure = f"{value:>10}" if mark is None else self._paint(mark.value[1], f"{value:>10}")
-        first, *rest = self._wrap(words, _WORDS_AT)
+        first, *rest = self._wrap(text, _TEXT_COLUMN)
         self._print(f"  {name:<{_NAME_WIDTH}} {figure}   {first}".rstrip())
-        self._print(*(" " * _WORDS_AT + more for more in rest))
+        self._print(*(" " * _TEXT_COLUMN + line for line in rest))
 
-    def check(self, name: str, verdict: str, words: str, mark: Mark) -> None:
-        """One line of a list of checks: a name, a verdict in its colour, and what to know about it."""
-        first, *rest = self._wrap(words, _REMARKS_AT)
+    def check(self, name: str, verdict: str, text: str, mark: Mark) -> None:
+        """Print a check: a name, a coloured verdict and a remark."""
+        first, *rest = self._wrap(text, _CHECK_TEXT_COLUMN)
         shown = self._paint(mark.value[1], f"{verdict:<{_VERDICT_WIDTH}}")
         self._print(f"  {name:<{_CHECK_WIDTH}}  {shown}  {first}".rstrip())
-        self._print(*(" " * _REMARKS_AT + more for more in rest))
+        self._print(*(" " * _CHECK_TEXT_COLUMN + line for line in rest))
 
-    def verdict(self, mark: Mark, words: str) -> None:
-        """The last word, in its colour."""
-        lines = textwrap.wrap(sanitize_block(words), self._width)
+    def verdict(self, mark: Mark, text: str) -> None:
+        """Print the coloured conclusion."""
+        lines = textwrap.wrap(sanitize_block(text), self._width)
         self._print("", *(self._paint(mark.value[1], line) for line in lines))
 
-    def _wrap(self, words: str, column: int) -> list[str]:
-        width = max(self._width - column, _LEAST_WORDS)
-        return textwrap.wrap(sanitize_block(words), width, break_on_hyphens=False) or [""]
+    def _wrap(self, text: str, column: int) -> list[str]:
+        width = max(self._width - column, _MIN_TEXT_WIDTH)
+        return textwrap.wrap(sanitize_block(text), width, break_on_hyphens=False) or [""]
 
     def _paint(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._coloured else text
@@ -114,5 +114,5 @@ class Screen:
 
 
 def shows_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether to paint: on a terminal that can, unless NO_COLOR is set (no-color.org)."""
+    """Return whether to use colours: on a capable terminal, unless NO_COLOR is set (https://no-color.org)."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

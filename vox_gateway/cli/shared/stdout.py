@@ -1,6 +1,6 @@
-"""What a command writes on stdout: sanitised text for people, and a watch for a reader that is gone.
+"""Sanitised text on stdout, and detection of a closed reader.
 
-Called on the main thread; `watched` has a thread of its own.
+Called on the main thread; `watched` starts its own thread.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ __all__ = ["OutputFailed", "abandon", "flush", "print_lines", "watched", "write_
 
 
 class OutputFailed(CommandError):
-    """Stdout cannot be written to, for another reason than that its reader is gone."""
+    """Writing to stdout failed, other than with a broken pipe."""
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines on stdout at once, sanitised.
+    """Print sanitised lines on stdout and flush.
 
     Raises:
-        BrokenPipeError: nobody reads them.
-        OutputFailed: they cannot be written.
+        BrokenPipeError: the reader is gone.
+        OutputFailed: writing failed.
     """
     write_lines(sys.stdout, tuple(map(sanitize_block, lines)))
 
 
 def write_lines(stream: TextIO, lines: tuple[str, ...]) -> None:
-    """Write lines to a stream at once, as they are.
+    """Write lines to a stream unchanged, and flush.
 
     Raises:
-        BrokenPipeError: nobody reads them.
-        OutputFailed: they cannot be written.
+        BrokenPipeError: the reader is gone.
+        OutputFailed: writing failed.
     """
-    with _failures_in_words():
+    with _output_failures():
         stream.write("".join(line + "\n" for line in lines))
         stream.flush()
 
 
 def flush() -> None:
-    """Write what is buffered for stdout.
+    """Flush stdout.
 
     Raises:
-        BrokenPipeError: nobody reads it.
-        OutputFailed: it cannot be written.
+        BrokenPipeError: the reader is gone.
+        OutputFailed: writing failed.
     """
-    with _failures_in_words():
+    with _output_failures():
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _failures_in_words() -> Iterator[None]:
+def _output_failures() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -69,7 +69,7 @@ def _failures_in_words() -> Iterator[None]:
 
 
 def abandon(stream: TextIO) -> None:
-    """Discard what is buffered for `stream`, which the interpreter would try to write, and complain about, at exit."""
+    """Discard the buffer of `stream`, so that the interpreter does not report a failed flush at exit."""
     with contextlib.suppress(OSError, ValueError):
         descriptor = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -79,14 +79,14 @@ def abandon(stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def watched(stream: TextIO, on_gone: Callable[[], None]) -> Iterator[None]:
-    """Watch for the reader of `stream` to close its end of a pipe or socket, which a write alone would find out.
+    """Detect without writing that the reader of `stream`, a pipe or socket, has closed it.
 
     Args:
-        on_gone: called once, on a thread of this watch, when nobody reads any more.
+        on_gone: called once, on the watching thread, when the reader is gone.
     """
     try:
         descriptor = stream.fileno()
-    except (OSError, ValueError):  # a file in memory
+    except (OSError, ValueError):  # an in-memory file
         descriptor = -1
     if descriptor < 0 or not hasattr(select, "poll"):
         yield
@@ -108,7 +108,7 @@ def watched(stream: TextIO, on_gone: Callable[[], None]) -> Iterator[None]:
 def _watch(descriptor: int, stop: Wakeup, on_gone: Callable[[], None]) -> None:
     poll = select.poll()
     poll.register(stop, select.POLLIN)
-    # Errors and hang-ups are always reported; macOS wants to be asked for something to report them.
+    # POLLERR and POLLHUP are always reported, but on macOS only if some event is requested.
     poll.register(descriptor, select.POLLRDBAND)
     while True:
         events = dict(poll.poll())
@@ -117,4 +117,4 @@ def _watch(descriptor: int, stop: Wakeup, on_gone: Callable[[], None]) -> None:
         if events[descriptor] & (select.POLLERR | select.POLLHUP):
             on_gone()
             return
-        poll.unregister(descriptor)  # something else to read there would end every wait
+        poll.unregister(descriptor)  # or its events would end every poll at once

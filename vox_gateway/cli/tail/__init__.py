@@ -69,7 +69,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     shards = add_login(parser)
     shards.add_argument(
         "--shards",
-        type=arguments.at_least_one,
+        type=arguments.positive_count,
         metavar="COUNT",
         help="run all COUNT shards, each on its own connection",
     )
