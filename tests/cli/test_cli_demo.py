@@ -23,8 +23,8 @@ from vox_gateway.cli.demo import gateway as gateway_module
 from vox_gateway.cli.demo import gateway_process, scenario
 from vox_gateway.cli.demo.gateway import GatewayProcess
 from vox_gateway.cli.demo.messages import Answer, Died, Event, Occurrence
-from vox_gateway.cli.demo.runner import Stage
-from vox_gateway.cli.demo.summary import sum_up
+from vox_gateway.cli.demo.runner import Runner
+from vox_gateway.cli.demo.summary import print_summary
 from vox_gateway.cli.shared.exits import CommandError, Exit
 from vox_gateway.cli.shared.inbox import MainInbox
 from vox_gateway.cli.shared.screen import Screen
@@ -151,12 +151,12 @@ class LeakyInbox(MainInbox[Occurrence]):
 def test_events_that_are_lost_are_counted_and_end_it_with_1() -> None:
     inbox, stream = LeakyInbox(), io.StringIO()
     with GatewayProcess(inbox.put) as gateway:
-        stage = Stage(Screen(stream, 79, coloured=False), gateway, inbox, pace=0.0, patience=4.0)
-        assert sum_up(stage.screen, stage.tally, scenario.tell(stage, inbox.put)) == 1
+        runner = Runner(Screen(stream, 79, coloured=False), gateway, inbox, pace=0.0, timeout=4.0)
+        assert print_summary(runner.screen, runner.received, scenario.run_scenario(runner, inbox.put)) == 1
     table = figures(stream.getvalue())
     assert table["lost"] == "2"
     assert int(table["events sent"]) == int(table["events received"]) + 2
-    assert "Not as it should be: 2 events were lost." in stream.getvalue()
+    assert "Something went wrong: 2 events were lost." in stream.getvalue()
     assert "Nothing was lost." not in stream.getvalue()
 
 
@@ -198,7 +198,7 @@ def test_it_ends_with_1_and_words_when_its_gateway_dies() -> None:
         os.kill(pid, signal.SIGKILL)
         code, said = end_of(process)
         assert code == 1
-        assert said == "vox-gateway: the gateway's process was ended by signal 9 before the demo was over\n"
+        assert said == "vox-gateway: the gateway process ended by signal 9 before the end of the demo\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a process that is not a child")
@@ -314,9 +314,9 @@ def tell(*command: str, patience: float = LIMIT) -> str:
     """The story with this process for a gateway; returns why it could not be told."""
     inbox = MainInbox[Occurrence]()
     with GatewayProcess(inbox.put, [sys.executable, "-c", *command]) as gateway:
-        stage = Stage(Screen(io.StringIO(), 79, coloured=False), gateway, inbox, pace=0.0, patience=patience)
+        runner = Runner(Screen(io.StringIO(), 79, coloured=False), gateway, inbox, pace=0.0, timeout=patience)
         with pytest.raises(CommandError) as failed:
-            scenario.tell(stage, inbox.put)
+            scenario.run_scenario(runner, inbox.put)
     assert failed.value.code is Exit.FAILED
     return str(failed.value)
 
@@ -326,15 +326,15 @@ def test_a_gateway_that_says_nothing_is_not_waited_for_in_vain() -> None:
 
 
 def test_a_gateway_that_ends_at_once_is_said() -> None:
-    assert tell("raise SystemExit(7)") == ("the gateway's process was ended with exit code 7 before the demo was over")
+    assert tell("raise SystemExit(7)") == ("the gateway process ended with exit code 7 before the end of the demo")
 
 
 def test_a_client_that_is_refused_is_said() -> None:
     with LocalGateway(token="another") as gateway:
         about = {"url": gateway.url, "pid": 1, "guild": gateway.guilds[0]}
         started = json.dumps({"order": 0, "value": about})
-        words = tell("import sys; print(sys.argv[1], flush=True); sys.stdin.read()", started)
-    assert words.startswith("the client has failed: the gateway closed the connection with 4004")
+        message = tell("import sys; print(sys.argv[1], flush=True); sys.stdin.read()", started)
+    assert message.startswith("the client failed: the gateway closed the connection with 4004")
 
 
 def test_a_gateway_that_answers_with_a_problem_is_quoted() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vox_gateway import Intents
 from vox_gateway.cli.demo.narration import Narrator
 from vox_gateway.cli.demo.sample_events import EngineRoom
-from vox_gateway.cli.demo.sequence_check import Tally, complaints
+from vox_gateway.cli.demo.sequence_check import ReceivedEvents, problems
 from vox_gateway.cli.shared import arguments
 from vox_gateway.cli.shared.login import notes
 from vox_gateway.cli.shared.screen import Mark, Screen, shows_colour
@@ -152,10 +152,10 @@ def test_the_screen_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) 
 
 
 def judge(arrivals: list[int], sent: int, resumes: int = 1, beats: int = 4) -> list[str]:
-    tally = Tally()
+    tally = ReceivedEvents()
     for seq in arrivals:
-        tally.arrived(seq)
-    return list(complaints(tally, sent=sent, resumes=resumes, beats_while_blocked=beats))
+        tally.add(seq)
+    return list(problems(tally, sent=sent, resumes=resumes, beats_while_blocked=beats))
 
 
 def test_all_is_well_when_every_event_arrived_once_and_in_order() -> None:
@@ -184,9 +184,9 @@ def test_a_demo_that_did_not_resume_or_did_not_beat_has_failed() -> None:
 
 @given(st.sets(st.integers(1, 30)), st.integers(0, 30))
 def test_lost_and_received_add_up_to_what_was_sent(arrived: set[int], sent: int) -> None:
-    tally = Tally()
+    tally = ReceivedEvents()
     for seq in sorted(arrived):
-        tally.arrived(seq)
+        tally.add(seq)
     assert tally.lost(sent) + len([seq for seq in arrived if seq <= sent]) == sent
     assert tally.received == len(arrived)
     assert tally.highest == max(arrived, default=0)
@@ -217,9 +217,9 @@ ROOM = guild(10, "Engine room", members=[member(ADA)], channels=[channel(11, "ge
 )
 def test_events_are_told_with_the_names_learned_before(event: str, data: dict[str, Any], words: str) -> None:
     narrator = Narrator()
-    assert narrator.words("READY", {"user": VOX, "guilds": [{}, {}]}) == "logged in as vox, in 2 guilds"
-    assert narrator.words("GUILD_CREATE", {**ROOM, "member_count": 2}) == "Engine room: 2 members"
-    assert narrator.words(event, data) == words
+    assert narrator.describe("READY", {"user": VOX, "guilds": [{}, {}]}) == "logged in as vox, in 2 guilds"
+    assert narrator.describe("GUILD_CREATE", {**ROOM, "member_count": 2}) == "Engine room: 2 members"
+    assert narrator.describe(event, data) == words
 
 
 def test_the_engine_rooms_messages_have_ids_of_their_own_and_no_bot_for_an_author() -> None:

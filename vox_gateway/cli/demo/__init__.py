@@ -1,4 +1,4 @@
-"""``vox-gateway demo``: a real client, a real gateway, and a bad day, all on this machine."""
+"""``vox-gateway demo``: runs the client against a local gateway with scripted failures."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ..shared.parsers import add_command
 from ..shared.screen import Screen
 from .gateway import GatewayProcess
 from .messages import Occurrence
-from .runner import Stage
-from .scenario import tell
-from .summary import sum_up
+from .runner import Runner
+from .scenario import run_scenario
+from .summary import print_summary
 
 __all__ = ["add_to", "run"]
 
-_HELP = "see it work on a gateway of its own: no token, no network"
+_HELP = "watch the client work with a local gateway: no token, no network"
 
 _DESCRIPTION = """\
-Start a gateway in a process of its own, connect the client to it, and show
-what the client is made for: events arrive, commands are answered, the
-connection is cut and nothing is lost, a handler blocks and heartbeats go on.
+Start a local gateway in another process, connect the client to it, and show
+events, commands with their responses, a lost connection that is resumed
+without loss, and heartbeats that continue while a handler blocks.
 
 Needs no token and no network, and takes about ten seconds. The gateway needs
-an extra, which pip install "vox-gateway[testing]" brings."""
+an extra: pip install "vox-gateway[testing]"."""
 
 _EPILOG = exit_codes(
     {
-        Exit.OK: "nothing was lost",
-        Exit.FAILED: "something was lost, or the output could not be written",
-        Exit.UNUSABLE: "the command line is not usable, or the extra is missing",
+        Exit.OK: "no event was lost",
+        Exit.FAILED: "an event was lost, or the output could not be written",
+        Exit.UNUSABLE: "the command line is invalid, or the extra is missing",
     }
 )
 
@@ -45,13 +45,13 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tell the story; returns the exit code.
+    """Run the demo; return the exit code.
 
     Raises:
-        CommandError: it could not be told to its end.
-        MissingExtra: the gateway is not installed.
+        CommandError: the demo could not be completed.
+        MissingExtra: the extra is not installed.
     """
     inbox = MainInbox[Occurrence]()
     with GatewayProcess(inbox.put) as gateway:
-        stage = Stage(Screen.of(sys.stdout), gateway, inbox)
-        return sum_up(stage.screen, stage.tally, tell(stage, inbox.put))
+        runner = Runner(Screen.of(sys.stdout), gateway, inbox)
+        return print_summary(runner.screen, runner.received, run_scenario(runner, inbox.put))

@@ -1,4 +1,4 @@
-"""The demo's side of the gateway's process: starts it, gives it orders, and ends it."""
+"""Starts, controls and ends the gateway process."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from .messages import Answer, Died
 
 __all__ = ["GatewayProcess"]
 
-#: seconds that the process has to end by itself, which it does at once unless it is still starting
+#: seconds until the process is killed; it exits at once unless it is still starting
 END_WITHIN = 1.0
-# Modules are looked for where this process found them, and not in the directory that it happens to run in.
+# The module search path of this process, without the working directory.
 _BOOT = f"import sys; sys.path[:] = sys.argv[1:]; from {main.__module__} import main; main()"
 
 
 class GatewayProcess:
-    """A gateway in a process of its own; a context manager.
+    """A gateway in a child process; a context manager.
 
-    Orders are written to its stdin and answered on its stdout, line by line. It ends when its stdin does, and so never
-    outlives the demo, whatever becomes of that.
+    Orders are lines on its stdin, answers are lines on its stdout. It exits at the end of stdin, so it never outlives
+    the demo.
 
     Args:
-        tell: called with each `Answer`, and with `Died` at the end, on a thread of this object's own.
-        command: what to run instead.
+        on_message: called on the reader thread with each `Answer`, and with `Died` at the end.
+        command: the command to run instead, for tests.
     """
 
-    #: the order that every process carries out first: to start; its answer is where the gateway is
+    #: number of the implicit first order; its answer describes the gateway
     START = 0
 
-    def __init__(self, tell: Callable[[Answer | Died], None], command: list[str] | None = None) -> None:
-        self._tell = tell
+    def __init__(self, on_message: Callable[[Answer | Died], None], command: list[str] | None = None) -> None:
+        self._on_message = on_message
         self._command = command or [sys.executable, "-c", _BOOT, *sys.path]
         self._orders = self.START
 
     def __enter__(self) -> GatewayProcess:
-        """Start it.
+        """Start the process.
 
         Raises:
-            CommandError: that is not possible.
+            CommandError: it cannot be started.
         """
         try:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and our own module
@@ -55,9 +55,9 @@ class GatewayProcess:
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="ascii",
-                # Ctrl-C in the terminal is for the demo, which then ends this process in order.
+                # Ctrl-C reaches the demo only, which then ends this process.
                 start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same for Windows
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
             )
         except OSError as error:
             raise CommandError(f"the gateway's process cannot be started: {error}") from error
@@ -68,25 +68,25 @@ class GatewayProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End it, gently if that is possible in `END_WITHIN` seconds."""
+        """Close stdin, and kill the process after `END_WITHIN` seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it died with an order unread
+        with contextlib.suppress(BrokenPipeError):  # the process has died
             self._process.stdin.close()
         try:
             self._process.wait(END_WITHIN)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            self._process.kill()  # harmless when it has ended
+            self._process.kill()  # no effect if it has exited
             self._reader.join()
             self._process.stdout.close()
 
     def order(self, do: str, **details: Any) -> int:
-        """Give an order; returns its number, which the `Answer` carries. Does not wait."""
+        """Send an order without waiting; return its number, which its `Answer` has."""
         assert self._process.stdin is not None
         self._orders += 1
-        with contextlib.suppress(BrokenPipeError):  # then `Died` is on its way
+        with contextlib.suppress(BrokenPipeError):  # `Died` follows
             self._process.stdin.write(json.dumps({"order": self._orders, "do": do, **details}) + "\n")
             self._process.stdin.flush()
         return self._orders
@@ -94,5 +94,5 @@ class GatewayProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._tell(Answer(**json.loads(line)))
-        self._tell(Died(self._process.wait()))
+            self._on_message(Answer(**json.loads(line)))
+        self._on_message(Died(self._process.wait()))

@@ -1,8 +1,7 @@
-"""The gateway's process: carries out the orders that come in on stdin.
+"""The gateway process: executes orders from stdin and answers them on stdout.
 
-Each line in is a JSON object with ``order``, its number, ``do``, and what that needs; each line out answers one. Orders
-and the gateway's records come to one inbox, which the main thread reads, so that no order keeps the process from ending
-when its input does.
+An order is a line of JSON with ``order`` (its number), ``do`` and arguments. Orders and the gateway's records go to a
+single inbox read by the main thread, so that the process exits at the end of stdin whatever it is doing.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ __all__ = ["BEAT", "main", "serve"]
 
 #: seconds between two heartbeats of the client
 BEAT = 0.75
-#: seconds that a machine with better things to do may let the client wait before the gateway gives it up
+#: seconds without a heartbeat before the gateway disconnects; generous for loaded machines
 BEAT_TIMEOUT = 20.0
 
 
 def serve(orders: TextIO, answers: TextIO) -> None:
     """Run a gateway until `orders` ends."""
 
-    def answer(order: int, **words: Any) -> None:
-        print(json.dumps({"order": order, **words}), file=answers, flush=True)
+    def answer(order: int, **fields: Any) -> None:
+        print(json.dumps({"order": order, **fields}), file=answers, flush=True)
 
     try:
         from ...testing import LocalGateway
@@ -57,7 +56,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
 
 
 def _read(orders: TextIO, inbox: queue.SimpleQueue[Any]) -> None:
-    """Put each order into `inbox`, and None at the end; on a thread that ends with its input."""
+    """Put each order into `inbox`, and None at the end. Runs on its own thread."""
     for line in orders:
         inbox.put(json.loads(line))
     inbox.put(None)
@@ -69,13 +68,13 @@ def _dispatch(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
 
 
 def _cut(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
-    """Cut the connection, and go on dispatching without a pause."""
+    """Reset the connection and continue dispatching at once."""
     gateway.drop("reset")
     _dispatch(gateway, {"events": order["after"]})
 
 
 def _count(gateway: LocalGateway, order: Mapping[str, Any]) -> dict[str, int]:
-    """What the gateway itself has seen; events are those of all sessions that there are."""
+    """Return the gateway's own counts."""
     names = [received.name for received in gateway.received]
     return {
         "events": sum(session.seq for session in gateway.sessions),
@@ -93,5 +92,5 @@ _ORDERS: Mapping[str, Callable[[LocalGateway, Mapping[str, Any]], Any]] = {
 
 
 def main() -> None:
-    """The process's whole life."""
+    """Run the process."""
     serve(sys.stdin, sys.stdout)

@@ -1,4 +1,4 @@
-"""What can happen during the demo. All of it comes to one inbox, whose one reader tells it."""
+"""Messages to the demo's inbox, from handlers and the gateway process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something else happened to the client: ``open``, ``close``, ``error``, ``HELLO``, ``blocks`` or ``wakes``.
+    """Another client event: ``open``, ``close``, ``error``, ``HELLO``, ``blocks`` or ``wakes``.
 
     Attributes:
         at: monotonic time.
@@ -37,12 +37,12 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The gateway's process has carried an order out, or says why not.
+    """The result of an order.
 
     Attributes:
-        order: the order's number.
-        value: what it came to.
-        problem: why it could not be carried out, or None.
+        order: the number of the order.
+        value: its result.
+        problem: why it failed, or None.
     """
 
     order: int
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """The gateway's process has ended."""
+    """The gateway process has exited."""
 
     status: int
 

@@ -1,4 +1,4 @@
-"""What an event means, in words. Pure."""
+"""Describes events for display. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Data = Mapping[str, Any]
 
 
 class Narrator:
-    """Puts events into words, with the names that it has learned from earlier ones."""
+    """Describes events, with the names seen in earlier events."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
-    def words(self, event: str, data: Data) -> str:
-        """What `event` means; nothing for an event that it does not know."""
+    def describe(self, event: str, data: Data) -> str:
+        """Return a description of `event`, empty if unknown."""
         self._learn(event, data)
-        describe = _WORDS.get(event)
+        describe = _DESCRIPTIONS.get(event)
         return "" if describe is None else describe(data, self._name)
 
     def _name(self, snowflake: str) -> str:
@@ -30,8 +30,8 @@ class Narrator:
             self._names[data["user"]["id"]] = data["user"]["username"]
         elif event == "GUILD_CREATE":
             self._names[data["id"]] = data["name"]
-            self._names |= {one["id"]: one["name"] for one in data["channels"]}
-            self._names |= {one["user"]["id"]: one["user"]["username"] for one in data["members"]}
+            self._names |= {channel["id"]: channel["name"] for channel in data["channels"]}
+            self._names |= {member["user"]["id"]: member["user"]["username"] for member in data["members"]}
 
 
 Naming = Callable[[str], str]
@@ -49,15 +49,15 @@ def _voice(data: Data, name: Naming) -> str:
 
 
 def _channel_info(data: Data, name: Naming) -> str:
-    return "; ".join(f"{name(one['id'])}: {one['status'] or 'no status'}" for one in data["channels"])
+    return "; ".join(f"{name(channel['id'])}: {channel['status'] or 'no status'}" for channel in data["channels"])
 
 
 def _members(data: Data, name: Naming) -> str:
-    members = ", ".join(one["user"]["username"] for one in data["members"])
+    members = ", ".join(member["user"]["username"] for member in data["members"])
     return f"part {data['chunk_index'] + 1} of {data['chunk_count']}: {members}"
 
 
-_WORDS: Mapping[str, Callable[[Data, Naming], str]] = {
+_DESCRIPTIONS: Mapping[str, Callable[[Data, Naming], str]] = {
     "READY": lambda data, name: f"logged in as {data['user']['username']}, in {len(data['guilds'])} guilds",
     "RESUMED": lambda data, name: "all events are here",
     "GUILD_CREATE": lambda data, name: f"{data['name']}: {data['member_count']} members",
@@ -69,7 +69,7 @@ _WORDS: Mapping[str, Callable[[Data, Naming], str]] = {
     "VOICE_STATE_UPDATE": _voice,
     "VOICE_SERVER_UPDATE": lambda data, name: f"voice at {data['endpoint']}",
     "SOUNDBOARD_SOUNDS": lambda data, name: (
-        f"{name(data['guild_id'])} has {', '.join(one['name'] for one in data['soundboard_sounds']) or 'none'}"
+        f"{name(data['guild_id'])} has {', '.join(sound['name'] for sound in data['soundboard_sounds']) or 'none'}"
     ),
     "CHANNEL_INFO": _channel_info,
 }

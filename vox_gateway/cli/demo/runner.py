@@ -1,6 +1,6 @@
-"""Where the demo is told: everything that happens comes to one inbox, and is told as it is taken out.
+"""Runs and prints the steps of the demo on the main thread.
 
-So a wait for anything tells what comes before it, one thread alone prints, and every wait is bounded.
+Everything that happens is put into a single inbox and printed when taken out; every wait has a timeout.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from .gateway import GatewayProcess
 from .messages import Answer, Died, Event, Moment, Occurrence
 from .narration import Narrator
 from .sample_events import NamedEvent
-from .sequence_check import Tally
+from .sequence_check import ReceivedEvents
 
-__all__ = ["Stage", "TooLate"]
-
-
-class TooLate(CommandError):
-    """Something did not come in time."""
+__all__ = ["DemoTimeout", "Runner"]
 
 
-class Stage:
-    """Waits, tells, and counts.
+class DemoTimeout(CommandError):
+    """An expected message did not come in time."""
+
+
+class Runner:
+    """Waits for messages, prints them and counts events.
 
     Args:
-        screen: where it is told.
-        gateway: the gateway's process, started.
-        inbox: where everything that happens is put.
-        pace: what every pause for the eye is multiplied with.
-        patience: seconds that anything may take.
+        screen: the output.
+        gateway: the started gateway process.
+        inbox: receives every message.
+        pace: factor for pauses.
+        timeout: maximum seconds of any wait.
     """
 
     def __init__(
@@ -43,69 +43,69 @@ class Stage:
         gateway: GatewayProcess,
         inbox: MainInbox[Occurrence],
         pace: float = 1.0,
-        patience: float = 8.0,
+        timeout: float = 8.0,
     ) -> None:
         self.screen = screen
-        self.tally = Tally()
-        self.patience = patience
+        self.received = ReceivedEvents()
+        self.timeout = timeout
         self._gateway = gateway
         self._inbox = inbox
         self._pace = pace
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._narrator = Narrator()
-        self._scene: list[Occurrence] = []  # what was told in this act
+        self._act_messages: list[Occurrence] = []  # messages printed in this act
         self._replayed = 0  # events since the connection was made
 
-    # -- telling ---------------------------------------------------------------------------------------------------
+    # -- printing --------------------------------------------------------------------------------------------------
 
     def act(self, title: str) -> None:
-        """Begin an act; what happened before is told, and then forgotten."""
-        self._catch_up()
-        self._scene.clear()
+        """Print pending messages, then begin an act."""
+        self._print_pending()
+        self._act_messages.clear()
         self.screen.title(title)
 
-    def line(self, mark: Mark, name: str, words: str) -> None:
-        """Tell one thing that happens now, after everything that has happened so far."""
-        self._catch_up()
-        self._show(time.monotonic(), mark, name, words)
+    def line(self, mark: Mark, name: str, text: str) -> None:
+        """Print pending messages, then a line."""
+        self._print_pending()
+        self._show(time.monotonic(), mark, name, text)
 
-    def _catch_up(self) -> None:
+    def _print_pending(self) -> None:
         while True:
             try:
-                self._tell(self._inbox.get(timeout=0.0))
+                self._print(self._inbox.get(timeout=0.0))
             except queue.Empty:
                 return
 
-    def _show(self, at: float, mark: Mark, name: str, words: str) -> None:
-        self.screen.line(at - self._began, mark, name, words)
+    def _show(self, at: float, mark: Mark, name: str, text: str) -> None:
+        self.screen.line(at - self._started_at, mark, name, text)
 
-    def _tell(self, occurrence: Occurrence) -> None:
-        self._scene.append(occurrence)
+    def _print(self, occurrence: Occurrence) -> None:
+        self._act_messages.append(occurrence)
         match occurrence:
             case Event(at, name, data, seq):
-                self.tally.arrived(seq)
-                words = self._narrator.words(name, data)
+                self.received.add(seq)
+                text = self._narrator.describe(name, data)
                 if name == "RESUMED":
-                    words = f"{words}; {self._replayed} were missed"
+                    text = f"{text}; {self._replayed} were missed"
                 self._replayed += 1
-                self._show(at, Mark.IN, name, words)
+                self._show(at, Mark.IN, name, text)
             case Moment(at, name, data):
-                self._tell_moment(at, name, data)
+                self._print_moment(at, name, data)
             case Died(status):
                 how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
-                raise CommandError(f"the gateway's process was ended {how} before the demo was over")
+                raise CommandError(f"the gateway process ended {how} before the end of the demo")
             case _:
-                pass  # an answer is for who gave the order
+                pass  # answers are not printed
 
-    def _tell_moment(self, at: float, name: str, data: Any) -> None:
+    def _print_moment(self, at: float, name: str, data: Any) -> None:
         match name:
             case "open":
                 self._replayed = 0
                 self._show(at, Mark.NOTE, "open", "the websocket is open")
             case "HELLO":
-                interval, last = data["heartbeat_interval"] / 1000, self.tally.highest
-                self._show(at, Mark.IN, "HELLO", f"a heartbeat every {interval:g} s, please")
-                # The client answers by itself, before its handlers hear of it.
+                interval, last = data["heartbeat_interval"] / 1000, self.received.highest
+                self._show(at, Mark.IN, "HELLO", f"heartbeat interval: {interval:g} s")
+                # The client has already replied when its handlers run.
                 if last:
                     self._show(at, Mark.OUT, "RESUME", f"the session, after event {last}")
                 else:
@@ -114,89 +114,91 @@ class Stage:
                 mark = Mark.GOOD if data["code"] == 1000 else Mark.BAD
                 self._show(at, mark, "close", f"{data['code']}: {data['reason']}")
             case "blocks":
-                self._show(at, Mark.NOTE, "the handler blocks", "and nothing else does")
+                self._show(at, Mark.NOTE, "the handler blocks", "everything else continues")
             case "wakes":
-                self._show(at, Mark.NOTE, "the handler returns", "and those that waited have their turn")
+                self._show(at, Mark.NOTE, "the handler returns", "queued events are handled")
             case _:  # "error"
-                raise CommandError(f"the client has failed: {data}")
+                raise CommandError(f"the client failed: {data}")
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def linger(self, seconds: float) -> None:
-        """Tell what happens in the next `seconds`."""
+        """Print messages for `seconds`, times the pace."""
         deadline = time.monotonic() + seconds * self._pace
         while True:
             try:
-                self._tell(self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0)))
+                self._print(self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0)))
             except queue.Empty:
                 return
 
-    def hear(self, is_it: Callable[[Occurrence], bool], what: str) -> Occurrence:
-        """Tell what happens until `is_it` is true of it, or was of something in this act.
+    def wait_for(self, matches: Callable[[Occurrence], bool], what: str) -> Occurrence:
+        """Print messages until `matches` accepts a message of this act, and return that.
 
         Raises:
-            TooLate: `what` did not come.
-            CommandError: it cannot come any more.
+            DemoTimeout: `what` did not come in time.
+            CommandError: the client failed or the gateway process exited.
         """
-        for told in self._scene:
-            if is_it(told):
-                return told
-        deadline = time.monotonic() + self.patience
+        for message in self._act_messages:
+            if matches(message):
+                return message
+        deadline = time.monotonic() + self.timeout
         while True:
             try:
                 occurrence = self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0))
             except queue.Empty:
-                raise TooLate(f"{what} did not come within {self.patience:g} seconds") from None
-            self._tell(occurrence)
-            if is_it(occurrence):
+                raise DemoTimeout(f"{what} did not come within {self.timeout:g} seconds") from None
+            self._print(occurrence)
+            if matches(occurrence):
                 return occurrence
 
-    def hear_event(self, name: str, fits: Callable[[Any], bool] = lambda data: True) -> Event:
+    def wait_event(self, name: str, fits: Callable[[Any], bool] = lambda data: True) -> Event:
         """Wait for an event of this name whose data fits."""
-        found = self.hear(lambda it: isinstance(it, Event) and it.name == name and fits(it.data), name)
+        found = self.wait_for(lambda item: isinstance(item, Event) and item.name == name and fits(item.data), name)
         assert isinstance(found, Event)
         return found
 
-    def hear_message(self, message: NamedEvent) -> None:
-        """Wait until this message has arrived."""
+    def wait_message(self, message: NamedEvent) -> None:
+        """Wait for this message."""
         name, sent = message
-        self.hear_event(name, lambda data: data["id"] == sent["id"])
+        self.wait_event(name, lambda data: data["id"] == sent["id"])
 
-    def hear_moment(self, name: str) -> None:
+    def wait_moment(self, name: str) -> None:
         """Wait for a moment of this name."""
-        self.hear(lambda it: isinstance(it, Moment) and it.name == name, name)
+        self.wait_for(lambda item: isinstance(item, Moment) and item.name == name, name)
 
-    def hear_all(self, last: int) -> None:
-        """Wait until the event with the number `last`, or a later one, has arrived."""
-        if self.tally.highest < last:
-            self.hear(lambda it: isinstance(it, Event) and it.seq >= last, f"event {last}")
+    def wait_seq(self, last: int) -> None:
+        """Wait for an event with a sequence number of at least `last`."""
+        if self.received.highest < last:
+            self.wait_for(lambda item: isinstance(item, Event) and item.seq >= last, f"event {last}")
 
-    # -- the gateway's process -------------------------------------------------------------------------------------
+    # -- the gateway process ---------------------------------------------------------------------------------------
 
     def do(self, order: str, **details: Any) -> Any:
-        """Have the gateway's process do something, and wait until it has; returns what that came to."""
+        """Send an order to the gateway process, wait for it, and return its result."""
         return self.answer_to(self._gateway.order(order, **details))
 
     def answer_to(self, order: int) -> Any:
-        """What an order came to.
+        """Wait for the answer to an order and return its value.
 
         Raises:
-            CommandError: it could not be carried out.
+            CommandError: the order failed.
         """
-        answer = self.hear(lambda it: isinstance(it, Answer) and it.order == order, "the gateway's answer")
+        answer = self.wait_for(lambda item: isinstance(item, Answer) and item.order == order, "the gateway's answer")
         assert isinstance(answer, Answer)
         if answer.problem is not None:
             raise CommandError(answer.problem, Exit.UNUSABLE if order == GatewayProcess.START else Exit.FAILED)
         return answer.value
 
     def next_beat_comes_before(self, moment: str) -> bool:
-        """Wait for the next heartbeat to reach the gateway, or for a moment of this name; whether it was the former."""
+        """Return whether the gateway receives a heartbeat before this moment. Waits for either."""
         order = self._gateway.order("next_beat")
 
-        def either(it: Occurrence) -> bool:
-            return (isinstance(it, Answer) and it.order == order) or (isinstance(it, Moment) and it.name == moment)
+        def either(item: Occurrence) -> bool:
+            return (isinstance(item, Answer) and item.order == order) or (
+                isinstance(item, Moment) and item.name == moment
+            )
 
-        if isinstance(self.hear(either, "the next heartbeat"), Moment):
+        if isinstance(self.wait_for(either, "the next heartbeat"), Moment):
             return False
         self.answer_to(order)
         return True

@@ -1,4 +1,4 @@
-"""The events that the demo has its gateway dispatch: a quiet day in the engine room. Pure."""
+"""Sample events for the demo. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _AT = "2024-01-01T12:00:00.000000+00:00"
 
 
 class EngineRoom:
-    """Makes events of one guild, in the shape of the official documentation (Gateway Events).
+    """Makes events of a guild. See: https://docs.discord.com/developers/events/gateway-events
 
     Args:
-        guild: the guild, with members, a text channel and a voice channel.
+        guild: a guild with members, a text channel and a voice channel.
     """
 
     def __init__(self, guild: Mapping[str, Any]) -> None:
@@ -27,12 +27,12 @@ class EngineRoom:
         self.name: str = guild["name"]
         self.voice = _channel(guild, _VOICE)
         self._text_id = _channel(guild, _TEXT)["id"]
-        self._people: list[Json] = [one for one in guild["members"] if not one["user"]["bot"]]
+        self._members: list[Json] = [member for member in guild["members"] if not member["user"]["bot"]]
         self._ids = itertools.count(1_300_000_000_000_000_001)
 
     def message(self, author: int, content: str) -> NamedEvent:
-        """Somebody writes something."""
-        member = self._people[author]
+        """Return a MESSAGE_CREATE."""
+        member = self._members[author]
         return "MESSAGE_CREATE", {
             "id": str(next(self._ids)),
             **self._where(),
@@ -52,8 +52,8 @@ class EngineRoom:
         }
 
     def typing(self, author: int) -> NamedEvent:
-        """Somebody is about to write something."""
-        member = self._people[author]
+        """Return a TYPING_START."""
+        member = self._members[author]
         return "TYPING_START", {
             **self._where(),
             "user_id": member["user"]["id"],
@@ -62,8 +62,8 @@ class EngineRoom:
         }
 
     def reaction(self, author: int, to: NamedEvent, emoji: str) -> NamedEvent:
-        """Somebody reacts to a message."""
-        member = self._people[author]
+        """Return a MESSAGE_REACTION_ADD."""
+        member = self._members[author]
         return "MESSAGE_REACTION_ADD", {
             **self._where(),
             "user_id": member["user"]["id"],
@@ -79,5 +79,5 @@ class EngineRoom:
 
 
 def _channel(guild: Mapping[str, Any], kind: int) -> Json:
-    channel: Json = next(one for one in guild["channels"] if one["type"] == kind)
+    channel: Json = next(channel for channel in guild["channels"] if channel["type"] == kind)
     return channel

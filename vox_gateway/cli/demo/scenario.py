@@ -1,4 +1,4 @@
-"""The demo's story, act by act."""
+"""The acts of the demo."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from ...intents import Intents
 from ..shared.screen import Mark
 from .gateway import GatewayProcess
 from .messages import Event, Moment, Occurrence
-from .runner import Stage, TooLate
+from .runner import DemoTimeout, Runner
 from .sample_events import EngineRoom
 
-__all__ = ["NAP", "Outcome", "tell"]
+__all__ = ["NAP", "Outcome", "run_scenario"]
 
-#: seconds that an eye needs
-GLANCE, LOOK = 0.15, 0.5
-#: readings before the cut, right after it, and one by one after that
+#: seconds between lines, and between acts
+SHORT_PAUSE, PAUSE = 0.15, 0.5
+#: readings before the disconnect, right after it, and individually after that
 BEFORE, AFTER, LATER = 2, 5, 5
-#: messages that come while a handler blocks, and seconds for which it does
+#: messages sent while a handler blocks, and the seconds that it blocks
 QUEUED = 4
 NAP = 3.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What there is to say at the end.
+    """The counts for the summary.
 
     Attributes:
-        sent: events that the gateway has dispatched to the client.
-        connections: as the gateway has counted them.
-        commands: all of them answered.
+        sent: events dispatched by the gateway.
+        connections: connections accepted by the gateway.
+        commands: commands, all answered.
         beats: heartbeats that reached the gateway.
-        beats_while_blocked: those of them that came while the handler blocked.
-        resumes: connections on which the session went on.
-        downtime: seconds from the cut to RESUMED.
+        beats_while_blocked: heartbeats received while the handler blocked.
+        resumes: resumed connections.
+        downtime: seconds from the disconnect to RESUMED.
         latency: seconds from the last heartbeat to its acknowledgement.
     """
 
@@ -54,20 +54,20 @@ class Outcome:
     latency: float
 
 
-def tell(stage: Stage, happened: Callable[[Occurrence], None]) -> Outcome:
-    """Tell it all.
+def run_scenario(runner: Runner, publish: Callable[[Occurrence], None]) -> Outcome:
+    """Run every act.
 
     Args:
-        happened: puts something into the stage's inbox.
+        publish: puts a message into the runner's inbox. Thread-safe.
 
     Raises:
-        CommandError: something did not come, or the gateway's process died.
+        CommandError: an expected message did not come, or the gateway process died.
     """
-    about = stage.answer_to(GatewayProcess.START)  # before any heading: it may be that nothing follows
-    stage.screen.text(f"vox-gateway demo {__version__}: a gateway and its client, on this machine alone")
-    stage.screen.text("<- from the gateway   -> from the client   seconds since the start in front")
-    stage.act("1  The client connects")
-    stage.line(Mark.NOTE, "gateway", f"{about['url']}, in process {about['pid']}")
+    about = runner.answer_to(GatewayProcess.START)  # before any heading, as it may fail
+    runner.screen.text(f"vox-gateway demo {__version__}: a local gateway and the client")
+    runner.screen.text("<- from the gateway   -> from the client   first column: seconds")
+    runner.act("1  The client connects")
+    runner.line(Mark.NOTE, "gateway", f"{about['url']}, in process {about['pid']}")
     room = EngineRoom(about["guild"])
     client = Client(
         token="none-is-needed-here",  # noqa: S106
@@ -75,29 +75,29 @@ def tell(stage: Stage, happened: Callable[[Occurrence], None]) -> Outcome:
         intents=Intents.all(),
         slow_handler_warning=NAP - 1,
     )
-    _listen(client, happened)
-    the_end = threading.Event()
+    _listen(client, publish)
+    ended = threading.Event()
     try:
         client.connect(async_=True)
-        stage.hear_event("GUILD_CREATE", lambda guild: guild["id"] == room.guild_id)
-        stage.linger(LOOK)
-        stage.act("2  Events arrive")
-        _receive(stage, room)
-        stage.act("3  The client asks, and is answered")
-        _ask(stage, client, room)
-        stage.act("4  The connection is cut, and the gateway goes on dispatching")
-        downtime = _cut(stage, room)
-        stage.act(f"5  A handler blocks for {NAP:g} seconds")
-        beats = _block(stage, client, room, happened, the_end)
-        counts = stage.do("count")
-        with contextlib.suppress(TooLate):  # the summary says that something is lost
-            stage.hear_all(counts["events"])
+        runner.wait_event("GUILD_CREATE", lambda guild: guild["id"] == room.guild_id)
+        runner.linger(PAUSE)
+        runner.act("2  Events arrive")
+        _receive(runner, room)
+        runner.act("3  The client sends commands")
+        _ask(runner, client, room)
+        runner.act("4  The connection is lost while events are dispatched")
+        downtime = _cut(runner, room)
+        runner.act(f"5  A handler blocks for {NAP:g} seconds")
+        beats = _block(runner, client, room, publish, ended)
+        counts = runner.do("count")
+        with contextlib.suppress(DemoTimeout):  # the summary reports the loss
+            runner.wait_seq(counts["events"])
         latency = client.latency
-        stage.act("6  The client says goodbye")
+        runner.act("6  The client closes the connection")
         client.close()
-        stage.linger(0.0)
+        runner.linger(0.0)
     finally:
-        the_end.set()
+        ended.set()
         client.close()
     return Outcome(
         sent=counts["events"],
@@ -111,13 +111,13 @@ def tell(stage: Stage, happened: Callable[[Occurrence], None]) -> Outcome:
     )
 
 
-def _listen(client: Client, happened: Callable[[Occurrence], None]) -> None:
+def _listen(client: Client, publish: Callable[[Occurrence], None]) -> None:
     def moment(name: str, data: Any = None) -> None:
-        happened(Moment(time.monotonic(), name, data))
+        publish(Moment(time.monotonic(), name, data))
 
     @client.on("DISPATCH")
     def event(payload: dict[str, Any]) -> None:
-        happened(Event(time.monotonic(), payload["t"], payload["d"], payload["s"]))
+        publish(Event(time.monotonic(), payload["t"], payload["d"], payload["s"]))
 
     client.on("HELLO", lambda payload: moment("HELLO", payload["d"]))
     client.on("open", lambda: moment("open"))
@@ -125,87 +125,87 @@ def _listen(client: Client, happened: Callable[[Occurrence], None]) -> None:
     client.on("error", lambda error, where: moment("error", error))
 
 
-def _receive(stage: Stage, room: EngineRoom) -> None:
+def _receive(runner: Runner, room: EngineRoom) -> None:
     greeting = room.message(0, "steam is up, all gauges are green")
     for happening in (room.typing(0), greeting, room.reaction(1, greeting, "thumbsup")):
-        stage.do("dispatch", events=[happening])
-        stage.hear_event(happening[0])
-        stage.linger(GLANCE)
-    stage.linger(LOOK)
+        runner.do("dispatch", events=[happening])
+        runner.wait_event(happening[0])
+        runner.linger(SHORT_PAUSE)
+    runner.linger(PAUSE)
 
 
-def _ask(stage: Stage, client: Client, room: EngineRoom) -> None:
-    guild, voice, timeout = room.guild_id, room.voice, stage.patience
+def _ask(runner: Runner, client: Client, room: EngineRoom) -> None:
+    guild, voice, timeout = room.guild_id, room.voice, runner.timeout
 
     def here(data: Any) -> bool:
         return bool(data["guild_id"] == guild)
 
-    def command(name: str, words: str) -> None:
-        stage.linger(GLANCE)
-        stage.line(Mark.OUT, name, words)
+    def command(name: str, text: str) -> None:
+        runner.linger(SHORT_PAUSE)
+        runner.line(Mark.OUT, name, text)
 
     command("PRESENCE_UPDATE", "busy, playing a demo")
     client.presence_update(status="dnd", activities=[{"name": "a demo", "type": 0}], timeout=timeout)
-    stage.hear_event("PRESENCE_UPDATE", here)
+    runner.wait_event("PRESENCE_UPDATE", here)
 
     command("REQUEST_GUILD_MEMBERS", f"who is in {room.name}?")
     client.request_guild_members(guild, timeout=timeout)
-    stage.hear_event("GUILD_MEMBERS_CHUNK", here)
+    runner.wait_event("GUILD_MEMBERS_CHUNK", here)
 
     command("VOICE_STATE_UPDATE", f"join {voice['name']}")
     client.voice_state_update(guild, voice["id"], timeout=timeout)
-    stage.hear_event("VOICE_SERVER_UPDATE", here)
+    runner.wait_event("VOICE_SERVER_UPDATE", here)
 
     command("REQUEST_SOUNDBOARD_SOUNDS", f"which sounds has {room.name}?")
     client.request_soundboard_sounds([guild], timeout=timeout)
-    stage.hear_event("SOUNDBOARD_SOUNDS", here)
+    runner.wait_event("SOUNDBOARD_SOUNDS", here)
 
     command("REQUEST_CHANNEL_INFO", "what goes on in its voice channels?")
     client.request_channel_info(guild, ["status"], timeout=timeout)
-    stage.hear_event("CHANNEL_INFO", here)
+    runner.wait_event("CHANNEL_INFO", here)
 
     command("VOICE_STATE_UPDATE", f"leave {voice['name']}")
     client.voice_state_update(guild, None, timeout=timeout)
-    stage.hear_event("VOICE_STATE_UPDATE", lambda state: here(state) and state["channel_id"] is None)
-    stage.linger(LOOK)
+    runner.wait_event("VOICE_STATE_UPDATE", lambda state: here(state) and state["channel_id"] is None)
+    runner.linger(PAUSE)
 
 
-def _cut(stage: Stage, room: EngineRoom) -> float:
-    """Returns the seconds without a connection."""
+def _cut(runner: Runner, room: EngineRoom) -> float:
+    """Cut the connection; return the seconds until RESUMED."""
     count = BEFORE + AFTER + LATER
     readings = [room.message(1, f"reading {number} of {count}") for number in range(1, count + 1)]
-    stage.do("dispatch", events=readings[:BEFORE])
-    # An order is told when it is given, so what comes before it must have arrived.
-    stage.hear_message(readings[BEFORE - 1])
+    runner.do("dispatch", events=readings[:BEFORE])
+    # Keeps the printed order: the line below is printed at once.
+    runner.wait_message(readings[BEFORE - 1])
     cut_at = time.monotonic()
-    stage.line(Mark.BAD, "TCP reset", f"by the gateway, after reading {BEFORE}")
-    stage.do("cut", after=readings[BEFORE : BEFORE + AFTER])
+    runner.line(Mark.BAD, "TCP reset", f"by the gateway, after reading {BEFORE}")
+    runner.do("cut", after=readings[BEFORE : BEFORE + AFTER])
     for reading in readings[BEFORE + AFTER :]:
-        stage.linger(GLANCE)
-        stage.do("dispatch", events=[reading])
-    resumed = stage.hear_event("RESUMED")
-    stage.hear_message(readings[-1])
-    stage.linger(LOOK)
+        runner.linger(SHORT_PAUSE)
+        runner.do("dispatch", events=[reading])
+    resumed = runner.wait_event("RESUMED")
+    runner.wait_message(readings[-1])
+    runner.linger(PAUSE)
     return resumed.at - cut_at
 
 
 def _block(
-    stage: Stage, client: Client, room: EngineRoom, happened: Callable[[Occurrence], None], the_end: threading.Event
+    runner: Runner, client: Client, room: EngineRoom, publish: Callable[[Occurrence], None], ended: threading.Event
 ) -> int:
-    """Returns the heartbeats that reached the gateway while the handler blocked."""
+    """Block a handler; return the number of heartbeats that reached the gateway while it was blocked."""
 
     @client.once("MESSAGE_CREATE")
     def nap(message: dict[str, Any]) -> None:
-        happened(Moment(time.monotonic(), "blocks"))
-        the_end.wait(NAP)
-        happened(Moment(time.monotonic(), "wakes"))
+        publish(Moment(time.monotonic(), "blocks"))
+        ended.wait(NAP)
+        publish(Moment(time.monotonic(), "wakes"))
 
-    stage.do("dispatch", events=[room.message(0, "please hold the line")])
-    stage.hear_moment("blocks")
-    stage.do("dispatch", events=[room.message(2, f"question {number} of {QUEUED}") for number in range(1, QUEUED + 1)])
+    runner.do("dispatch", events=[room.message(0, "please hold the line")])
+    runner.wait_moment("blocks")
+    runner.do("dispatch", events=[room.message(2, f"question {number} of {QUEUED}") for number in range(1, QUEUED + 1)])
     beats = 0
-    while stage.next_beat_comes_before("wakes"):
+    while runner.next_beat_comes_before("wakes"):
         beats += 1
-        stage.line(Mark.OUT, "HEARTBEAT", f"reached the gateway; {client.stats.events_waiting} payloads wait")
-    stage.linger(LOOK)
+        runner.line(Mark.OUT, "HEARTBEAT", f"reached the gateway; {client.stats.events_waiting} payloads wait")
+    runner.linger(PAUSE)
     return beats

@@ -1,4 +1,4 @@
-"""Whether anything was lost. Pure: it is told what was sent and what arrived, and judges."""
+"""Checks that every event was received exactly once and in order. Pure."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["Tally", "complaints"]
+__all__ = ["ReceivedEvents", "problems"]
 
 
 @dataclass
-class Tally:
-    """The events that arrived, by their sequence numbers: a session numbers its events 1, 2, 3 and so on.
+class ReceivedEvents:
+    """The sequence numbers of received events, which count from 1 within a session.
 
     Attributes:
-        misplaced: how many came after one with a higher number.
+        misplaced: number of events received after an event with a higher number.
     """
 
     misplaced: int = 0
     _times: Counter[int] = field(default_factory=Counter)
     _highest: int = 0
 
-    def arrived(self, seq: int) -> None:
-        """An event reached its handler."""
+    def add(self, seq: int) -> None:
+        """Record an event that reached its handler."""
         self._times[seq] += 1
         self.misplaced += seq < self._highest
         self._highest = max(self._highest, seq)
 
     @property
     def received(self) -> int:
-        """Events that arrived, each counted once."""
+        """Number of distinct events received."""
         return len(self._times)
 
     @property
     def repeated(self) -> int:
-        """Arrivals of an event that had arrived before."""
+        """Number of duplicates received."""
         return self._times.total() - len(self._times)
 
     @property
     def highest(self) -> int:
-        """The highest sequence number so far."""
+        """Highest sequence number received."""
         return self._highest
 
     def lost(self, sent: int) -> int:
-        """How many of the events 1 to `sent` did not arrive."""
+        """Return how many of the events 1 to `sent` were not received."""
         return sum(seq not in self._times for seq in range(1, sent + 1))
 
 
-def complaints(tally: Tally, *, sent: int, resumes: int, beats_while_blocked: int) -> Iterator[str]:
-    """What went wrong, in words; nothing when all is well."""
-    if lost := tally.lost(sent):
+def problems(events: ReceivedEvents, *, sent: int, resumes: int, beats_while_blocked: int) -> Iterator[str]:
+    """Describe what went wrong, if anything."""
+    if lost := events.lost(sent):
         yield f"{_events(lost)} lost"
-    if tally.repeated:
-        yield f"{_events(tally.repeated)} handled twice"
-    if tally.misplaced:
-        yield f"{_events(tally.misplaced)} out of order"
+    if events.repeated:
+        yield f"{_events(events.repeated)} handled twice"
+    if events.misplaced:
+        yield f"{_events(events.misplaced)} out of order"
     if not resumes:
         yield "the session was not resumed"
     if not beats_while_blocked:
