@@ -274,7 +274,7 @@ def test_real_traffic_is_recorded_and_replayed_as_it_says(tmp_path: Path) -> Non
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     with started(f"{replay} --port {port}", folder) as player:
-        read_until(player, "waiting for a client to connect; Ctrl-C ends it")
+        read_until(player, "waiting for a client to connect; Ctrl-C to stop")
         assert ":8080 " in start_bot
         with started(start_bot.replace("8080", port), folder) as bot:
             read_until(bot, "ada: it was a busy evening")
@@ -282,7 +282,7 @@ def test_real_traffic_is_recorded_and_replayed_as_it_says(tmp_path: Path) -> Non
     assert player.returncode == 0
     assert "sent 3 events" in output
     with started(f"{serve} --port {port}", folder) as gateway:
-        read_until(gateway, "Ctrl-C ends it")
+        read_until(gateway, "Ctrl-C to stop")
         assert end(gateway) == 0
 
 
