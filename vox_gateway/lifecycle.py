@@ -224,7 +224,14 @@ class Lifecycle:
         new = [name for name in dict.fromkeys(names) if name not in self._warned]
         self._warn_of_missing_intents(new)
         self._warned.update(new)
-        return EventStream(names, maxsize, overflow, self.subscribers, self._check_taking, self._log)
+        return EventStream(
+            names,
+            maxsize=maxsize,
+            overflow=overflow,
+            subscribers=self.subscribers,
+            check_thread=self._check_taking,
+            log=self._log,
+        )
 
     def wait_for(self, name: str, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
         """Return the data of the next event `name` for which `check` is true.

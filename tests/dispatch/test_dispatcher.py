@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from support import wait_until
 
 from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.dispatch.dispatcher import Dispatcher, DispatcherConfig
@@ -15,6 +16,7 @@ from vox_gateway.dispatch.event_queue import EventQueue, Milestone
 from vox_gateway.dispatch.executors import CallerExecutor, CallerQueue, InlineExecutor, WorkerExecutor
 from vox_gateway.dispatch.executors.runner import RunnerConfig
 from vox_gateway.dispatch.progress import InlineProgress, TrackedProgress
+from vox_gateway.dispatch.stream import EventStream
 from vox_gateway.dispatch.subscriptions import Subscriber, Subscribers
 from vox_gateway.event import Event
 from vox_gateway.log import ShardLog
@@ -184,3 +186,20 @@ def test_dropped_events_are_not_handled_and_signals_are(run: Run) -> None:
     assert seen == ["close"]
     assert run.dispatcher.undelivered == 2
     assert run.progress.delivered == SESSION
+
+
+def test_an_event_that_a_full_stream_has_no_room_for_is_left_to_the_next_run(run: Run) -> None:
+    stream = EventStream(
+        ("NEWS",), maxsize=1, overflow="block", subscribers=run.subscribers, check_thread=lambda: None, log=LOG
+    )
+    handled: list[int] = []
+    run.emitter.on("NEWS", handled.append)
+    run.dispatcher.start(SESSION)
+    run.put(raw(1, "1"), raw(2, "2"), raw(3, "3"))
+    wait_until(lambda: run.progress.taken.seq == 1)
+    run.dispatcher.drop_events()
+    run.dispatcher.end_subscribers(None)
+    run.finish()
+    assert [event.data for event in stream] == [1]
+    assert run.progress.taken == Session("abc", 1)
+    assert run.dispatcher.undelivered == 2 + len([1]) - len(handled)

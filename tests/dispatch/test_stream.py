@@ -31,7 +31,14 @@ def subscribers() -> Subscribers:
 @pytest.fixture
 def make(subscribers: Subscribers) -> Callable[..., EventStream]:
     def make(*names: str, maxsize: int = 0, overflow: str = "drop", check: Any = lambda: None) -> EventStream:
-        return EventStream(names or ("NUMBER",), maxsize, overflow, subscribers, check, ShardLog((3, 4)))
+        return EventStream(
+            names or ("NUMBER",),
+            maxsize=maxsize,
+            overflow=overflow,
+            subscribers=subscribers,
+            check_thread=check,
+            log=ShardLog((3, 4)),
+        )
 
     return make
 

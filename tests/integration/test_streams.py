@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, RecordEvents, SendMessages, start, start_until_ready
-from support import in_background
+from support import in_background, wait_until
 
 from vox_gateway import AuthenticationFailed, Client, Intents, NotConnected, StreamEnded
 from vox_gateway.testing import LocalGateway
@@ -234,3 +234,23 @@ def test_the_missing_intent_warning_is_given_once(
     client.on("MESSAGE_CREATE", print)
     client.connect(async_=True)
     assert warnings() == 4, "and for handlers at each connect"
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 2}])
+def test_an_event_that_a_full_stream_had_no_room_for_comes_after_a_resume(
+    gateway: LocalGateway, make_client: MakeClient, options: dict[str, Any]
+) -> None:
+    client = make_client(gateway, **options)
+    handled: queue.SimpleQueue[int] = queue.SimpleQueue()
+    client.on("NEWS", lambda data: handled.put(data["n"]))
+    start_until_ready(client)
+    stream = client.stream("NEWS", maxsize=3, overflow="block")
+    for n in range(20):
+        gateway.dispatch("NEWS", {"n": n})
+    wait_until(lambda: len(stream) == 3 and client.stats.events_waiting == 17)
+    client.close(resumable=True)
+    before = [event.data["n"] for event in stream]
+    after = client.stream("NEWS")
+    start(client)
+    assert before + [after.get(TIMEOUT).data["n"] for _ in range(17)] == list(range(20))
+    assert [handled.get(timeout=TIMEOUT) for _ in range(20)] == list(range(20))

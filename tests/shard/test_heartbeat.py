@@ -111,7 +111,10 @@ def test_the_loop_beats_measures_and_stops() -> None:
 def test_the_loop_tells_of_a_zombie_once_and_waits_to_be_stopped() -> None:
     heart = Heart()
     loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
-    assert [heart.events.get(timeout=5) for _ in range(2)] == ["beat", "zombie"]
+    assert heart.events.get(timeout=5) == "beat"
+    while (event := heart.events.get(timeout=5)) == "beat":  # again, if the thread woke late
+        pass
+    assert event == "zombie"
     loop.acknowledged(time.monotonic())
     loop.stop()
     assert heart.events.empty()

@@ -156,39 +156,53 @@ class Dispatcher:
 
     def _dispatch_all(self, batch: Batch) -> None:
         """Dispatch a batch of events; of an event that fails, those behind it are passed over."""
-        queue, progress, take, is_heard = self.queue, self.progress, self.progress.take, self._is_heard
-        decode, subscribers, run_handlers = self._decode, self._subscribers, self.executor.dispatch
+        queue, progress, take, prepare = self.queue, self.progress, self.progress.take, self._prepare
+        run_handlers = self.executor.dispatch
         for event in batch:
+            payload = prepare(event)
             # Taken before it leaves the count of the queue: at no moment is an event in neither.
-            heard = type(event) is not bytes or is_heard(event)
-            is_taken = heard and take(event)
+            is_taken = payload is not None and take(event)
             queue.taken += 1
             if queue.reader_waits:
                 queue.made_room()
-            if not is_taken:
+            if payload is None or not is_taken:
                 continue
             try:
-                payload = raw_dispatch.decode(event, decode) if isinstance(event, bytes) else event
-                if subscribers.heard:
-                    subscribers.publish(payload)
                 run_handlers(payload)
-            except DecodeError as error:
-                progress.reject()
-                self._config.on_undecodable(error)
             except BaseException as error:
-                progress.reject()
+                progress.take_back()
                 self._config.on_failure(error)
-        if not heard:
-            take(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again unnoticed
+        if payload is None:
+            progress.skip_to(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
         progress.complete()
 
-    def _is_heard(self, event: RawDispatch) -> bool:
-        """Whether an event has handlers or subscribers by now."""
+    def _prepare(self, event: Payload | RawDispatch) -> Payload | None:
+        """Decode an event and publish it to subscribers.
+
+        Returns None for an event that nobody listens to by now, or that is passed over.
+        """
         heard, subscribed = self._emitter.heard, self._subscribers.heard
-        if "DISPATCH" in heard or "DISPATCH" in subscribed:
-            return True
-        name = raw_dispatch.name(event)
-        return name is None or name in heard or name in subscribed
+        if type(event) is bytes and "DISPATCH" not in heard and "DISPATCH" not in subscribed:
+            name = raw_dispatch.name(event)
+            if name is not None and name not in heard and name not in subscribed:
+                return None
+        if self.progress.is_stopped:
+            self.progress.pass_over()
+            return None
+        try:
+            payload = raw_dispatch.decode(event, self._decode) if isinstance(event, bytes) else event
+            # Before the event is taken: a full stream blocks here, and close() leaves the event to the next run.
+            if subscribed:
+                self._subscribers.publish(payload)
+        except DecodeError as error:
+            self.progress.reject()
+            self._config.on_undecodable(error)
+            return None
+        except BaseException as error:
+            self.progress.reject()
+            self._config.on_failure(error)
+            return None
+        return payload
 
     def _guard(self, call: Callable[[Any], None], item: object) -> None:
         try:
@@ -198,13 +212,13 @@ class Dispatcher:
 
     def _control(self, item: Signal | Milestone) -> None:
         if isinstance(item, Milestone):
-            self._prepare(item)
+            self._hold(item)
         elif item is RESUME:
             self.progress.resume()
         else:
             self._emit(item.name, *item.args)
 
-    def _prepare(self, milestone: Milestone) -> None:
+    def _hold(self, milestone: Milestone) -> None:
         """Hold READY and RESUMED until the run's state says so, and READY until the session is saved."""
         milestone.published.wait(PUBLISHED_WITHIN)
         if not milestone.resumed:

@@ -24,8 +24,8 @@ Position = tuple[str | None, RawDispatch | int | None]
 class Progress(ABC):
     """The position of a run's handlers.
 
-    The dispatcher calls `take` for each event, `reject` if it fails, and `complete` after a batch; the properties are
-    for any thread.
+    The dispatcher calls `take` for each event, or `reject`, and `complete` after a batch; the properties are for any
+    thread.
 
     Args:
         on_completed: called without a lock when `completed` has moved.
@@ -39,7 +39,8 @@ class Progress(ABC):
         self._taken: Position = (None, None)
         self._completed: Position = (None, None)
         self._dropping = self._rejecting = False
-        self._stopped = False  # either
+        #: whether events are passed over, for either reason; changed under the lock
+        self.is_stopped = False
         self._passed_over = 0
 
     def begin(self, session: Session) -> None:
@@ -64,31 +65,43 @@ class Progress(ABC):
         """The dispatcher is done with the event taken last."""
 
     @abstractmethod
+    def take_back(self) -> None:
+        """The event taken last could not be delivered. Those after it are passed over until `resume`."""
+
+    def skip_to(self, event: Payload | RawDispatch) -> None:
+        """Move over the events up to `event`, which no handler wants."""
+        if not self.is_stopped and self.take(event):
+            self.complete()
+
     def reject(self) -> None:
-        """The event taken last cannot be delivered. It and those after it are passed over until `resume`."""
+        """The next event cannot be delivered. It and those after it are passed over until `resume`."""
+        self.complete()
+        with self._lock:
+            self._rejecting = self.is_stopped = True
+            self._passed_over += 1
+
+    def pass_over(self) -> None:
+        """Leave an event undelivered."""
+        with self._lock:
+            self._passed_over += 1
 
     def resume(self) -> None:
         """Take events again: they begin after the last that was taken."""
         with self._lock:
             self._rejecting = False
-            self._stopped = self._dropping
+            self.is_stopped = self._dropping
             if not self._dropping:
                 self._passed_over = 0  # they come again
 
     def drop(self) -> None:
         """Deliver no more events. Afterwards `delivered` moves no more."""
         with self._lock:
-            self._dropping = self._stopped = True
+            self._dropping = self.is_stopped = True
 
     def abandon(self) -> None:
         """Leave the events to the parent, in a forked child: a thread of the parent may have held the lock."""
         self._lock = threading.Lock()
-        self._dropping = self._stopped = True
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether events are passed over."""
-        return self._stopped
+        self._dropping = self.is_stopped = True
 
     @property
     def taken(self) -> Session:
@@ -136,7 +149,7 @@ class InlineProgress(Progress):
             self.complete()
         with self._lock:
             self._completed = self._taken
-            if self._stopped:
+            if self.is_stopped:
                 self._passed_over += 1
                 return False
             self._taken = (self._session_id, event) if type(event) is bytes else self._position(event)
@@ -149,11 +162,11 @@ class InlineProgress(Progress):
             if self._on_completed is not None:
                 self._on_completed()
 
-    def reject(self) -> None:
+    def take_back(self) -> None:
         """See `Progress`."""
         with self._lock:
             self._taken = self._completed
-            self._rejecting = self._stopped = True
+            self._rejecting = self.is_stopped = True
             self._passed_over += 1
 
     @property
@@ -194,7 +207,7 @@ class TrackedProgress(Progress):
         """See `Progress`."""
         self.complete()
         with self._lock:
-            if self._stopped:
+            if self.is_stopped:
                 self._passed_over += 1
                 return False
             self._taken = self._position(event)
@@ -236,7 +249,7 @@ class TrackedProgress(Progress):
         if delivery is not None and self.begin_delivery(delivery):
             self.finish_delivery(delivery)
 
-    def reject(self) -> None:
+    def take_back(self) -> None:
         """See `Progress`."""
         with self._lock:
             if self._in_hand is not None:
@@ -244,7 +257,7 @@ class TrackedProgress(Progress):
                 self._not_begun -= 1
                 self._in_hand = None
             self._taken = self._deliveries[-1].position if self._deliveries else self._completed
-            self._rejecting = self._stopped = True
+            self._rejecting = self.is_stopped = True
             self._passed_over += 1
 
     @property

@@ -43,6 +43,7 @@ class EventStream(Subscriber):
     def __init__(
         self,
         names: tuple[str, ...],
+        *,
         maxsize: int,
         overflow: str,
         subscribers: Subscribers,

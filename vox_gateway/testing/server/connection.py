@@ -85,7 +85,9 @@ class Connection:
         self._reactor = reactor
         self._faults = faults
         self._protocol = ServerProtocol(max_size=MAX_MESSAGE, logger=_websocket_logger)
-        self._transport = Transport(sock, reactor, ssl_context, self._on_data, self._on_end, self._pump)
+        self._transport = Transport(
+            sock, reactor, ssl_context, on_data=self._on_data, on_end=self._on_end, on_room=self._pump
+        )
         self._outbox: deque[bytes | Callable[[], None]] = deque()
         self._pump_is_due = False
         self._message: list[bytes] = []

@@ -34,6 +34,7 @@ class Transport:
         sock: socket.socket,
         reactor: Reactor,
         ssl_context: ssl.SSLContext | None,
+        *,
         on_data: Callable[[bytes], None],
         on_end: Callable[[], None],
         on_room: Callable[[], None],
