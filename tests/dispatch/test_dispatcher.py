@@ -53,6 +53,7 @@ class Run:
             decode=json.loads,
             on_undecodable=self.undecodable.append,
             on_failure=self.failures.append,
+            on_drained=lambda: None,
             on_end=self.ended.set,
             before_ready=lambda: self.before_ready.append("saved"),
         )

@@ -254,3 +254,27 @@ def test_an_event_that_a_full_stream_had_no_room_for_comes_after_a_resume(
     start(client)
     assert before + [after.get(TIMEOUT).data["n"] for _ in range(17)] == list(range(20))
     assert [handled.get(timeout=TIMEOUT) for _ in range(20)] == list(range(20))
+
+
+def test_a_worker_that_waits_for_an_event_is_released_when_the_run_fails(
+    gateway: LocalGateway, make_client: MakeClient
+) -> None:
+    client = make_client(gateway, workers=1)
+    errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    waiting = threading.Event()
+
+    @client.on("NEWS")
+    def news(data: Any) -> None:
+        waiting.set()
+        try:
+            client.wait_for("NEVER", timeout=None)
+        except AuthenticationFailed as error:
+            errors.put(error)
+
+    start_until_ready(client)
+    gateway.dispatch("NEWS", {})
+    assert waiting.wait(TIMEOUT)
+    gateway.drop("close", code=4004)
+    assert isinstance(errors.get(timeout=TIMEOUT), AuthenticationFailed)
+    with pytest.raises(AuthenticationFailed):
+        client.wait_closed(TIMEOUT)

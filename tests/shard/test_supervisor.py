@@ -51,6 +51,7 @@ class Run:
                 decode=json.loads,
                 on_undecodable=pytest.fail,
                 on_failure=pytest.fail,
+                on_drained=lambda: None,
                 on_end=lambda: None,
             ),
             EventQueue(1000, progress),
@@ -177,6 +178,7 @@ def test_a_failure_ends_it_with_its_error_and_keeps_the_session(start: MakeRun) 
     run.mailbox.put(Fail(error))
     run.thread.join(5)
     assert run.errors == [error]
+    assert run.dispatcher.progress.is_stopped, "events that wait would be handled now and again after a RESUME"
     assert run.supervisor.close == Close(4000, "")
     assert run.state.session.resumable
 

@@ -51,6 +51,7 @@ class DispatcherConfig:
         on_undecodable: called when an event cannot be decoded; the events behind it are passed over until
             `EventQueue.resume`.
         on_failure: called with any other error. The event counts as undelivered and those behind it are passed over.
+        on_drained: called after the last event, before the executor's threads have finished.
         on_end: called last of all.
         before_ready: called before READY is dispatched, which waits until it returns.
     """
@@ -61,6 +62,7 @@ class DispatcherConfig:
     decode: Callable[[bytes], Any]
     on_undecodable: Callable[[DecodeError], None]
     on_failure: Callable[[BaseException], object]
+    on_drained: Callable[[], None]
     on_end: Callable[[], None]
     before_ready: Callable[[], None] | None = None
 
@@ -152,6 +154,7 @@ class Dispatcher:
                 for payload in item:
                     self.queue.took_other()
                     self._guard(self._emit_opcode, payload)
+        self._config.on_drained()
         self.executor.finish()
 
     def _dispatch_all(self, batch: Batch) -> None:

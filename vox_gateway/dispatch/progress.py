@@ -38,8 +38,8 @@ class Progress(ABC):
         self._session_id: str | None = None
         self._taken: Position = (None, None)
         self._completed: Position = (None, None)
-        self._dropping = self._rejecting = False
-        #: whether events are passed over, for either reason; changed under the lock
+        self._dropping = False
+        #: whether events are passed over, after `drop` or until `resume`; changed under the lock
         self.is_stopped = False
         self._passed_over = 0
 
@@ -77,7 +77,7 @@ class Progress(ABC):
         """The next event cannot be delivered. It and those after it are passed over until `resume`."""
         self.complete()
         with self._lock:
-            self._rejecting = self.is_stopped = True
+            self.is_stopped = True
             self._passed_over += 1
 
     def pass_over(self) -> None:
@@ -88,7 +88,6 @@ class Progress(ABC):
     def resume(self) -> None:
         """Take events again: they begin after the last that was taken."""
         with self._lock:
-            self._rejecting = False
             self.is_stopped = self._dropping
             if not self._dropping:
                 self._passed_over = 0  # they come again
@@ -166,7 +165,7 @@ class InlineProgress(Progress):
         """See `Progress`."""
         with self._lock:
             self._taken = self._completed
-            self._rejecting = self.is_stopped = True
+            self.is_stopped = True
             self._passed_over += 1
 
     @property
@@ -257,7 +256,7 @@ class TrackedProgress(Progress):
                 self._not_begun -= 1
                 self._in_hand = None
             self._taken = self._deliveries[-1].position if self._deliveries else self._completed
-            self._rejecting = self.is_stopped = True
+            self.is_stopped = True
             self._passed_over += 1
 
     @property

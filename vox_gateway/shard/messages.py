@@ -28,6 +28,7 @@ __all__ = [
     "Mailbox",
     "Message",
     "Opened",
+    "QueueDrained",
     "ReadingPaused",
     "ReadingResumed",
     "Ready",
@@ -75,6 +76,11 @@ class Rewind:
     """The dispatcher cannot decode an event: close, and resume from before it."""
 
     error: DecodeError
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDrained:
+    """The dispatcher has taken all events of a run that ends; handlers may run on other threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,7 @@ Message = (
     | Reconnect
     | Fail
     | Rewind
+    | QueueDrained
     | HandlersDone
     | GateMoved
     | ReadingPaused

@@ -37,6 +37,7 @@ from .messages import (
     IdentifySent,
     Message,
     Opened,
+    QueueDrained,
     ReadingPaused,
     ReadingResumed,
     Ready,
@@ -151,6 +152,7 @@ class Supervisor:
         except BaseException as mistake:
             failure = log_failure(self._log, mistake)
             self.close = self.close or Close(KEEP_SESSION, "")
+            self._dispatcher.drop_events()
             self._leave_connection(self.close)
             return failure
         finally:
@@ -343,8 +345,11 @@ class Supervisor:
             case Fail(error):
                 self._failure = self._failure or error
                 self.close = self.close or Close(KEEP_SESSION, "")
+                self._dispatcher.drop_events()  # the next run resumes before them
             case Rewind():
                 self._rewinding = True
+            case QueueDrained():  # a handler on another thread may wait for an event that does not come any more
+                self._dispatcher.end_subscribers(self.published.error)
             case HandlersDone():
                 self._handlers_done = True
             case StopWaiting():
