@@ -18,7 +18,7 @@ from ..session.state import Session
 from .emitter import Emitter
 from .event_queue import RESUME, Batch, EventQueue, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
-from .subscriptions import Subscribers
+from .subscriptions import NoRoom, Subscribers
 
 __all__ = ["Dispatcher", "DispatcherConfig"]
 
@@ -160,7 +160,7 @@ class Dispatcher:
     def _dispatch_all(self, batch: Batch) -> None:
         """Dispatch a batch of events; of an event that fails, those behind it are passed over."""
         queue, progress, take, prepare = self.queue, self.progress, self.progress.take, self._prepare
-        run_handlers = self.executor.dispatch
+        subscribers, run_handlers = self._subscribers, self.executor.dispatch
         for event in batch:
             payload = prepare(event)
             # Taken before it leaves the count of the queue: at no moment is an event in neither.
@@ -171,7 +171,11 @@ class Dispatcher:
             if payload is None or not is_taken:
                 continue
             try:
+                if subscribers.heard:
+                    subscribers.publish(payload)
                 run_handlers(payload)
+            except NoRoom:  # the next run brings the event again
+                progress.take_back()
             except BaseException as error:
                 progress.take_back()
                 self._config.on_failure(error)
@@ -180,10 +184,7 @@ class Dispatcher:
         progress.complete()
 
     def _prepare(self, event: Payload | RawDispatch) -> Payload | None:
-        """Decode an event and publish it to subscribers.
-
-        Returns None for an event that nobody listens to by now, or that is passed over.
-        """
+        """Decode an event; return None if nobody listens to it by now, or if it is passed over."""
         heard, subscribed = self._emitter.heard, self._subscribers.heard
         if type(event) is bytes and "DISPATCH" not in heard and "DISPATCH" not in subscribed:
             name = raw_dispatch.name(event)
@@ -193,19 +194,14 @@ class Dispatcher:
             self.progress.pass_over()
             return None
         try:
-            payload = raw_dispatch.decode(event, self._decode) if isinstance(event, bytes) else event
-            # Before the event is taken: a full stream blocks here, and close() leaves the event to the next run.
-            if subscribed:
-                self._subscribers.publish(payload)
+            return raw_dispatch.decode(event, self._decode) if isinstance(event, bytes) else event
         except DecodeError as error:
             self.progress.reject()
             self._config.on_undecodable(error)
-            return None
         except BaseException as error:
             self.progress.reject()
             self._config.on_failure(error)
-            return None
-        return payload
+        return None
 
     def _guard(self, call: Callable[[Any], None], item: object) -> None:
         try:

@@ -15,7 +15,7 @@ from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
 from ..event import Event
 from ..log import ShardLog
-from .subscriptions import Subscriber, Subscribers
+from .subscriptions import NoRoom, Subscriber, Subscribers
 
 __all__ = ["EventStream"]
 
@@ -164,11 +164,18 @@ class EventStream(Subscriber):
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
     def receive(self, event: Event) -> None:
-        """Collect an event."""
+        """Collect an event.
+
+        Raises:
+            NoRoom: the client was closed while this waited for room.
+        """
+        was_over = self._over
         if self.overflow == "block":
             self._wait_for_room()
         with self._lock:
             if self._over:
+                if not was_over and self._is_full():  # `close` empties it, the end of the client does not
+                    raise NoRoom
                 return
             full = self._is_full()
             if full:

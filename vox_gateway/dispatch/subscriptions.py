@@ -12,14 +12,22 @@ from ..encoding import Payload
 from ..errors import GatewayError
 from ..event import Event
 
-__all__ = ["Subscriber", "Subscribers"]
+__all__ = ["NoRoom", "Subscriber", "Subscribers"]
+
+
+class NoRoom(Exception):
+    """The client was closed while a full subscriber waited for room for an event."""
 
 
 class Subscriber:
     """Receives events; called on the dispatcher's thread."""
 
     def receive(self, event: Event) -> None:
-        """Take an event of a subscribed name."""
+        """Take an event of a subscribed name.
+
+        Raises:
+            NoRoom: `end` was called while this waited for room.
+        """
 
     def end(self, error: GatewayError | None) -> None:
         """Expect no more: the client was closed or, with `error`, failed."""
