@@ -116,16 +116,17 @@ def test_a_blocking_handler_delays_neither_heartbeats_nor_reading(
 
 
 def test_heartbeats_continue_while_the_reader_is_busy(gateway: LocalGateway, make_client: MakeClient) -> None:
-    beaten, busy = threading.Event(), threading.Event()
+    ready, beaten, busy = threading.Event(), threading.Event(), threading.Event()
 
     def parse(text: str | bytes) -> Any:
         payload = json.loads(text)
-        if payload["op"] == 11 and not busy.is_set():
+        if payload["op"] == 11 and ready.is_set() and not busy.is_set():
             busy.set()
             beaten.wait(20)  # the acknowledgement has been read, but not processed
         return payload
 
     client = start_until_ready(make_client(gateway, json=parse))
+    ready.set()
     assert busy.wait(5)
     for _ in range(4):
         gateway.expect("HEARTBEAT", 2)

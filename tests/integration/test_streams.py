@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents, SendMessages, start, start_until_ready
+from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start, start_until_ready
 from support import in_background, wait_until
 
 from vox_gateway import AuthenticationFailed, Client, Intents, NotConnected, StreamEnded
@@ -238,8 +238,15 @@ def test_the_missing_intent_warning_is_given_once(
 
 @pytest.mark.parametrize("options", [{}, {"workers": 2}])
 def test_an_event_that_a_full_stream_had_no_room_for_comes_after_a_resume(
-    gateway: LocalGateway, make_client: MakeClient, options: dict[str, Any]
+    gateway: LocalGateway,
+    make_client: MakeClient,
+    options: dict[str, Any],
+    on_log_line: OnLogLine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vox_gateway.dispatch.stream.STUCK_AFTER", 0.05)
+    blocked = threading.Event()
+    on_log_line("the stream of NEWS has been full", blocked.set)
     client = make_client(gateway, **options)
     handled: queue.SimpleQueue[int] = queue.SimpleQueue()
     client.on("NEWS", lambda data: handled.put(data["n"]))
@@ -247,7 +254,8 @@ def test_an_event_that_a_full_stream_had_no_room_for_comes_after_a_resume(
     stream = client.stream("NEWS", maxsize=3, overflow="block")
     for n in range(20):
         gateway.dispatch("NEWS", {"n": n})
-    wait_until(lambda: len(stream) == 3 and client.stats.events_waiting >= 16)
+    assert blocked.wait(TIMEOUT)
+    wait_until(lambda: handled.qsize() == 3)  # so that the handlers of READY have run too
     client.close(resumable=True)
     before = [event.data["n"] for event in stream]
     after = client.stream("NEWS")
