@@ -151,9 +151,7 @@ class Supervisor:
             return self._keep_connected()
         except BaseException as mistake:
             failure = log_failure(self._log, mistake)
-            self.close = self.close or Close(KEEP_SESSION, "")
-            self._dispatcher.drop_events()
-            self._leave_connection(self.close)
+            self._leave_connection(self._stop(Close(KEEP_SESSION, "")))
             return failure
         finally:
             self._gate.leave(self._shard_id, self._holder)
@@ -344,8 +342,7 @@ class Supervisor:
                 self._begin_to_close(message)
             case Fail(error):
                 self._failure = self._failure or error
-                self.close = self.close or Close(KEEP_SESSION, "")
-                self._dispatcher.drop_events()  # the next run resumes before them
+                self._stop(Close(KEEP_SESSION, ""))
             case Rewind():
                 self._rewinding = True
             case QueueDrained():  # a handler on another thread may wait for an event that does not come any more
@@ -365,11 +362,16 @@ class Supervisor:
 
     def _begin_to_close(self, close: Close) -> None:
         """Deliver no more events, and end the subscribers."""
-        self.close = self.close or close
         if self.published.state not in (State.CLOSING, State.CLOSED):
             self.move(State.CLOSING)
-        self._dispatcher.drop_events()
+        self._stop(close)
         self._dispatcher.end_subscribers(None)
+
+    def _stop(self, close: Close) -> Close:
+        """End the run, by `close` unless it ends already, and deliver no more events; return what ends it."""
+        self.close = self.close or close
+        self._dispatcher.drop_events()
+        return self.close
 
     def _observe(self, connection: Connection, message: Message) -> None:
         """Publish what the connection reports."""
