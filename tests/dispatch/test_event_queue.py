@@ -110,11 +110,13 @@ def test_a_put_that_may_block_no_more_exceeds_the_limit() -> None:
 
 
 def test_a_queue_that_drops_events_blocks_nobody() -> None:
-    queue = make(1)
+    progress = InlineProgress()
+    queue = EventQueue(1, progress)
     put(queue, event(1))
     blocked = threading.Thread(target=put, args=(queue, event(2)))
     blocked.start()
-    queue.drop_events()
+    progress.drop()
+    queue.wake()
     blocked.join(5)
     assert not blocked.is_alive()
     put(queue, event(3), event(4))

@@ -47,10 +47,11 @@ def test_another_session_begins_with_its_first_event(progress: Progress) -> None
     assert progress.completed == Session("new", 1)
 
 
-def test_a_rejected_event_and_those_behind_it_are_undelivered_until_resume(progress: Progress) -> None:
+def test_an_event_that_is_taken_back_and_those_behind_it_are_undelivered_until_resume(progress: Progress) -> None:
     assert progress.take(event(41))
     progress.complete()
-    progress.reject()
+    assert progress.take(event(42))
+    progress.take_back()
     assert not progress.take(event(43))
     assert progress.is_stopped
     assert progress.taken == progress.delivered == progress.completed == Session("old", 41)
@@ -60,15 +61,6 @@ def test_a_rejected_event_and_those_behind_it_are_undelivered_until_resume(progr
     assert progress.take(event(42))
     progress.complete()
     assert progress.completed == Session("old", 42)
-
-
-def test_an_event_that_is_taken_back_is_undelivered(progress: Progress) -> None:
-    assert progress.take(event(41))
-    progress.complete()
-    assert progress.take(event(42))
-    progress.take_back()
-    assert progress.taken == progress.delivered == progress.completed == Session("old", 41)
-    assert progress.undelivered == 1
 
 
 def test_dropped_events_stay_undelivered(progress: Progress) -> None:

@@ -107,7 +107,7 @@ class Dispatcher:
     def drop_events(self) -> None:
         """Deliver no more dispatches to handlers; the connection's own events still are."""
         self.progress.drop()
-        self.queue.drop_events()
+        self.queue.wake()
 
     def abandon(self) -> None:
         """Leave all events to the parent, in a forked child; a handler that runs there is the last."""
@@ -159,49 +159,41 @@ class Dispatcher:
 
     def _dispatch_all(self, batch: Batch) -> None:
         """Dispatch a batch of events; of an event that fails, those behind it are passed over."""
-        queue, progress, take, prepare = self.queue, self.progress, self.progress.take, self._prepare
-        subscribers, run_handlers = self._subscribers, self.executor.dispatch
+        queue, progress, take, is_heard = self.queue, self.progress, self.progress.take, self._is_heard
+        decode, subscribers, run_handlers = self._decode, self._subscribers, self.executor.dispatch
         for event in batch:
-            payload = prepare(event)
             # Taken before it leaves the count of the queue: at no moment is an event in neither.
-            is_taken = payload is not None and take(event)
+            heard = type(event) is not bytes or is_heard(event)
+            is_taken = heard and take(event)
             queue.taken += 1
             if queue.reader_waits:
                 queue.made_room()
-            if payload is None or not is_taken:
+            if not is_taken:
                 continue
             try:
+                payload = raw_dispatch.decode(event, decode) if isinstance(event, bytes) else event
                 if subscribers.heard:
                     subscribers.publish(payload)
                 run_handlers(payload)
             except NoRoom:  # the next run brings the event again
                 progress.take_back()
+            except DecodeError as error:
+                progress.take_back()
+                self._config.on_undecodable(error)
             except BaseException as error:
                 progress.take_back()
                 self._config.on_failure(error)
-        if payload is None:
-            progress.skip_to(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
+        if not heard and not progress.is_stopped:
+            take(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
         progress.complete()
 
-    def _prepare(self, event: Payload | RawDispatch) -> Payload | None:
-        """Decode an event; return None if nobody listens to it by now, or if it is passed over."""
+    def _is_heard(self, event: RawDispatch) -> bool:
+        """Whether an event has handlers or subscribers by now."""
         heard, subscribed = self._emitter.heard, self._subscribers.heard
-        if type(event) is bytes and "DISPATCH" not in heard and "DISPATCH" not in subscribed:
-            name = raw_dispatch.name(event)
-            if name is not None and name not in heard and name not in subscribed:
-                return None
-        if self.progress.is_stopped:
-            self.progress.pass_over()
-            return None
-        try:
-            return raw_dispatch.decode(event, self._decode) if isinstance(event, bytes) else event
-        except DecodeError as error:
-            self.progress.reject()
-            self._config.on_undecodable(error)
-        except BaseException as error:
-            self.progress.reject()
-            self._config.on_failure(error)
-        return None
+        if "DISPATCH" in heard or "DISPATCH" in subscribed:
+            return True
+        name = raw_dispatch.name(event)
+        return name is None or name in heard or name in subscribed
 
     def _guard(self, call: Callable[[Any], None], item: object) -> None:
         try:

@@ -61,7 +61,7 @@ class EventQueue:
 
     Args:
         limit: payloads that may wait, here or for an executor's thread.
-        progress: counts those that wait for an executor's thread.
+        progress: counts those that wait for an executor's thread, and says when events are dropped.
 
     Attributes:
         taken: events that the dispatcher, which alone changes it, has taken.
@@ -76,7 +76,6 @@ class EventQueue:
         # those that it takes.
         self._arrived = self._others_arrived = 0
         self.taken = self._others_taken = 0
-        self._dropping = False
         self.reader_waits = False
         self._room = threading.Condition()  # guards no data: the reader waits for it, threads that make room notify it
 
@@ -111,7 +110,7 @@ class EventQueue:
         stuck = False
         while batch:
             room = self.limit - self._occupied
-            if room <= 0 and may_block() and not self._dropping:
+            if room <= 0 and may_block() and not self._progress.is_dropping:
                 stuck |= self._wait_for_room(may_block, on_stuck)
                 continue
             part, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
@@ -125,7 +124,7 @@ class EventQueue:
     def _wait_for_room(self, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
         def may_go_on() -> bool:
             # Not at the first free place, or the two threads would wake each other for each event.
-            return self._occupied <= self.limit // 2 or self._dropping or not may_block()
+            return self._occupied <= self.limit // 2 or self._progress.is_dropping or not may_block()
 
         self.reader_waits = True
         with self._room:
@@ -140,8 +139,7 @@ class EventQueue:
     def took_other(self) -> None:
         """Free the place of a payload other than a dispatch. For the dispatcher."""
         self._others_taken += 1
-        if self.reader_waits:
-            self.made_room()
+        self.made_room()
 
     def made_room(self) -> None:
         """Wake a blocked `put` if half of the queue is free. Any thread."""
@@ -149,7 +147,7 @@ class EventQueue:
             self.wake()
 
     def wake(self) -> None:
-        """Make a blocked `put` ask `may_block` again. Any thread."""
+        """Make a blocked `put` ask again whether it may block. Any thread."""
         with self._room:
             self._room.notify_all()
 
@@ -165,14 +163,9 @@ class EventQueue:
         """End the iteration after the items that are in the queue."""
         self._items.put(None)
 
-    def drop_events(self) -> None:
-        """Block `put` no more: events are dropped from now on."""
-        self._dropping = True
-        self.wake()
-
     def abandon(self) -> None:
         """Leave the items to the parent, in a child that a handler forked: the iteration ends there."""
-        self._dropping, self.reader_waits = True, False  # so that no lock of the parent is taken
+        self.reader_waits = False  # so that no lock of the parent is taken
         self._items = queue.Queue()
         self._items.put(None)
 

@@ -24,8 +24,8 @@ Position = tuple[str | None, RawDispatch | int | None]
 class Progress(ABC):
     """The position of a run's handlers.
 
-    The dispatcher calls `take` for each event, or `reject`, and `complete` after a batch; the properties are for any
-    thread.
+    The dispatcher calls `take` for each event, `take_back` if it fails, and `complete` after a batch. Any thread
+    may read the properties.
 
     Args:
         on_completed: called without a lock when `completed` has moved.
@@ -38,8 +38,9 @@ class Progress(ABC):
         self._session_id: str | None = None
         self._taken: Position = (None, None)
         self._completed: Position = (None, None)
-        self._dropping = False
-        #: whether events are passed over, after `drop` or until `resume`; changed under the lock
+        #: whether `drop` was called; changed under the lock, as is the next
+        self.is_dropping = False
+        #: whether events are passed over, after `drop` or until `resume`
         self.is_stopped = False
         self._passed_over = 0
 
@@ -68,43 +69,26 @@ class Progress(ABC):
     def take_back(self) -> None:
         """The event taken last could not be delivered. Those after it are passed over until `resume`."""
 
-    def skip_to(self, event: Payload | RawDispatch) -> None:
-        """Move over the events up to `event`, which no handler wants."""
-        if not self.is_stopped and self.take(event):
-            self.complete()
-
-    def reject(self) -> None:
-        """The next event cannot be delivered. It and those after it are passed over until `resume`."""
-        self.complete()
-        with self._lock:
-            self.is_stopped = True
-            self._passed_over += 1
-
-    def pass_over(self) -> None:
-        """Leave an event undelivered."""
-        with self._lock:
-            self._passed_over += 1
-
     def resume(self) -> None:
         """Take events again: they begin after the last that was taken."""
         with self._lock:
-            self.is_stopped = self._dropping
-            if not self._dropping:
+            self.is_stopped = self.is_dropping
+            if not self.is_dropping:
                 self._passed_over = 0  # they come again
 
     def drop(self) -> None:
         """Deliver no more events. Afterwards `delivered` moves no more."""
         with self._lock:
-            self._dropping = self.is_stopped = True
+            self.is_dropping = self.is_stopped = True
 
     def abandon(self) -> None:
         """Leave the events to the parent, in a forked child: a thread of the parent may have held the lock."""
         self._lock = threading.Lock()
-        self._dropping = self.is_stopped = True
+        self.is_dropping = self.is_stopped = True
 
     @property
     def taken(self) -> Session:
-        """The session up to the last event that was taken and not rejected."""
+        """The session up to the last event that was taken and not taken back."""
         return _session(self._taken)
 
     @property
@@ -224,7 +208,7 @@ class TrackedProgress(Progress):
     def begin_delivery(self, delivery: Delivery) -> bool:
         """Return whether the handlers of `delivery` may run now."""
         with self._lock:
-            if self._dropping:
+            if self.is_dropping:
                 return False
             delivery.begun = True
             self._not_begun -= 1
@@ -279,7 +263,7 @@ class TrackedProgress(Progress):
     @property
     def waiting(self) -> int:
         """See `Progress`."""
-        return 0 if self._dropping else self._not_begun
+        return 0 if self.is_dropping else self._not_begun
 
     @property
     def undelivered(self) -> int:
