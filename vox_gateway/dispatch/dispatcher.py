@@ -37,6 +37,8 @@ _RECEIVED = {
 
 #: seconds that READY and RESUMED wait for the supervisor, which has nothing else to do then
 PUBLISHED_WITHIN = 1.0
+#: seconds that the supervisor waits for an event that is being published; its subscribers have ended
+SETTLED_WITHIN = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,8 @@ class Dispatcher:
         self._subscribers = config.subscribers
         self._decode = config.decode
         self._subscribers_ended = False
+        # Held while an event is published, until it is taken back if a subscriber refuses it; `settle` waits for that.
+        self._publishing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=config.name, daemon=True)
 
     def start(self, session: Session) -> None:
@@ -132,6 +136,11 @@ class Dispatcher:
         if not ended:
             self._subscribers.end(error)
 
+    def settle(self) -> None:
+        """Wait until `progress` says whether an event that is being published is delivered. For the supervisor."""
+        if self._publishing.acquire(timeout=SETTLED_WITHIN):
+            self._publishing.release()
+
     def is_current_thread(self) -> bool:
         """Whether the caller is on the dispatcher's thread, where waiting for an event would never end."""
         return threading.current_thread() is self._thread
@@ -172,11 +181,8 @@ class Dispatcher:
                 continue
             try:
                 payload = raw_dispatch.decode(event, decode) if isinstance(event, bytes) else event
-                if subscribers.heard:
-                    subscribers.publish(payload)
-                run_handlers(payload)
-            except NoRoom:  # the next run brings the event again
-                progress.take_back()
+                if not subscribers.heard or self._publish(payload):
+                    run_handlers(payload)
             except DecodeError as error:
                 progress.take_back()
                 self._config.on_undecodable(error)
@@ -186,6 +192,16 @@ class Dispatcher:
         if not heard and not progress.is_stopped:
             take(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
         progress.complete()
+
+    def _publish(self, payload: Payload) -> bool:
+        """Publish the event taken last; return false if it is left to the next run."""
+        with self._publishing:
+            try:
+                self._subscribers.publish(payload)
+            except NoRoom:
+                self.progress.take_back()
+                return False
+        return True
 
     def _is_heard(self, event: RawDispatch) -> bool:
         """Whether an event has handlers or subscribers by now."""

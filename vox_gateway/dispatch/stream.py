@@ -58,7 +58,7 @@ class EventStream(Subscriber):
         self._log = log
         self._dropped = 0
         self._events: deque[Event] = deque()
-        self._over = False
+        self._over = self._is_closed = False
         self._error: GatewayError | None = None
         self._make_locks()
         subscribers.add(self, names)
@@ -158,6 +158,7 @@ class EventStream(Subscriber):
         """Collect no more, and forget what was not taken."""
         self._subscribers.remove(self)
         with self._lock:
+            self._is_closed = True  # not by the end of the client: an event that waits for room is not wanted any more
             self._events.clear()
         self.end(None)
 
@@ -174,7 +175,7 @@ class EventStream(Subscriber):
             self._wait_for_room()
         with self._lock:
             if self._over:
-                if not was_over and self._is_full():  # `close` empties it, the end of the client does not
+                if not was_over and not self._is_closed:
                     raise NoRoom
                 return
             full = self._is_full()

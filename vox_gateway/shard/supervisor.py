@@ -125,6 +125,7 @@ class Supervisor:
     def end_session(self) -> None:
         """Leave the session as the next `connect` should find it."""
         close = self.close
+        self._dispatcher.settle()
         if close is None or close.code in ENDS_SESSION:
             self.publish(ended_session=self.published.session.without_id())
         elif self._dispatcher.undelivered:
