@@ -7,6 +7,7 @@ import threading
 import pytest
 from client_helpers import MakeClient, RecordEvents, open_connection
 from scripted_server import RECONNECT_TIMEOUT, ScriptedServer
+from support import wait_until
 
 from vox_gateway import Status
 
@@ -44,7 +45,7 @@ def test_status_follows_the_stages_of_a_connection(
     assert client.status is Status.CONNECTING
     first.upgrade().hello().expect(2)
     introduced.next()
-    assert client.status is Status.IDENTIFYING
+    wait_until(lambda: client.status is Status.IDENTIFYING)
     first.event("READY", {"session_id": "s1"})
     assert client.wait_until_ready(5)
     assert client.status is Status.READY
@@ -52,7 +53,7 @@ def test_status_follows_the_stages_of_a_connection(
     second = server.open(RECONNECT_TIMEOUT)
     second.resume()
     introduced.next()
-    assert client.status is Status.RESUMING
+    wait_until(lambda: client.status is Status.RESUMING)
     closer = threading.Thread(target=client.close)
     closer.start()
     second.expect_close()
