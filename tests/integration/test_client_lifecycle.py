@@ -272,7 +272,7 @@ def test_close_while_waiting_to_identify(gateway: LocalGateway, make_client: Mak
     gate.sent(0, object(), time.monotonic())
     client = start(make_client(gateway, identify_gate=gate))
     assert not client.wait_until_ready(0.1)
-    assert client.status is Status.WAITING
+    wait_until(lambda: client.status is Status.WAITING)
     close_promptly(client)
 
 

@@ -25,6 +25,7 @@ from client_helpers import (
     start_until_ready,
 )
 from scripted_server import ScriptedServer, message, pieces
+from support import wait_until
 from websockets.frames import Opcode
 
 from vox_gateway import Status
@@ -162,7 +163,7 @@ def test_close_during_a_replay_keeps_the_sequence_number(
     second.seq = 1
     second.event("NEWS", 2)
     assert recorded.data() == 2
-    assert client.status is Status.RESUMING
+    wait_until(lambda: client.status is Status.RESUMING)
     close_promptly(client, resumable=True)
     second.close()
     start(client)
