@@ -45,6 +45,8 @@ __all__ = ["ClientParts", "Shard"]
 CLOSE_BOUND = 2.0
 #: seconds that a handler has to return after `close`, when it was not the handler itself that called it
 HANDLER_GRACE = 0.3
+#: seconds of `CLOSE_BOUND` that are left for the last steps of the run, which a busy machine delays
+END_MARGIN = 0.4
 
 
 @dataclass(frozen=True)
@@ -211,11 +213,11 @@ class Shard:
             self.disconnected.wait(CLOSE_BOUND)
             return
         # The handler that runs now has until then to return; it may be the handler that called close(), long ago.
-        if self.closed.wait(CLOSE_BOUND - HANDLER_GRACE - 0.1):
+        if self.closed.wait(CLOSE_BOUND - HANDLER_GRACE - END_MARGIN):
             self.thread.join(HANDLER_GRACE)
             return
         self._mailbox.put(StopWaiting())
-        self.closed.wait(HANDLER_GRACE + 0.1)
+        self.closed.wait(HANDLER_GRACE + END_MARGIN)
 
     def restart(self, code: int, reason: str) -> None:
         """Close the connection, if any, and resume on another. Does not wait."""
