@@ -160,6 +160,47 @@ def test_ready_waits_until_the_session_is_published_and_saved(run: Run) -> None:
     assert run.progress.completed == Session("new", 1)
 
 
+def test_an_event_that_no_stream_takes_any_more_is_left_to_the_next_run(make: MakeRun) -> None:
+    """Its handlers would get it, and the stream would not."""
+    run, handled = make("inline"), []
+    stream = EventStream(
+        ("NEWS",), maxsize=0, overflow="drop", subscribers=run.subscribers, check_thread=lambda: None, log=LOG
+    )
+    taken, closed = threading.Event(), threading.Event()
+
+    class Closing(Subscriber):
+        def receive(self, event: Event) -> None:
+            taken.set()
+            assert closed.wait(5)
+
+    run.subscribers.add(Closing(), ["DISPATCH"])  # receives the event before the stream
+    run.emitter.on("NEWS", handled.append)
+    run.dispatcher.start(SESSION)
+    run.put(raw(1, "1"))
+    assert taken.wait(5)
+    run.dispatcher.drop_events()
+    run.dispatcher.end_subscribers(None)
+    closed.set()
+    run.finish()
+    assert list(stream) == handled == []
+    assert run.progress.delivered == SESSION
+    assert run.dispatcher.undelivered == 1
+
+
+def test_a_signal_that_a_full_stream_has_no_room_for_fails_nothing(make: MakeRun) -> None:
+    run = make("inline")
+    stream = EventStream(
+        ("open",), maxsize=1, overflow="block", subscribers=run.subscribers, check_thread=lambda: None, log=LOG
+    )
+    run.dispatcher.start(SESSION)
+    run.queue.signal("open")
+    run.queue.signal("open")
+    wait_until(lambda: len(stream) == 1)
+    run.dispatcher.end_subscribers(None)
+    run.finish()
+    assert run.failures == []
+
+
 def test_a_failing_subscriber_is_reported_and_its_event_stays_undelivered(run: Run) -> None:
     class Broken(Subscriber):
         def receive(self, event: Event) -> None:

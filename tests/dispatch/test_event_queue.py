@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support import wait_until
 
 from vox_gateway.dispatch import event_queue as event_queue_module
 from vox_gateway.dispatch.event_queue import RESUME, EventQueue, Milestone, Signal
@@ -154,6 +155,20 @@ def test_events_that_wait_for_an_executor_take_up_room() -> None:
     reader.join(5)
     assert not reader.is_alive()
     assert (queue.untaken, queue.waiting) == (1, 3)
+
+
+def test_an_event_that_nothing_listens_to_takes_up_no_room_after_it_was_taken() -> None:
+    progress = TrackedProgress()
+    queue = EventQueue(1, progress)
+    put(queue, event(1))
+    reader = threading.Thread(target=put, args=(queue, event(2)))
+    reader.start()
+    wait_until(lambda: queue.reader_waits)
+    queue.taken += 1
+    queue.made_room()
+    progress.skip(event(1))
+    reader.join(5)
+    assert not reader.is_alive()
 
 
 def test_an_abandoned_queue_ends() -> None:

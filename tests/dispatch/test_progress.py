@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway.dispatch.progress import InlineProgress, Progress, TrackedProgress
+from vox_gateway.dispatch.progress import COMPACT_AFTER, InlineProgress, Progress, TrackedProgress
 from vox_gateway.session.state import Session
 
 
 def event(seq: int | None, name: str = "X") -> dict[str, Any]:
     return {"op": 0, "t": name, "s": seq, "d": None}
+
+
+def handle(progress: Progress) -> None:
+    """Do what the executor does with the event taken last."""
+    if isinstance(progress, TrackedProgress):
+        delivery = progress.submit()
+        if progress.begin_delivery(delivery):
+            progress.finish_delivery(delivery)
+    progress.complete()
 
 
 @pytest.fixture(params=[InlineProgress, TrackedProgress])
@@ -26,8 +35,7 @@ def progress(request: pytest.FixtureRequest) -> Progress:
 
 def test_an_unheard_event_moves_every_cursor(progress: Progress) -> None:
     for item in (event(41), b'{"t":"X","s":42,"op":0,"d":null}'):
-        assert progress.take(item)
-        progress.complete()
+        progress.skip(item)
     assert progress.taken == progress.delivered == progress.completed == Session("old", 42)
     assert progress.is_idle
     assert (progress.waiting, progress.undelivered) == (0, 0)
@@ -35,7 +43,8 @@ def test_an_unheard_event_moves_every_cursor(progress: Progress) -> None:
 
 def test_a_dispatch_without_a_number_moves_no_cursor(progress: Progress) -> None:
     assert progress.take(event(None))
-    progress.complete()
+    handle(progress)
+    progress.skip(event(None))
     assert progress.completed == Session("old", 40)
 
 
@@ -43,23 +52,24 @@ def test_another_session_begins_with_its_first_event(progress: Progress) -> None
     progress.enter("new")
     assert progress.completed == Session("old", 40)
     assert progress.take(event(1, "READY"))
-    progress.complete()
+    handle(progress)
     assert progress.completed == Session("new", 1)
 
 
 def test_an_event_that_is_taken_back_and_those_behind_it_are_undelivered_until_resume(progress: Progress) -> None:
     assert progress.take(event(41))
-    progress.complete()
+    handle(progress)
     assert progress.take(event(42))
     progress.take_back()
     assert not progress.take(event(43))
+    progress.skip(event(44))
     assert progress.is_stopped
     assert progress.taken == progress.delivered == progress.completed == Session("old", 41)
     assert progress.undelivered == 2
     progress.resume()
     assert progress.undelivered == 0
     assert progress.take(event(42))
-    progress.complete()
+    handle(progress)
     assert progress.completed == Session("old", 42)
 
 
@@ -78,7 +88,7 @@ def test_completion_is_reported_once_an_event(progress: Progress) -> None:
     counted.begin(Session("old", 40))
     for seq in (41, 42):
         assert counted.take(event(seq))
-        counted.complete()
+        handle(counted)
     assert reported == [Session("old", 41), Session("old", 42)]
 
 
@@ -112,7 +122,6 @@ def test_deliveries_that_begin_and_finish_in_another_order() -> None:
     for seq in (1, 2, None):
         assert progress.take(event(seq))
         deliveries.append(progress.submit())
-        progress.complete()
     ready, second, last = deliveries
     assert progress.waiting == 3
     assert progress.begin_delivery(second)
@@ -129,18 +138,91 @@ def test_deliveries_that_begin_and_finish_in_another_order() -> None:
     assert (progress.waiting, progress.undelivered) == (0, 1)
 
 
-def test_unheard_events_behind_a_slow_handler_take_up_no_memory() -> None:
+def length(progress: TrackedProgress) -> int:
+    count, delivery = 0, progress._first.next
+    while delivery is not None:
+        count, delivery = count + 1, delivery.next
+    return count
+
+
+def test_events_behind_a_stuck_handler_take_up_no_memory_once_they_are_completed() -> None:
     progress = TrackedProgress()
     assert progress.take(event(1))
-    slow = progress.submit()
-    assert progress.begin_delivery(slow)
-    for seq in range(2, 1000):
-        assert progress.take(event(seq))
-        progress.complete()
-    assert len(progress._deliveries) == 2
+    stuck = progress.submit()
+    assert progress.begin_delivery(stuck)
+    for seq in range(2, 10_000, 2):
+        progress.skip(event(seq))
+        assert progress.take(event(seq + 1))
+        handle(progress)
+    assert length(progress) < 2 * COMPACT_AFTER
     assert progress.completed.seq is None
-    progress.finish_delivery(slow)
-    assert progress.completed.seq == 999
+    assert progress.delivered.seq == 10_001 - 2
+    progress.finish_delivery(stuck)
+    assert progress.completed.seq == 10_001 - 2
+
+
+def test_a_position_keeps_no_payload() -> None:
+    progress = TrackedProgress()
+    for item in (b'{"t":"X","s":1,"op":0,"d":null}', b'{"t":"X","s":2,"op":0,"d":null}'):
+        assert progress.take(item)
+        assert progress.submit().position[1] in (1, 2)
+
+
+def test_handlers_threads_take_no_lock() -> None:
+    """A signal handler that closes the client may interrupt them anywhere; the supervisor must not wait for it."""
+    progress = TrackedProgress()
+    assert progress.take(event(1))
+    delivery = progress.submit()
+    with progress._lock:
+        assert progress.begin_delivery(delivery)
+        progress.finish_delivery(delivery)
+        assert progress.completed.seq == 1
+
+
+def test_an_event_that_never_began_is_not_completed() -> None:
+    """Ctrl-C may arrive before the handlers begin."""
+    progress = TrackedProgress()
+    assert progress.take(event(1))
+    delivery = progress.submit()
+    progress.finish_delivery(delivery)
+    assert progress.completed.seq is None
+    assert progress.undelivered == 1
+
+
+def test_an_event_that_was_submitted_is_not_taken_back() -> None:
+    progress = TrackedProgress()
+    assert progress.take(event(1))
+    delivery = progress.submit()
+    progress.take_back()
+    assert progress.undelivered == 1
+    assert progress.begin_delivery(delivery)
+    assert progress.undelivered == 0
+    assert progress.is_stopped
+
+
+def test_whoever_comes_first_begins_or_drops_a_delivery() -> None:
+    progress = TrackedProgress()
+    progress.begin(Session("abc", 0))
+    deliveries = []
+    for seq in range(1, 2001):
+        assert progress.take(event(seq))
+        deliveries.append(progress.submit())
+    begun: list[int] = []
+    started = threading.Event()
+
+    def begin_all() -> None:
+        for seq, delivery in enumerate(deliveries, 1):
+            if progress.begin_delivery(delivery):
+                begun.append(seq)
+            started.set()
+
+    thread = threading.Thread(target=begin_all)
+    thread.start()
+    assert started.wait(5)
+    progress.drop()
+    delivered = progress.delivered.seq
+    thread.join(5)
+    assert delivered == len(begun) == 2000 - progress.undelivered
 
 
 @given(st.data())
@@ -172,7 +254,7 @@ def test_a_drop_falls_before_or_after_an_event(progress: Progress) -> None:
     def take() -> None:
         for seq in range(1, 5001):
             if progress.take(event(seq)):
-                progress.complete()
+                handle(progress)
             started.set()
 
     thread = threading.Thread(target=take)

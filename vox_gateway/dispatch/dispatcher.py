@@ -189,8 +189,8 @@ class Dispatcher:
             except BaseException as error:
                 progress.take_back()
                 self._config.on_failure(error)
-        if not heard and not progress.is_stopped:
-            take(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
+        if not heard:
+            progress.skip(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
         progress.complete()
 
     def _publish(self, payload: Payload) -> bool:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..concurrency.signals import SignalSafeEvent
 from ..encoding import Payload
 from ..encoding.raw_dispatch import RawDispatch
 from ..session.state import Session
@@ -77,7 +79,9 @@ class EventQueue:
         self._arrived = self._others_arrived = 0
         self.taken = self._others_taken = 0
         self.reader_waits = False
-        self._room = threading.Condition()  # guards no data: the reader waits for it, threads that make room notify it
+        # Set when the reader should look again whether there is room. Not a Condition: a signal handler that closes the
+        # client may interrupt the thread that notifies.
+        self._room = SignalSafeEvent()
 
     @property
     def untaken(self) -> int:
@@ -126,15 +130,18 @@ class EventQueue:
             # Not at the first free place, or the two threads would wake each other for each event.
             return self._occupied <= self.limit // 2 or self._progress.is_dropping or not may_block()
 
+        stuck_at = time.monotonic() + STUCK_AFTER
+        stuck = False
         self.reader_waits = True
-        with self._room:
-            in_time = self._room.wait_for(may_go_on, STUCK_AFTER)
-        if not in_time:
-            on_stuck()
-            with self._room:
-                self._room.wait_for(may_go_on)
+        while True:
+            self._room.clear()
+            if may_go_on():  # after `clear`: room made from here on ends the wait
+                break
+            if not self._room.wait(None if stuck else max(stuck_at - time.monotonic(), 0.0)):
+                stuck = True
+                on_stuck()
         self.reader_waits = False
-        return not in_time
+        return stuck
 
     def took_other(self) -> None:
         """Free the place of a payload other than a dispatch. For the dispatcher."""
@@ -148,8 +155,7 @@ class EventQueue:
 
     def wake(self) -> None:
         """Make a blocked `put` ask again whether it may block. Any thread."""
-        with self._room:
-            self._room.notify_all()
+        self._room.set()
 
     def signal(self, name: str, *args: Any) -> None:
         """Append an event of the connection; never waits, and is never dropped."""
@@ -165,7 +171,8 @@ class EventQueue:
 
     def abandon(self) -> None:
         """Leave the items to the parent, in a child that a handler forked: the iteration ends there."""
-        self.reader_waits = False  # so that no lock of the parent is taken
+        self.reader_waits = False
+        self._room = SignalSafeEvent()  # a thread of the parent may have held its lock
         self._items = queue.Queue()
         self._items.put(None)
 

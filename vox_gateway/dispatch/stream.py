@@ -168,16 +168,15 @@ class EventStream(Subscriber):
         """Collect an event.
 
         Raises:
-            NoRoom: the client was closed while this waited for room.
+            NoRoom: the client was closed before there was room.
         """
-        was_over = self._over
         if self.overflow == "block":
             self._wait_for_room()
         with self._lock:
-            if self._over:
-                if not was_over and not self._is_closed:
-                    raise NoRoom
+            if self._is_closed:
                 return
+            if self._over:
+                raise NoRoom
             full = self._is_full()
             if full:
                 self._events.popleft()

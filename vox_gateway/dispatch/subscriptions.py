@@ -5,6 +5,7 @@ Any thread subscribes; the dispatcher publishes.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Container, Iterable
 
@@ -16,7 +17,7 @@ __all__ = ["NoRoom", "Subscriber", "Subscribers"]
 
 
 class NoRoom(Exception):
-    """The client was closed while a full subscriber waited for room for an event."""
+    """The client was closed before a subscriber had taken an event."""
 
 
 class Subscriber:
@@ -26,7 +27,7 @@ class Subscriber:
         """Take an event of a subscribed name.
 
         Raises:
-            NoRoom: `end` was called while this waited for room.
+            NoRoom: `end` was called before this had room for the event.
         """
 
     def end(self, error: GatewayError | None) -> None:
@@ -74,7 +75,8 @@ class Subscribers:
     def publish_signal(self, name: str, *args: object) -> None:
         """Publish an event that is not a dispatch, with its only argument."""
         for subscriber in self._table.get(name, ()):
-            subscriber.receive(Event(name, args[0] if args else None, None, self._shard))
+            with contextlib.suppress(NoRoom):
+                subscriber.receive(Event(name, args[0] if args else None, None, self._shard))
 
     def renew(self) -> list[Subscriber]:
         """Empty the table in a child process, and return the subscribers that were in it."""
@@ -84,6 +86,9 @@ class Subscribers:
         return list(dict.fromkeys(subscribers))
 
     def end(self, error: GatewayError | None) -> None:
-        """End all subscribers."""
-        for subscriber in {subscriber for subscribers in self._table.values() for subscriber in subscribers}:
+        """End and remove all subscribers."""
+        with self._lock:
+            table, self._table = self._table, {}
+            self.heard = self._table
+        for subscriber in {subscriber for subscribers in table.values() for subscriber in subscribers}:
             subscriber.end(error)

@@ -80,9 +80,9 @@ def _new_name(part: bytes) -> str | None:
 
 def seq(piece: RawDispatch) -> int | None:
     """Return the sequence number of a dispatch; None if its head does not hold it."""
-    head, found, _ = piece.partition(_DATA)
-    digits = head.rpartition(_SEQ)[2]
-    return int(digits) if found and digits.isdigit() else None
+    end = piece.find(_DATA)
+    digits = piece[:end].rpartition(_SEQ)[2]
+    return int(digits) if end >= 0 and digits.isdigit() else None
 
 
 def decode(piece: RawDispatch, read: Callable[[bytes], Any]) -> dict[str, Any]:

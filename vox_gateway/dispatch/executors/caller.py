@@ -116,12 +116,12 @@ class CallerExecutor(DeferredExecutor):
         self._pending.put(handle)
 
     def _handle(self, delivery: Delivery, payload: Payload) -> bool:
-        if not self._begin(delivery):
-            return False
         try:
+            if not self._begin(delivery):
+                return False
             self._caller = threading.get_ident()
             self._runner.dispatch(payload)
-        finally:  # Ctrl-C may come out of a handler here
+        finally:  # Ctrl-C may be raised anywhere here
             self.progress.finish_delivery(delivery)
         return True
 

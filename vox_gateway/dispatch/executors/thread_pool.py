@@ -100,8 +100,10 @@ class WorkerExecutor(DeferredExecutor):
 
     def _handle(self, delivery: Delivery, payload: Payload, runner: Runner) -> None:
         if self._begin(delivery):
-            runner.dispatch(payload)
-            self.progress.finish_delivery(delivery)
+            try:
+                runner.dispatch(payload)
+            finally:
+                self.progress.finish_delivery(delivery)
 
 
 class _Worker:
