@@ -105,7 +105,7 @@ class Lifecycle:
 
     def _make_run(self, previous: Shard | None, state: RunState, lease: SessionLease | None) -> Shard:
         parts = ClientParts(self._options, self._emitter, self.subscribers, self._caller_queue, self.sender, self._log)
-        presence = self._options.presence if previous is None else previous.presence.for_identify()
+        presence = self._options.presence if previous is None else previous.presence.newest
         return Shard(parts, initial=state, presence=presence, lease=lease)
 
     def run(self, on_interrupt: Callable[[], None]) -> None:

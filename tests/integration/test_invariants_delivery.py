@@ -98,7 +98,7 @@ def test_reading_continues_when_half_of_the_queue_is_free(
 @pytest.mark.usefixtures("little_jitter")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_session_whose_ready_was_not_handled_is_not_resumed(
-    gateway: LocalGateway, make_client: MakeClient, record_events: RecordEvents, workers: int
+    gateway: LocalGateway, make_client: MakeClient, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """READY waits behind a handler of the previous session; only a new session sends READY again."""
     client, entered, leave = make_client(gateway, workers=workers), threading.Event(), threading.Event()
@@ -124,6 +124,7 @@ def test_a_session_whose_ready_was_not_handled_is_not_resumed(
     assert client.handled.id == first
     client.close(resumable=True)
     assert client.session == Session(), "neither session can be resumed where handlers have got to"
+    assert "READY was not handled, so the session is given up" in caplog.text
     leave.set()
     client.connect(async_=True)
     third = gateway.expect("IDENTIFY", TIMEOUT)

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support import wait_until
 
 from vox_gateway.concurrency.wakeup import Deadline, Wakeup
+from vox_gateway.dispatch.event_queue import EventQueue
+from vox_gateway.dispatch.progress import InlineProgress
 from vox_gateway.errors import ConnectFailed, ConnectionLost
 from vox_gateway.network.urls import GatewayURL
 from vox_gateway.protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
@@ -89,6 +92,28 @@ def test_a_resume_counts_what_was_replayed(
         assert isinstance(resumed, Ready)
         assert resumed.replayed == 3
         assert resumed.session.id == session.id
+    finally:
+        second.hang_up(1000, ASKED)
+        assert second.join(5)
+
+
+def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGateway, make_config: Any) -> None:
+    """RESUMED too: a handler may wait for it."""
+    config = make_config(queue=EventQueue(2, InlineProgress()))
+    first = Connection(config, NEW, 1)
+    first.start()
+    until(config.mailbox, Ready)
+    session = first.traffic.session
+    first.hang_up(4000, ASKED)
+    assert first.join(5)
+    gateway.expect_close(5)
+    for number in range(5):
+        gateway.dispatch("MESSAGE_CREATE", {"id": str(number), "guild_id": gateway.guilds[0]["id"], "content": "x"})
+    second = Connection(config, ConnectPlan(session, at_resume_url=False, delay=0.0), 2)
+    second.start()
+    try:
+        until(config.mailbox, Ready)
+        wait_until(lambda: second.traffic.events >= 5 + 1)
     finally:
         second.hang_up(1000, ASKED)
         assert second.join(5)

@@ -66,7 +66,7 @@ class Run:
             holder=self,
             dispatcher=self.dispatcher,
             sender=self.sender,
-            presence=Presence(None, self.sender, self.scheduler),
+            presence=Presence(None, self.sender, self.scheduler, self.mailbox),
             lease=None,
             initial=initial,
         )

@@ -137,6 +137,7 @@ class Connection:
         self._heard_at = 0.0
         self._dispatched_at = 0.0  # when the last event came, or RESUME was written
         self._ready_at: float | None = None
+        self._is_caught_up = False  # whether READY or RESUMED is in the event queue
         self._batches: list[Batch | Milestone] = []  # what the read under way has brought
         self._inflated = 0
         self._is_open = False  # whether `open` was signalled
@@ -338,15 +339,17 @@ class Connection:
         """Put what the read has brought into the queue, then publish how far the session has got."""
         assert self._websocket is not None
         self._heard_at = time.monotonic()
-        events, paused = 0, False
+        events, paused, caught_up = 0, False, self._is_caught_up
         for batch in self._batches:
             if isinstance(batch, Milestone):
                 self._queue.put_milestone(batch)
+                caught_up = True
                 continue
             if is_dispatch(batch[0]):
                 events += len(batch)
                 self._dispatched_at = self._heard_at
             paused |= self._queue.put(batch, self._may_pause, self._report_pause)
+            self._is_caught_up = caught_up
         self.traffic = self.traffic.after(
             self._protocol.session, events, self._websocket.bytes_in, self._inflated, self._heard_at
         )
@@ -394,7 +397,7 @@ class Connection:
 
     def _may_pause(self) -> bool:
         # A replay is taken in whole: a handler that waits for RESUMED in order to send must not keep RESUMED out.
-        return self._ready_at is not None and self._closing is None
+        return self._is_caught_up and self._closing is None
 
     def _report_pause(self) -> None:
         self._post(ReadingPaused(self.id, time.monotonic()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import DecodeError, GatewayError
 from ..protocol.reconnect_policy import Disconnect
@@ -28,6 +29,8 @@ __all__ = [
     "Mailbox",
     "Message",
     "Opened",
+    "PresenceDue",
+    "PresenceUpdate",
     "QueueDrained",
     "ReadingPaused",
     "ReadingResumed",
@@ -62,6 +65,19 @@ class Reconnect:
     connection_id: int
     code: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PresenceUpdate:
+    """Send `presence`, which `encoded` carries. Two updates with the same presence are two updates."""
+
+    presence: dict[str, Any] | None
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceDue:
+    """The limits have room for a presence again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +208,8 @@ Message = (
     Close
     | StopWaiting
     | Reconnect
+    | PresenceUpdate
+    | PresenceDue
     | Fail
     | Rewind
     | QueueDrained

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
 from ..concurrency.scheduler import Scheduler
 from ..protocol.rate_limit import CommandRateLimiter
+from .messages import Mailbox, PresenceDue, PresenceUpdate
 from .sender import CommandSender
 
 __all__ = ["Presence"]
@@ -17,53 +17,60 @@ LIMIT, PERIOD = 5, 20.0
 
 
 class Presence:
-    """Keeps the newest presence and sends it as soon as the limits allow; older ones that still wait are discarded.
+    """Keeps the newest presence. The supervisor sends it as soon as the limits allow; older ones are discarded.
 
     Args:
         initial: what the first IDENTIFY carries, or None.
+        mailbox: the supervisor's.
     """
 
     def __init__(
-        self,
-        initial: dict[str, Any] | None,
-        sender: CommandSender,
-        scheduler: Scheduler,
+        self, initial: dict[str, Any] | None, sender: CommandSender, scheduler: Scheduler, mailbox: Mailbox
     ) -> None:
         self._sender = sender
         self._scheduler = scheduler
+        self._mailbox = mailbox
         self._rate_limiter = CommandRateLimiter(LIMIT, PERIOD)
-        self._sent = initial
-        self._pending: tuple[dict[str, Any], bytes] | None = None  # with the encoded command
-        self._lock = threading.Lock()  # guards the two fields above, and keeps the order of what is sent
+        # Both are replaced whole, so no thread needs a lock: a signal handler may update the presence at any moment.
+        self._newest = PresenceUpdate(initial, b"")
+        self._sent = self._newest
 
-    def for_identify(self) -> dict[str, Any] | None:
-        """The newest presence, for an IDENTIFY that is about to be written."""
-        with self._lock:
-            if self._pending is not None:
-                self._sent, self._pending = self._pending[0], None
-            return self._sent
+    @property
+    def newest(self) -> dict[str, Any] | None:
+        """What the next IDENTIFY carries."""
+        return self._newest.presence
 
     def update(self, presence: dict[str, Any], encoded: bytes) -> None:
-        """Send `presence` now, or as soon as the limits allow if nothing newer comes first. Never waits.
+        """Have `presence` sent now, or as soon as the limits allow if nothing newer comes first. Never waits.
 
         Args:
             encoded: the command that carries `presence`, encoded once, by the caller.
         """
-        with self._lock:
-            self._pending = presence, encoded
+        self._newest = update = PresenceUpdate(presence, encoded)
+        self._mailbox.put(update)
+
+    def for_identify(self) -> dict[str, Any] | None:
+        """The newest presence, for an IDENTIFY that is about to be written. For the reader."""
+        self._sent = self._newest
+        return self._sent.presence
+
+    # -- for the supervisor ----------------------------------------------------------------------------------------
+
+    def replace(self, update: PresenceUpdate) -> None:
+        """Send what was posted, now or when the limits allow."""
+        self._newest = update  # of two that were posted at the same time, the last in the mailbox
         self.flush()
 
     def flush(self) -> None:
-        """Send the presence that waits, if the limits allow it; the scheduler calls again when they do."""
-        with self._lock:
-            if self._pending is None:
-                return
-            now = time.monotonic()
-            presence, encoded = self._pending
-            delay = self._rate_limiter.delay(now) or self._sender.try_send("PRESENCE_UPDATE", encoded)
-            if delay == 0.0:
-                self._rate_limiter.take(now)
-                self._sent, self._pending = presence, None
-        if delay:  # None: not ready; the next READY or RESUMED flushes
+        """Send the newest presence if it was not sent and the limits allow it; if not, try again when they do."""
+        newest = self._newest
+        if newest is self._sent:
+            return
+        now = time.monotonic()
+        delay = self._rate_limiter.delay(now) or self._sender.try_send("PRESENCE_UPDATE", newest.encoded)
+        if delay == 0.0:
+            self._rate_limiter.take(now)
+            self._sent = newest
+        elif delay is not None:  # None: not ready; the next READY or RESUMED flushes
             # Without a thread for it, the next update flushes, or the next READY or RESUMED.
-            self._scheduler.call_at(now + delay, self.flush)
+            self._scheduler.call_at(now + delay, lambda: self._mailbox.put(PresenceDue()))

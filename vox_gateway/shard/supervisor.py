@@ -37,6 +37,8 @@ from .messages import (
     IdentifySent,
     Message,
     Opened,
+    PresenceDue,
+    PresenceUpdate,
     QueueDrained,
     ReadingPaused,
     ReadingResumed,
@@ -218,10 +220,18 @@ class Supervisor:
         return self._policy.first(session)
 
     def _set_back(self, given: Session) -> Session:
-        """The session from which a RESUME brings again what came after `delivered`."""
+        """The session from which a RESUME brings again what came after `given`."""
         session = self.published.session
-        # Another session: it is over, and the next has begun without its handlers.
-        return session.at(given.seq) if given.id == session.id else session.without_id()
+        if given.id == session.id:
+            return session.at(given.seq)
+        # READY has not reached its handlers, and no RESUME brings it again.
+        if session.resumable:
+            self._log.warning(
+                "READY was not handled, so the session is given up and the next connection begins another: %d events "
+                "that came with it are lost",
+                self._dispatcher.undelivered,
+            )
+        return session.without_id()
 
     def _wait(self, seconds: float) -> None:
         """Wait; less when told to stop."""
@@ -348,6 +358,10 @@ class Supervisor:
                 self._rewinding = True
             case QueueDrained():  # a handler on another thread may wait for an event that does not come any more
                 self._dispatcher.end_subscribers(self.published.error)
+            case PresenceUpdate():
+                self._presence.replace(message)
+            case PresenceDue():
+                self._presence.flush()
             case HandlersDone():
                 self._handlers_done = True
             case StopWaiting():
