@@ -19,7 +19,7 @@ def again(delay: float = 2.3, resume: bool = True) -> ConnectPlan:
 
 def login(history: History, now: float = 0.0) -> History:
     history = history.begun().connecting(now, "gateway.example", False).connected(now + 1)
-    return history.introduced(now + 2, None).ready(now + 3, SESSION, None)
+    return history.identified(now + 2, None).ready(now + 3, SESSION, None)
 
 
 def test_a_login_is_told_with_how_long_ago_each_step_was() -> None:
@@ -48,7 +48,7 @@ def test_a_drop_and_its_resume_are_told() -> None:
     )
     history = history.connecting(12.3, "resume.example", True)
     assert history.timeline.wait is None
-    history = history.introduced(12.4, SESSION)
+    history = history.identified(12.4, SESSION)
     history = history.ready(12.5, SESSION, 7)
     assert history.timeline.live_at == 12.5
     assert history.timeline.down_since is None

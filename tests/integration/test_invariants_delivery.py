@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
+from client_helpers import MakeClient, OnLogLine, SendMessages, start_until_ready
 
 from vox_gateway import Session
 from vox_gateway.testing import LocalGateway

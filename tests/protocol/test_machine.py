@@ -13,7 +13,7 @@ from vox_gateway.opcodes import Opcode
 from vox_gateway.protocol.machine import (
     AnswerHeartbeat,
     BecomeReady,
-    HangUp,
+    CloseConnection,
     HeartbeatAcknowledged,
     Protocol,
     StartHeartbeat,
@@ -141,28 +141,28 @@ def test_op_7_hangs_up_with_a_code_that_keeps_the_session(greeted: bool) -> None
     machine = protocol()
     if greeted:
         machine.receive(HELLO)
-    (hang_up,) = machine.receive({"op": 7, "d": None})
-    assert isinstance(hang_up, HangUp)
-    assert (hang_up.code, hang_up.ending.cause) == (4000, Cause.RECONNECT)
+    (close,) = machine.receive({"op": 7, "d": None})
+    assert isinstance(close, CloseConnection)
+    assert (close.code, close.ending.cause) == (4000, Cause.RECONNECT)
     assert machine.ended
 
 
 @pytest.mark.parametrize(("data", "resumable"), [(True, True), (False, False), (None, False), ("true", False)])
 def test_op_9_says_whether_the_session_can_be_resumed(data: Any, resumable: bool) -> None:
-    (hang_up,) = protocol().receive({"op": 9, "d": data})
-    assert isinstance(hang_up, HangUp)
-    assert (hang_up.code, hang_up.ending.cause) == (4000, Cause.INVALID_SESSION)
-    assert hang_up.ending.resumable is resumable
+    (close,) = protocol().receive({"op": 9, "d": data})
+    assert isinstance(close, CloseConnection)
+    assert (close.code, close.ending.cause) == (4000, Cause.INVALID_SESSION)
+    assert close.ending.resumable is resumable
 
 
 def test_op_9_in_answer_to_identify_is_not_about_a_session() -> None:
     machine = protocol()
     machine.receive(HELLO)
-    (hang_up,) = machine.receive({"op": 9, "d": False})
-    assert isinstance(hang_up, HangUp)
-    assert (hang_up.code, hang_up.ending.cause) == (4000, Cause.IDENTIFY_REFUSED)
-    assert str(hang_up.ending).startswith("the gateway refused IDENTIFY (usually because this bot sent another")
-    assert "session" not in str(hang_up.ending)
+    (close,) = machine.receive({"op": 9, "d": False})
+    assert isinstance(close, CloseConnection)
+    assert (close.code, close.ending.cause) == (4000, Cause.IDENTIFY_REFUSED)
+    assert str(close.ending).startswith("the gateway refused IDENTIFY (usually because this bot sent another")
+    assert "session" not in str(close.ending)
 
 
 @pytest.mark.parametrize("payloads", [[HELLO], [HELLO, READY]])
@@ -171,9 +171,9 @@ def test_op_9_in_answer_to_resume_and_in_the_middle_is_about_the_session(payload
     machine = protocol(Session("abc", 7) if is_resumed else None)
     for payload in payloads:
         machine.receive(payload)
-    (hang_up,) = machine.receive({"op": 9, "d": False})
-    assert isinstance(hang_up, HangUp)
-    assert hang_up.ending.cause is Cause.INVALID_SESSION
+    (close,) = machine.receive({"op": 9, "d": False})
+    assert isinstance(close, CloseConnection)
+    assert close.ending.cause is Cause.INVALID_SESSION
 
 
 @pytest.mark.parametrize("payload", [HELLO, READY, {"op": 1}, {"op": 7}])
@@ -238,7 +238,7 @@ def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], resume:
             continue
         assert ORDER.index(machine.state) >= ORDER.index(before)  # never back
         introductions += sum(isinstance(action, Transmit) for action in actions)
-        hang_ups += sum(isinstance(action, HangUp) for action in actions)
+        hang_ups += sum(isinstance(action, CloseConnection) for action in actions)
         assert not ended or actions == ()
         assert machine.seq is None or type(machine.seq) is int
         assert machine.session.id is None or type(machine.session.id) is str

@@ -64,7 +64,7 @@ def test_it_posts_each_step_in_order(config: ConnectionConfig, connection: Conne
     assert isinstance(ready, Ready)
     assert (ready.session.seq, ready.replayed) == (1, None)
     assert connection.reached is State.READY
-    connection.hang_up(4000, ASKED)
+    connection.close(4000, ASKED)
     (end,) = until(config.mailbox, Disconnected)
     assert isinstance(end, Disconnected)
     assert (end.disconnect, end.reached) == (ASKED, State.READY)
@@ -77,7 +77,7 @@ def test_a_resume_counts_what_was_replayed(
 ) -> None:
     ready = until(config.mailbox, Ready)[-1]
     assert isinstance(ready, Ready)
-    connection.hang_up(4000, ASKED)
+    connection.close(4000, ASKED)
     until(config.mailbox, Disconnected)
     gateway.expect_close(5)
     session = connection.traffic.session
@@ -93,7 +93,7 @@ def test_a_resume_counts_what_was_replayed(
         assert resumed.replayed == 3
         assert resumed.session.id == session.id
     finally:
-        second.hang_up(1000, ASKED)
+        second.close(1000, ASKED)
         assert second.join(5)
 
 
@@ -104,7 +104,7 @@ def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGate
     first.start()
     until(config.mailbox, Ready)
     session = first.traffic.session
-    first.hang_up(4000, ASKED)
+    first.close(4000, ASKED)
     assert first.join(5)
     gateway.expect_close(5)
     for number in range(5):
@@ -115,7 +115,7 @@ def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGate
         until(config.mailbox, Ready)
         wait_until(lambda: second.traffic.events >= 5 + 1)
     finally:
-        second.hang_up(1000, ASKED)
+        second.close(1000, ASKED)
         assert second.join(5)
 
 
@@ -123,8 +123,8 @@ def test_the_first_reason_to_close_is_the_one_that_is_reported(
     config: ConnectionConfig, connection: Connection
 ) -> None:
     until(config.mailbox, Ready)
-    connection.hang_up(4000, Disconnect(Cause.SYSTEM_SUSPENDED))
-    connection.hang_up(1000, ASKED)
+    connection.close(4000, Disconnect(Cause.SYSTEM_SUSPENDED))
+    connection.close(1000, ASKED)
     (end,) = until(config.mailbox, Disconnected)
     assert isinstance(end, Disconnected)
     assert end.disconnect.cause is Cause.SYSTEM_SUSPENDED
@@ -147,7 +147,7 @@ def test_nothing_is_written_after_the_close_frame(
     for writer in writers:
         writer.start()
     gateway.expect("PRESENCE_UPDATE", 5)
-    connection.hang_up(4000, ASKED)
+    connection.close(4000, ASKED)
     for writer in writers:
         writer.join(5)
         assert not writer.is_alive()
@@ -186,7 +186,7 @@ def test_an_attempt_that_is_aborted_opens_and_closes_nothing(make_config: Any) -
     connection = Connection(config, NEW, 1)
     connection.start()
     assert entered.wait(5)
-    connection.hang_up(1000, ASKED)
+    connection.close(1000, ASKED)
     leave.set()
     assert connection.join(5)
     config.queue.finish()

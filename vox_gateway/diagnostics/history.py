@@ -105,7 +105,7 @@ class History:
         """The websocket is open."""
         return self._note(now, "connected")
 
-    def introduced(self, now: float, session: Session | None) -> History:
+    def identified(self, now: float, session: Session | None) -> History:
         """IDENTIFY was sent, or RESUME for `session`."""
         what = "for a new session" if session is None else f"to resume {describe_session(session)}"
         return self._note(now, f"asked {what}")

@@ -219,13 +219,13 @@ class Dispatcher:
 
     def _control(self, item: Signal | Milestone) -> None:
         if isinstance(item, Milestone):
-            self._hold(item)
+            self._await_published(item)
         elif item is RESUME:
             self.progress.resume()
         else:
             self._emit(item.name, *item.args)
 
-    def _hold(self, milestone: Milestone) -> None:
+    def _await_published(self, milestone: Milestone) -> None:
         """Hold READY and RESUMED until the run's state says so, and READY until the session is saved."""
         milestone.published.wait(PUBLISHED_WITHIN)
         if not milestone.resumed:

@@ -29,7 +29,7 @@ __all__ = [
     "Action",
     "AnswerHeartbeat",
     "BecomeReady",
-    "HangUp",
+    "CloseConnection",
     "HeartbeatAcknowledged",
     "Protocol",
     "StartHeartbeat",
@@ -78,14 +78,14 @@ class BecomeReady:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class CloseConnection:
     """Close the connection with `code`; `ending` says why."""
 
     code: int
     ending: Disconnect
 
 
-Action = Transmit | StartHeartbeat | AnswerHeartbeat | HeartbeatAcknowledged | BecomeReady | HangUp
+Action = Transmit | StartHeartbeat | AnswerHeartbeat | HeartbeatAcknowledged | BecomeReady | CloseConnection
 
 #: the dispatches that mean something to the protocol
 _MILESTONES = frozenset({"READY", "RESUMED"})
@@ -235,7 +235,7 @@ class Protocol:
 
     def _hang_up(self, ending: Disconnect) -> tuple[Action, ...]:
         self.ended = True
-        return (HangUp(KEEP_SESSION, ending),)
+        return (CloseConnection(KEEP_SESSION, ending),)
 
 
 _RECEIVERS: dict[int, Callable[[Protocol, Any], tuple[Action, ...]]] = {

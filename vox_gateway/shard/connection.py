@@ -35,7 +35,7 @@ from ..protocol.machine import (
     Action,
     AnswerHeartbeat,
     BecomeReady,
-    HangUp,
+    CloseConnection,
     HeartbeatAcknowledged,
     Protocol,
     StartHeartbeat,
@@ -112,7 +112,7 @@ class Connection:
     """One connection and its reader thread.
 
     The thread is a daemon because a script that ends without `close` must not hang. The supervisor owns it, and ends it
-    with `hang_up` or `abort`.
+    with `close` or `abort`.
 
     Attributes:
         traffic: what has arrived and was handed over; replaced by the reader after each read.
@@ -168,7 +168,7 @@ class Connection:
         heartbeat = self._heartbeat
         return None if heartbeat is None else heartbeat.due
 
-    def hang_up(self, code: int, disconnect: Disconnect, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
+    def close(self, code: int, disconnect: Disconnect, reason: str = "", patience: float = CLOSE_WITHIN) -> None:
         """Close with `code`; the connection reports `disconnect`, unless it was closing already.
 
         Args:
@@ -233,11 +233,11 @@ class Connection:
     def zombie(self) -> None:
         """The server does not answer any more: close if that can be done at once, and resume."""
         reason = "a heartbeat was not acknowledged, and nothing else arrived since"
-        self.hang_up(KEEP_SESSION, Disconnect(Cause.LOST, reason=reason), patience=0)
+        self.close(KEEP_SESSION, Disconnect(Cause.LOST, reason=reason), patience=0)
 
     def slept(self) -> None:
         """The machine slept, and the server gave us up in the meantime."""
-        self.hang_up(KEEP_SESSION, Disconnect(Cause.SYSTEM_SUSPENDED), patience=0)
+        self.close(KEEP_SESSION, Disconnect(Cause.SYSTEM_SUSPENDED), patience=0)
 
     def failed(self, error: BaseException) -> None:
         """The calling thread ends because of an error of ours."""
@@ -248,7 +248,7 @@ class Connection:
     def _run(self) -> None:
         disconnect = Disconnect(Cause.LOST, reason="the reader failed")
         try:
-            disconnect = self._converse()
+            disconnect = self._read_until_closed()
         except BaseException as error:
             self.failed(error)
         finally:
@@ -279,7 +279,7 @@ class Connection:
     def _post(self, message: Message) -> None:
         self._config.mailbox.put(message)
 
-    def _converse(self) -> Disconnect:
+    def _read_until_closed(self) -> Disconnect:
         """Connect and read until the connection is over; returns why it is."""
         try:
             self._open()
@@ -288,7 +288,7 @@ class Connection:
                     self._check_deadline()
                     self._receive()
             except ProtocolViolation as error:
-                self.hang_up(error.close_code, Disconnect(Cause.PROTOCOL_ERROR, reason=str(error), error=error))
+                self.close(error.close_code, Disconnect(Cause.PROTOCOL_ERROR, reason=str(error), error=error))
             if self._websocket is not None:
                 self._websocket.drain()
             return Disconnect(Cause.LOST)
@@ -410,15 +410,15 @@ class Connection:
             case AnswerHeartbeat():
                 self.beat()
             case Transmit(op, data):
-                self._introduce(op, data)
+                self._send_identify_or_resume(op, data)
             case StartHeartbeat(interval):
                 self.rate_limiter.reserve_for_heartbeats(interval)
                 name = f"{self._config.options.name}-heartbeat"
                 self._heartbeat = Heartbeat(name, interval, self, random.random)
             case BecomeReady(resumed):
                 self._become_ready(resumed)
-            case HangUp(code, disconnect):
-                self.hang_up(code, disconnect)
+            case CloseConnection(code, disconnect):
+                self.close(code, disconnect)
 
     def _become_ready(self, resumed: bool) -> None:
         self._ready_at = time.monotonic()
@@ -429,7 +429,7 @@ class Connection:
         replayed = self.traffic.events + held - 1 if resumed else None  # RESUMED was missed by nobody
         self._post(Ready(self.id, self._ready_at, session, replayed, milestone.published))
 
-    def _introduce(self, op: Opcode, data: dict[str, Any]) -> None:
+    def _send_identify_or_resume(self, op: Opcode, data: dict[str, Any]) -> None:
         now = self._dispatched_at = time.monotonic()
         self.rate_limiter.take_always(now)
         try:
@@ -438,7 +438,7 @@ class Connection:
             if op is Opcode.IDENTIFY:  # which was encoded once when the client was made
                 raise
             reason = f"it cannot be written as RESUME: {error}"
-            self.hang_up(KEEP_SESSION, Disconnect(Cause.INVALID_SESSION, reason=reason, resumable=False))
+            self.close(KEEP_SESSION, Disconnect(Cause.INVALID_SESSION, reason=reason, resumable=False))
             return
         self.write(op.name, encoded)
         if op is Opcode.IDENTIFY:

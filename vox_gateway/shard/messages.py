@@ -20,11 +20,12 @@ __all__ = [
     "Acknowledged",
     "Close",
     "Connecting",
+    "DecodeFailed",
     "Disconnected",
     "Fail",
-    "GateMoved",
     "HandlersDone",
     "HeartbeatSent",
+    "IdentifyGateChanged",
     "IdentifySent",
     "Mailbox",
     "Message",
@@ -37,7 +38,6 @@ __all__ = [
     "Ready",
     "Reconnect",
     "ResumeSent",
-    "Rewind",
     "StopWaiting",
 ]
 
@@ -88,7 +88,7 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
-class Rewind:
+class DecodeFailed:
     """The dispatcher cannot decode an event: close, and resume from before it."""
 
     error: DecodeError
@@ -101,11 +101,11 @@ class QueueDrained:
 
 @dataclass(frozen=True, slots=True)
 class HandlersDone:
-    """The dispatcher has ended: no handler runs, and none will."""
+    """The dispatcher has ended. No handler runs, except on the thread that calls `dispatch_pending`."""
 
 
 @dataclass(frozen=True, slots=True)
-class GateMoved:
+class IdentifyGateChanged:
     """The identify gate may let this shard in."""
 
 
@@ -211,10 +211,10 @@ Message = (
     | PresenceUpdate
     | PresenceDue
     | Fail
-    | Rewind
+    | DecodeFailed
     | QueueDrained
     | HandlersDone
-    | GateMoved
+    | IdentifyGateChanged
     | ReadingPaused
     | ReadingResumed
     | Connecting

@@ -32,7 +32,7 @@ from ..session.state import Session
 from ..session.writer import SessionLease
 from .connection import ConnectionConfig
 from .failure import log_failure
-from .messages import Close, Fail, HandlersDone, Mailbox, QueueDrained, Reconnect, Rewind, StopWaiting
+from .messages import Close, DecodeFailed, Fail, HandlersDone, Mailbox, QueueDrained, Reconnect, StopWaiting
 from .presence import Presence
 from .run_state import RunState
 from .sender import CommandSender
@@ -101,7 +101,7 @@ class Shard:
                 emitter=parts.emitter,
                 subscribers=parts.subscribers,
                 decode=options.codec.decode,
-                on_undecodable=lambda error: self._mailbox.put(Rewind(error)),
+                on_undecodable=lambda error: self._mailbox.put(DecodeFailed(error)),
                 on_failure=self.failed,
                 on_drained=lambda: self._mailbox.put(QueueDrained()),
                 on_end=lambda: self._mailbox.put(HandlersDone()),

@@ -29,11 +29,12 @@ from .messages import (
     Acknowledged,
     Close,
     Connecting,
+    DecodeFailed,
     Disconnected,
     Fail,
-    GateMoved,
     HandlersDone,
     HeartbeatSent,
+    IdentifyGateChanged,
     IdentifySent,
     Message,
     Opened,
@@ -45,7 +46,6 @@ from .messages import (
     Ready,
     Reconnect,
     ResumeSent,
-    Rewind,
     StopWaiting,
 )
 from .presence import Presence
@@ -99,7 +99,7 @@ class Supervisor:
         self._lease = lease
         self._policy = ReconnectPolicy(random.random)
         self._failure: GatewayError | None = None
-        self._rewinding = False
+        self._decode_failed = False
         self._handlers_done = self._stop_waiting = False
         self._connection: Connection | None = None  # the newest
         self._connections = 0
@@ -167,7 +167,7 @@ class Supervisor:
             if self.close is not None:
                 return self._failure
             try:
-                report = self._live_through(plan)
+                report = self._run_connection(plan)
             finally:  # other shards wait for it
                 self._gate.leave(self._shard_id, self._holder)
             if self.close is not None:
@@ -177,7 +177,7 @@ class Supervisor:
             )
             if isinstance(following, Fatal):
                 return following.error
-            self._say(report.disconnect, following)
+            self._log_reconnect(report.disconnect, following)
             plan = following
 
     def _begin_to_wait(self, plan: ConnectPlan) -> None:
@@ -185,7 +185,7 @@ class Supervisor:
         if self._lease is not None:
             self._lease.progressed()  # the session may be over
 
-    def _say(self, ending: Disconnect, following: ConnectPlan) -> None:
+    def _log_reconnect(self, ending: Disconnect, following: ConnectPlan) -> None:
         self.publish(history=self.published.history.dropped(time.monotonic(), ending, following))
         expected = ending.cause in (Cause.RECONNECT, Cause.RECONNECT_REQUESTED)
         self._log.log(
@@ -202,18 +202,18 @@ class Supervisor:
         """Wait until a connection may be made, or until told to stop; returns the plan for it."""
         self._wait(plan.delay)
         while self.close is None:
-            if self._rewinding:
-                plan = self._rewind()
+            if self._decode_failed:
+                plan = self._plan_from_before_failure()
             if plan.resume:
                 break
             self._wait_for_gate()
-            if not self._rewinding:
+            if not self._decode_failed:
                 break
         return plan
 
-    def _rewind(self) -> ConnectPlan:
+    def _plan_from_before_failure(self) -> ConnectPlan:
         """Go back to before the event that could not be decoded."""
-        self._rewinding = False
+        self._decode_failed = False
         session = self._set_back(self._dispatcher.progress.taken)
         self.publish(ended_session=session)
         self._dispatcher.queue.resume()
@@ -244,17 +244,17 @@ class Supervisor:
         said = False
         while self.close is None:
             wait = self._gate.enter(
-                self._shard_id, self._holder, lambda: self._mailbox.put(GateMoved()), time.monotonic()
+                self._shard_id, self._holder, lambda: self._mailbox.put(IdentifyGateChanged()), time.monotonic()
             )
             if wait == 0.0:
                 return
             if not said:
                 said = True
-                self._say_why_it_waits(wait)
+                self._log_gate_wait(wait)
             self._take(wait)
         self._gate.leave(self._shard_id, self._holder)
 
-    def _say_why_it_waits(self, wait: float | None) -> None:
+    def _log_gate_wait(self, wait: float | None) -> None:
         now = time.monotonic()
         used_up = wait is not None and self._gate.starts_in(now) > 0
         turn = "session starts to return" if used_up else "its turn to IDENTIFY"
@@ -272,7 +272,7 @@ class Supervisor:
 
     # -- during a connection -----------------------------------------------------------------------------------------
 
-    def _live_through(self, plan: ConnectPlan) -> Disconnected:
+    def _run_connection(self, plan: ConnectPlan) -> Disconnected:
         """Make a connection and wait for its end."""
         self._connections += 1
         self.move(State.CONNECTING)
@@ -292,10 +292,10 @@ class Supervisor:
                 case Disconnected() if message.connection_id == connection.id:
                     return message
                 case Reconnect(connection_id, code, reason) if connection_id == connection.id:
-                    connection.hang_up(code, Disconnect(Cause.RECONNECT_REQUESTED, reason=reason), reason)
-                case Rewind(broken):
+                    connection.close(code, Disconnect(Cause.RECONNECT_REQUESTED, reason=reason), reason)
+                case DecodeFailed(broken):
                     ending = Disconnect(Cause.PROTOCOL_ERROR, reason=str(broken), error=broken)
-                    connection.hang_up(broken.close_code, ending)
+                    connection.close(broken.close_code, ending)
                 case None if connecting and time.monotonic() >= stuck_at and connection.reached is State.CONNECTING:
                     connection.abort()
                     self._forget(connection)
@@ -314,7 +314,7 @@ class Supervisor:
         connection = self._connection
         if connection is None:
             return
-        connection.hang_up(close.code, Disconnect(Cause.LOCAL_CLOSE, reason=close.reason), close.reason)
+        connection.close(close.code, Disconnect(Cause.LOCAL_CLOSE, reason=close.reason), close.reason)
         opened = connection.reached is not State.CONNECTING
         if not connection.join(CLOSE_WITHIN + ABANDON_AFTER if opened else ABANDON_AFTER):
             connection.abort()
@@ -354,8 +354,8 @@ class Supervisor:
             case Fail(error):
                 self._failure = self._failure or error
                 self._stop(Close(KEEP_SESSION, ""))
-            case Rewind():
-                self._rewinding = True
+            case DecodeFailed():
+                self._decode_failed = True
             case QueueDrained():  # a handler on another thread may wait for an event that does not come any more
                 self._dispatcher.end_subscribers(self.published.error)
             case PresenceUpdate():
@@ -366,7 +366,7 @@ class Supervisor:
                 self._handlers_done = True
             case StopWaiting():
                 self._stop_waiting = True
-            case Reconnect() | GateMoved():
+            case Reconnect() | IdentifyGateChanged():
                 pass
             case _:
                 connection = self._connection
@@ -409,9 +409,9 @@ class Supervisor:
             case IdentifySent(_, at):
                 self._gate.sent(self._shard_id, self._holder, at)
                 totals = replace(totals, identifies=totals.identifies + 1)
-                self._progress(State.IDENTIFYING, closing, history=history.introduced(at, None), totals=totals)
+                self._progress(State.IDENTIFYING, closing, history=history.identified(at, None), totals=totals)
             case ResumeSent(_, at, session):
-                self._progress(State.RESUMING, closing, history=history.introduced(at, session))
+                self._progress(State.RESUMING, closing, history=history.identified(at, session))
             case Ready():
                 self._become_ready(connection, message, closing)
             case HeartbeatSent():
