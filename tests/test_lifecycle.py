@@ -53,7 +53,7 @@ def test_without_a_run_nothing_is_sent_and_nothing_awaited(
     lifecycle = make_lifecycle()
     with pytest.raises(NotConnected, match=r"the client is not connected; call connect\(\) first"):
         call(lifecycle)
-    assert "READY" not in lifecycle.subscribers.heard, "wait_for closes its stream"
+    assert "READY" not in lifecycle.subscribers.table, "wait_for closes its stream"
 
 
 def test_ready_is_waited_for_no_longer_than_the_timeout(make_lifecycle: Callable[..., Lifecycle]) -> None:

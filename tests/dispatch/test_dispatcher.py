@@ -133,13 +133,13 @@ def test_subscribers_receive_events_before_handlers(make: MakeRun) -> None:
     assert order == ["subscriber HELLO", "subscriber NEWS", "handler NEWS"]
 
 
-def test_an_undecodable_event_stops_delivery_until_resume(run: Run) -> None:
+def test_an_undecodable_event_stops_delivery_until_restart(run: Run) -> None:
     seen: list[int] = []
     run.emitter.on("NEWS", seen.append)
     run.dispatcher.start(SESSION)
     run.put(raw(1, "1"), raw(2, "2").replace(b'"NEWS"', b"null"), raw(3, "3"))
     run.queue.signal("open")
-    run.queue.resume()
+    run.queue.restart()
     run.put(raw(2, "2"), raw(3, "3"))
     run.finish()
     assert seen == [1, 2, 3]
@@ -181,9 +181,38 @@ def test_an_event_that_no_stream_takes_any_more_is_left_to_the_next_run(make: Ma
     run.dispatcher.drop_events()
     run.dispatcher.end_subscribers(None)
     closed.set()
+    run.dispatcher.settle()
+    assert run.progress.delivered == SESSION
     run.finish()
     assert list(stream) == handled == []
     assert run.progress.delivered == SESSION
+    assert run.dispatcher.undelivered == 1
+
+
+def test_an_event_that_is_decoded_while_streams_end_is_left_to_the_next_run(make: MakeRun) -> None:
+    run = make("inline")
+    stream = EventStream(
+        ("NEWS",), maxsize=0, overflow="drop", subscribers=run.subscribers, check_thread=lambda: None, log=LOG
+    )
+    decoding, go_on = threading.Event(), threading.Event()
+
+    def decode(data: bytes) -> object:
+        decoding.set()
+        assert go_on.wait(5)
+        return json.loads(data)
+
+    run.dispatcher._decode = decode
+    run.dispatcher.start(SESSION)
+    run.put(raw(1, "1"))
+    assert decoding.wait(5)
+    run.dispatcher.drop_events()
+    run.dispatcher.end_subscribers(None)
+    go_on.set()
+    run.dispatcher.settle()
+    delivered = run.progress.delivered
+    run.finish()
+    assert list(stream) == []
+    assert delivered == run.progress.delivered == SESSION
     assert run.dispatcher.undelivered == 1
 
 
@@ -238,11 +267,11 @@ def test_an_event_that_a_full_stream_has_no_room_for_is_left_to_the_next_run(run
     run.emitter.on("NEWS", handled.append)
     run.dispatcher.start(SESSION)
     run.put(raw(1, "1"), raw(2, "2"), raw(3, "3"))
-    wait_until(lambda: run.queue.untaken == 1)
+    wait_until(lambda: run.queue.untaken == 2)
     run.dispatcher.drop_events()
     run.dispatcher.end_subscribers(None)
     run.finish()
     assert [event.data for event in stream] == [1]
-    assert run.progress.taken == Session("abc", 1)
+    assert run.progress.passed_on == Session("abc", 1)
     assert handled in ([1], [])  # none if it was still to begin elsewhere
     assert run.dispatcher.undelivered == 3 - len(handled)

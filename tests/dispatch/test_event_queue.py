@@ -10,7 +10,7 @@ import pytest
 from support import wait_until
 
 from vox_gateway.dispatch import event_queue as event_queue_module
-from vox_gateway.dispatch.event_queue import RESUME, EventQueue, Milestone, Signal
+from vox_gateway.dispatch.event_queue import RESTART, EventQueue, Milestone, Signal
 from vox_gateway.dispatch.progress import InlineProgress, TrackedProgress
 from vox_gateway.session.state import Session
 
@@ -54,12 +54,12 @@ def test_items_keep_their_order() -> None:
     queue.signal("open")
     put(queue, event(1), event(2))
     queue.put_milestone(milestone)
-    queue.resume()
+    queue.restart()
     queue.signal("close", {"code": 1})
     put(queue, event(3))
     assert queue.waiting == queue.untaken == 3
     queue.finish()
-    expected = [Signal("open"), event(1), event(2), milestone, RESUME, Signal("close", ({"code": 1},)), event(3)]
+    expected = [Signal("open"), event(1), event(2), milestone, RESTART, Signal("close", ({"code": 1},)), event(3)]
     assert list(payloads(queue)) == expected
     assert queue.waiting == 0
 
@@ -142,8 +142,8 @@ def test_events_that_wait_for_an_executor_take_up_room() -> None:
     queue = EventQueue(4, progress)
     deliveries = []
     for number in range(4):
-        assert progress.take(event(number))
-        deliveries.append(progress.submit())
+        progress.pass_on(event(number))
+        deliveries.append(progress.last)
     assert queue.waiting == 4
     reader = threading.Thread(target=put, args=(queue, event(4)))
     reader.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -68,3 +69,40 @@ def test_run_until_runs_what_is_left() -> None:
     pending.put(lambda: pending.put(lambda: over.append(True) is None) is None)
     pending.run_until(lambda: bool(over))
     assert over == [True]
+
+
+def test_a_task_that_ctrl_c_interrupts_before_it_began_is_run_by_the_next_call() -> None:
+    pending = CallerQueue()
+    calls: list[int] = []
+
+    def task() -> bool:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return True
+
+    pending.put(task)
+    with pytest.raises(KeyboardInterrupt):
+        pending.run(None, 0)
+    assert pending.run(None, 0) == 1
+    assert pending.run(None, 0) == 0
+
+
+def test_a_call_that_takes_tasks_does_not_keep_another_from_hearing_that_the_client_is_closed() -> None:
+    pending = CallerQueue()
+    asked, closed = threading.Event(), threading.Event()
+
+    def is_closed() -> bool:
+        answer = closed.is_set()
+        if not asked.is_set():
+            asked.set()
+            closed.set()
+            pending.wake()
+            pending.run(None, 0)
+            pending.run(None, 0.001)
+        return answer
+
+    connect = threading.Thread(target=pending.run_until, args=(is_closed,))
+    connect.start()
+    connect.join(5)
+    assert not connect.is_alive()

@@ -196,12 +196,12 @@ def test_each_event_is_given_to_one_of_those_who_wait(subscribers: Subscribers, 
 
 def test_leaving_the_block_stops_the_collecting(subscribers: Subscribers, make: Any) -> None:
     with make("A", "B") as events, make("A"):
-        assert "A" in subscribers.heard
-        assert "B" in subscribers.heard
+        assert "A" in subscribers.table
+        assert "B" in subscribers.table
         events.close()
-        assert "A" in subscribers.heard
-        assert "B" not in subscribers.heard
-    assert "A" not in subscribers.heard
+        assert "A" in subscribers.table
+        assert "B" not in subscribers.table
+    assert "A" not in subscribers.table
     assert list(events) == []
 
 

@@ -19,6 +19,7 @@ from vox_gateway.dispatch.event_queue import EventQueue
 from vox_gateway.dispatch.executors import InlineExecutor
 from vox_gateway.dispatch.executors.runner import RunnerConfig
 from vox_gateway.dispatch.progress import InlineProgress
+from vox_gateway.dispatch.stream import EventStream
 from vox_gateway.dispatch.subscriptions import Subscribers
 from vox_gateway.errors import ConnectFailed, GatewayError
 from vox_gateway.log import ShardLog
@@ -43,11 +44,12 @@ class Run:
     def __init__(self, make_config: Callable[..., ConnectionConfig], initial: RunState, **changes: Any) -> None:
         self.scheduler = Scheduler("test-timers", LOG, pytest.fail)
         emitter, progress = Emitter(LOG), InlineProgress()
+        self.subscribers = Subscribers(0)
         self.dispatcher = Dispatcher(
             DispatcherConfig(
                 name="test-dispatcher",
                 emitter=emitter,
-                subscribers=Subscribers(0),
+                subscribers=self.subscribers,
                 decode=json.loads,
                 on_undecodable=pytest.fail,
                 on_failure=pytest.fail,
@@ -178,9 +180,21 @@ def test_a_failure_ends_it_with_its_error_and_keeps_the_session(start: MakeRun) 
     run.mailbox.put(Fail(error))
     run.thread.join(5)
     assert run.errors == [error]
-    assert run.dispatcher.progress.is_stopped, "events that wait would be handled now and again after a RESUME"
+    assert run.dispatcher.progress.is_dropping, "events that wait would be handled now and again after a RESUME"
     assert run.supervisor.close == Close(4000, "")
     assert run.state.session.resumable
+
+
+def test_a_failure_ends_the_streams_which_may_hold_up_the_dispatcher(start: MakeRun) -> None:
+    run = start()
+    wait_ready(run)
+    stream = EventStream(
+        ("NEWS",), maxsize=1, overflow="block", subscribers=run.subscribers, check_thread=lambda: None, log=LOG
+    )
+    error = ConnectFailed("a thread failed")
+    run.mailbox.put(Fail(error))
+    with pytest.raises(ConnectFailed, match="a thread failed"):
+        stream.get(5)
 
 
 def test_close_is_heard_while_it_waits(start: MakeRun) -> None:

@@ -16,7 +16,7 @@ from ..errors import DecodeError, GatewayError
 from ..opcodes import Opcode
 from ..session.state import Session
 from .emitter import Emitter
-from .event_queue import RESUME, Batch, EventQueue, Milestone, Signal, is_dispatch
+from .event_queue import RESTART, EventQueue, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
 from .subscriptions import NoRoom, Subscribers
 
@@ -37,7 +37,7 @@ _RECEIVED = {
 
 #: seconds that READY and RESUMED wait for the supervisor, which has nothing else to do then
 PUBLISHED_WITHIN = 1.0
-#: seconds that the supervisor waits for an event that is being published; its subscribers have ended
+#: seconds that the supervisor waits for an event that is being decoded, and published to subscribers that have ended
 SETTLED_WITHIN = 0.5
 
 
@@ -50,9 +50,9 @@ class DispatcherConfig:
         emitter: has the handlers.
         subscribers: receive events before the handlers.
         decode: decodes the bytes of a raw dispatch.
-        on_undecodable: called when an event cannot be decoded; the events behind it are passed over until
-            `EventQueue.resume`.
-        on_failure: called with any other error. The event counts as undelivered and those behind it are passed over.
+        on_undecodable: called when an event cannot be decoded; it and the events behind it are rejected until
+            `EventQueue.restart`.
+        on_failure: called with any other error; the events behind it are rejected.
         on_drained: called after the last event, before the executor's threads have finished.
         on_end: called last of all.
         before_ready: called before READY is dispatched, which waits until it returns.
@@ -85,8 +85,9 @@ class Dispatcher:
         self._subscribers = config.subscribers
         self._decode = config.decode
         self._subscribers_ended = False
-        # Held while an event is published, until it is taken back if a subscriber refuses it; `settle` waits for that.
-        self._publishing = threading.Lock()
+        # Held by the dispatcher while it passes an event on, so that to the supervisor the event has either reached all
+        # subscribers and counts as passed on, or none of both.
+        self._passing_on = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=config.name, daemon=True)
 
     def start(self, session: Session) -> None:
@@ -115,6 +116,7 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Leave all events to the parent, in a forked child; a handler that runs there is the last."""
+        self._passing_on = threading.Lock()
         self.queue.abandon()
         self.progress.abandon()
         self.executor.abandon()
@@ -137,9 +139,13 @@ class Dispatcher:
             self._subscribers.end(error)
 
     def settle(self) -> None:
-        """Wait until `progress` says whether an event that is being published is delivered. For the supervisor."""
-        if self._publishing.acquire(timeout=SETTLED_WITHIN):
-            self._publishing.release()
+        """Make `progress` final, after `drop_events` and `end_subscribers`. Waits for an event in `_passing_on`."""
+        is_held = self._passing_on.acquire(timeout=SETTLED_WITHIN)
+        try:
+            self.progress.settle()
+        finally:
+            if is_held:
+                self._passing_on.release()
 
     def is_current_thread(self) -> bool:
         """Whether the caller is on the dispatcher's thread, where waiting for an event would never end."""
@@ -158,7 +164,7 @@ class Dispatcher:
             if type(item) is not list:
                 self._guard(self._control, item)
             elif is_dispatch(item[0]):
-                self._dispatch_all(item)
+                self._guard(self._dispatch_all, item)
             else:
                 for payload in item:
                     self.queue.took_other()
@@ -166,52 +172,57 @@ class Dispatcher:
         self._config.on_drained()
         self.executor.finish()
 
-    def _dispatch_all(self, batch: Batch) -> None:
-        """Dispatch a batch of events; of an event that fails, those behind it are passed over."""
-        queue, progress, take, is_heard = self.queue, self.progress, self.progress.take, self._is_heard
-        decode, subscribers, run_handlers = self._decode, self._subscribers, self.executor.dispatch
+    def _dispatch_all(self, batch: list[Any]) -> None:
+        """Dispatch a batch of events. After an event that fails, the others are rejected."""
+        queue, progress, emitter, subscribers = self.queue, self.progress, self._emitter, self._subscribers
+        decode, is_heard, run_handlers = self._decode, self._is_heard, self.executor.dispatch
+        decode_raw, reports_each = raw_dispatch.decode, progress.reports_each
         for event in batch:
-            # Taken before it leaves the count of the queue: at no moment is an event in neither.
-            heard = type(event) is not bytes or is_heard(event)
-            is_taken = heard and take(event)
-            queue.taken += 1
+            is_raw = type(event) is bytes
+            heard = not is_raw or "DISPATCH" in emitter.heard or is_heard(event)
+            payload: Payload | None = None
+            if heard:
+                try:
+                    with self._passing_on:
+                        table = subscribers.table  # first: once events are dropped, `end_subscribers` empties it
+                        if progress.is_dropping or progress.is_rejecting:
+                            progress.reject()
+                        else:
+                            decoded: Payload = decode_raw(event, decode) if is_raw else event
+                            if table:
+                                subscribers.publish(decoded, table)
+                            progress.pass_on(decoded)
+                            payload = decoded
+                except BaseException as error:
+                    self._reject(error)
+            queue.taken += 1  # only now: at no moment is an event missing from all counts
             if queue.reader_waits:
                 queue.made_room()
-            if not is_taken:
-                continue
-            try:
-                payload = raw_dispatch.decode(event, decode) if isinstance(event, bytes) else event
-                if not subscribers.heard or self._publish(payload):
-                    run_handlers(payload)
-            except DecodeError as error:
-                progress.take_back()
-                self._config.on_undecodable(error)
-            except BaseException as error:
-                progress.take_back()
-                self._config.on_failure(error)
-        if not heard:
+            if payload is not None:
+                run_handlers(payload)
+                if reports_each:
+                    progress.complete()
+        if not heard and not (progress.is_dropping or progress.is_rejecting):
             progress.skip(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
-        progress.complete()
+        else:
+            progress.complete()
 
-    def _publish(self, payload: Payload) -> bool:
-        """Publish the event taken last; return false if it is left to the next run."""
-        with self._publishing:
-            try:
-                self._subscribers.publish(payload)
-            except NoRoom:
-                self.progress.take_back()
-                return False
-        return True
+    def _reject(self, error: BaseException) -> None:
+        """Leave the event that raised `error` undelivered, and those behind it."""
+        self.progress.reject()
+        if isinstance(error, DecodeError):
+            self._config.on_undecodable(error)
+        elif not isinstance(error, NoRoom):  # which leaves the event to the next run
+            self._config.on_failure(error)
 
     def _is_heard(self, event: RawDispatch) -> bool:
-        """Whether an event has handlers or subscribers by now."""
-        heard, subscribed = self._emitter.heard, self._subscribers.heard
-        if "DISPATCH" in heard or "DISPATCH" in subscribed:
-            return True
+        """Whether an event has handlers of its name, or subscribers, by now."""
+        table = self._subscribers.table
         name = raw_dispatch.name(event)
-        return name is None or name in heard or name in subscribed
+        return name is None or name in self._emitter.heard or name in table or "DISPATCH" in table
 
     def _guard(self, call: Callable[[Any], None], item: object) -> None:
+        """Report an error, which is ours, and go on to the end of the queue."""
         try:
             call(item)
         except BaseException as error:
@@ -220,8 +231,8 @@ class Dispatcher:
     def _control(self, item: Signal | Milestone) -> None:
         if isinstance(item, Milestone):
             self._await_published(item)
-        elif item is RESUME:
-            self.progress.resume()
+        elif item is RESTART:
+            self.progress.restart()
         else:
             self._emit(item.name, *item.args)
 
@@ -235,7 +246,7 @@ class Dispatcher:
 
     def _emit_opcode(self, payload: Payload) -> None:
         name = _RECEIVED.get(payload["op"])
-        if name is not None and not self.progress.is_stopped:
+        if name is not None and not self.progress.is_dropping and not self.progress.is_rejecting:
             self._emit(name, payload)
 
     def _emit(self, name: str, *args: Any) -> None:

@@ -76,15 +76,22 @@ class Emitter(EventEmitter):
         for handler in handlers:
             try:
                 handler(*args, **kwargs)
-            except KeyboardInterrupt as error:
-                if threading.current_thread() is threading.main_thread():
-                    raise
-                self._handler_failed(handler, event, error)
             except BaseException as error:  # what ends a program must not end a thread of ours unnoticed
                 self._handler_failed(handler, event, error)
             if self._snapshots is not snapshots:
                 break  # this is a child that the handler forked: the rest of the event is the parent's
         return True
+
+    def emit_data(self, event: str, data: object) -> None:
+        """As `emit`, with one argument. Called for every dispatch, so it collects no arguments."""
+        snapshots = self._snapshots
+        for handler in snapshots.get(event, ()):
+            try:
+                handler(data)
+            except BaseException as error:
+                self._handler_failed(handler, event, error)
+            if self._snapshots is not snapshots:
+                break
 
     def _renew_handlers(self) -> None:
         """Keep the handlers in a child process, with a lock that no thread of the parent holds."""
@@ -99,6 +106,8 @@ class Emitter(EventEmitter):
             return sorted(event for event in self._snapshots if isinstance(event, str))
 
     def _handler_failed(self, handler: Callable[..., Any], event: str, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise error
         self._handler_log.error("the handler %s of %s raised %r", _name(handler), event, error, exc_info=error)
         if event != "error":  # a failing handler of error is logged, or it would be called again forever
             self.emit("error", error, event)

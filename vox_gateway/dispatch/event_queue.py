@@ -18,7 +18,7 @@ from ..encoding.raw_dispatch import RawDispatch
 from ..session.state import Session
 from .progress import Progress
 
-__all__ = ["RESUME", "Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
+__all__ = ["RESTART", "Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
 
 #: seconds of waiting for room after which the reader reports that reading is paused; a busy bot waits for less all the
 #: time
@@ -47,8 +47,8 @@ class Milestone:
     published: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
-#: where delivery goes on after a rejected event
-RESUME: Final = Signal("resume")
+#: where events are passed on again after a rejected event
+RESTART: Final = Signal("restart")
 
 #: what the reader adds in one go: dispatches, decoded or raw, or other payloads
 Batch = list[Payload] | list[RawDispatch]
@@ -161,9 +161,9 @@ class EventQueue:
         """Append an event of the connection; never waits, and is never dropped."""
         self._items.put(Signal(name, args))
 
-    def resume(self) -> None:
-        """Mark where delivery goes on after a rejected event."""
-        self._items.put(RESUME)
+    def restart(self) -> None:
+        """Mark where events are passed on again after a rejected event."""
+        self._items.put(RESTART)
 
     def finish(self) -> None:
         """End the iteration after the items that are in the queue."""

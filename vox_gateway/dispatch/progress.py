@@ -1,12 +1,11 @@
 """How far the handlers have got: the only cursor of a run in its session.
 
-An event is *delivered* when its handlers begin and *completed* when they have returned. The dispatcher takes events and
-the executor completes them; the supervisor reads where a RESUME has to begin, the session writer what to save.
+An event is *delivered* when its handlers begin and *completed* when they have returned. The dispatcher passes events on
+and the executor completes them; the supervisor reads where a RESUME has to begin, the session writer what to save.
 """
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -16,8 +15,8 @@ from ..session.state import Session
 
 __all__ = ["Delivery", "InlineProgress", "Progress", "TrackedProgress"]
 
-#: a session's id, and its last event or that event's sequence number, which is read only when it is needed
-Position = tuple[str | None, RawDispatch | int | None]
+#: a session's id and the sequence number of its last event
+Position = tuple[str | None, int | None]
 #: deliveries between two compactions, at least
 COMPACT_AFTER = 256
 
@@ -25,76 +24,85 @@ COMPACT_AFTER = 256
 class Progress(ABC):
     """The position of a run's handlers.
 
-    The dispatcher calls `take` for each event that something listens to, `take_back` if it fails, `skip` past the
-    others, and `complete` after a batch. Any thread may read the properties.
+    The dispatcher calls `pass_on` for each event that something listens to, `skip` past the others, and `reject` for an
+    event that fails. Each attribute is written by one thread in one step, so no thread takes a lock here. Any thread
+    may read.
 
     Args:
-        on_completed: called without a lock when `completed` may have moved.
+        on_completed: called when `completed` may have moved.
+
+    Attributes:
+        is_dropping: whether `drop` was called; no event is passed on any more.
+        is_rejecting: whether an event was rejected; the events behind it come again after `restart`.
     """
 
     def __init__(self, on_completed: Callable[[], None] | None = None) -> None:
         self._on_completed = on_completed
-        # Guards the step from taking events to dropping them. The dispatcher and the supervisor take it; the threads
-        # that run handlers do not, since a signal handler that closes the client may interrupt one of them.
-        self._lock = threading.Lock()
         self._session_id: str | None = None
-        self._taken: Position = (None, None)
-        #: whether `drop` was called; changed under the lock, as is the next
+        self._passed_on: Position = (None, None)
+        self._rejected = 0
         self.is_dropping = False
-        #: whether events are passed over, after `drop` or until `resume`
-        self.is_stopped = False
-        self._passed_over = 0
+        self.is_rejecting = False
 
     def begin(self, session: Session) -> None:
         """Set what the handlers have seen in an earlier run."""
         self._session_id = session.id
-        self._taken = session.id, session.seq
+        self._passed_on = session.id, session.seq
 
     def enter(self, session_id: str | None) -> None:
         """The events from here on belong to another session."""
         self._session_id = session_id
 
-    @abstractmethod
-    def take(self, event: Payload | RawDispatch) -> bool:
-        """Complete the event taken before, and take the next.
+    # -- for the dispatcher ----------------------------------------------------------------------------------------
 
-        Returns:
-            False if the event is passed over, and so stays undelivered.
-        """
+    @abstractmethod
+    def pass_on(self, payload: Payload) -> None:
+        """An event was published, and the executor gets it next."""
 
     @abstractmethod
     def skip(self, event: Payload | RawDispatch) -> None:
-        """Move past an event that nothing listens to, unless events are passed over."""
+        """Move past an event that nothing listens to."""
 
     @abstractmethod
     def complete(self) -> None:
-        """The dispatcher is done with the event taken last."""
-
-    @abstractmethod
-    def take_back(self) -> None:
-        """The event taken last could not be delivered. Those after it are passed over until `resume`."""
-
-    def resume(self) -> None:
-        """Take events again: they begin after the last that was taken."""
-        with self._lock:
-            self.is_stopped = self.is_dropping
-            if not self.is_dropping:
-                self._passed_over = 0  # they come again
-
-    def drop(self) -> None:
-        """Deliver no more events. Afterwards `delivered` moves no more."""
-        with self._lock:
-            self.is_dropping = self.is_stopped = True
-
-    def abandon(self) -> None:
-        """Leave the events to the parent, in a forked child: a thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
-        self.is_dropping = self.is_stopped = True
+        """The executor has returned from the event that was passed on last. Called after each batch."""
 
     @property
-    def taken(self) -> Session:
-        """The session up to the last event that was taken and not taken back."""
-        return _session(self._taken)
+    def reports_each(self) -> bool:
+        """Whether `complete` should be called after each event."""
+        return False
+
+    def reject(self) -> None:
+        """Leave an event undelivered, and those after it until `restart`."""
+        self.is_rejecting = True
+        self._rejected += 1
+
+    def restart(self) -> None:
+        """Pass events on again: they begin after the last that was passed on."""
+        self.is_rejecting = False
+        if not self.is_dropping:
+            self._rejected = 0  # they come again
+
+    # -- for the supervisor ----------------------------------------------------------------------------------------
+
+    def drop(self) -> None:
+        """Pass on no more events."""
+        self.is_dropping = True
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Make `delivered` final, after `drop`. No event is being passed on."""
+
+    def abandon(self) -> None:
+        """Leave the events to the parent, in a forked child."""
+        self.is_dropping = True
+
+    # -- for any thread --------------------------------------------------------------------------------------------
+
+    @property
+    def passed_on(self) -> Session:
+        """The session up to the last event that was passed on."""
+        return Session(*self._passed_on)
 
     @property
     @abstractmethod
@@ -113,185 +121,165 @@ class Progress(ABC):
 
     @property
     def waiting(self) -> int:
-        """Events that were passed on and whose handlers are still to begin. Takes no lock."""
+        """Events that were passed on and whose handlers are still to begin."""
         return 0
 
     @property
     def undelivered(self) -> int:
-        """Events that were passed over, or taken and not begun."""
-        return self._passed_over
+        """Events that were rejected or dropped, or passed on and not begun."""
+        return self._rejected
+
+    def _position(self, event: Payload | RawDispatch) -> Position:
+        seq = raw_dispatch.seq(event) if isinstance(event, bytes) else event.get("s")
+        return (self._session_id, seq) if type(seq) is int else self._passed_on
 
 
 class InlineProgress(Progress):
-    """Progress where the dispatcher runs the handlers: a taken event is delivered."""
+    """Progress where the dispatcher runs the handlers: an event that is passed on is delivered."""
 
     def __init__(self, on_completed: Callable[[], None] | None = None) -> None:
         super().__init__(on_completed)
-        self._completed: Position = (None, None)
+        self._completed = self._passed_on
 
     def begin(self, session: Session) -> None:
         """See `Progress`."""
         super().begin(session)
-        self._completed = self._taken
+        self._completed = self._passed_on
 
-    def take(self, event: Payload | RawDispatch) -> bool:
+    def pass_on(self, payload: Payload) -> None:
         """See `Progress`."""
-        if self._on_completed is not None:
-            self.complete()
-        with self._lock:
-            self._completed = self._taken
-            if self.is_stopped:
-                self._passed_over += 1
-                return False
-            if type(event) is bytes:
-                self._taken = self._session_id, event
-            elif type(seq := event.get("s")) is int:  # type: ignore[union-attr]
-                self._taken = self._session_id, seq
-        return True
+        self._completed = self._passed_on
+        if type(seq := payload.get("s")) is int:
+            self._passed_on = self._session_id, seq
 
     def skip(self, event: Payload | RawDispatch) -> None:
         """See `Progress`."""
-        if not self.is_stopped and self.take(event):
-            self.complete()
+        self._passed_on = self._position(event)
+        self.complete()
 
     def complete(self) -> None:
         """See `Progress`."""
-        if self._completed is not self._taken:
-            self._completed = self._taken
-            if self._on_completed is not None:
-                self._on_completed()
+        self._completed = self._passed_on
+        if self._on_completed is not None:
+            self._on_completed()
 
-    def take_back(self) -> None:
-        """See `Progress`."""
-        with self._lock:
-            self._taken = self._completed
-            self.is_stopped = True
-            self._passed_over += 1
+    @property
+    def reports_each(self) -> bool:
+        """See `Progress`. A session file should not lag behind by a batch."""
+        return self._on_completed is not None
+
+    def settle(self) -> None:
+        """See `Progress`. What was passed on is delivered."""
 
     @property
     def delivered(self) -> Session:
         """See `Progress`."""
-        return self.taken
+        return self.passed_on
 
     @property
     def completed(self) -> Session:
         """See `Progress`."""
-        return _session(self._completed)
+        return Session(*self._completed)
 
     @property
     def is_idle(self) -> bool:
         """See `Progress`."""
-        return self._completed is self._taken
+        return self._completed is self._passed_on
 
 
 class Delivery:
-    """An event on its way through an executor, linked to the delivery after it."""
+    """An event on its way through an executor, linked to the delivery after it.
 
-    __slots__ = ("is_completed", "is_dropped", "next", "position")
+    Attributes:
+        is_begun: whether its handlers may have begun; set by the thread that runs them.
+        is_dropped: whether they never will; set by the supervisor.
+        is_completed: whether they have returned.
+    """
 
-    def __init__(self, position: Position, *, is_completed: bool = False) -> None:
+    __slots__ = ("is_begun", "is_completed", "is_dropped", "next", "position")
+
+    def __init__(self, position: Position) -> None:
         self.position = position
-        self.is_completed = is_completed
-        self.is_dropped = False
+        self.is_begun = self.is_dropped = self.is_completed = False
         self.next: Delivery | None = None
 
 
 class TrackedProgress(Progress):
     """Progress where handlers run on other threads, and complete in any order.
 
-    The executor calls `submit` on the dispatcher, then `begin_delivery` and `finish_delivery` on any thread. These two
-    take no lock: each changes one thing in one step.
+    After `pass_on`, the executor takes the delivery from `last`, and calls `begin_delivery` and `finish_delivery` on
+    the thread that runs the handlers. Neither takes a lock, since a signal handler that closes the client may interrupt
+    it.
     """
 
     def __init__(self, on_completed: Callable[[], None] | None = None) -> None:
         super().__init__(on_completed)
-        # A linked list in the order of the events. It begins with a completed delivery; only the dispatcher appends
-        # and removes, and what it removes still leads on, so any thread may walk it at any time.
-        self._first = self._last = Delivery(self._taken, is_completed=True)
+        # A linked list in the order of the events. It begins with a completed delivery. Only the dispatcher appends and
+        # removes, and the delivery that it removes still leads on, so any thread may walk the list at any time.
+        self._first = self.last = Delivery(self._passed_on)
+        self._first.is_completed = True
         self._appended = 0  # since the list was last compacted
         self._compact_at = COMPACT_AFTER
-        # Who removes a delivery from here begins it or drops it: a dict removes an item in one step.
+        # A thread removes a delivery in order to begin it, the supervisor in order to drop it. Only one of them can,
+        # since a dict removes an item in one step.
         self._not_begun: dict[Delivery, None] = {}
         self._dropped = 0
-        self._in_hand = False  # an event is taken, and neither submitted nor taken back
-        self._taken_before = self._taken
 
     def begin(self, session: Session) -> None:
         """See `Progress`."""
         super().begin(session)
-        self._first.position = self._taken
+        self._first.position = self._passed_on
 
-    def take(self, event: Payload | RawDispatch) -> bool:
+    def pass_on(self, payload: Payload) -> None:
         """See `Progress`."""
-        with self._lock:
-            if self.is_stopped:
-                self._passed_over += 1
-                return False
-            self._in_hand = True
-            self._taken_before, self._taken = self._taken, self._position(event)
-        return True
+        self._passed_on = self._position(payload)
+        delivery = Delivery(self._passed_on)
+        self._not_begun[delivery] = None
+        self._append(delivery)
 
     def skip(self, event: Payload | RawDispatch) -> None:
         """See `Progress`."""
-        with self._lock:
-            if self.is_stopped:
-                return
-            self._taken = self._position(event)
-        if self._last.is_completed:
-            self._last.position = self._taken
+        self._passed_on = self._position(event)
+        if self.last.is_completed:
+            self.last.position = self._passed_on
         else:
-            self._append(Delivery(self._taken, is_completed=True))
+            delivery = Delivery(self._passed_on)
+            delivery.is_begun = delivery.is_completed = True
+            self._append(delivery)
         if self._on_completed is not None:
             self._on_completed()
 
-    def submit(self) -> Delivery:
-        """Return the event taken last, which another thread will complete."""
-        delivery = Delivery(self._taken)
-        with self._lock:
-            if self.is_dropping:
-                self._drop(delivery)
-            else:
-                self._not_begun[delivery] = None
-            self._in_hand = False
-        self._append(delivery)
-        return delivery
-
     def begin_delivery(self, delivery: Delivery) -> bool:
         """Return whether the handlers of `delivery` may run now."""
+        if self.is_dropping:
+            return False
+        delivery.is_begun = True  # first: Ctrl-C may come after the next step
         try:
             del self._not_begun[delivery]
         except KeyError:
-            return False
-        return True
+            delivery.is_begun = False
+        return delivery.is_begun
 
     def finish_delivery(self, delivery: Delivery) -> None:
         """The handlers of `delivery` have returned, if they had begun."""
-        if self._has_begun(delivery):
+        if delivery.is_begun:
+            self._not_begun.pop(delivery, None)
             delivery.is_completed = True
             if self._on_completed is not None:
                 self._on_completed()
 
     def complete(self) -> None:
-        """See `Progress`. The executor completes what it was given."""
+        """See `Progress`. Handlers complete on their own thread."""
 
-    def take_back(self) -> None:
-        """See `Progress`. An event that was submitted is left to the executor."""
-        with self._lock:
-            self.is_stopped = True
-            if self._in_hand:
-                self._in_hand = False
-                self._taken = self._taken_before
-                self._passed_over += 1
-
-    def drop(self) -> None:
+    def settle(self) -> None:
         """See `Progress`."""
-        super().drop()
         while self._not_begun:
             try:
                 delivery, _ = self._not_begun.popitem()
             except KeyError:  # the last has just begun
                 break
-            self._drop(delivery)
+            delivery.is_dropped = True
+            self._dropped += 1
 
     def abandon(self) -> None:
         """See `Progress`."""
@@ -301,7 +289,7 @@ class TrackedProgress(Progress):
     @property
     def delivered(self) -> Session:
         """See `Progress`."""
-        return self._up_to(self._has_begun)
+        return self._up_to(lambda delivery: not delivery.is_dropped and delivery not in self._not_begun)
 
     @property
     def completed(self) -> Session:
@@ -313,7 +301,7 @@ class TrackedProgress(Progress):
         """See `Progress`."""
         delivery: Delivery | None = self._first
         while delivery is not None:
-            if not delivery.is_completed and self._has_begun(delivery):
+            if delivery.is_begun and not delivery.is_completed:
                 return False
             delivery = delivery.next
         return True
@@ -321,35 +309,23 @@ class TrackedProgress(Progress):
     @property
     def waiting(self) -> int:
         """See `Progress`."""
-        return len(self._not_begun)
+        return 0 if self.is_dropping else len(self._not_begun)
 
     @property
     def undelivered(self) -> int:
         """See `Progress`."""
-        return self._passed_over + self._dropped + len(self._not_begun) + self._in_hand
-
-    def _position(self, event: Payload | RawDispatch) -> Position:
-        """The position after `event`, without keeping its bytes."""
-        seq = raw_dispatch.seq(event) if isinstance(event, bytes) else event.get("s")
-        return (self._session_id, seq) if type(seq) is int else self._taken
-
-    def _has_begun(self, delivery: Delivery) -> bool:
-        return not delivery.is_dropped and delivery not in self._not_begun
+        return self._rejected + self._dropped + len(self._not_begun)
 
     def _up_to(self, is_passed: Callable[[Delivery], bool]) -> Session:
         """The session up to the last of the deliveries at the front that are all passed."""
         last = self._first
         while (delivery := last.next) is not None and is_passed(delivery):
             last = delivery
-        return _session(last.position)
-
-    def _drop(self, delivery: Delivery) -> None:
-        delivery.is_dropped = True
-        self._dropped += 1
+        return Session(*last.position)
 
     def _append(self, delivery: Delivery) -> None:
-        self._last.next = delivery
-        self._last = delivery
+        self.last.next = delivery
+        self.last = delivery
         self._appended += 1
         if self._appended >= self._compact_at:
             self._compact()
@@ -365,10 +341,5 @@ class TrackedProgress(Progress):
             else:
                 delivery = following
                 kept += 1
-        self._last = delivery
+        self.last = delivery
         self._appended, self._compact_at = 0, max(kept, COMPACT_AFTER)
-
-
-def _session(position: Position) -> Session:
-    session_id, last = position
-    return Session(session_id, raw_dispatch.seq(last) if isinstance(last, bytes) else last)

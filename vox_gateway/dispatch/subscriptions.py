@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 
 from ..encoding import Payload
 from ..errors import GatewayError
@@ -34,38 +34,46 @@ class Subscriber:
         """Expect no more: the client was closed or, with `error`, failed."""
 
 
+#: subscribers by event name
+Table = Mapping[str, tuple[Subscriber, ...]]
+
+
 class Subscribers:
     """The subscribers of a client, by event name; ``"DISPATCH"`` stands for every dispatch event."""
 
     def __init__(self, shard: int) -> None:
         self._shard = shard
-        self._lock = (
-            threading.Lock()
-        )  # guards changes of the table, which is replaced whole; `publish` reads it without the lock
-        self._table: dict[str, tuple[Subscriber, ...]] = {}
-        #: the names that have a subscriber now
-        self.heard: Container[str] = self._table
+        #: the subscribers; replaced whole, so that it can be read without the lock
+        self.table: Table = {}
+        self._lock = threading.Lock()  # guards changes of the table
 
     def add(self, subscriber: Subscriber, names: Iterable[str]) -> None:
         """Publish the events of `names` to `subscriber` from now on."""
         with self._lock:
-            table = dict(self._table)
+            table = dict(self.table)
             for name in names:
                 table[name] = (*table.get(name, ()), subscriber)
-            self.heard = self._table = table
+            self.table = table
 
     def remove(self, subscriber: Subscriber) -> None:
         """Publish nothing more to `subscriber`."""
         with self._lock:
             left = {
                 name: tuple(other for other in subscribers if other is not subscriber)
-                for name, subscribers in self._table.items()
+                for name, subscribers in self.table.items()
             }
-            self.heard = self._table = {name: subscribers for name, subscribers in left.items() if subscribers}
+            self.table = {name: subscribers for name, subscribers in left.items() if subscribers}
 
-    def publish(self, payload: Payload) -> None:
-        """Publish a dispatch."""
-        name, seq, table = payload["t"], payload.get("s"), self._table
+    def publish(self, payload: Payload, table: Table | None = None) -> None:
+        """Publish a dispatch.
+
+        Args:
+            table: an earlier `table`, to publish to its subscribers; None for the newest.
+
+        Raises:
+            NoRoom: a subscriber was ended before it had taken the event.
+        """
+        name, seq, table = payload["t"], payload.get("s"), self.table if table is None else table
         subscribers = (*table.get("DISPATCH", ()), *table.get(name, ()))
         if subscribers:
             event = Event(name, payload.get("d"), seq if type(seq) is int else None, self._shard)
@@ -74,21 +82,20 @@ class Subscribers:
 
     def publish_signal(self, name: str, *args: object) -> None:
         """Publish an event that is not a dispatch, with its only argument."""
-        for subscriber in self._table.get(name, ()):
+        for subscriber in self.table.get(name, ()):
             with contextlib.suppress(NoRoom):
                 subscriber.receive(Event(name, args[0] if args else None, None, self._shard))
 
     def renew(self) -> list[Subscriber]:
         """Empty the table in a child process, and return the subscribers that were in it."""
         self._lock = threading.Lock()
-        subscribers = [subscriber for subscribers in self._table.values() for subscriber in subscribers]
-        self.heard = self._table = {}
+        subscribers = [subscriber for subscribers in self.table.values() for subscriber in subscribers]
+        self.table = {}
         return list(dict.fromkeys(subscribers))
 
     def end(self, error: GatewayError | None) -> None:
         """End and remove all subscribers."""
         with self._lock:
-            table, self._table = self._table, {}
-            self.heard = self._table
+            table, self.table = self.table, {}
         for subscriber in {subscriber for subscribers in table.values() for subscriber in subscribers}:
             subscriber.end(error)

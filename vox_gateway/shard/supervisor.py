@@ -214,9 +214,9 @@ class Supervisor:
     def _plan_from_before_failure(self) -> ConnectPlan:
         """Go back to before the event that could not be decoded."""
         self._decode_failed = False
-        session = self._set_back(self._dispatcher.progress.taken)
+        session = self._set_back(self._dispatcher.progress.passed_on)
         self.publish(ended_session=session)
-        self._dispatcher.queue.resume()
+        self._dispatcher.queue.restart()
         return self._policy.first(session)
 
     def _set_back(self, given: Session) -> Session:
@@ -354,6 +354,7 @@ class Supervisor:
             case Fail(error):
                 self._failure = self._failure or error
                 self._stop(Close(KEEP_SESSION, ""))
+                self._dispatcher.end_subscribers(self._failure)  # a full one may hold up the dispatcher
             case DecodeFailed():
                 self._decode_failed = True
             case QueueDrained():  # a handler on another thread may wait for an event that does not come any more

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...concurrency.signals import SignalSafeEvent
@@ -18,12 +19,20 @@ from .runner import Runner, RunnerConfig
 __all__ = ["CallerExecutor", "CallerQueue"]
 
 
+#: runs the handlers of an event and returns whether it had any; called again, it does nothing
+_Task = Callable[[], bool]
+
+
 class CallerQueue:
-    """The inbox of the thread that runs handlers on request. Outlives the runs of a client."""
+    """The inbox of the thread that runs handlers on request. Outlives the runs of a client.
+
+    Ctrl-C may be raised between any two steps of that thread. So a task stays in the queue until it has returned, and
+    the lock is held by a `with`.
+    """
 
     def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
-        self._event = SignalSafeEvent()
+        self._tasks: deque[_Task] = deque()
+        self._waiters: dict[object, SignalSafeEvent] = {}  # the event of each call that waits
         self._busy = threading.Lock()  # held by the thread that runs tasks, while handlers run too
         self._is_closed: Callable[[], bool] = lambda: False
 
@@ -31,27 +40,29 @@ class CallerQueue:
         """The client runs, until `is_closed` returns true; the thread that closes it then calls `wake`."""
         self._is_closed = is_closed
 
-    def put(self, task: Callable[[], bool]) -> None:
-        """Add a task, which says whether it did anything."""
-        self._tasks.put(task)
-        self._event.set()
+    def put(self, task: _Task) -> None:
+        """Add a task."""
+        self._tasks.append(task)
+        self.wake()
 
     def wake(self) -> None:
-        """Make a call that waits check again whether the client is closed. Any thread."""
-        self._event.set()
+        """Make calls that wait look again for tasks, and whether the client is closed. Any thread."""
+        for event in list(self._waiters.values()):
+            event.set()
 
     def abandon(self) -> None:
         """In a child process: what waits is the parent's."""
-        self._tasks = queue.SimpleQueue()
+        self._tasks = deque()
 
     def run_until(self, is_closed: Callable[[], bool]) -> None:
         """Run tasks until `is_closed()`, then those that are left; the thread that makes it true calls `wake`."""
-        while True:
-            self._event.clear()
-            self.run(None, 0)
-            if is_closed():
-                break
-            self._event.wait()
+        with self._waiting() as event:
+            while True:
+                event.clear()
+                self.run(None, 0)
+                if is_closed():
+                    break
+                event.wait()
         self.run(None, 0)
 
     def run(self, limit: int | None, timeout: float | None) -> int:
@@ -64,26 +75,31 @@ class CallerQueue:
         Returns:
             The number of tasks that did anything; 0 while another call runs tasks, on another thread or in this one.
         """
-        if not self._busy.acquire(blocking=False):
+        if self._busy.locked():
             return 0
-        try:
-            self._wait(timeout)
+        with self._busy:
+            if not self._tasks and timeout != 0:
+                self._wait(timeout)
             done = 0
-            while limit is None or done < limit:
-                try:
-                    task = self._tasks.get_nowait()
-                except queue.Empty:
-                    break
-                done += task()
+            while (tasks := self._tasks) and (limit is None or done < limit):
+                done += tasks[0]()
+                tasks.popleft()
             return done
-        finally:
-            self._busy.release()
 
     def _wait(self, timeout: float | None) -> None:
-        self._event.clear()
-        # After `clear`: if the client is closed from here on, `wake` sets it again.
-        if timeout != 0 and self._tasks.empty() and not (timeout is None and self._is_closed()):
-            self._event.wait(timeout)
+        with self._waiting() as event:
+            # From here on the event is set for each task, and when the client is closed.
+            if not self._tasks and not (timeout is None and self._is_closed()):
+                event.wait(timeout)
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[SignalSafeEvent]:
+        event = SignalSafeEvent()
+        try:
+            self._waiters[event] = event
+            yield event
+        finally:
+            self._waiters.pop(event, None)
 
 
 class CallerExecutor(DeferredExecutor):
@@ -103,14 +119,18 @@ class CallerExecutor(DeferredExecutor):
 
     def dispatch(self, payload: Payload) -> None:
         """See `HandlerExecutor`."""
-        self._pending.put(functools.partial(self._handle, self.progress.submit(), payload))
+        self._pending.put(functools.partial(self._handle, self.progress.last, payload))
 
     def signal(self, event: str, *args: Any) -> None:
         """See `HandlerExecutor`."""
 
+        to_run = [args]
+
         def handle() -> bool:
+            if not to_run:
+                return False
             self._caller = threading.get_ident()
-            self._runner.signal(event, *args)
+            self._runner.signal(event, *to_run.pop())
             return True
 
         self._pending.put(handle)

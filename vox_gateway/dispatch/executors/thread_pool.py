@@ -58,7 +58,7 @@ class WorkerExecutor(DeferredExecutor):
         """See `HandlerExecutor`."""
         key = partition_key(payload["t"], payload.get("d"))
         number = 0 if key is None else zlib.crc32(key.encode(errors="surrogatepass")) % len(self._workers)
-        task = functools.partial(self._handle, self.progress.submit(), payload)
+        task = functools.partial(self._handle, self.progress.last, payload)
         self._workers[number].inbox.put(task)
 
     def signal(self, event: str, *args: Any) -> None:
