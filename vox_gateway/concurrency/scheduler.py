@@ -28,11 +28,19 @@ class Scheduler:
 
     Args:
         on_failure: called on the thread with the error that ended it unexpectedly.
+        clock: returns the monotonic time, in seconds.
     """
 
-    def __init__(self, name: str, log: ShardLog, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        log: ShardLog,
+        on_failure: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
         self._on_failure = on_failure
+        self._clock = clock
         self._inbox: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._order = itertools.count()  # orders entries with equal times, so that functions are never compared
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -87,7 +95,7 @@ class Scheduler:
         pending: list[_Entry] = []
         while True:
             try:
-                timeout = max(pending[0][0] - time.monotonic(), 0.0) if pending else None
+                timeout = max(pending[0][0] - self._clock(), 0.0) if pending else None
                 entry = self._inbox.get(timeout=timeout)
             except queue.Empty:
                 function = heapq.heappop(pending)[2]
