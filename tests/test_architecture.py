@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -66,6 +67,7 @@ IMPURE = {"socket", "threading", "queue", "time", "select", "selectors", "ssl", 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
+@functools.cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
