@@ -78,9 +78,10 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Disables coverage in the subprocesses of tests that send SIGINT.
+    """Disables coverage in the subprocesses of a test.
 
-    coverage.py holds a lock while it registers a file; SIGINT at that moment would leave it locked forever.
+    For tests that send SIGINT, since coverage.py holds a lock while it registers a file, which SIGINT at that moment
+    would leave locked forever; and for long computations in which other tests have covered all that is ours.
     """
     for name in [name for name in os.environ if "COV" in name]:
         monkeypatch.delenv(name)
