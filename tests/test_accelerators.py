@@ -59,7 +59,7 @@ def fast(request: pytest.FixtureRequest) -> JSONCodec:
     return JSONCodec(reader=request.param)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(value=VALUES)
 def test_every_payload_is_read_the_same(value: Any) -> None:
     data = json.dumps(value).encode()
