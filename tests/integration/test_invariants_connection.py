@@ -12,7 +12,7 @@ import pytest
 import websocket
 from client_helpers import MakeClient, OnLogLine, RecordEvents, start, start_until_ready
 from scripted_server import ScriptedServer
-from support import read_to_end
+from support import read_to_end, wait_until
 
 from vox_gateway import Status
 from vox_gateway.testing import LocalGateway
@@ -149,6 +149,7 @@ def test_since_event_counts_from_the_time_of_reading(
     before = time.monotonic()
     peer.event("NEWS")
     news.data()
+    wait_until(lambda: client.stats.events == 2)  # published after the event was handed over
     since = client.health()["since_event"]
     assert since <= time.monotonic() - before + 0.0001  # the precision of health()
     peer.send(11)

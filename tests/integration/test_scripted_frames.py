@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from client_helpers import MakeClient, RecordEvents, open_connection
 from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, SYNC_FLUSH, ScriptedServer, message, pieces
+from support import wait_until
 from websockets.frames import Frame, Opcode
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
@@ -50,7 +51,7 @@ def test_uncompressed_text_may_arrive_between_compressed_messages(
     peer.seq = 2
     peer.event("NEWS", "compressed")
     assert [recorded.data(), recorded.data()] == ["plain", "compressed"]
-    assert client.session.seq == 3
+    wait_until(lambda: client.session.seq == 3)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

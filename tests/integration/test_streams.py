@@ -143,7 +143,7 @@ def test_a_stream_yields_the_requested_events(
     assert seen[1].data["op"] == 10
     assert seen[2].data["session_id"] == client.session.id
     assert seen[4].data["nonce"] == 1
-    assert seen[4].seq == client.session.seq
+    wait_until(lambda: seen[4].seq == client.session.seq)
     assert seen[4].shard == 0
 
 
