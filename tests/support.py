@@ -119,7 +119,8 @@ def serving(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> 
             yield port
         finally:
             over.set()
-            socket.create_connection((host, port), TIMEOUT).close()  # wakes the accept
+            with socket.socket(family) as waker:  # wakes the accept; not through a name lookup that a test has replaced
+                waker.connect(listener.getsockname())
             listening.join(TIMEOUT)
             for connection in connections:
                 with contextlib.suppress(OSError):
