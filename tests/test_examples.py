@@ -65,7 +65,7 @@ def test_the_flask_app_answers_and_sends() -> None:
         assert app.stderr is not None
         while "Running on" not in (line := app.stderr.readline()):
             assert line, "it ended"
-        gateway.wait_connected(1)
+        gateway.wait_connected(1, timeout=30)
         request = urllib.request.Request(f"http://127.0.0.1:{port}/status/dnd", method="POST")
         with urllib.request.urlopen(request, timeout=5) as response:
             assert response.read() == b"done\n"
@@ -82,10 +82,10 @@ def test_the_tk_window_lists_messages() -> None:
     if not os.environ.get("DISPLAY"):
         pytest.skip("no display; run the tests under xvfb-run to include this one")
     with LocalGateway() as gateway, running("tk_window.py", gateway) as window:
-        gateway.wait_connected(1)
+        gateway.wait_connected(1, timeout=30)
         say(gateway, "hello")
         say(gateway, "!stop")
-        out, err = window.communicate(timeout=15)
+        out, err = window.communicate(timeout=30)
         assert (out, window.returncode) == ("ada: hello\nada: !stop\n", 0), err
         assert gateway.expect_close(2).code == 1000
 

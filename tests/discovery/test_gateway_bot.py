@@ -320,6 +320,9 @@ def test_ctrl_c_ends_the_wait_at_once() -> None:
         gateway.faults.ignore_request()
         command = [sys.executable, "-c", ASK_FOR_EVER, gateway.http_url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            gateway.wait_request(timeout=20)
-            process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=10)[0] == "interrupted\n"
+            try:
+                gateway.wait_request(timeout=20)
+                process.send_signal(signal.SIGINT)
+                assert process.communicate(timeout=10)[0] == "interrupted\n"
+            finally:
+                process.kill()
