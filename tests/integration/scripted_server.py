@@ -25,7 +25,7 @@ from websockets.server import ServerProtocol
 
 TIMEOUT = 10.0
 #: seconds until a client has reconnected
-RECONNECT_TIMEOUT = 5.0
+RECONNECT_TIMEOUT = 10.0
 #: heartbeat interval in seconds; no heartbeat is due by itself within a test
 NO_HEARTBEATS = 3600.0
 SYNC_FLUSH = b"\x00\x00\xff\xff"

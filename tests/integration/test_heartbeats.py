@@ -149,7 +149,7 @@ def test_a_full_event_queue_pauses_reading_and_loses_nothing(
     seen, entered, leave, last = [], threading.Event(), threading.Event(), threading.Event()
     stuck = threading.Event()
     on_log_line("backlog=10", stuck.set)
-    count = 10_000
+    count = 2_000
 
     @client.on("MESSAGE_CREATE")
     def slow(message: Any) -> None:
