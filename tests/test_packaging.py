@@ -1,4 +1,4 @@
-"""What is installed is what is promised: looked up in a wheel built from this very source."""
+"""What is installed is what is promised: in an sdist of this source, and in the wheel that is built from it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,29 +19,62 @@ import vox_gateway
 ROOT = Path(__file__).parent.parent
 PYTEST_PLUGIN = "_vox_gateway_pytest_plugin.py"
 COMMAND = "_vox_gateway_command.py"
-SETUPTOOLS = (70, 1)  # the first that builds wheels without a package beside it
+SETUPTOOLS = 77  # the first that knows license_expression
+
+#: what an installation, a build or a run of the tests leaves behind
+LEFTOVERS = [
+    "__pycache__",
+    "build",
+    "dist",
+    "*.egg-info",
+    ".git",
+    ".venv",
+    ".*_cache",
+    ".hypothesis",
+    ".coverage*",
+    ".env",
+]
 
 
-def can_build_wheels() -> bool:
+def can_build() -> bool:
     try:
-        setuptools = importlib.metadata.version("setuptools")
+        return int(importlib.metadata.version("setuptools").split(".")[0]) >= SETUPTOOLS
     except importlib.metadata.PackageNotFoundError:
         return False
-    return tuple(map(int, setuptools.split(".")[:2])) >= SETUPTOOLS or importlib.util.find_spec("wheel") is not None
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
-    """The root of a wheel, built from a copy: setuptools would take along what an earlier build left in build/."""
-    if not can_build_wheels():
-        pytest.skip("setuptools is missing or too old to build a wheel; the extra dev brings one that can")
-    work = tmp_path_factory.mktemp("wheel")
-    source = work / "source"
-    shutil.copytree(ROOT / "vox_gateway", source / "vox_gateway", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE", PYTEST_PLUGIN, COMMAND):
-        shutil.copy(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--use-pep517"]
-    built = subprocess.run([*pip, "-w", str(work), str(source)], capture_output=True, text=True, check=False)
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to build from: setuptools would take along what an earlier build left in build/."""
+    source = tmp_path_factory.mktemp("source") / "copy"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*LEFTOVERS))
+    return source
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path) -> Path:
+    """The folder of an unpacked sdist."""
+    if not can_build():
+        pytest.skip("setuptools is missing or too old to build; the extra dev brings one that can")
+    program = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    work = source.parent
+    built = subprocess.run(
+        [sys.executable, "-c", program, str(work)], cwd=source, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    (path,) = work.glob("vox_gateway-*.tar.gz")
+    with tarfile.open(path) as archive:
+        archive.extractall(work / "unpacked", filter="data")
+    (folder,) = (work / "unpacked").iterdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path) -> zipfile.Path:
+    """The root of a wheel, built from the sdist."""
+    work = sdist.parent.parent
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    built = subprocess.run([*pip, "-w", str(work), str(sdist)], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     (path,) = work.glob("vox_gateway-*.whl")
     return zipfile.Path(path)
@@ -60,7 +94,31 @@ def test_name_and_version_are_the_packages_own(metadata: importlib.metadata.Dist
     assert metadata.name == "vox-gateway"
     assert metadata.version == vox_gateway.__version__
     assert metadata.metadata["Requires-Python"] == ">=3.10"
-    assert metadata.metadata["License"] == "MIT"
+
+
+def test_the_license_is_an_spdx_expression_and_no_classifier(metadata: importlib.metadata.Distribution) -> None:
+    assert metadata.metadata["License-Expression"] == "MIT"
+    assert not [one for one in metadata.metadata.get_all("Classifier") or () if one.startswith("License ::")]
+
+
+def test_the_project_page_has_an_author_a_text_and_links(metadata: importlib.metadata.Distribution) -> None:
+    assert metadata.metadata["Author"]
+    assert metadata.metadata["Keywords"]
+    assert metadata.metadata["Description-Content-Type"] == "text/markdown"
+    links = dict(line.split(", ") for line in metadata.metadata.get_all("Project-URL") or ())
+    assert links.keys() >= {"Homepage", "Documentation", "Changelog", "Issues", "Security"}
+    assert all(link.startswith("https://") for link in links.values())
+
+
+def test_pyproject_is_for_the_build_alone() -> None:
+    tables = re.findall(r"^\[([^]]+)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert tables == ["build-system"]
+
+
+def test_the_sdist_holds_every_file_of_the_source(source: Path, sdist: Path) -> None:
+    files = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and "egg-info" not in str(path)}
+    shipped = {path.relative_to(sdist) for path in sdist.rglob("*")}
+    assert sorted(map(str, files - shipped)) == []
 
 
 def test_three_packages_are_required_and_no_more(metadata: importlib.metadata.Distribution) -> None:
