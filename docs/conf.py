@@ -47,6 +47,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "vox_gateway"
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3

@@ -41,8 +41,8 @@ PICTURES = sorted((DOCS / "pictures").glob("*.dot"))
 FIRST_BOT = ROOT / "examples" / "first_bot"
 PYTHON = [one for page in PAGES for one in snippets(page, "python")]
 TESTS = [one for one in PYTHON if "import pytest" in one.code]
-#: those that have a test of their own here, by a word of theirs
-SPECIAL = ("COMPANY_CA", "logging.basicConfig")
+#: those that have a test of their own, here or in test_how_to.py, by a word of theirs
+SPECIAL = ("COMPANY_CA", "logging.basicConfig", "JsonFormatter", "opentelemetry", "session_file=", "start_http_server")
 SCRIPTS = [one for one in PYTHON if one not in TESTS and not any(word in one.code for word in SPECIAL)]
 
 #: seconds after which something that should have ended is ended
