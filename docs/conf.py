@@ -13,9 +13,12 @@ os.environ["COLUMNS"] = "100"  # what argparse makes of the help of the command
 os.environ["NO_COLOR"] = "1"
 
 from docutils.parsers.rst import Directive, directives
+from sphinx.domains.python import PyObject
 
 import vox_gateway
-from vox_gateway import cli
+from vox_gateway import CloseCode, Intents, cli
+from vox_gateway.intents import KNOWN_EVENTS, intents_for
+from vox_gateway.opcodes import Remedy, fatal_error
 
 
 def help_of_the_command():
@@ -30,6 +33,28 @@ def help_of_the_command():
         except SystemExit:
             pieces.append(f"## `vox-gateway{' ' * bool(command)}{command}`\n\n```text\n{said.getvalue()}```\n")
     return "\n".join(pieces)
+
+
+def table_of_intents():
+    """The intents, and the events that each of them enables, as Markdown."""
+    rows = ["| intent | bit | events |", "|---|---|---|"]
+    for intent in Intents:
+        notes = ["*privileged*"] if intent & Intents.privileged() else []
+        events = [f"`{event}`" for event in sorted(KNOWN_EVENTS) if intents_for(event) & intent]
+        events = events or ["no event, but the content of messages"]
+        rows.append(f"| `{intent.name}` | {intent.bit_length() - 1} | {', '.join(notes + events)} |")
+    return "\n".join(rows)
+
+
+def table_of_close_codes():
+    """The close codes, and what the client does after each, as Markdown."""
+    remedies = {Remedy.RESUME: "resumes", Remedy.NEW_SESSION: "starts a new session"}
+    rows = ["| code | name | what the client does |", "|---|---|---|"]
+    for code in CloseCode:
+        error = type(fatal_error(code, "")).__name__
+        what = remedies.get(code.remedy, f"raises {{py:class}}`~vox_gateway.errors.{error}`")
+        rows.append(f"| {code:d} | `{code.name}` | {what} |")
+    return "\n".join([*rows, "| any other, or none | | resumes |"])
 
 
 #: draws the pictures; the site is built without them where it is not installed
@@ -52,7 +77,11 @@ html_css_files = ["site.css"]
 
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"help_of_the_command": help_of_the_command()}
+myst_substitutions = {
+    "help_of_the_command": help_of_the_command(),
+    "table_of_intents": table_of_intents(),
+    "table_of_close_codes": table_of_close_codes(),
+}
 
 # Docstrings are Google's style; a name in `single quotes` is a link where it is the name of something.
 default_role = "py:obj"
@@ -64,12 +93,51 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
+for field in PyObject.doc_field_types:
+    if field.name == "variable":
+        field.label = "Attributes"
+
+
+def omit_docstring_of_type(app, what, name, obj, options, lines):
+    """Omit the docstring that a constant has from its type, such as `int`."""
+    if what in ("data", "attribute") and "\n".join(lines).strip() == inspect.getdoc(type(obj)):
+        lines.clear()
+
+
+def omit_constructor(app, what, name, obj, options, signature, return_annotation):
+    """Show how a class is constructed only if its docstring has the arguments: the other objects are made for users."""
+    if what in ("class", "exception") and "\nArgs:\n" not in (inspect.getdoc(obj) or ""):
+        return "", None
+    return None
 
 
 def keep_whole(app, what, name, obj, options, lines):
-    """Undo what napoleon makes of the docstring of a property: "The session now: ..." is no type of it."""
+    """Undo what napoleon makes of the docstring of a property: "The session now: ..." is not its type."""
     if what == "property":
         lines[:] = inspect.getdoc(obj).splitlines()
+
+
+def type_of_attribute(cls, attribute):
+    """The type of an attribute: from an annotation, a property, the constructor or a value; None if unknown."""
+    for base in cls.__mro__:
+        value = vars(base).get(attribute)
+        if attribute in (annotations := vars(base).get("__annotations__", {})):
+            return annotations[attribute]
+        if isinstance(value, property):
+            return value.fget.__annotations__.get("return")
+        if attribute in (annotations := getattr(vars(base).get("__init__"), "__annotations__", {})):
+            return annotations[attribute]
+        if isinstance(value, (bool, int, str)):
+            return type(value).__name__
+    return None
+
+
+def add_types(app, what, name, obj, options, lines):
+    """Add the types of the attributes that a docstring lists."""
+    if what in ("class", "exception"):
+        for index, line in reversed([*enumerate(lines)]):
+            if (match := re.match(r":ivar (\w+):", line)) and (found := type_of_attribute(obj, match[1])):
+                lines.insert(index, f":vartype {match[1]}: {found}")
 
 
 class OmittedPicture(Directive):
@@ -93,5 +161,8 @@ def setup(app):
     """Called by Sphinx."""
     if not HAS_GRAPHVIZ:
         app.add_directive("graphviz", OmittedPicture)
+    app.connect("autodoc-process-docstring", omit_docstring_of_type, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", keep_whole, priority=600)  # after napoleon
+    app.connect("autodoc-process-docstring", add_types, priority=600)
+    app.connect("autodoc-process-signature", omit_constructor)
     app.connect("html-page-context", label_pictures)

@@ -316,7 +316,7 @@ def test_every_file_of_a_bot_is_on_a_page() -> None:
     assert files - {file for page in PAGES for file in included_files(page)} == set()
 
 
-# -- the site ---------------------------------------------------------------------------------------------------------
+# -- the pages --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -325,44 +325,6 @@ def test_a_page_holds_no_code_that_nobody_runs(page: Path) -> None:
     assert languages <= {"python", "sh", "text", "ruby"}
     for file in included_files(page):
         assert file.relative_to(ROOT).parts[0] == "examples"
-
-
-def build_site(target: Path, *options: str, **settings: str) -> Path:
-    """Build the site with every warning an error."""
-    for package in ("sphinx", "myst_parser", "furo"):
-        pytest.importorskip(package)
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", target / "doctrees", *options]
-    built = subprocess.run(
-        [*command, DOCS, target / "html"],
-        cwd=ROOT,
-        env=environment(**settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stdout
-    return target / "html"
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("unmeasured")
-def test_the_site_is_built_with_its_pictures_as_svg(tmp_path: Path) -> None:
-    site = build_site(tmp_path)
-    page = (site / "design.html").read_text(encoding="utf-8")
-    drawn = [site / path for path in re.findall(r'<object role="img" aria-label="[^"]+" data="([^"]+\.svg)"', page)]
-    assert len(drawn) == (len(PICTURES) if shutil.which("dot") else 0)
-    for picture in drawn:
-        assert "<svg" in picture.read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("unmeasured")
-def test_the_page_with_pictures_is_built_without_graphviz(tmp_path: Path) -> None:
-    (page,) = [page for page in PAGES if "{graphviz}" in page.read_text(encoding="utf-8")]
-    alone = ["-D", f"include_patterns={name(page)}", "-D", f"root_doc={page.stem}"]
-    built = build_site(tmp_path, *alone, PATH=str(tmp_path)) / f"{page.stem}.html"
-    assert "graphviz" not in built.read_text(encoding="utf-8")
 
 
 def test_each_picture_is_on_a_page_with_a_text_for_those_who_do_not_see_it() -> None:

@@ -305,7 +305,7 @@ class TokenRefused(AuthenticationFailed):
 
     Attributes:
         host: the host that refused it.
-        status: 401.
+        status: the HTTP status, which is 401.
     """
 
     def __init__(self, host: str) -> None:

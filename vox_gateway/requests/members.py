@@ -26,6 +26,9 @@ class Members(list[dict[str, Any]]):
         presences: the members' presences, if they were requested.
     """
 
+    not_found: list[str]
+    presences: list[dict[str, Any]]
+
     def __init__(
         self,
         members: Iterable[dict[str, Any]] = (),
