@@ -1,4 +1,4 @@
-"""A bot in a blocking script: answers nothing, tells what it hears, and stops when somebody writes !stop.
+"""A bot in a blocking script: prints messages, and stops when someone writes !stop.
 
 Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway, such as a LocalGateway.
 """

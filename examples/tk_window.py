@@ -1,7 +1,7 @@
 """A Tk window that lists messages as they come.
 
-Tk wants to be touched by one thread only, so the client leaves its handlers to the window, which runs them 20 times a
-second. Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway.
+Only one thread may use Tk, so the window runs the client's handlers, 20 times a second. Needs DISCORD_TOKEN in
+the environment; VOX_GATEWAY_URL points it at another gateway.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A first bot: shows what is said, and is busy when somebody says so.
+"""A first bot: prints messages, and sets its status to "do not disturb" when someone writes !busy.
 
 Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway.
 """

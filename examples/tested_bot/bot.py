@@ -1,6 +1,6 @@
-"""A bot that obeys: it answers !ping, and changes its status at !status NAME.
+"""A bot with two commands: it answers !ping, and !status NAME changes its status.
 
-Messages are sent over REST, which is not the gateway's business: `reply` is any function that does it.
+Messages are sent over REST, not the gateway: `reply` is any function that sends one.
 """
 
 import json
