@@ -42,8 +42,15 @@ def test_intents_and_events_agree() -> None:
         ("MESSAGE_CREATE", Intents.none(), "which no given intent brings"),
         ("MESSAGE_CREATE", Intents.GUILD_MESSAGES, "without the MESSAGE_CONTENT intent"),
         ("MESSAGE_UPDATE", Intents.DIRECT_MESSAGES, "without the MESSAGE_CONTENT intent"),
+        ("THREAD_MEMBERS_UPDATE", Intents.default(), "for the bot itself only: for others add Intents.GUILD_MEMBERS ("),
+        ("THREAD_MEMBERS_UPDATE", Intents.none(), "which no given intent brings: add Intents.GUILDS or "),
+        ("AUTO_MODERATION_ACTION_EXECUTION", Intents.default(), "content and matched_content arrive empty; add"),
         ("MESAGE_CREATE", Intents.all(), "did you mean MESSAGE_CREATE?"),
         ("message_create", Intents.all(), "did you mean MESSAGE_CREATE?"),
+        ("MESSAGECREATE", Intents.all(), "did you mean MESSAGE_CREATE?"),
+        ("MESSAGE_CREATED", Intents.all(), "did you mean MESSAGE_CREATE?"),
+        ("INTERACTION_CREATED", Intents.all(), "did you mean INTERACTION_CREATE?"),
+        ("GUILD_MEMBER_CHUNK", Intents.all(), "did you mean GUILD_MEMBERS_CHUNK?"),
     ],
 )
 def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, words: str) -> None:
@@ -60,11 +67,19 @@ def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, word
         ("MESSAGE_CREATE", Intents.GUILD_MESSAGES | Intents.MESSAGE_CONTENT),
         ("MESSAGE_DELETE", Intents.GUILD_MESSAGES),
         ("GUILD_MEMBER_UPDATE", Intents.GUILD_MEMBERS),
+        ("THREAD_MEMBERS_UPDATE", Intents.GUILD_MEMBERS),
+        ("AUTO_MODERATION_ACTION_EXECUTION", Intents.AUTO_MODERATION_EXECUTION | Intents.MESSAGE_CONTENT),
         ("open", 0),
         ("error", 0),
         ("HELLO", 0),
         ("DISPATCH", 0),
         ("MY_OWN_EVENT", 0),
+        # Discord sends these, undocumented
+        ("MESSAGE_REACTION_ADD_MANY", Intents.all()),
+        ("CHANNEL_TOPIC_UPDATE", Intents.all()),
+        ("CHANNEL_UPDATE_PARTIAL", Intents.all()),
+        ("GUILD_JOIN_REQUEST_UPDATE", Intents.all()),
+        ("THREAD_MEMBER_LIST_UPDATE", Intents.all()),
     ],
 )
 def test_all_is_well(event: str, intents: int) -> None:
@@ -79,7 +94,7 @@ def test_an_event_comes_when_it_needs_no_intent_or_has_one_of_its_own(event: str
     said = missing_intent_warning(event, intents)
     if not intents_for(event) or intents_for(event) & intents:
         assert event in events_of(intents)
-        assert said is None or "add Intents.MESSAGE_CONTENT" in said
+        assert said is None or "add Intents.MESSAGE_CONTENT" in said or "for the bot itself only" in said
     else:
         assert said is not None
         assert (event in events_of(intents)) == ("for the bot itself only" in said)

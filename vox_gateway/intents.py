@@ -171,6 +171,28 @@ _ALWAYS = frozenset(
 #: See: https://docs.discord.com/developers/events/gateway#caveats
 _ABOUT_ITSELF = "GUILD_MEMBER_UPDATE"
 
+#: events that are about the bot itself only, without this intent.
+#: See: https://docs.discord.com/developers/events/gateway#caveats
+_FOR_OTHERS: Mapping[str, Intents] = {
+    _ABOUT_ITSELF: Intents.GUILD_MEMBERS,
+    "THREAD_MEMBERS_UPDATE": Intents.GUILD_MEMBERS,
+}
+
+#: what arrives empty without MESSAGE_CONTENT, and the exceptions.
+#: See: https://docs.discord.com/developers/events/gateway#message-content-intent
+_MESSAGE_FIELDS = (
+    "content, embeds, attachments, components and poll arrive empty, except in direct messages, mentions of the bot "
+    "and its own messages"
+)
+_CONTENT: Mapping[str, str] = {
+    "MESSAGE_CREATE": _MESSAGE_FIELDS,
+    "MESSAGE_UPDATE": _MESSAGE_FIELDS,
+    "AUTO_MODERATION_ACTION_EXECUTION": "content and matched_content arrive empty",
+}
+
+#: how alike two words of event names are that differ by a typo, 0 to 1
+_TYPO = 0.7
+
 
 def _intents_by_event() -> dict[str, Intents]:
     table = dict.fromkeys(_ALWAYS, Intents.none())
@@ -203,22 +225,41 @@ def intents_for(event: str) -> Intents:
 def missing_intent_warning(event: str, intents: int) -> str | None:
     """Return a warning if `intents` leave a handler of `event` without calls or with empty data; otherwise None."""
     if event not in KNOWN_EVENTS:
-        similar = difflib.get_close_matches(event.upper(), KNOWN_EVENTS, n=1, cutoff=0.85)
-        return f"a handler listens to {event}, an unknown event: did you mean {similar[0]}?" if similar else None
-    needed = _INTENTS[event]
-    if event == _ABOUT_ITSELF and not needed & intents:
+        meant = _known_event_like(event)
+        return None if meant is None else f"a handler listens to {event}, an unknown event: did you mean {meant}?"
+    for_others = _FOR_OTHERS.get(event, Intents.none())
+    if event in events_of(intents) and for_others and not for_others & intents:
         return (
-            f"a handler listens to {event}, which comes for the bot itself only: for others add {_how_to_add(needed)}"
+            f"a handler listens to {event}, which comes for the bot itself only: for others add "
+            f"{_how_to_add(for_others)}"
         )
+    needed = _INTENTS[event]
     if needed and not needed & intents:
         return f"a handler listens to {event}, which no given intent brings: add {_how_to_add(needed)}"
-    if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not intents & Intents.MESSAGE_CONTENT:
+    if event in _CONTENT and not intents & Intents.MESSAGE_CONTENT:
         return (
-            f"a handler listens to {event} without the MESSAGE_CONTENT intent: content, embeds, attachments, "
-            "components and poll arrive empty, but for direct messages, mentions of the bot and its own messages; add "
+            f"a handler listens to {event} without the MESSAGE_CONTENT intent: {_CONTENT[event]}; add "
             f"{_how_to_add(Intents.MESSAGE_CONTENT)}"
         )
     return None
+
+
+def _known_event_like(event: str) -> str | None:
+    """Return the known event of which `event` is a misspelling, or None.
+
+    A name with other words is not one: Discord sends events that are not documented.
+    """
+    words = event.upper().split("_")
+    similar = [
+        known
+        for known, others in ((known, known.split("_")) for known in KNOWN_EVENTS)
+        if words == ["".join(others)] or (len(words) == len(others) and all(map(_is_alike, words, others)))
+    ]
+    return next(iter(difflib.get_close_matches(event.upper(), similar, n=1)), None)
+
+
+def _is_alike(word: str, other: str) -> bool:
+    return word == other or difflib.SequenceMatcher(None, word, other).ratio() >= _TYPO
 
 
 def _how_to_add(needed: Intents) -> str:
