@@ -271,7 +271,7 @@ def test_guild_events_go_to_their_shard_and_others_to_shard_0(gateway: LocalGate
         ("CHANNEL_PINS_UPDATE", {}, 1 << 12),
         ("GUILD_MEMBER_ADD", {"guild_id": GUILD_ID, "user": ADA}, 1 << 1),
         ("GUILD_MEMBER_UPDATE", {"guild_id": GUILD_ID, "user": ADA}, 1 << 1),
-        ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID}, 1 << 0),
+        ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID, "removed_member_ids": [BOT["id"]]}, 1 << 0),
         ("THREAD_MEMBERS_UPDATE", {"guild_id": GUILD_ID}, 1 << 1),
         ("GUILD_BAN_ADD", {"guild_id": GUILD_ID}, 1 << 2),
         ("GUILD_SOUNDBOARD_SOUND_CREATE", {"guild_id": GUILD_ID}, 1 << 3),
@@ -319,6 +319,23 @@ def test_the_bots_own_member_update_needs_no_intent(gateway: LocalGateway, open_
     open_client(gateway).login(intents=1)
     assert gateway.dispatch("GUILD_MEMBER_UPDATE", {"guild_id": GUILD_ID, "user": BOT}) == 1
     assert gateway.dispatch("GUILD_MEMBER_UPDATE", {"guild_id": GUILD_ID, "user": ADA}) == 0
+
+
+def test_without_guild_members_only_the_bots_own_thread_membership_arrives(
+    gateway: LocalGateway, open_client: OpenClient
+) -> None:
+    everything, guilds_only = open_client(gateway), open_client(gateway)
+    everything.login()
+    guilds_only.login(intents=1)
+    thread = {"id": "5", "guild_id": GUILD_ID, "member_count": 3}
+    ada, bot = {"id": "5", "user_id": ADA["id"]}, {"id": "5", "user_id": BOT["id"]}
+    assert gateway.dispatch("THREAD_MEMBERS_UPDATE", {**thread, "added_members": [ada]}) == 1
+    assert gateway.dispatch("THREAD_MEMBERS_UPDATE", {**thread, "removed_member_ids": [ADA["id"]]}) == 1
+    mixed = {**thread, "added_members": [ada, bot], "removed_member_ids": [ADA["id"]]}
+    assert gateway.dispatch("THREAD_MEMBERS_UPDATE", mixed) == 2
+    assert [everything.recv()["d"] for _ in range(3)][-1] == mixed
+    own = {**thread, "added_members": [bot], "removed_member_ids": []}
+    assert guilds_only.recv_until("THREAD_MEMBERS_UPDATE")["d"] == own
 
 
 def test_without_message_content_a_message_is_emptied(gateway: LocalGateway, open_client: OpenClient) -> None:

@@ -1,4 +1,4 @@
-"""Filters events by a session's intents, and removes message content.
+"""Filters events by a session's intents, and removes what a session without an intent may not see.
 
 See: https://docs.discord.com/developers/events/gateway#list-of-intents,
     https://docs.discord.com/developers/events/gateway#caveats,
@@ -142,14 +142,20 @@ def brings(intents: int, name: str, data: object, own_id: str) -> bool:
     fields = data if isinstance(data, dict) else {}
     if name in DIRECT_MESSAGE_EVENT_INTENTS and fields.get("guild_id") is None:
         return bool(intents & DIRECT_MESSAGE_EVENT_INTENTS[name])
+    if name == "THREAD_MEMBERS_UPDATE" and not intents & GUILD_MEMBERS:
+        return bool(intents & GUILDS) and any(_own_thread_members(fields, own_id).values())
     if name not in GUILD_EVENT_INTENTS or intents & GUILD_EVENT_INTENTS[name]:
         return True
     return name == "GUILD_MEMBER_UPDATE" and _user_id(fields.get("user")) == own_id
 
 
 def redacted(intents: int, name: str, data: Any, own_id: str) -> Any:
-    """Return the data that a session with these intents receives: the same object, or a copy without content."""
-    if intents & MESSAGE_CONTENT or not isinstance(data, dict):
+    """Return the data that a session with these intents receives: the same object, or a copy with less in it."""
+    if not isinstance(data, dict):
+        return data
+    if name == "THREAD_MEMBERS_UPDATE":
+        return data if intents & GUILD_MEMBERS else {**data, **_own_thread_members(data, own_id)}
+    if intents & MESSAGE_CONTENT:
         return data
     if name == "AUTO_MODERATION_ACTION_EXECUTION":
         return {**data, **{key: "" for key in ("content", "matched_content") if key in data}}
@@ -158,6 +164,16 @@ def redacted(intents: int, name: str, data: Any, own_id: str) -> Any:
     emptied = {**data, **{key: empty for key, empty in _MESSAGE_CONTENT_FIELDS.items() if key in data}}
     emptied.pop("poll", None)
     return emptied
+
+
+def _own_thread_members(fields: Mapping[str, Any], own_id: str) -> dict[str, list[Any]]:
+    """The bot's own entries in each list of a THREAD_MEMBERS_UPDATE."""
+    own: dict[str, list[Any]] = {}
+    if isinstance(added := fields.get("added_members"), list):
+        own["added_members"] = [each for each in added if isinstance(each, dict) and str(each.get("user_id")) == own_id]
+    if isinstance(removed := fields.get("removed_member_ids"), list):
+        own["removed_member_ids"] = [each for each in removed if str(each) == own_id]
+    return own
 
 
 def _content_is_for_all(message: Mapping[str, Any], own_id: str) -> bool:
