@@ -493,7 +493,7 @@ class Client(Emitter):
 
         Args:
             guild_id: the guild.
-            fields: the details to send, ``status`` and ``voice_start_time``.
+            fields: the details to send: ``status``, ``voice_start_time``, and any others that Discord will know.
             timeout: seconds; None to wait without a limit.
 
         Raises:
@@ -645,7 +645,7 @@ class Client(Emitter):
 
         Args:
             guild_id: a guild of this client's shard.
-            fields: the details to send, ``status`` and ``voice_start_time``.
+            fields: the details to send: ``status``, ``voice_start_time``, and any others that Discord will know.
             timeout: seconds; None to wait without a limit, which may be forever.
 
         Returns:

@@ -52,6 +52,15 @@ def test_channel_info_of_other_requests_is_ignored() -> None:
     assert request.answer() == [{"id": "5", "status": None}]
 
 
+def test_a_field_that_is_not_documented_yet_is_passed_on() -> None:
+    request = ChannelInfo({"guild_id": "1", "fields": ["of_tomorrow"]})
+    assert request.start() == [{"guild_id": "1", "fields": ["of_tomorrow"]}]
+    request.on_event("CHANNEL_INFO", {"guild_id": "1", "channels": [{"id": "5", "status": "x"}]}, 0)
+    assert not request.is_answered
+    request.on_event("CHANNEL_INFO", {"guild_id": "1", "channels": [{"id": "5", "of_tomorrow": 7}]}, 0)
+    assert request.answer() == [{"id": "5", "of_tomorrow": 7}]
+
+
 def test_channel_info_may_be_empty() -> None:
     request = ChannelInfo({"guild_id": "1", "fields": ["status"]})
     request.on_event("CHANNEL_INFO", {"guild_id": "1", "channels": []}, 0)

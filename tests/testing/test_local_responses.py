@@ -78,7 +78,7 @@ def without(fields: dict[str, Any], key: str) -> dict[str, Any]:
         (31, {}),
         (31, {"guild_ids": GUILD_ID}),
         (43, {"guild_id": GUILD_ID}),
-        (43, {"guild_id": GUILD_ID, "fields": ["topic"]}),
+        (43, {"guild_id": GUILD_ID, "fields": [5]}),
         (43, {"fields": ["status"]}),
     ],
 )
@@ -311,7 +311,7 @@ def test_channel_info_has_the_requested_fields(open_client: OpenClient) -> None:
         }
         client.send(43, {"guild_id": GUILD_ID, "fields": ["status"]})
         assert client.recv()["d"]["channels"][0] == {"id": "12", "status": "Raining"}
-        client.send(43, {"guild_id": "5", "fields": ["status"]})
+        client.send(43, {"guild_id": "5", "fields": ["status", "of_tomorrow"]})
         client.send(1, None)
         assert client.recv()["op"] == 11
 

@@ -93,8 +93,9 @@ class ChannelInfo(Request):
         if id_of(data.get("guild_id")) != self._command["guild_id"] or not isinstance(data.get("channels"), list):
             return False
         channels = objects_of(data["channels"])
-        fields = {field for field in CHANNEL_FIELDS if any(field in channel for channel in channels)}
-        if fields and not fields & set(self._command["fields"]):  # the answer to a command for other fields
+        asked = set(self._command["fields"])
+        fields = {field for field in (*CHANNEL_FIELDS, *asked) if any(field in channel for channel in channels)}
+        if fields and not fields & asked:  # the answer to a command for other fields
             return False
         self._channels = channels
         return True
