@@ -164,3 +164,8 @@ def test_a_long_message_is_cut() -> None:
     error = errors.ConnectionLost("x" * 100_000)
     assert len(str(error)) == errors.MAX_MESSAGE
     assert len(error.args[0]) == 100_000
+
+
+def test_the_errors_of_large_bots_name_their_limits() -> None:
+    assert "10,000 users" in str(errors.DisallowedIntents(4014))
+    assert "a multiple of the count that Discord assigned" in str(errors.InvalidShard(4010))

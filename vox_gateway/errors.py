@@ -319,9 +319,15 @@ class TokenRefused(AuthenticationFailed):
 
 
 class InvalidShard(ConnectionClosed):
-    """4010: the shard was refused."""
+    """4010: the shard was refused.
 
-    advice = "the shard is not valid; shard=(id, count) needs 0 <= id < count, and one count for all shards"
+    See: https://docs.discord.com/developers/events/gateway#sharding-for-large-bots
+    """
+
+    advice = (
+        "the shard is not valid; shard=(id, count) needs 0 <= id < count, one count for all shards, and for a bot in "
+        "more than 150,000 guilds a multiple of the count that Discord assigned (get_gateway_bot returns a valid count)"
+    )
 
 
 class ShardingRequired(ConnectionClosed):
@@ -343,9 +349,13 @@ class InvalidIntents(ConnectionClosed):
 
 
 class DisallowedIntents(ConnectionClosed):
-    """4014: a privileged intent is not enabled for this bot."""
+    """4014: a privileged intent is not enabled for this bot, or not approved.
+
+    See: https://docs.discord.com/developers/events/gateway#privileged-intent-access-review
+    """
 
     advice = (
         "intents holds a privileged intent that is not enabled for this bot; enable it on the Bot page of the "
-        "developer portal, or leave it out (Intents.privileged() lists them)"
+        "developer portal, or leave it out (Intents.privileged() lists them); from 10,000 users on, Discord has to "
+        "approve it, and to be asked again each year"
     )
