@@ -689,6 +689,11 @@ class Client(Emitter):
         return self._lifecycle.state.latency
 
     @property
+    def latencies(self) -> tuple[float, ...]:
+        """Seconds from heartbeat to acknowledgement, of the last 5 heartbeats; the newest last."""
+        return self._lifecycle.state.latencies
+
+    @property
     def stats(self) -> Stats:
         """Counts since the client was made, or since this process was forked."""
         return self._lifecycle.stats
@@ -716,6 +721,7 @@ class Client(Emitter):
             - ``status``: as `status`.
             - ``shard``: ``[shard id, number of shards]``.
             - ``latency``: from the last heartbeat to its acknowledgement.
+            - ``latencies``: a list of that for the last 5 heartbeats, the newest last.
             - ``uptime``: since READY or RESUMED, on this connection.
             - ``downtime``: since the last connection was lost; None while there is a connection.
             - ``since_event``: since the last event arrived.

@@ -347,7 +347,7 @@ class Lifecycle:
             shard=self._options.shard,
             session=state.session,
             stats=stats,
-            latency=state.latency,
+            latencies=state.latencies,
             timeline=state.history.timeline,
             slow_after=self._options.slow_handler_warning,
             open=state.state is State.AWAITING_HELLO,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ def situation(**differs: Any) -> ClientSnapshot:
         "shard": (2, 3),
         "session": SESSION,
         "stats": Stats(events=9),
-        "latency": 0.04321,
+        "latencies": (0.05, 0.04321),
         "timeline": Timeline(live_at=NOW - 60),
         "slow_after": 10.0,
     }
@@ -123,6 +122,7 @@ def test_health_is_what_json_can_hold() -> None:
         "status": "ready",
         "shard": [2, 3],
         "latency": 0.0432,
+        "latencies": [0.05, 0.0432],
         "uptime": 60.0,
         "downtime": None,
         "since_event": 0.1235,
@@ -148,7 +148,7 @@ def test_a_handler_is_named_before_it_is_slow() -> None:
 
 
 def test_what_there_is_not_is_none_and_never_infinite() -> None:
-    new = situation(status=Status.CLOSED, latency=math.inf, timeline=Timeline(), stats=Stats())
+    new = situation(status=Status.CLOSED, latencies=(), timeline=Timeline(), stats=Stats())
     health = new.health()
     json.dumps(health, allow_nan=False)
     nothing = {key for key, value in health.items() if value is None}
@@ -171,7 +171,7 @@ def test_what_there_is_not_is_none_and_never_infinite() -> None:
     ("differs", "words"),
     [
         ({}, "ready latency=0.043s"),
-        ({"latency": math.inf}, "ready"),
+        ({"latencies": ()}, "ready"),
         ({"timeline": Timeline(live_at=NOW - 9, paused_at=NOW - 4)}, "ready latency=0.043s backlog=full"),
         ({"status": Status.WAITING, "timeline": Timeline(wait=Wait(NOW + 3.1))}, "waiting for=3.1s"),
         ({"status": Status.WAITING, "timeline": Timeline(wait=Wait(None, "its turn"))}, "waiting"),

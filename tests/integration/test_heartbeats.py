@@ -77,15 +77,52 @@ def test_a_zombie_connection_is_closed_with_4000_and_resumed(
         assert gateway.expect_close(2).code == 4000
 
 
-def test_a_connection_that_receives_events_is_not_a_zombie(
-    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages
+def test_a_connection_that_receives_events_is_a_zombie_after_three_heartbeats_without_acknowledgement(
+    gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = start_until_ready(make_client(gateway))
+    gateway.expect("HEARTBEAT", 2)
     gateway.withhold_acks()
-    for number in range(4):
+    for number in range(3):
         gateway.expect("HEARTBEAT", 2)
         send_messages(gateway, range(number, number + 1))
     assert client.stats.reconnects == 0
+    gateway.expect("RESUME", 5)
+    assert gateway.expect_close(2).code == 4000
+    assert "3 heartbeats in a row were not acknowledged" in caplog.text
+
+
+def test_a_requested_heartbeat_gives_a_latency(make_client: MakeClient, record_events: RecordEvents) -> None:
+    with LocalGateway(heartbeat_interval=3600, identify_interval=0) as gateway:
+        client = make_client(gateway)
+        acknowledged = record_events(client, "HEARTBEAT_ACK")
+        start_until_ready(client)
+        assert client.latencies == ()
+        gateway.request_heartbeat()
+        acknowledged.next(5)
+        client.close()
+        assert len(client.latencies) == 1
+        assert client.latency == client.latencies[-1] == pytest.approx(client.health()["latencies"][0], abs=1e-4)
+
+
+@pytest.mark.parametrize("gateway", [0.02], indirect=True)
+def test_the_last_five_latencies_are_kept(gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = start_until_ready(make_client(gateway))
+    for _ in range(8):
+        gateway.expect("HEARTBEAT", 2)
+    client.close()
+    assert len(client.latencies) == 5
+    assert all(0 < latency < 5 for latency in client.latencies)
+
+
+def test_a_high_latency_is_warned_of(
+    gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.shard.connection.HIGH_LATENCY", 0.0)
+    warned = threading.Event()
+    on_log_line("a heartbeat was acknowledged after 0.0 seconds: ", warned.set)
+    start_until_ready(make_client(gateway))
+    assert warned.wait(5)
 
 
 def test_a_blocking_handler_delays_neither_heartbeats_nor_reading(

@@ -40,6 +40,7 @@ def test_silence_after_identify_times_out_and_a_long_replay_does_not(
     third.resume(interval=0.1)
     for _ in range(12):  # longer than the timeout, but never silent
         third.expect(1)
+        third.send(11)
         third.event("REPLAYED")
     third.event("RESUMED")
     assert client.wait_until_ready(5)

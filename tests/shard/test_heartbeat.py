@@ -31,14 +31,21 @@ def test_beats_that_were_missed_are_not_made_up_for() -> None:
 
 def test_latency_is_from_beat_to_acknowledgement() -> None:
     pulse = HeartbeatSchedule(40, 0, 0)
-    assert pulse.latency is None
-    pulse.acknowledged(1)
-    assert pulse.latency is None  # for a beat that the server had asked for
+    assert pulse.acknowledged(1) is None
     pulse.beaten(10)
-    pulse.acknowledged(10.25)
-    assert pulse.latency == 0.25
-    pulse.acknowledged(20)
-    assert pulse.latency == 0.25
+    assert pulse.acknowledged(10.25) == 0.25
+    assert pulse.acknowledged(20) is None
+
+
+def test_a_beat_that_the_server_asked_for_counts_for_the_latency_only() -> None:
+    pulse = HeartbeatSchedule(40, 0, 0.5)
+    pulse.answered(10)
+    assert pulse.due == 20
+    assert pulse.acknowledged(10.25) == 0.25
+    pulse.answered(11)  # never acknowledged
+    assert pulse.why_zombie(100, 0) is None
+    pulse.beaten(20)
+    assert pulse.acknowledged(20.5) == 9.5  # the acknowledgement of the older one
 
 
 @pytest.mark.parametrize(
@@ -58,24 +65,38 @@ def test_a_zombie_is_silent_for_an_interval_in_which_the_reader_waits(
 ) -> None:
     pulse = HeartbeatSchedule(40, 0, 0)
     pulse.beaten(0)
-    assert pulse.is_zombie(now, waiting_since) is zombie
+    assert (pulse.why_zombie(now, waiting_since) is not None) is zombie
+
+
+@pytest.mark.parametrize("waiting_since", [119.0, None])
+def test_three_beats_without_acknowledgement_make_a_zombie_whatever_else_arrives(waiting_since: float | None) -> None:
+    pulse = HeartbeatSchedule(40, 0, 0)
+    for now in (0, 40, 80):
+        assert pulse.why_zombie(now, now - 1) is None
+        pulse.beaten(now)
+    assert pulse.why_zombie(100, 99) is None  # not yet for three intervals
+    reason = "3 heartbeats in a row were not acknowledged"
+    assert pulse.why_zombie(120, waiting_since) == (None if waiting_since is None else reason)
+    pulse.acknowledged(120)
+    pulse.beaten(120)
+    assert pulse.why_zombie(160, 159) is None
 
 
 def test_a_beat_that_was_acknowledged_makes_no_zombie() -> None:
     pulse = HeartbeatSchedule(40, 0, 0)
-    assert not pulse.is_zombie(1000, 0)
+    assert pulse.why_zombie(1000, 0) is None
     pulse.beaten(0)
     pulse.acknowledged(1)
-    assert not pulse.is_zombie(1000, 0)
+    assert pulse.why_zombie(1000, 0) is None
 
 
 @pytest.mark.parametrize(("waiting_since", "zombie"), [(10, True), (50, False)])
 def test_only_what_arrived_since_the_last_beat_is_a_sign_of_life(waiting_since: float, zombie: bool) -> None:
     pulse = HeartbeatSchedule(40, 0, 0)
     pulse.beaten(0)
-    assert not pulse.is_zombie(40, 10)
+    assert pulse.why_zombie(40, 10) is None
     pulse.beaten(40)  # the first was never acknowledged
-    assert pulse.is_zombie(80, waiting_since) is zombie
+    assert (pulse.why_zombie(80, waiting_since) is not None) is zombie
 
 
 class Heart:
@@ -91,7 +112,7 @@ class Heart:
     def on_latency(self, latency: float) -> None:
         self.events.put("on_latency")
 
-    def zombie(self) -> None:
+    def zombie(self, reason: str) -> None:
         self.events.put("zombie")
 
     def slept(self) -> None:
@@ -105,6 +126,11 @@ def test_the_loop_beats_measures_and_stops() -> None:
     loop.acknowledged(time.monotonic())
     assert heart.events.get(timeout=5) == "on_latency"
     assert heart.events.get(timeout=5) == "beat"
+    loop.acknowledged(time.monotonic())
+    assert heart.events.get(timeout=5) == "on_latency"
+    loop.answered(time.monotonic())
+    loop.acknowledged(time.monotonic())
+    assert heart.events.get(timeout=5) == "on_latency"
     loop.stop()
 
 

@@ -26,7 +26,7 @@ class ClientSnapshot:
     """All that is known of a client at the time `now`.
 
     Attributes:
-        latency: in seconds; infinity before the first acknowledgement.
+        latencies: seconds from heartbeat to acknowledgement, the newest last; empty before the first.
         slow_after: seconds after which a handler is slow.
         open: whether there is a websocket.
         next_beat: when the next heartbeat is due.
@@ -40,7 +40,7 @@ class ClientSnapshot:
     shard: tuple[int, int]
     session: Session
     stats: Stats
-    latency: float
+    latencies: tuple[float, ...]
     timeline: Timeline
     slow_after: float
     open: bool = False
@@ -68,7 +68,8 @@ class ClientSnapshot:
             "ok": self.ok,
             "status": self.status.value,
             "shard": list(self.shard),
-            "latency": _figure(self.latency),
+            "latency": _figure(self._latency),
+            "latencies": [_figure(latency) for latency in self.latencies],
             "uptime": self._since(timeline.live_at),
             "downtime": self._since(timeline.down_since),
             "since_event": self._since(self.event_at),
@@ -124,8 +125,8 @@ class ClientSnapshot:
         wait = self.timeline.wait
         if self.status is Status.WAITING and wait is not None and wait.until is not None:
             words.append(f"for={max(wait.until - self.now, 0.0):.1f}s")
-        if self.status is Status.READY and math.isfinite(self.latency):
-            words.append(f"latency={self.latency:.3f}s")
+        if self.status is Status.READY and math.isfinite(self._latency):
+            words.append(f"latency={self._latency:.3f}s")
         if self.timeline.paused_at is not None:
             words.append("backlog=full")
         return " ".join(words)
@@ -159,6 +160,10 @@ class ClientSnapshot:
         return "" if self.next_beat is None else f"next heartbeat in {format_duration(self.next_beat - self.now)}"
 
     # -- for both --------------------------------------------------------------------------------------------------
+
+    @property
+    def _latency(self) -> float:
+        return self.latencies[-1] if self.latencies else math.inf
 
     @property
     def _slow(self) -> tuple[str, float] | None:

@@ -73,6 +73,8 @@ HELLO_WITHIN = 20.0
 #: late, and heartbeats are acknowledged until then. After RESUME only events are, since a server that lost the RESUME
 #: acknowledges heartbeats forever; a replay may be long, so the time between two events is bounded and not the whole.
 SILENCE_WITHIN = 60.0
+#: seconds of latency above which a warning is logged
+HIGH_LATENCY = 10.0
 #: seconds that the server has to answer our close frame, before the socket is shut down hard
 CLOSE_WITHIN = 1.0
 #: what a `close` event says when a close frame had no code, and when no close frame came (RFC 6455 section 7.4.1)
@@ -228,11 +230,15 @@ class Connection:
 
     def on_latency(self, latency: float) -> None:
         """A heartbeat was acknowledged after `latency` seconds."""
+        if latency > HIGH_LATENCY:
+            self._log.warning(
+                "a heartbeat was acknowledged after %.1f seconds: the network is slow, or this process too busy to read",
+                latency,
+            )
         self._post(Acknowledged(self.id, time.monotonic(), latency))
 
-    def zombie(self) -> None:
+    def zombie(self, reason: str) -> None:
         """The server does not answer any more: close if that can be done at once, and resume."""
-        reason = "a heartbeat was not acknowledged, and nothing else arrived since"
         self.close(KEEP_SESSION, Disconnect(Cause.LOST, reason=reason), patience=0)
 
     def slept(self) -> None:
@@ -408,6 +414,8 @@ class Connection:
                 if self._heartbeat is not None:
                     self._heartbeat.acknowledged(time.monotonic())
             case AnswerHeartbeat():
+                if self._heartbeat is not None:
+                    self._heartbeat.answered(time.monotonic())
                 self.beat()
             case Transmit(op, data):
                 self._send_identify_or_resume(op, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..diagnostics.history import History
@@ -13,6 +13,9 @@ from ..protocol.state import State
 from ..session.state import Session
 
 __all__ = ["RunState"]
+
+#: how many latencies are kept
+LATENCIES = 5
 
 _STATUS = {
     State.IDLE: Status.CLOSED,
@@ -51,7 +54,7 @@ class RunState:
         begun: the session as it was when it began: here, or with the last READY.
         ended_session: where the session stood when the last connection ended, or when READY or RESUMED came.
         totals: the counts of the connections that have ended, over all runs of the client.
-        latency: seconds from the last heartbeat to its acknowledgement; infinity before the first.
+        latencies: seconds from heartbeat to acknowledgement, of the last `LATENCIES`; the newest last.
         last_event_at: when the last event of an ended connection arrived, monotonic.
         error: what ended the run.
         connection: the newest, open or being opened; None without any.
@@ -61,11 +64,21 @@ class RunState:
     begun: Session = field(default_factory=Session)
     ended_session: Session = field(default_factory=Session)
     totals: Stats = field(default_factory=Stats)
-    latency: float = math.inf
+    latencies: tuple[float, ...] = ()
     last_event_at: float | None = None
     error: GatewayError | None = None
     history: History = field(default_factory=History)
     connection: Link | None = None
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the last heartbeat to its acknowledgement; infinity before the first."""
+        return self.latencies[-1] if self.latencies else math.inf
+
+    def acknowledged(self, at: float, latency: float) -> RunState:
+        """Return the state after a heartbeat was acknowledged at `at` (monotonic), after `latency` seconds."""
+        latencies = (*self.latencies, latency)[-LATENCIES:]
+        return replace(self, history=self.history.acknowledged(at, latency), latencies=latencies)
 
     @property
     def status(self) -> Status:

@@ -418,7 +418,7 @@ class Supervisor:
             case HeartbeatSent():
                 self.publish(totals=replace(totals, beats=totals.beats + 1))
             case Acknowledged(_, at, latency):
-                self.publish(history=history.acknowledged(at, latency), latency=latency)
+                self.published = state.acknowledged(at, latency)
             case ReadingPaused() | ReadingResumed() if not closing:
                 self._note_reading(message)
             case Disconnected():
