@@ -124,6 +124,26 @@ def test_the_wait_grows_to_a_minute() -> None:
         assert [outcome.delay for outcome in delays if isinstance(outcome, ConnectPlan)] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("ending", "delay"),
+    [
+        (Disconnect(Cause.CLOSED, 4000), 10.0),
+        (Disconnect(Cause.CLOSED, 1001), 10.0),
+        (Disconnect(Cause.RECONNECT), 10.0),
+        (Disconnect(Cause.INVALID_SESSION, resumable=True), 10.0),
+        (Disconnect(Cause.INVALID_SESSION, resumable=False), 60.0),
+        (Disconnect(Cause.CLOSED, 4009), 60.0),
+        (Disconnect(Cause.CLOSED), 60.0),
+        (LOST, 60.0),
+        (UNREACHABLE, 60.0),
+    ],
+)
+def test_after_an_outage_a_server_that_asks_for_a_resume_is_not_kept_waiting(ending: Disconnect, delay: float) -> None:
+    recovery = living(1.0)
+    follow(recovery, RESUME_AT_BASE, *[(UNREACHABLE, State.CONNECTING)] * 20)
+    assert follow(recovery, RESUME_AT_BASE, (ending, State.READY)).delay == delay
+
+
 def test_a_month_of_failures_is_no_overflow() -> None:
     recovery = living(1.0)
     for _ in range(5000):

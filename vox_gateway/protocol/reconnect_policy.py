@@ -26,6 +26,8 @@ __all__ = ["Cause", "ConnectPlan", "Disconnect", "Fatal", "ReconnectPolicy"]
 STABLE_AFTER = 60.0
 #: longest wait between two attempts, in seconds
 MAX_DELAY = 60.0
+#: the same after the server itself ended a connection in a way that resumes: it works again, and the session is waiting
+MAX_RESUME_DELAY = 10.0
 #: longest wait between two IDENTIFYs without a READY, in seconds: 1000 in 24 hours reset the bot's token
 MAX_IDENTIFY_DELAY = 600.0
 #: failed resumes in a row after which the session is dropped
@@ -200,8 +202,9 @@ class ReconnectPolicy:
         if failures == 0:
             delay = self._random()
         else:
+            longest = MAX_RESUME_DELAY if session.resumable and _is_by_server(ending) else MAX_DELAY
             # The exponent is bounded: after a month of retries 2 ** n would no longer fit a float.
-            delay = (0.5 + 0.5 * self._random()) * min(MAX_DELAY, 2.0 ** min(failures - 1, 16))
+            delay = (0.5 + 0.5 * self._random()) * min(longest, 2.0 ** min(failures - 1, 16))
         if ending.cause in _INVALID and not ending.resumable:
             delay = max(delay, 1.0 + 4.0 * self._random())
         if self._failed_identifies and not session.resumable:
@@ -210,3 +213,8 @@ class ReconnectPolicy:
         if isinstance(ending.error, ConnectFailed) and ending.error.retry_after is not None:
             delay = max(delay, ending.error.retry_after)
         return delay
+
+
+def _is_by_server(ending: Disconnect) -> bool:
+    """Return whether the server ended the connection itself: with op 7, op 9, or a close code."""
+    return ending.cause in (Cause.RECONNECT, Cause.INVALID_SESSION) or ending.code is not None
