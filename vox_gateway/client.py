@@ -371,6 +371,7 @@ class Client(Emitter):
         if op == Opcode.PRESENCE_UPDATE:
             self._update_presence(payloads.check_presence(data), timeout)
         else:
+            self._requester.expect_refusal(op)
             self._lifecycle.send(opcode_name(op), self._options.encode(op, data), timeout)
 
     def presence_update(

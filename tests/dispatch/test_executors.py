@@ -25,6 +25,8 @@ from vox_gateway.dispatch.executors.partition import partition_key
         ("TYPING_START", {"channel_id": "3", "user_id": "4"}, "3"),
         ("INTERACTION_CREATE", {"id": "1", "user": {"id": "4"}}, "4"),
         ("VOICE_STATE_UPDATE", {"guild_id": None, "channel_id": None, "user_id": "4"}, "4"),
+        ("RATE_LIMITED", {"opcode": 8, "retry_after": 5.0, "meta": {"guild_id": "2", "nonce": "n"}}, "2"),
+        ("RATE_LIMITED", {"opcode": 99}, None),
         ("READY", {"user": {"id": "4"}, "guilds": []}, None),
         ("RESUMED", {}, None),
         ("RESUMED", None, None),

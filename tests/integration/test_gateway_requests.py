@@ -102,6 +102,21 @@ def test_a_rate_limited_request_is_repeated_after_retry_after(
     assert member_requests(large_gateway) == 2
 
 
+def test_a_refused_command_is_logged_with_guild_and_seconds(
+    gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
+) -> None:
+    warned = threading.Event()
+    on_log_line(f"does not answer REQUEST_GUILD_MEMBERS for guild {GUILD} for 29.0 seconds", warned.set)
+    client = start_until_ready(make_client(gateway))
+    for _ in range(2):
+        gateway.faults.limit_members(29)
+        client.request_guild_members(GUILD)
+        assert warned.wait(5)
+        warned.clear()
+    client.close()
+    assert caplog.text.count("it was sent too often") == 2
+
+
 def test_a_rate_limit_longer_than_the_timeout_raises_at_once(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = start_until_ready(make_client(gateway))
     gateway.faults.limit_members(3000)

@@ -24,6 +24,7 @@ from .fields import id_of
 from .guild_details import ChannelInfo, SoundboardSounds
 from .members import GuildMembers, Members
 from .pending import PendingRequests, RequestContext, Timeout
+from .rate_limits import RateLimitWarning
 from .voice import JoinVoice, LeaveVoice, VoiceConnection, VoiceMove
 from .voice_cache import VoiceCache
 
@@ -70,6 +71,8 @@ class Requester:
                 log=log,
             )
         )
+        self._rate_limits = RateLimitWarning(log)
+        self._warns_of_rate_limits = False
         self._voice = VoiceCache(self._is_own)
         self._voice_is_cached = False
 
@@ -91,9 +94,18 @@ class Requester:
             self._log.warning("%s", problem)
         for command in commands:  # a command that is too large is refused before anything is sent
             self._options.encode(Opcode.REQUEST_GUILD_MEMBERS, {**command, "nonce": _nonce()})
+        self.expect_refusal(Opcode.REQUEST_GUILD_MEMBERS)
         answer = self._request(("members", repr(commands)), None, lambda: GuildMembers(commands, _nonce), timeout)
         assert isinstance(answer, Members)
         return answer
+
+    def expect_refusal(self, op: int) -> None:
+        """Log a warning from now on if the gateway refuses the command `op`, which is about to be sent. Idempotent."""
+        if op == Opcode.REQUEST_GUILD_MEMBERS and not self._warns_of_rate_limits:
+            # Not before the first use: a subscriber costs a little with each event. Two threads may both subscribe it,
+            # which is harmless: it receives each event once.
+            self._subscribers.add(self._rate_limits, RateLimitWarning.EVENTS)
+            self._warns_of_rate_limits = True
 
     def join_voice(
         self, guild_id: str | int, channel_id: str | int, self_mute: bool, self_deaf: bool, timeout: float | None

@@ -232,7 +232,7 @@ class Connection:
         """A heartbeat was acknowledged after `latency` seconds."""
         if latency > HIGH_LATENCY:
             self._log.warning(
-                "a heartbeat was acknowledged after %.1f seconds: the network is slow, or this process too busy to read",
+                "a heartbeat was acknowledged after %.1f seconds: the network is slow, or this program too busy",
                 latency,
             )
         self._post(Acknowledged(self.id, time.monotonic(), latency))

@@ -22,6 +22,9 @@ def partition_key(name: str, data: Any) -> str | None:
     itself = data.get("id") if name in _OF_ITSELF else None
     key = data.get("guild_id") or (itself if name.startswith("GUILD_") else None)
     key = key or data.get("channel_id") or itself or (user_id if name != "READY" else None)
+    if key is None and name == "RATE_LIMITED":  # its guild is that of the refused command
+        meta = data.get("meta")
+        key = meta.get("guild_id") if isinstance(meta, dict) else None
     if isinstance(key, int):  # ETF has integers where JSON has strings; Python refuses to print huge ones in decimal
         return str(key) if key.bit_length() <= 64 else f"{key:x}"
     return key if isinstance(key, str) else None
