@@ -59,6 +59,7 @@ def reckless() -> ssl.SSLContext:
         ("backlog", 1.5, TypeError),
         ("max_message_size", 100, ValueError),
         ("identify_gate", object(), TypeError),
+        ("url", "wss://host/?v=ten", ValueError),
     ],
 )
 def test_what_cannot_be_used_is_refused(argument: str, value: Any, error: type[Exception]) -> None:

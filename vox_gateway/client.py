@@ -69,8 +69,9 @@ class Client(Emitter):
 
     Args:
         token: the bot's token. It appears in no log, repr or exception.
-        url: the gateway's URL, ``wss://`` or ``ws://``; None requests Get Gateway Bot before each IDENTIFY, and waits
-            while no session starts remain. `get_gateway_bot` returns the same.
+        url: the gateway's URL, ``wss://`` or ``ws://``; a ``v=`` in it is kept, for services that serve another version
+            than `GATEWAY_VERSION`. None requests Get Gateway Bot before each IDENTIFY, and waits while no session
+            starts remain. `get_gateway_bot` returns the same.
         api_url: the base of the HTTP API that is requested if `url` is None.
         port: a TCP port that replaces the URL's own.
         encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both, with one exception of Discord's: ids
@@ -102,9 +103,9 @@ class Client(Emitter):
         session_file: path of a file that keeps the session for the next process, which resumes where the handlers had
             got to, so that no event is missed over a restart; see `close`. After a kill the events of the last second
             may arrive twice. The file is for this bot and shard only, for one client at a time, and never holds the
-            token. With another token, other intents, or another `encoding` or `compress`, a new session begins; the
-            same after a damaged file, which is renamed to ``NAME.damaged``. ``NAME.lock`` beside it is locked while the
-            client runs.
+            token. With another token, other intents, or another `encoding`, `compress` or ``v=`` of `url`, a new
+            session begins; the same after a damaged file, which is renamed to ``NAME.damaged``. ``NAME.lock`` beside it
+            is locked while the client runs.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:

@@ -22,7 +22,7 @@ from .intents import Intents
 from .network.connector import Network, default_ssl_context
 from .network.http import import_http_client
 from .network.proxy import check_proxy
-from .network.urls import APIURL, DEFAULT_GATEWAY, gateway_url
+from .network.urls import APIURL, DEFAULT_GATEWAY, gateway_url, version_of
 from .network.urls import api_url as check_api_url
 from .opcodes import Opcode, opcode_name
 from .protocol import payloads
@@ -66,6 +66,7 @@ class Options:
     """The arguments of a client, all checked."""
 
     url: str | None
+    version: int
     api: APIURL
     token: str = field(repr=False)
     port: int | None
@@ -167,12 +168,14 @@ def make_options(
     compression = _compression(compress, codec, max_message_size)
     api = check_api_url(api_url)
     gateway_url(DEFAULT_GATEWAY if url is None else url, encoding=codec.name, compress=None, port=check_port(port))
+    version = version_of(url)
     if url is None:
         import_http_client()
     if identify_gate is not None and not isinstance(identify_gate, IdentifyGate):
         raise TypeError(f"identify_gate must be an IdentifyGate or None, not {identify_gate!r}")
     options = Options(
         url=url,
+        version=version,
         api=api,
         token=token,
         port=port,
@@ -193,7 +196,9 @@ def make_options(
         backlog=check_count("backlog", backlog, 1),
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
-        session_file=_session_file(session_file, token, shard, check_intents(intents), codec.name, compression),
+        session_file=_session_file(
+            session_file, token, shard, check_intents(intents), codec.name, compression, version
+        ),
         identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
     )
     try:
@@ -243,7 +248,13 @@ def _handlers(handlers: object, workers: object) -> str:
 
 
 def _session_file(
-    path: object, token: str, shard: tuple[int, int], intents: Intents, encoding: str, compress: str | None
+    path: object,
+    token: str,
+    shard: tuple[int, int],
+    intents: Intents,
+    encoding: str,
+    compress: str | None,
+    version: int,
 ) -> SessionFile | None:
     checked = check_session_file(path)
     if checked is None:
@@ -255,6 +266,7 @@ def _session_file(
         intents=int(intents),
         encoding=encoding,
         compress=compress,
+        version=version,
     )
     file.check()  # says now, and not at connect, when it is another bot's
     return file

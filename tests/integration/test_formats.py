@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import queue
 import threading
 import tracemalloc
 import zlib
@@ -15,6 +16,7 @@ from client_helpers import MakeClient, RecordEvents, start_until_ready
 from scripted_server import RECONNECT_TIMEOUT, Peer, ScriptedServer, message
 from websockets.frames import Opcode
 
+from vox_gateway import InvalidVersion
 from vox_gateway.accelerators import zstd_package
 from vox_gateway.encoding import ETFCodec
 from vox_gateway.testing import LocalGateway
@@ -355,3 +357,20 @@ def test_a_handler_added_late_receives_queued_events(server: ScriptedServer, mak
     ]))  # fmt: skip
     assert last.wait(RECONNECT_TIMEOUT)
     assert seen == ["a", "b"]
+
+
+def test_the_version_in_the_url_is_kept_also_for_a_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = make_client(gateway, url=f"{gateway.url}/?v=9&region=eu")
+    readies = queue.SimpleQueue[Any]()
+    client.on("READY", readies.put)
+    client.connect(async_=True)
+    assert readies.get(timeout=5)["v"] == 9
+    gateway.drop("reset")
+    gateway.expect("RESUME", 5)
+    assert [connection.query["v"] for connection in gateway.connections] == ["9", "9"]
+    assert gateway.connections[0].query["region"] == "eu"
+
+
+def test_a_version_that_the_gateway_does_not_serve_is_fatal(gateway: LocalGateway, make_client: MakeClient) -> None:
+    with pytest.raises(InvalidVersion, match="drop any v= from url"):
+        make_client(gateway, url=f"{gateway.url}/?v=1").connect()

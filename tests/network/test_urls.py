@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway.network.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
+from vox_gateway.network.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url, version_of
 
 
 def made(url: str, compress: str | None = "zlib-stream", **ports: Any) -> str:
@@ -33,6 +33,24 @@ def made(url: str, compress: str | None = "zlib-stream", **ports: Any) -> str:
 )
 def test_port_path_and_other_parameters_are_kept(url: str, options: dict[str, Any], result: str) -> None:
     assert made(url, **options) == result
+
+
+def test_the_version_of_the_url_is_replaced_by_a_given_one() -> None:
+    assert made("wss://host/?v=9", compress=None, version=1) == "wss://host:443/?v=1&encoding=json"
+
+
+@pytest.mark.parametrize(
+    ("url", "version"),
+    [(None, 10), (DEFAULT_GATEWAY, 10), ("wss://host/?v=1", 1), ("ws://host/path?region=eu&v=9&encoding=etf", 9)],
+)
+def test_a_url_names_its_version(url: str | None, version: int) -> None:
+    assert version_of(url) == version
+
+
+@pytest.mark.parametrize("query", ["v=", "v=x", "v=-1", "v=1.0", "v=1&v=2", "v=10000", "v=\N{SUPERSCRIPT TWO}"])
+def test_a_version_that_is_no_number_is_refused(query: str) -> None:
+    with pytest.raises(ValueError, match="url must hold a whole number as v"):
+        version_of(f"wss://host/?{query}")
 
 
 def test_a_url_is_parsed() -> None:

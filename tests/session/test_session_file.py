@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +168,8 @@ def test_a_session_of_other_settings_is_not_resumed(
 def test_a_session_of_another_gateway_version_is_not_resumed(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "vox_gateway")
     ours = file(path)
-    settings = {**(ours.owner.settings or {}), "version": 9}
-    replace(ours, owner=replace(ours.owner, settings=settings)).save(SESSION)
+    owner = {"token": TOKEN, "shard": (0, 1), "intents": 5, "encoding": "json", "compress": None}
+    SessionFile.of(path, **owner, version=9).save(SESSION)  # type: ignore[arg-type]
     assert ours.load(LOG) is None
     assert "its session has version=9, and this client version=10" in caplog.text
 

@@ -7,6 +7,7 @@ See: https://docs.discord.com/developers/events/gateway#connecting-gateway-url-q
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -20,13 +21,14 @@ __all__ = [
     "api_url",
     "bracketed",
     "gateway_url",
+    "version_of",
 ]
 
 #: Discord's gateway, for bots that do not ask Get Gateway Bot for its URL.
 DEFAULT_GATEWAY = "wss://gateway.discord.gg"
 #: Discord's HTTP API, which serves Get Gateway Bot.
 DEFAULT_API = "https://discord.com/api/v10"
-#: The version of the gateway that this library speaks.
+#: The version of the gateway that this library speaks, unless the URL names another.
 GATEWAY_VERSION = 10
 
 _GATEWAY_PORTS = {"wss": 443, "ws": 80}
@@ -80,7 +82,13 @@ class APIURL:
 
 
 def gateway_url(
-    url: str, *, encoding: str, compress: str | None, port: int | None = None, default_port: int | None = None
+    url: str,
+    *,
+    encoding: str,
+    compress: str | None,
+    version: int = GATEWAY_VERSION,
+    port: int | None = None,
+    default_port: int | None = None,
 ) -> GatewayURL:
     """Parse `url` and set the query parameters of the gateway. Port, path and other parameters are kept.
 
@@ -88,6 +96,7 @@ def gateway_url(
         url: ``ws://`` or ``wss://``.
         encoding: ``"json"`` or ``"etf"``.
         compress: the transport compression; None omits the parameter.
+        version: of the gateway; replaces the URL's.
         port: replaces the URL's port.
         default_port: for a URL without a port, instead of the scheme's.
 
@@ -100,7 +109,7 @@ def gateway_url(
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
         if name not in ("v", "encoding", "compress")
     ]
-    query += [("v", str(GATEWAY_VERSION)), ("encoding", encoding)]
+    query += [("v", str(version)), ("encoding", encoding)]
     if compress is not None:
         query.append(("compress", compress))
     return GatewayURL(
@@ -109,6 +118,23 @@ def gateway_url(
         secure=parts.scheme == "wss",
         resource=f"{parts.path or '/'}?{urlencode(query)}",
     )
+
+
+def version_of(url: str | None) -> int:
+    """Return the gateway version that `url` asks for with ``v=``, or `GATEWAY_VERSION`.
+
+    Raises:
+        TypeError, ValueError: `url` or its version is not valid; the message names it.
+    """
+    if url is None:
+        return GATEWAY_VERSION
+    parts, _, _ = _split("url", url, _GATEWAY_PORTS, DEFAULT_GATEWAY)
+    versions = [value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name == "v"]
+    if not versions:
+        return GATEWAY_VERSION
+    if len(versions) > 1 or not re.fullmatch(r"[0-9]{1,4}", versions[0]):
+        raise ValueError(f"url must hold a whole number as v, once, as in v={GATEWAY_VERSION}, not {url!r}")
+    return int(versions[0])
 
 
 def api_url(url: object) -> APIURL:

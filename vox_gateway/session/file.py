@@ -49,12 +49,20 @@ class SessionFile:
 
     @classmethod
     def of(
-        cls, path: Path, *, token: str, shard: tuple[int, int], intents: int, encoding: str, compress: str | None
+        cls,
+        path: Path,
+        *,
+        token: str,
+        shard: tuple[int, int],
+        intents: int,
+        encoding: str,
+        compress: str | None,
+        version: int = GATEWAY_VERSION,
     ) -> SessionFile:
         """Return the file at `path` for a client with these arguments."""
         # The first part of a token is the bot's id, which a token reset keeps.
         bot_id = token.partition(".")[0]
-        settings = {"encoding": encoding, "compress": compress, "version": GATEWAY_VERSION}
+        settings = {"encoding": encoding, "compress": compress, "version": version}
         owner = SessionOwner(_fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"), settings)
         return cls(path, owner)
 

@@ -58,6 +58,7 @@ class URLFinder:
             base,
             encoding=options.codec.name,
             compress=options.transport_compression,
+            version=options.version,
             port=port,
             default_port=default_port,
         )

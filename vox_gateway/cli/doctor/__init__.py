@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import GatewayError
 from ...intents import Intents
 from ...network.connector import Network, default_ssl_context
-from ...network.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url
+from ...network.urls import APIURL, DEFAULT_API, DEFAULT_GATEWAY, GatewayURL, api_url, gateway_url, version_of
 from ..shared import arguments
 from ..shared.exits import CommandError, Exit, exit_codes
 from ..shared.log import SILENT
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: a URL is invalid.
     """
     try:
-        url = gateway_url(args.url, encoding="json", compress=None)
+        url = gateway_url(args.url, encoding="json", compress=None, version=version_of(args.url))
         api = api_url(args.api_url or _default_api(args.url, url))
     except ValueError as error:
         raise CommandError(f"--{str(error).replace('api_url', 'api-url', 1)}", Exit.UNUSABLE) from None
