@@ -15,10 +15,19 @@ def test_one_shard_at_a_time_and_five_seconds_between() -> None:
     assert gate.enter(0, "first", lambda: woken.append("first"), 100.0) == 0
     assert gate.enter(0, "first", lambda: woken.append("first"), 101.0) == 0  # it may ask again
     assert gate.enter(1, "second", lambda: woken.append("second"), 101.0) is None
-    gate.sent(0, "first", 102.0)
+    gate.sent(0, "first", 102.0, 0.0)
     assert woken == ["second"]
     assert gate.enter(1, "second", lambda: None, 102.0) == 5
     assert gate.enter(1, "second", lambda: None, 107.0) == 0
+
+
+@pytest.mark.parametrize(("jitter", "delay"), [(0.0, 5.0), (0.5, 5.75), (1.0, 6.5)])
+def test_a_random_part_is_added_for_the_network(jitter: float, delay: float) -> None:
+    gate = IdentifyGate()
+    enter(gate, 0, 0.0)
+    gate.sent(0, 0, 0.0, jitter)
+    assert enter(gate, 1, 0.0) == delay
+    assert enter(gate, 1, delay) == 0
 
 
 def test_a_holder_that_leaves_frees_the_turn_at_once() -> None:
@@ -50,7 +59,7 @@ def test_the_daily_limit_protects_the_token() -> None:
     gate = IdentifyGate(interval=0, daily_limit=3)
     for now in (0.0, 10.0, 20.0):
         assert gate.enter(0, "shard", lambda: None, now) == 0
-        gate.sent(0, "shard", now)
+        gate.sent(0, "shard", now, 0.0)
     assert gate.enter(0, "shard", lambda: None, 100.0) == DAY - 100
     assert gate.enter(0, "shard", lambda: None, DAY) == 0
 
@@ -79,9 +88,9 @@ def test_the_count_of_the_server_applies() -> None:
     gate = IdentifyGate(interval=0, daily_limit=1)
     assert enter(gate, 0, 0.0) == 0
     assert gate.learn(0, limit(2), asked_at=0.0, now=0.0) == 0
-    gate.sent(0, 0, 0.0)
+    gate.sent(0, 0, 0.0, 0.0)
     assert enter(gate, 0, 1.0) == 0
-    gate.sent(0, 0, 1.0)
+    gate.sent(0, 0, 1.0, 0.0)
     assert gate.starts_in(1.0) == 599
     assert enter(gate, 0, 1.0) == 599
     assert enter(gate, 0, 600.0) == 0  # all are there again
@@ -104,7 +113,7 @@ def test_the_last_session_start_is_for_one_shard_only() -> None:
     enter(gate, 1, 0.0)
     assert gate.learn(1, limit(1, 2), asked_at=0.0, now=0.0) == 600
     assert gate.learn(0, limit(1, 2), asked_at=0.0, now=0.0) == 0
-    gate.sent(0, 0, 1.0)
+    gate.sent(0, 0, 1.0, 0.0)
     assert gate.learn(1, limit(1, 2), asked_at=0.5, now=2.0) == 600  # the answer is older than that IDENTIFY
 
 
@@ -115,7 +124,7 @@ def test_a_higher_concurrency_wakes_the_waiters() -> None:
     assert gate.learn(0, limit(9, max_concurrency=16), asked_at=0.0, now=0.0) == 0
     assert woken == [1]
     assert enter(gate, 1, 0.0) == 0
-    gate.sent(0, 0, 0.0)
+    gate.sent(0, 0, 0.0, 0.0)
     assert enter(gate, 16, 1.0) == 4  # the same key as shard 0
 
 

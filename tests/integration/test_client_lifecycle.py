@@ -269,7 +269,7 @@ def test_close_during_the_reconnect_delay(make_client: MakeClient, monkeypatch: 
 
 def test_close_while_waiting_to_identify(gateway: LocalGateway, make_client: MakeClient) -> None:
     gate = IdentifyGate(interval=60)
-    gate.sent(0, object(), time.monotonic())
+    gate.sent(0, object(), time.monotonic(), 0.0)
     client = start(make_client(gateway, identify_gate=gate))
     assert not client.wait_until_ready(0.1)
     wait_until(lambda: client.status is Status.WAITING)

@@ -2,7 +2,8 @@
 
 The reconnect loop of each shard asks before it connects; readers report the IDENTIFYs they send. Shards with the same
 ``shard_id % max_concurrency`` may IDENTIFY once every 5 seconds, and 1000 IDENTIFYs in 24 hours reset the bot's token.
-A RESUME is not counted.
+A RESUME is not counted. The server measures the 5 seconds where IDENTIFYs arrive, so a random part is added: op 9, the
+answer to an early IDENTIFY, costs a session start.
 
 See: https://docs.discord.com/developers/events/gateway#sharding-max-concurrency
 """
@@ -22,6 +23,8 @@ from .session_start_limit import SessionStartLimit
 __all__ = ["IdentifyGate", "gate_for"]
 
 DAY = 86_400.0
+#: the largest part of the interval that is added to it at random: 1.5 seconds of 5
+JITTER = 0.3
 
 
 class IdentifyGate:
@@ -34,7 +37,7 @@ class IdentifyGate:
 
     Args:
         max_concurrency: from Get Gateway Bot.
-        interval: seconds between two IDENTIFYs with the same rate limit key.
+        interval: seconds between two IDENTIFYs with the same rate limit key; up to 30 % are added at random.
         daily_limit: IDENTIFYs in any 24 hours, slightly under the 1000 that reset the token.
     """
 
@@ -43,7 +46,7 @@ class IdentifyGate:
         self.interval = interval
         self._sent: deque[float] = deque(maxlen=daily_limit)
         self._server: _ServerCount | None = None
-        self._last_sent: dict[int, float] = {}  # by shard id
+        self._next_at: dict[int, float] = {}  # by the id of the shard that sent an IDENTIFY
         self._holders: dict[object, int] = {}  # with their shard ids, in order of entry
         self._waiters: dict[object, Callable[[], None]] = {}
         self._lock = threading.Lock()  # guards all fields above; taken by reconnect loops and readers
@@ -64,9 +67,8 @@ class IdentifyGate:
             if any(self._same_key(shard, shard_id) for other, shard in self._holders.items() if other is not holder):
                 self._waiters[holder] = wake
                 return None
-            last = max((at for shard, at in self._last_sent.items() if self._same_key(shard, shard_id)), default=None)
-            delay = 0.0 if last is None else max(last + self.interval - now, 0.0)
-            delay = max(delay, self._starts_in(now))
+            next_at = max((at for shard, at in self._next_at.items() if self._same_key(shard, shard_id)), default=now)
+            delay = max(next_at - now, self._starts_in(now), 0.0)
             if not delay:
                 self._holders[holder] = shard_id
             return delay
@@ -106,11 +108,16 @@ class IdentifyGate:
     def _same_key(self, shard: int, other: int) -> bool:
         return shard % self.max_concurrency == other % self.max_concurrency
 
-    def sent(self, shard_id: int, holder: object, now: float) -> None:
-        """Record that `holder` wrote its IDENTIFY, and release its turn."""
+    def sent(self, shard_id: int, holder: object, now: float, jitter: float) -> None:
+        """Record that `holder` wrote its IDENTIFY, and release its turn.
+
+        Args:
+            now: monotonic time, in seconds.
+            jitter: random, in [0, 1).
+        """
         with self._lock:
             self._sent.append(now)
-            self._last_sent[shard_id] = now
+            self._next_at[shard_id] = now + self.interval * (1.0 + JITTER * jitter)
             if self._server is not None:
                 self._server.remaining -= 1
         self.leave(shard_id, holder)

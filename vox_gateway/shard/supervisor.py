@@ -408,7 +408,7 @@ class Supervisor:
                     totals=replace(totals, reconnects=again),
                 )
             case IdentifySent(_, at):
-                self._gate.sent(self._shard_id, self._holder, at)
+                self._gate.sent(self._shard_id, self._holder, at, random.random())
                 totals = replace(totals, identifies=totals.identifies + 1)
                 self._progress(State.IDENTIFYING, closing, history=history.identified(at, None), totals=totals)
             case ResumeSent(_, at, session):
