@@ -195,3 +195,16 @@ def test_a_silent_api_times_out(
     gateway.faults.ignore_request()
     start_until_ready(make_discovering_client(gateway, connect_timeout=0.3))
     assert "GET /gateway/bot took longer than connect_timeout=0.3 seconds" in caplog.text
+
+
+def test_an_outage_of_the_api_does_not_keep_a_bot_offline(
+    gateway: LocalGateway, make_discovering_client: MakeDiscoveringClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = start_until_ready(make_discovering_client(gateway))
+    gateway.expect("IDENTIFY", 1)
+    gateway.faults.refuse_request(503, times=None)
+    gateway.invalidate(resumable=False)
+    gateway.expect("IDENTIFY", 15)
+    assert client.wait_until_ready(5)
+    assert queries(gateway) == 2
+    assert f"connecting to {gateway.url}, counting session starts" in caplog.text
