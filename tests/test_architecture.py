@@ -21,7 +21,7 @@ CORE = [path for path in SOURCES if path not in TESTING]
 
 #: from the bottom to the top; a module or folder imports from its own layer and from those before it
 LAYERS = (
-    ("_version", "errors", "event", "intents", "opcodes", "sanitize", "accelerators", "log"),
+    ("_version", "errors", "event", "capabilities", "intents", "opcodes", "sanitize", "accelerators", "log"),
     ("validation",),
     ("concurrency",),
     ("network",),
@@ -42,6 +42,7 @@ LAYERS = (
 )
 #: knows no socket, no thread and no clock
 PURE = (
+    "capabilities",
     "errors",
     "intents",
     "opcodes",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import Client, IdentifyGate, Intents, MissingExtra
+from vox_gateway import Capabilities, Client, IdentifyGate, Intents, MissingExtra
 from vox_gateway.config import DEFAULT_PROPERTIES
 
 
@@ -43,6 +43,9 @@ def reckless() -> ssl.SSLContext:
         ("presence", "online", TypeError),
         ("presence", {"activities": [{"name": "x" * 5000, "type": 0}]}, ValueError),
         ("intents", "all", TypeError),
+        ("capabilities", None, TypeError),
+        ("capabilities", -1, ValueError),
+        ("capabilities", 1 << 53, ValueError),
         ("proxy", 5, TypeError),
         ("proxy", "ftp://x", ValueError),
         ("proxy", "http://", ValueError),
@@ -100,6 +103,12 @@ def test_payload_compression_is_asked_for_in_identify_and_needs_json() -> None:
     assert "compress" not in Client(token="t")._options.identify(None)
     with pytest.raises(ValueError, match=r"compress='payload' needs encoding='json', not 'etf'"):
         Client(token="t", compress="payload", encoding="etf")
+
+
+def test_capabilities_are_kept_also_if_they_are_not_known_yet() -> None:
+    assert "capabilities" not in Client(token="t")._options.identify(None)
+    wanted = Capabilities.CHANNEL_OBFUSCATION | 1 << 40
+    assert Client(token="t", capabilities=wanted)._options.identify(None)["capabilities"] == 1 << 15 | 1 << 40
 
 
 def test_the_originals_constants_are_there() -> None:

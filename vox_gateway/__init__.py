@@ -2,6 +2,7 @@
 
 from ._version import __version__
 from .accelerators import speedups
+from .capabilities import CHANNEL_OBFUSCATED, Capabilities
 from .client import Client
 from .config import DEFAULT_PROPERTIES
 from .diagnostics.stats import Stats, Status
@@ -45,6 +46,7 @@ from .requests import Members, VoiceConnection
 from .session.state import Session
 
 __all__ = [
+    "CHANNEL_OBFUSCATED",
     "DEFAULT_API",
     "DEFAULT_GATEWAY",
     "DEFAULT_PROPERTIES",
@@ -53,6 +55,7 @@ __all__ = [
     "OPCODES",
     "AlreadyConnected",
     "AuthenticationFailed",
+    "Capabilities",
     "CertificateInvalid",
     "Client",
     "CloseCode",

@@ -87,6 +87,7 @@ class Client(Emitter):
         large_threshold: 50 to 250 members; offline members of larger guilds are not sent.
         presence: the first presence; see `presence_update` for its keys.
         intents: an `Intents` or its number; None for `Intents.default()`, all that need no privilege.
+        capabilities: a `Capabilities` or its number: what this client opts into.
         proxy: ``http://`` or ``socks5://`` (and ``socks4``, ``socks4a``, ``socks5h``; extra ``socks``); None reads the
             environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
         ssl_context: verifies the server; certificates and host names are always checked.
@@ -104,9 +105,9 @@ class Client(Emitter):
         session_file: path of a file that keeps the session for the next process, which resumes where the handlers had
             got to, so that no event is missed over a restart; see `close`. After a kill the events of the last second
             may arrive twice. The file is for this bot and shard only, for one client at a time, and never holds the
-            token. With another token, other intents, or another `encoding`, `compress` or ``v=`` of `url`, a new
-            session begins; the same after a damaged file, which is renamed to ``NAME.damaged``. ``NAME.lock`` beside it
-            is locked while the client runs.
+            token. With another token, other intents or capabilities, or another `encoding`, `compress` or ``v=`` of
+            `url`, a new session begins; the same after a damaged file, which is renamed to ``NAME.damaged``.
+            ``NAME.lock`` beside it is locked while the client runs.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:
@@ -138,6 +139,7 @@ class Client(Emitter):
         large_threshold: int | None = None,
         presence: Mapping[str, Any] | None = None,
         intents: int | None = None,
+        capabilities: int = 0,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         connect_timeout: float = 10.0,
@@ -162,6 +164,7 @@ class Client(Emitter):
             large_threshold=large_threshold,
             presence=presence,
             intents=intents,
+            capabilities=capabilities,
             proxy=proxy,
             ssl_context=ssl_context,
             connect_timeout=connect_timeout,

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .accelerators import JSON_READERS, Reader
+from .capabilities import Capabilities
 from .compression import INFLATERS
 from .discovery.identify_limiter import IdentifyGate, gate_for
 from .encoding import CODECS, Codec, JSONCodec
@@ -28,6 +29,7 @@ from .opcodes import Opcode, opcode_name
 from .protocol import payloads
 from .session.file import SessionFile
 from .validation import (
+    check_capabilities,
     check_choice,
     check_count,
     check_intents,
@@ -77,6 +79,7 @@ class Options:
     large_threshold: int | None
     presence: dict[str, Any] | None
     intents: Intents
+    capabilities: Capabilities
     network: Network
     slow_handler_warning: float
     backlog: int
@@ -110,6 +113,7 @@ class Options:
             large_threshold=self.large_threshold,
             presence=presence,
             compress=self.compress == PAYLOAD_COMPRESSION,
+            capabilities=int(self.capabilities),
         )
 
     def encode(self, op: int, data: Any) -> bytes:
@@ -143,6 +147,7 @@ def make_options(
     large_threshold: int | None,
     presence: Mapping[str, Any] | None,
     intents: int | None,
+    capabilities: int,
     proxy: str | None,
     ssl_context: ssl.SSLContext | None,
     connect_timeout: float,
@@ -186,6 +191,7 @@ def make_options(
         large_threshold=check_large_threshold(large_threshold),
         presence=None if presence is None else payloads.check_presence(presence),
         intents=check_intents(intents),
+        capabilities=check_capabilities(capabilities),
         network=Network(
             proxy=check_proxy(proxy),
             ssl_context=check_ssl_context(ssl_context) or default_ssl_context(),
@@ -197,7 +203,14 @@ def make_options(
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
         session_file=_session_file(
-            session_file, token, shard, check_intents(intents), codec.name, compression, version
+            session_file,
+            token,
+            shard,
+            check_intents(intents),
+            check_capabilities(capabilities),
+            codec.name,
+            compression,
+            version,
         ),
         identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
     )
@@ -252,6 +265,7 @@ def _session_file(
     token: str,
     shard: tuple[int, int],
     intents: Intents,
+    capabilities: Capabilities,
     encoding: str,
     compress: str | None,
     version: int,
@@ -264,6 +278,7 @@ def _session_file(
         token=token,
         shard=check_shard(shard),
         intents=int(intents),
+        capabilities=int(capabilities),
         encoding=encoding,
         compress=compress,
         version=version,

@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .capabilities import Capabilities
 from .intents import Intents
 from .opcodes import OPCODES, Opcode
 
 __all__ = [
     "OVERFLOWS",
+    "check_capabilities",
     "check_choice",
     "check_code",
     "check_count",
@@ -269,6 +271,18 @@ def check_intents(value: object) -> Intents:
         return Intents.default()
     expected = "an Intents or its number"
     return Intents(_whole_number("intents", value, 0, (1 << 53) - 1, expected, "from 0 to 2**53 - 1"))
+
+
+def check_capabilities(value: object) -> Capabilities:
+    """Return `capabilities`. Bits that are not known yet are kept.
+
+    Raises:
+        TypeError, ValueError: it is not a set of capabilities.
+
+    See: https://docs.discord.com/developers/events/gateway-events#identify-gateway-capabilities
+    """
+    expected = "a Capabilities or its number"
+    return Capabilities(_whole_number("capabilities", value, 0, (1 << 53) - 1, expected, "from 0 to 2**53 - 1"))
 
 
 def check_properties(properties: object) -> dict[str, str]:

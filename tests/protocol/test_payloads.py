@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vox_gateway import Intents
+from vox_gateway import Capabilities, Intents
 from vox_gateway.protocol import payloads
 
 BIG = 2**63 + 1
@@ -109,6 +109,14 @@ def test_other_requests() -> None:
         "status",
     ]
     assert payloads.request_channel_info(1, ["of_tomorrow"])["fields"] == ["of_tomorrow"]
+
+
+def test_identify_carries_capabilities() -> None:
+    given = payloads.identify(
+        token="t", intents=0, properties={}, shard=(0, 1), capabilities=Capabilities.CHANNEL_OBFUSCATION
+    )
+    assert given["capabilities"] == 1 << 15
+    assert type(given["capabilities"]) is int
 
 
 def test_identify_leaves_out_what_was_not_given() -> None:

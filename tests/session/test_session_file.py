@@ -40,8 +40,17 @@ def file(
     intents: int = 5,
     encoding: str = "json",
     compress: str | None = None,
+    capabilities: int = 0,
 ) -> SessionFile:
-    return SessionFile.of(path, token=token, shard=shard, intents=intents, encoding=encoding, compress=compress)
+    return SessionFile.of(
+        path,
+        token=token,
+        shard=shard,
+        intents=intents,
+        encoding=encoding,
+        compress=compress,
+        capabilities=capabilities,
+    )
 
 
 def loaded(path: Path, **options: Any) -> Session | None:
@@ -145,8 +154,12 @@ def test_another_bots_file_is_refused_and_another_shards(path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"token": "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gxyz.was-reset"}, "its session has another token or other intents"),
-        ({"intents": 6}, "its session has another token or other intents"),
+        (
+            {"token": "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gxyz.was-reset"},
+            "its session has another token, intents or capabilities",
+        ),
+        ({"intents": 6}, "its session has another token, intents or capabilities"),
+        ({"capabilities": 1 << 15}, "its session has another token, intents or capabilities"),
         ({"encoding": "etf"}, "its session has encoding='json', and this client encoding='etf'"),
         ({"compress": "payload"}, "its session has compress=None, and this client compress='payload'"),
     ],

@@ -1,8 +1,8 @@
 """Resolves the gateway's URL by asking the API, for a client without `url`.
 
 Called on the reader thread before it connects to the URL. Each IDENTIFY asks anew, since the answer also holds the
-session start limit, which goes to the identify gate. A RESUME uses the URL of the last answer. So does an IDENTIFY while
-the API is down, or the documented URL if there was no answer yet; the gate alone counts session starts then.
+session start limit, which goes to the identify gate. A RESUME uses the URL of the last answer. While the API is down an
+IDENTIFY does so too, or uses the documented URL if there was no answer yet; the gate alone counts session starts then.
 
 See: https://docs.discord.com/developers/events/gateway#get-gateway-bot
 """

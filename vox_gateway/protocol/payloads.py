@@ -44,6 +44,7 @@ def identify(
     large_threshold: int | None = None,
     presence: Mapping[str, Any] | None = None,
     compress: bool = False,
+    capabilities: int = 0,
 ) -> dict[str, Any]:
     """The data of IDENTIFY; the arguments are checked already."""
     data: dict[str, Any] = {
@@ -58,6 +59,8 @@ def identify(
         data["presence"] = dict(presence)
     if compress:
         data["compress"] = True
+    if capabilities:
+        data["capabilities"] = int(capabilities)
     return data
 
 

@@ -58,12 +58,14 @@ class SessionFile:
         encoding: str,
         compress: str | None,
         version: int = GATEWAY_VERSION,
+        capabilities: int = 0,
     ) -> SessionFile:
         """Return the file at `path` for a client with these arguments."""
         # The first part of a token is the bot's id, which a token reset keeps.
         bot_id = token.partition(".")[0]
         settings = {"encoding": encoding, "compress": compress, "version": version}
-        owner = SessionOwner(_fingerprint(bot_id), shard, _fingerprint(f"{token} {intents}"), settings)
+        identity = f"{token} {intents} {capabilities}" if capabilities else f"{token} {intents}"
+        owner = SessionOwner(_fingerprint(bot_id), shard, _fingerprint(identity), settings)
         return cls(path, owner)
 
     def check(self) -> None:
@@ -153,7 +155,7 @@ class SessionFile:
     def _difference(self, other: SessionOwner) -> str | None:
         """Return why this client cannot resume a session of `other`; None if it can."""
         if other.identity != self.owner.identity:
-            return "its session has another token or other intents"
+            return "its session has another token, intents or capabilities"
         for name, ours in (self.owner.settings or {}).items():
             # Format 1 holds no settings, and is resumed with any.
             if other.settings is not None and (theirs := other.settings.get(name)) != ours:
