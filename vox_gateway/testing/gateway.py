@@ -20,7 +20,7 @@ from .server.connection import Connection
 from .server.listener import Listener
 from .server.state import Hub
 from .settings import Settings
-from .world import World, default_bot, default_guilds
+from .world import World, default_bot, default_guilds, public_channel
 
 #: seconds that `LocalGateway.drop` waits for the gateway's thread to cut the connections
 CUT_TIMEOUT = 5.0
@@ -456,6 +456,39 @@ class LocalGateway:
         """
         with self._lock:
             return self._hub.dispatch(name, data, shard)
+
+    def hide_channel(self, channel_id: int | str) -> int:
+        """Take a channel from the bot's view, and dispatch CHANNEL_UPDATE; return the number of sessions.
+
+        A client that identifies with the capability CHANNEL_OBFUSCATION gets it obfuscated, here, in GUILD_CREATE and
+        in what `dispatch` sends about it; a category is hidden if it and all its channels are. Other clients get it in
+        full, as they did from Discord before 16 November 2026.
+
+        Raises:
+            ValueError: no guild has the channel.
+
+        See: https://docs.discord.com/developers/resources/channel#channel-object-obfuscated-channels
+        """
+        return self._set_hidden(channel_id, True)
+
+    def show_channel(self, channel_id: int | str) -> int:
+        """Give the bot access to a hidden channel; dispatch CHANNEL_UPDATE with all of it, and so for its category.
+
+        Returns:
+            The number of sessions.
+
+        Raises:
+            ValueError: no guild has the channel.
+        """
+        return self._set_hidden(channel_id, False)
+
+    def _set_hidden(self, channel_id: int | str, hidden: bool) -> int:
+        with self._lock:
+            guild_id, changed = self._hub.world.set_hidden(str(channel_id), hidden)
+            return max(
+                self._hub.dispatch("CHANNEL_UPDATE", {**public_channel(channel), "guild_id": guild_id})
+                for channel in changed
+            )
 
     def send(
         self, op: int | str, d: Any = None, *, s: int | None = None, t: str | None = None, shard: int | None = None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .protocol import intents as intent_bits
+from .protocol.obfuscation import CHANNEL_OBFUSCATION, obfuscated
 
 Json = dict[str, Any]
 
@@ -62,9 +63,10 @@ def member(user: Mapping[str, Any], *, status: str = "online", **fields: Any) ->
 
 
 def channel(channel_id: int | str, name: str, channel_type: int = TEXT_CHANNEL, **fields: Any) -> Json:
-    """Make a channel; its type is 0 for text, 2 for voice, 13 for a stage.
+    """Make a channel; its type is 0 for text, 2 for voice, 4 for a category, 13 for a stage.
 
-    REQUEST_CHANNEL_INFO returns a voice channel's ``status`` and ``voice_start_time``.
+    REQUEST_CHANNEL_INFO returns a voice channel's ``status`` and ``voice_start_time``. A channel with ``hidden=True``
+    is one that the bot cannot view: see `LocalGateway.hide_channel`.
 
     See: https://docs.discord.com/developers/resources/channel
     """
@@ -248,10 +250,40 @@ class World:
     def member(self, guild_id: str, user_id: str) -> Json | None:
         return next((each for each in self.guilds[guild_id]["members"] if each["user"]["id"] == user_id), None)
 
-    def channel(self, guild_id: str, channel_id: str) -> Json | None:
+    def channel(self, guild_id: str, channel_id: str | None) -> Json | None:
         return next((each for each in self.guilds[guild_id]["channels"] if each["id"] == channel_id), None)
 
-    def guild_create(self, guild_id: str, intents: int, large_threshold: int) -> Json:
+    def is_hidden(self, guild_id: str, channel: Mapping[str, Any]) -> bool:
+        """Whether the bot cannot view a channel; it can view a category if it can view any channel of it."""
+        known: list[Json] = self.guilds[guild_id]["channels"] if guild_id in self.guilds else []
+        marked = any(each.get("hidden") for each in known if each["id"] == channel.get("id"))
+        if not channel.get("hidden", marked):
+            return False
+        return all(each.get("hidden") for each in known if each.get("parent_id") == channel.get("id"))
+
+    def channel_views(self, guild_id: str, channel: Mapping[str, Any]) -> tuple[Json, Json | None]:
+        """A channel in full, and as a client with CHANNEL_OBFUSCATION gets it if the bot cannot view it."""
+        whole = {key: value for key, value in channel.items() if key != "hidden"}
+        return whole, obfuscated(channel, guild_id) if self.is_hidden(guild_id, channel) else None
+
+    def set_hidden(self, channel_id: str, hidden: bool) -> tuple[str, list[Json]]:
+        """Hide or show a channel; return its guild's id and the changed channels: itself, and perhaps its category.
+
+        Raises:
+            ValueError: there is no such channel.
+        """
+        for guild_id in self.guilds:
+            channel = self.channel(guild_id, channel_id)
+            if channel is not None:
+                category = self.channel(guild_id, channel.get("parent_id"))
+                was_hidden = category is not None and self.is_hidden(guild_id, category)
+                channel["hidden"] = hidden
+                if category is not None and self.is_hidden(guild_id, category) != was_hidden:
+                    return guild_id, [channel, category]
+                return guild_id, [channel]
+        raise ValueError(f"invalid channel_id={channel_id!r}: no guild has such a channel")
+
+    def guild_create(self, guild_id: str, intents: int, large_threshold: int, capabilities: int) -> Json:
         """The data of GUILD_CREATE for a session with these intents.
 
         Without GUILD_PRESENCES it contains only the bot and the members in voice. With it, and more members than
@@ -278,7 +310,9 @@ class World:
         made["presences"] = []
         if intents & intent_bits.GUILD_PRESENCES:
             made["presences"] = [presence(each) for each in visible if each["status"] != "offline"]
-        made["channels"] = [public_channel(each) for each in made["channels"]]
+        views = [self.channel_views(guild_id, public_channel(each)) for each in made["channels"]]
+        opted_in = bool(capabilities & CHANNEL_OBFUSCATION)
+        made["channels"] = [hidden if opted_in and hidden is not None else whole for whole, hidden in views]
         return made
 
 

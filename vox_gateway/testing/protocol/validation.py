@@ -44,6 +44,7 @@ class Identify:
     large_threshold: int
     compress: bool
     presence: Mapping[str, Any] | None
+    capabilities: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ def parse_identify(data: object, allowed_intents: int | None) -> Identify:
     compress = fields.get("compress", False)
     if not isinstance(compress, bool):
         raise _bad("compress is a boolean")
+    capabilities = fields.get("capabilities", 0)
+    if not _is_int(capabilities) or capabilities < 0:
+        raise _bad("capabilities is an integer of at least 0")
     presence = fields.get("presence")
     if presence is not None:
         _check_first_presence(presence)
@@ -97,6 +101,7 @@ def parse_identify(data: object, allowed_intents: int | None) -> Identify:
         large_threshold=large_threshold,
         compress=compress,
         presence=presence,
+        capabilities=capabilities,
     )
 
 

@@ -264,7 +264,9 @@ class Peer:
         self._is_cut_at("ready")  # if it is, the other events are kept for the replay
         if identify.intents & intent_bits.GUILDS:
             for guild in guilds:
-                create = hub.world.guild_create(guild["id"], identify.intents, identify.large_threshold)
+                create = hub.world.guild_create(
+                    guild["id"], identify.intents, identify.large_threshold, identify.capabilities
+                )
                 hub.deliver(session, Event("GUILD_CREATE", create))
 
     def _resume(self, resume: Resume) -> None:

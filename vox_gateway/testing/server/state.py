@@ -9,6 +9,7 @@ from typing import Any
 from ..faults import Faults
 from ..protocol import intents as intent_bits
 from ..protocol.limits import MinimumInterval, SessionStarts
+from ..protocol.obfuscation import CHANNEL_OBFUSCATION
 from ..protocol.opcodes import GATEWAY_CODES_THAT_END_A_SESSION
 from ..protocol.validation import Identify
 from ..settings import Settings
@@ -19,6 +20,7 @@ from .recorder import Log
 from .sessions import Event, Session
 
 _GUILD_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE")
+_CHANNELS = ("CHANNEL_CREATE", "CHANNEL_UPDATE")
 
 
 class Hub:
@@ -92,6 +94,9 @@ class Hub:
         Raises:
             TypeError, ValueError: the encoding of a session cannot represent it. Then it is sent to none.
         """
+        obfuscated = None
+        if name in _CHANNELS and isinstance(data, dict):
+            data, obfuscated = self.world.channel_views(str(data.get("guild_id")), data)
         complete = Event(name, data)
         redacted: Event | None = None
         deliveries: list[tuple[Session, Event]] = []
@@ -104,7 +109,10 @@ class Hub:
                 continue
             if not intent_bits.brings(intents, name, data, self.world.bot_id):
                 continue
-            visible = intent_bits.redacted(intents, name, data, self.world.bot_id)
+            if obfuscated is not None and session.identify.capabilities & CHANNEL_OBFUSCATION:
+                visible = obfuscated
+            else:
+                visible = intent_bits.redacted(intents, name, data, self.world.bot_id)
             if visible is not data and redacted is None:
                 redacted = Event(name, visible)
             deliveries.append((session, complete if visible is data or redacted is None else redacted))
