@@ -27,7 +27,8 @@ def test_ready_has_the_user_and_the_resume_url(gateway: LocalGateway, open_clien
     assert data["v"] == 10
     assert data["user"]["bot"] is True
     # GATEWAY_PRESENCE_LIMITED, GATEWAY_GUILD_MEMBERS_LIMITED, GATEWAY_MESSAGE_CONTENT_LIMITED
-    assert data["application"] == {"id": data["user"]["id"], "flags": 1 << 13 | 1 << 15 | 1 << 19}
+    flags = 1 << 13 | 1 << 15 | 1 << 19
+    assert data["application"] == {"id": data["user"]["id"], "flags": flags, "flags_new": str(flags)}
     assert data["resume_gateway_url"] == gateway.url
     assert data["session_id"] == gateway.sessions[0].id
     assert data["shard"] == [0, 1]

@@ -239,6 +239,7 @@ class Peer:
             self.connection.wire.compress_payloads()
         session = self._session = hub.start_session(identify, self.connection)
         guilds = hub.world.guilds_of(identify.shard)
+        flags = http_routes.application_flags(hub.settings, hub.world)
         ready = {
             "v": self._version,
             "user_settings": {},
@@ -252,10 +253,7 @@ class Peer:
             "guilds": [{"id": guild["id"], "unavailable": True} for guild in guilds],
             "guild_join_requests": [],
             "geo_ordered_rtc_regions": [],
-            "application": {
-                "id": hub.world.bot_id,
-                "flags": http_routes.application_flags(hub.settings, hub.world),
-            },
+            "application": {"id": hub.world.bot_id, "flags": flags, "flags_new": str(flags)},
             **({"shard": list(identify.shard)} if identify.has_shard else {}),
             "_trace": ["local-gateway"],
         }
