@@ -206,6 +206,7 @@ class ReconnectPolicy:
             # The exponent is bounded: after a month of retries 2 ** n would no longer fit a float.
             delay = (0.5 + 0.5 * self._random()) * min(longest, 2.0 ** min(failures - 1, 16))
         if ending.cause in _INVALID and not ending.resumable:
+            # Not in the documentation of 2026; earlier versions asked for 1 to 5 seconds.
             delay = max(delay, 1.0 + 4.0 * self._random())
         if self._failed_identifies and not session.resumable:
             jitter = self._random() * min(MAX_IDENTIFY_DELAY, 2.0 ** min(self._failed_identifies, 16))

@@ -12,7 +12,7 @@ from .sender import CommandSender
 
 __all__ = ["Presence"]
 
-#: presence updates in any 20 seconds
+#: presence updates in any 20 seconds; not in the official documentation, but what the gateway accepts
 LIMIT, PERIOD = 5, 20.0
 
 
