@@ -152,7 +152,7 @@ def harness(caplog: pytest.LogCaptureFixture) -> Iterator[Harness]:
     with ThreadPoolExecutor(8) as pool:
         harness = Harness(pool, caplog)
         yield harness
-        assert not harness.subscribers.heard, "every subscription has ended"
+        assert not harness.subscribers.table, "every subscription has ended"
 
 
 def test_a_request_is_sent_and_answered(harness: Harness) -> None:

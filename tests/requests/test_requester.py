@@ -75,7 +75,7 @@ def test_a_request_that_cannot_be_answered_names_what_was_wanted(
     requests = Requests()
     with pytest.raises(NotConnected, match=f"^{description} cannot come$"):
         call(requests.requester)
-    assert set(requests.subscribers.heard) <= {"RATE_LIMITED", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "READY"}  # type: ignore[call-overload]
+    assert set(requests.subscribers.table) <= {"RATE_LIMITED", "VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE", "READY"}  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(
