@@ -213,7 +213,7 @@ def test_a_closed_gateway_raises_that_it_is_not_running() -> None:
 
 def test_an_internal_error_of_the_gateway_fails_the_test(gateway: LocalGateway) -> None:
     with LocalGateway() as broken:
-        broken._hub.reactor.failures.append(ZeroDivisionError())
+        broken._state.event_loop.failures.append(ZeroDivisionError())
         with pytest.raises(ZeroDivisionError):
             broken.close()
 

@@ -18,7 +18,7 @@ from .protocol.opcodes import Close, Op, opcode_number
 from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
 from .server.connection import Connection
 from .server.listener import Listener
-from .server.state import Hub
+from .server.state import GatewayState
 from .settings import Settings
 from .world import World, default_bot, default_guilds, public_channel
 
@@ -159,9 +159,9 @@ class LocalGateway:
             default_bot() if bot is None else bot,
             default_guilds() if guilds is None else guilds,
         )
-        self._hub = Hub(settings, world)
-        self._listener = Listener(self._hub)
-        self._lock, self._changed = self._hub.reactor.lock, self._hub.reactor.changed
+        self._state = GatewayState(settings, world)
+        self._listener = Listener(self._state)
+        self._lock, self._changed = self._state.event_loop.lock, self._state.event_loop.changed
         self._is_started = False
         self._is_closed = False
 
@@ -178,15 +178,15 @@ class LocalGateway:
             if self._is_started:
                 raise RuntimeError("this gateway was already started: create a new LocalGateway")
             self._is_started = True
-            self._hub.reactor.open()
+            self._state.event_loop.open()
             try:
                 self._listener.open()
             except OSError:
-                self._hub.reactor.release()
+                self._state.event_loop.release()
                 raise
-            self._hub.url = self.url
+            self._state.url = self.url
             in_child(self, LocalGateway._after_fork)
-            self._hub.reactor.start()
+            self._state.event_loop.start()
         return self
 
     def close(self) -> None:
@@ -200,24 +200,24 @@ class LocalGateway:
                 return
             self._is_closed = True
             self._changed.notify_all()
-        self._hub.reactor.stop()
+        self._state.event_loop.stop()
         self._listener.close()
-        self._hub.abandon_connections()
-        self._hub.reactor.release()
-        if self._hub.reactor.failures:
-            raise self._hub.reactor.failures[0]
+        self._state.abandon_connections()
+        self._state.event_loop.release()
+        if self._state.event_loop.failures:
+            raise self._state.event_loop.failures[0]
 
     def _after_fork(self) -> None:
         """Close in a forked child without affecting the parent."""
         self._is_closed = True
-        self._hub.forget_descriptors()
+        self._state.forget_descriptors()
         self._listener.forget_descriptor()
         # The parent's thread may have held the lock during the fork: replace everything that it guards.
-        hub, port = self._hub, self._listener.port
-        self._hub = Hub(hub.settings, hub.world)
-        self._listener = Listener(self._hub)
+        state, port = self._state, self._listener.port
+        self._state = GatewayState(state.settings, state.world)
+        self._listener = Listener(self._state)
         self._listener.port = port
-        self._lock, self._changed = self._hub.reactor.lock, self._hub.reactor.changed
+        self._lock, self._changed = self._state.event_loop.lock, self._state.event_loop.changed
 
     def __enter__(self) -> LocalGateway:
         return self.start()
@@ -233,7 +233,7 @@ class LocalGateway:
     def __repr__(self) -> str:
         with self._lock:
             state = "closed" if self._is_closed else "listening" if self._is_started else "not started"
-            return f"<LocalGateway {state} on {self._authority}, {len(self._hub.sessions)} sessions>"
+            return f"<LocalGateway {state} on {self._authority}, {len(self._state.sessions)} sessions>"
 
     # Addresses.
 
@@ -245,16 +245,16 @@ class LocalGateway:
     @property
     def url(self) -> str:
         """The websocket URL, such as ``ws://127.0.0.1:40123``."""
-        return f"{'ws' if self._hub.settings.ssl_context is None else 'wss'}://{self._authority}"
+        return f"{'ws' if self._state.settings.ssl_context is None else 'wss'}://{self._authority}"
 
     @property
     def http_url(self) -> str:
         """The URL of the HTTP routes, such as ``http://127.0.0.1:40123``; ``/api/v10`` may follow."""
-        return f"{'http' if self._hub.settings.ssl_context is None else 'https'}://{self._authority}"
+        return f"{'http' if self._state.settings.ssl_context is None else 'https'}://{self._authority}"
 
     @property
     def _authority(self) -> str:
-        host = self._hub.settings.host
+        host = self._state.settings.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     # Records and state.
@@ -262,40 +262,40 @@ class LocalGateway:
     @property
     def received(self) -> tuple[Received, ...]:
         """Every payload that clients have sent, in order."""
-        return self._hub.log.received
+        return self._state.log.received
 
     @property
     def connections(self) -> tuple[ConnectionRecord, ...]:
         """Every connection that requested a websocket, in order."""
-        return self._hub.log.connections
+        return self._state.log.connections
 
     @property
     def requests(self) -> tuple[HttpRequest, ...]:
         """Every plain HTTP request, in order."""
-        return self._hub.log.requests
+        return self._state.log.requests
 
     @property
     def sessions(self) -> tuple[SessionView, ...]:
         """The sessions that are connected or can be resumed, oldest first."""
         with self._lock:
-            return tuple(session.view() for session in self._hub.sessions.values())
+            return tuple(session.view() for session in self._state.sessions.values())
 
     @property
     def session_starts_remaining(self) -> int:
         """The session starts that are left before the limit resets."""
         with self._lock:
-            return self._hub.starts.remaining(time.monotonic())
+            return self._state.starts.remaining(time.monotonic())
 
     @property
     def faults(self) -> Faults:
         """The faults to inject into future connections."""
-        return self._hub.faults
+        return self._state.faults
 
     @property
     def guilds(self) -> tuple[Mapping[str, Any], ...]:
         """The bot's guilds."""
         with self._lock:
-            return tuple(self._hub.world.guilds.values())
+            return tuple(self._state.world.guilds.values())
 
     # Waiting.
 
@@ -319,7 +319,7 @@ class LocalGateway:
             AssertionError: it did not arrive in time; the message lists what did.
             ValueError: the opcode name is unknown.
         """
-        return self._hub.log.expect(opcode_number(op), timeout, shard, where)
+        return self._state.log.expect(opcode_number(op), timeout, shard, where)
 
     def expect_close(
         self,
@@ -340,7 +340,7 @@ class LocalGateway:
         Raises:
             AssertionError: no such connection ended in time.
         """
-        return self._hub.log.expect_close(timeout, shard, by, where)
+        return self._state.log.expect_close(timeout, shard, by, where)
 
     def wait_connection(self, number: int = 1, timeout: float = 5.0) -> ConnectionRecord:
         """Wait until the n-th connection, counted from 1, has requested a websocket.
@@ -348,7 +348,7 @@ class LocalGateway:
         Raises:
             AssertionError: it did not come in time.
         """
-        return self._hub.log.wait_connection(number, timeout)
+        return self._state.log.wait_connection(number, timeout)
 
     def wait_request(self, number: int = 1, timeout: float = 5.0) -> HttpRequest:
         """Wait until the n-th plain HTTP request, counted from 1, has arrived.
@@ -356,7 +356,7 @@ class LocalGateway:
         Raises:
             AssertionError: it did not come in time.
         """
-        return self._hub.log.wait_request(number, timeout)
+        return self._state.log.wait_request(number, timeout)
 
     def wait_connected(self, count: int = 1, timeout: float = 5.0) -> tuple[SessionView, ...]:
         """Wait until at least `count` sessions are connected at once: READY or RESUMED was sent to each.
@@ -366,7 +366,7 @@ class LocalGateway:
         """
 
         def connected() -> list[SessionView]:
-            return [session.view() for session in self._hub.sessions.values() if session.connection is not None]
+            return [session.view() for session in self._state.sessions.values() if session.connection is not None]
 
         with self._lock:
             if not self._changed.wait_for(lambda: len(connected()) >= count, timeout):
@@ -381,7 +381,7 @@ class LocalGateway:
         """
 
         def is_sent() -> bool:
-            return not any(connection.has_unsent for connection in self._hub.open_connections(None))
+            return not any(connection.has_unsent for connection in self._state.open_connections(None))
 
         with self._lock:
             self._changed.wait_for(lambda: self._is_closed or is_sent(), timeout)
@@ -408,8 +408,8 @@ class LocalGateway:
             session_id, handled = client.session.id, client.handled
             with self._lock:
                 if not sent:
-                    sent = {current.id: current.seq for current in self._hub.sessions.values()}
-                session = self._hub.sessions.get(session_id or "")
+                    sent = {current.id: current.seq for current in self._state.sessions.values()}
+                session = self._state.sessions.get(session_id or "")
                 if session is not None:
                     goal = sent.setdefault(session.id, session.seq)  # it started after this call
                     if handled.id == session.id and handled.seq is not None and handled.seq >= goal:
@@ -429,7 +429,7 @@ class LocalGateway:
         Args:
             inbox: its ``put`` is called on the gateway's thread, and must return at once.
         """
-        self._hub.log.follow(inbox)
+        self._state.log.follow(inbox)
 
     # Sending.
 
@@ -455,7 +455,7 @@ class LocalGateway:
             https://docs.discord.com/developers/events/gateway#gateway-intents
         """
         with self._lock:
-            return self._hub.dispatch(name, data, shard)
+            return self._state.dispatch(name, data, shard)
 
     def hide_channel(self, channel_id: int | str) -> int:
         """Take a channel from the bot's view, and dispatch CHANNEL_UPDATE; return the number of sessions.
@@ -500,7 +500,7 @@ class LocalGateway:
         """
         number = opcode_number(op)
         with self._lock:
-            targets = self._hub.open_connections(shard)
+            targets = self._state.open_connections(shard)
             payloads = [connection.encode(number, d, s, t) for connection in targets]
             for connection, payload in zip(targets, payloads, strict=True):
                 connection.send(payload)
@@ -543,7 +543,7 @@ class LocalGateway:
         """
         check_bomb_size(size)
         with self._lock:
-            targets = self._hub.open_connections(shard)
+            targets = self._state.open_connections(shard)
             plain = [connection.number for connection in targets if not connection.wire.is_compressed]
             if plain:
                 raise ValueError(f"connection {plain[0]} has no compression: cannot send it a bomb")
@@ -579,13 +579,13 @@ class LocalGateway:
             The number of sessions.
         """
         with self._lock:
-            sessions = self._hub.sessions.values()
+            sessions = self._state.sessions.values()
             expired = [session for session in sessions if shard is None or session.shard_id == shard]
             for session in expired:
                 if session.connection is not None:
                     session.connection.close(Close.SESSION_TIMED_OUT, "Session timed out.")
                     session.connection = None
-                self._hub.end_session(session)
+                self._state.end_session(session)
             return len(expired)
 
     # Faults on open connections.
@@ -608,9 +608,9 @@ class LocalGateway:
         """
         check_style(how)
         with self._lock:
-            targets = self._hub.open_connections(shard)
+            targets = self._state.open_connections(shard)
             for connection in targets:
-                self._hub.cut(connection, how, code, reason)
+                self._state.cut(connection, how, code, reason)
             self._changed.wait_for(lambda: all(connection.was_cut for connection in targets), CUT_TIMEOUT)
             return len(targets)
 
@@ -644,7 +644,7 @@ class LocalGateway:
 
     def _for_each(self, shard: int | None, act: Callable[[Connection], None]) -> int:
         with self._lock:
-            targets = self._hub.open_connections(shard)
+            targets = self._state.open_connections(shard)
             for connection in targets:
                 act(connection)
             return len(targets)
@@ -664,7 +664,7 @@ class LocalGateway:
                     done.append(error)
                 self._changed.notify_all()
 
-            self._hub.reactor.submit(run)
+            self._state.event_loop.submit(run)
             self._changed.wait_for(lambda: bool(done))
             if done[0] is not None:
                 raise done[0]

@@ -24,7 +24,7 @@ from websockets.server import ServerProtocol
 from ..faults import Faults
 from ..protocol.wire import JsonEncoding, Wire
 from ..records import Closed
-from .event_loop import Reactor
+from .event_loop import EventLoop
 from .transport import Transport
 
 PAYLOADS_PER_TURN = 64  # so that a busy connection does not monopolise the lock
@@ -37,7 +37,7 @@ _websocket_logger.setLevel(logging.WARNING)
 
 
 class Handler(Protocol):
-    """Decides what happens on a connection. Called on the reactor's thread."""
+    """Decides what happens on a connection. Called on the event loop's thread."""
 
     def on_request(self, request: Request) -> None:
         """Accept, answer or ignore an HTTP request."""
@@ -70,7 +70,7 @@ class Connection:
     def __init__(
         self,
         sock: socket.socket,
-        reactor: Reactor,
+        event_loop: EventLoop,
         ssl_context: ssl.SSLContext | None,
         faults: Faults,
     ) -> None:
@@ -82,11 +82,11 @@ class Connection:
         self.was_cut = False
         self.wire = Wire("json", JsonEncoding(), None)
         self.handler: Handler
-        self._reactor = reactor
+        self._event_loop = event_loop
         self._faults = faults
         self._protocol = ServerProtocol(max_size=MAX_MESSAGE, logger=_websocket_logger)
         self._transport = Transport(
-            sock, reactor, ssl_context, on_data=self._on_data, on_end=self._on_end, on_room=self._pump
+            sock, event_loop, ssl_context, on_data=self._on_data, on_end=self._on_end, on_room=self._pump
         )
         self._outbox: deque[bytes | Callable[[], None]] = deque()
         self._pump_is_due = False
@@ -161,11 +161,11 @@ class Connection:
             self.is_muted = True
         else:
             self.is_ending = True
-        self._reactor.submit(partial(self._cut_now, how))
+        self._event_loop.submit(partial(self._cut_now, how))
 
     def read(self, enabled: bool) -> None:
         """Start or stop reading from the socket."""
-        self._reactor.submit(partial(self._transport.read, enabled))
+        self._event_loop.submit(partial(self._transport.read, enabled))
 
     def forget_descriptor(self) -> None:
         """Close only the descriptor, in a forked child."""
@@ -175,7 +175,7 @@ class Connection:
         """Close the socket without notifying the handler."""
         self._transport.close()
 
-    # The rest runs on the reactor's thread.
+    # The rest runs on the event loop's thread.
 
     def _cut_now(self, how: str) -> None:
         self._fill_transport(limit=None)
@@ -187,14 +187,14 @@ class Connection:
             self._record(code=None, reason="", by="gateway")
             self._linger()
         self.was_cut = True
-        self._reactor.changed.notify_all()
+        self._event_loop.changed.notify_all()
         if self._transport.is_closed:
             self.handler.on_gone()
 
     def _schedule_pump(self) -> None:
         if not self._pump_is_due:
             self._pump_is_due = True
-            self._reactor.submit(self._pump)
+            self._event_loop.submit(self._pump)
 
     def _pump(self) -> None:
         self._pump_is_due = False
@@ -218,7 +218,7 @@ class Connection:
                 self._transport.flush()
         self._transport.flush()
         if not self.has_unsent:
-            self._reactor.changed.notify_all()  # wakes `wait_sent`
+            self._event_loop.changed.notify_all()  # wakes `wait_sent`
 
     def _frame(self, payload: bytes) -> None:
         if self._protocol.state is not State.OPEN:
@@ -291,7 +291,7 @@ class Connection:
 
     def _linger(self) -> None:
         """Close the socket after `LINGER` seconds, unless the peer does it first."""
-        self._reactor.call_later(LINGER, self._end_linger)
+        self._event_loop.call_later(LINGER, self._end_linger)
 
     def _end_linger(self) -> None:
         if not self._transport.is_closed:

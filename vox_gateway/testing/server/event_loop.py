@@ -22,7 +22,7 @@ Task = Callable[[], None]
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
-class Reactor:
+class EventLoop:
     """Runs tasks on a single thread, always under `lock`.
 
     Attributes:
@@ -48,7 +48,7 @@ class Reactor:
         self._thread = threading.Thread(target=self._run, name=name)
 
     def open(self) -> None:
-        """Create the sockets that the thread needs; before, the reactor holds no descriptor."""
+        """Create the sockets that the thread needs; before, the event loop holds no descriptor."""
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
@@ -68,7 +68,7 @@ class Reactor:
             self._thread.join()
 
     def release(self) -> None:
-        """Close the reactor's own sockets, once it is stopped and watches no socket."""
+        """Close the event loop's own sockets, once it is stopped and watches no socket."""
         if self._is_open:
             self._is_open = False
             self._selector.close()
@@ -76,8 +76,8 @@ class Reactor:
             self._wake_sender.close()
 
     def forget_descriptors(self) -> None:
-        """Close only the reactor's own descriptors, in a forked child."""
-        self._is_stopping = True  # in case the reactor's thread forked
+        """Close only the event loop's own descriptors, in a forked child."""
+        self._is_stopping = True  # in case the event loop's thread forked
         self.release()
 
     def submit(self, task: Task) -> None:
@@ -85,7 +85,7 @@ class Reactor:
         self._inbox.append(task)
         self._wake()
 
-    # From the reactor's own thread only, or before it starts and after it has stopped.
+    # From the event loop's own thread only, or before it starts and after it has stopped.
 
     def call_later(self, seconds: float, task: Task) -> None:
         """Run a task after a delay in seconds. It cannot be cancelled: the task checks whether it still applies."""

@@ -35,7 +35,7 @@ from ..records import Closed, ConnectionRecord, HttpRequest, Received, SessionRe
 from . import http_routes, responses
 from .connection import Connection
 from .sessions import Event, Session
-from .state import Hub
+from .state import GatewayState
 
 VOICE_ENDPOINT = "local-gateway.invalid:443"
 
@@ -47,16 +47,16 @@ class Peer:
         connection: the connection to the client.
     """
 
-    def __init__(self, hub: Hub, connection: Connection) -> None:
+    def __init__(self, state: GatewayState, connection: Connection) -> None:
         self.connection = connection
-        self._hub = hub
+        self._state = state
         self._session: Session | None = None
         self._version = 10
         self._has_logged_in = False  # IDENTIFY or RESUME was accepted; READY may be delayed
         self._last_heartbeat = 0.0
-        self._window = RateLimit(hub.settings.rate_limit, hub.settings.rate_limit_period)
+        self._window = RateLimit(state.settings.rate_limit, state.settings.rate_limit_period)
         connection.handler = self
-        hub.connections.add(connection)
+        state.connections.add(connection)
 
     # The handshake.
 
@@ -67,7 +67,7 @@ class Peer:
             self._answer_http(url.path, headers.get("authorization"))
             return
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        log, faults = self._hub.log, self._hub.faults
+        log, faults = self._state.log, self._state.faults
         number = self.connection.number = log.next_connection_number
         log.add_connection(ConnectionRecord(number, url.path, query, headers, time.monotonic()))
         if faults.take(IgnoredUpgrade):
@@ -83,28 +83,34 @@ class Peer:
             self._begin(query)
 
     def _answer_http(self, path: str, authorization: str | None) -> None:
-        hub, now = self._hub, time.monotonic()
-        if hub.faults.take(IgnoredRequest):
-            hub.log.add_request(HttpRequest(path, None, now))
+        state, now = self._state, time.monotonic()
+        if state.faults.take(IgnoredRequest):
+            state.log.add_request(HttpRequest(path, None, now))
             return
         headers = [
             ("Content-Type", "application/json"),
-            ("Date", formatdate(time.time() + hub.faults.clock_shift, usegmt=True)),
+            ("Date", formatdate(time.time() + state.faults.clock_shift, usegmt=True)),
         ]
-        refused = hub.faults.take(RefusedRequest)
+        refused = state.faults.take(RefusedRequest)
         if refused is None:
             status, body = http_routes.answer(
-                path, authorization, url=hub.url, settings=hub.settings, world=hub.world, starts=hub.starts, now=now
+                path,
+                authorization,
+                url=state.url,
+                settings=state.settings,
+                world=state.world,
+                starts=state.starts,
+                now=now,
             )
         else:
             status, body = http_routes.refusal(refused.status)
             headers += _retry_after(refused.retry_after)
         self.connection.respond(status, body, headers)
-        hub.log.add_request(HttpRequest(path, status, now))
+        state.log.add_request(HttpRequest(path, status, now))
 
     def _begin(self, query: dict[str, str]) -> None:
         """Send HELLO on the open websocket, unless a fault applies."""
-        faults, settings = self._hub.faults, self._hub.settings
+        faults, settings = self._state.faults, self._state.settings
         if self._is_cut_at("upgraded"):
             return
         if query.get("v") not in API_VERSIONS:
@@ -124,7 +130,7 @@ class Peer:
             return
         self.send(Op.HELLO, {"heartbeat_interval": max(1, round(settings.heartbeat_interval * 1000))})
         self._last_heartbeat = time.monotonic()
-        self._hub.reactor.call_later(settings.heartbeat_timeout, self._check_heartbeats)
+        self._state.event_loop.call_later(settings.heartbeat_timeout, self._check_heartbeats)
         self._is_cut_at("hello")
 
     # Input.
@@ -157,10 +163,10 @@ class Peer:
         connection = self.connection
         assert connection.number is not None  # there are no messages before the handshake
         name = opcode_name(op) if op >= 0 else "UNREADABLE"
-        self._hub.log.add_received(Received(op, name, data, now, connection.number, connection.shard_id, size))
+        self._state.log.add_received(Received(op, name, data, now, connection.number, connection.shard_id, size))
 
     def _check_limits(self, op: int, size: int, now: float) -> None:
-        settings = self._hub.settings
+        settings = self._state.settings
         if (op != Op.HEARTBEAT or settings.counts_heartbeats) and not self._window.admit(now):
             raise Refused(Close.RATE_LIMITED, "You are being rate limited.")
         if size > settings.max_payload:
@@ -181,7 +187,7 @@ class Peer:
             if self._has_logged_in:
                 raise Refused(Close.ALREADY_AUTHENTICATED, "Already authenticated.")
             if op == Op.IDENTIFY:
-                self._identify(validation.parse_identify(data, self._hub.settings.allowed_intents), now)
+                self._identify(validation.parse_identify(data, self._state.settings.allowed_intents), now)
             else:
                 self._resume(validation.parse_resume(data))
         elif self._session is None:
@@ -198,30 +204,30 @@ class Peer:
         """
         if not self.connection.is_open:
             return
-        due = self._last_heartbeat + self._hub.settings.heartbeat_timeout - time.monotonic()
+        due = self._last_heartbeat + self._state.settings.heartbeat_timeout - time.monotonic()
         if due > 0:
-            self._hub.reactor.call_later(due, self._check_heartbeats)
+            self._state.event_loop.call_later(due, self._check_heartbeats)
         elif not self.connection.is_muted:
             self.close(Close.UNKNOWN_ERROR, "Heartbeat timeout.")
 
     # Logging in.
 
     def _identify(self, identify: Identify, now: float) -> None:
-        hub, settings = self._hub, self._hub.settings
+        state, settings = self._state, self._state.settings
         shard_id, shard_count = identify.shard
         if settings.token is not None and identify.token.removeprefix("Bot ") != settings.token:
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
         if shard_count % settings.shard_multiple:
             raise Refused(Close.INVALID_SHARD, "Invalid shard.")
-        if len(hub.world.guilds_of(identify.shard)) > settings.max_guilds_per_shard:
+        if len(state.world.guilds_of(identify.shard)) > settings.max_guilds_per_shard:
             raise Refused(Close.SHARDING_REQUIRED, "Sharding required.")
-        if not hub.starts.spend(now):  # Discord resets the token of a bot that identifies too often
+        if not state.starts.spend(now):  # Discord resets the token of a bot that identifies too often
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed: no session starts remain.")
-        fault = hub.faults.take_invalid_session(Op.IDENTIFY)
+        fault = state.faults.take_invalid_session(Op.IDENTIFY)
         if fault is not None:
             self._refuse_session("IDENTIFY refused by faults.invalid_session()", fault.resumable)
             return
-        wait = hub.identify_limiter.wait(shard_id % settings.max_concurrency, now)
+        wait = state.identify_limiter.wait(shard_id % settings.max_concurrency, now)
         if wait > 0:
             interval, concurrency = settings.identify_interval, settings.max_concurrency
             self._refuse_session(
@@ -234,52 +240,52 @@ class Peer:
         self._log_in(partial(self._start, identify))
 
     def _start(self, identify: Identify) -> None:
-        hub = self._hub
+        state = self._state
         if identify.compress:
             self.connection.wire.compress_payloads()
-        session = self._session = hub.start_session(identify, self.connection)
-        guilds = hub.world.guilds_of(identify.shard)
-        flags = http_routes.application_flags(hub.settings, hub.world)
+        session = self._session = state.start_session(identify, self.connection)
+        guilds = state.world.guilds_of(identify.shard)
+        flags = http_routes.application_flags(state.settings, state.world)
         ready = {
             "v": self._version,
             "user_settings": {},
-            "user": hub.world.bot,
+            "user": state.world.bot,
             "session_type": "normal",
             "session_id": session.id,
-            "resume_gateway_url": hub.resume_url,
+            "resume_gateway_url": state.resume_url,
             "relationships": [],
             "private_channels": [],
             "presences": [],
             "guilds": [{"id": guild["id"], "unavailable": True} for guild in guilds],
             "guild_join_requests": [],
             "geo_ordered_rtc_regions": [],
-            "application": {"id": hub.world.bot_id, "flags": flags, "flags_new": str(flags)},
+            "application": {"id": state.world.bot_id, "flags": flags, "flags_new": str(flags)},
             **({"shard": list(identify.shard)} if identify.has_shard else {}),
             "_trace": ["local-gateway"],
         }
-        hub.deliver(session, Event("READY", ready))
-        hub.log.add_session(session.view())
+        state.deliver(session, Event("READY", ready))
+        state.log.add_session(session.view())
         self._is_cut_at("ready")  # if it is, the other events are kept for the replay
         if identify.intents & intent_bits.GUILDS:
             for guild in guilds:
-                create = hub.world.guild_create(
+                create = state.world.guild_create(
                     guild["id"], identify.intents, identify.large_threshold, identify.capabilities
                 )
-                hub.deliver(session, Event("GUILD_CREATE", create))
+                state.deliver(session, Event("GUILD_CREATE", create))
 
     def _resume(self, resume: Resume) -> None:
-        hub = self._hub
-        session = hub.resumable_session(resume.session_id)
-        fault = hub.faults.take_invalid_session(Op.RESUME)
+        state = self._state
+        session = state.resumable_session(resume.session_id)
+        fault = state.faults.take_invalid_session(Op.RESUME)
         if fault is not None:
             if session is not None and not fault.resumable:
-                hub.end_session(session)
+                state.end_session(session)
             self._refuse_session("RESUME refused by faults.invalid_session()", fault.resumable)
             return
-        if hub.settings.token is not None and resume.token.removeprefix("Bot ") != hub.settings.token:
+        if state.settings.token is not None and resume.token.removeprefix("Bot ") != state.settings.token:
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
         if session is None:
-            timeout = hub.settings.session_timeout
+            timeout = state.settings.session_timeout
             self._refuse_session(
                 f"RESUME refused: no such session, or it was disconnected for too long (session_timeout={timeout:g})"
             )
@@ -287,11 +293,11 @@ class Peer:
         if resume.token != session.identify.token:
             raise Refused(Close.AUTHENTICATION_FAILED, "Authentication failed.")
         if not 0 <= resume.seq <= session.seq:
-            hub.end_session(session)
+            state.end_session(session)
             raise Refused(Close.INVALID_SEQ, "Invalid seq.")
         if not session.can_replay_after(resume.seq):
-            hub.end_session(session)
-            limit = hub.settings.replay_limit
+            state.end_session(session)
+            limit = state.settings.replay_limit
             self._refuse_session(f"RESUME refused: too many events were missed (replay_limit={limit})")
             return
         if self._is_cut_at("resume"):
@@ -299,45 +305,45 @@ class Peer:
         self._log_in(partial(self._replay, session, resume.seq))
 
     def _replay(self, session: Session, seq: int) -> None:
-        hub = self._hub
+        state = self._state
         if session.connection is not None:  # the client reconnected before the gateway noticed the disconnect
             session.connection.close(Close.UNKNOWN_ERROR, "Session resumed on another connection.")
         self._session = session
         if session.identify.compress:
             self.connection.wire.compress_payloads()
-        hub.attach(session, self.connection)
+        state.attach(session, self.connection)
         for payload in session.replay_after(seq):
-            hub.transmit(self.connection, payload)
+            state.transmit(self.connection, payload)
             if not self.connection.is_open:
                 return
         if self._is_cut_at("replay"):
             return
-        hub.deliver(session, Event("RESUMED", {"_trace": ["local-gateway"]}), keep=False)
-        hub.log.add_session(session.view())
+        state.deliver(session, Event("RESUMED", {"_trace": ["local-gateway"]}), keep=False)
+        state.log.add_session(session.view())
 
     def _log_in(self, finish: Callable[[], None]) -> None:
         """Send READY or the replay, now or after the delay of a fault."""
         self._has_logged_in = True
-        late = self._hub.faults.take(LateReady)
+        late = self._state.faults.take(LateReady)
         if late is None:
             finish()
         else:
-            self._hub.reactor.call_later(late.seconds, lambda: finish() if self.connection.is_open else None)
+            self._state.event_loop.call_later(late.seconds, lambda: finish() if self.connection.is_open else None)
 
     # After READY.
 
     def _answer(self, session: Session, op: int, data: Any, now: float) -> None:
-        hub = self._hub
+        state = self._state
         for answer in self._answers(session, op, data, now):
-            if hub.faults.take_withheld(answer.name):
+            if state.faults.take_withheld(answer.name):
                 continue
             if answer.to_all:
-                hub.dispatch(answer.name, answer.data)
+                state.dispatch(answer.name, answer.data)
             else:
-                hub.deliver(session, Event(answer.name, answer.data))
+                state.deliver(session, Event(answer.name, answer.data))
 
     def _answers(self, session: Session, op: int, data: Any, now: float) -> list[responses.Answer]:
-        world = self._hub.world
+        world = self._state.world
         if op == Op.PRESENCE_UPDATE:
             session.presence = validation.parse_presence(data)
             return responses.presence_update(world, world.guilds_of(session.identify.shard), session.presence)
@@ -345,10 +351,12 @@ class Peer:
             return responses.voice_update(world, session.id, validation.parse_voice(data), VOICE_ENDPOINT)
         if op == Op.REQUEST_GUILD_MEMBERS:
             request = validation.parse_member_request(data)
-            limited = self._hub.faults.take(LimitedMembers)
+            limited = self._state.faults.take(LimitedMembers)
             if limited is not None:
                 return [responses.members_limited(request, limited.retry_after)]
-            return responses.guild_members(world, session.identify.intents, request, self._hub.member_list_limiter, now)
+            return responses.guild_members(
+                world, session.identify.intents, request, self._state.member_list_limiter, now
+            )
         if op == Op.REQUEST_SOUNDBOARD_SOUNDS:
             return responses.soundboard_sounds(world, validation.parse_soundboard_request(data))
         return responses.channel_info(world, *validation.parse_channel_info_request(data))
@@ -356,7 +364,7 @@ class Peer:
     def on_invalidate(self, resumable: bool) -> None:
         """Send op 9 in the middle of a session."""
         if not resumable and self._session is not None:
-            self._hub.end_session(self._session)
+            self._state.end_session(self._session)
             self._session = None
             self._has_logged_in = False
         self._refuse_session("the session was ended by invalidate()", resumable)
@@ -366,7 +374,7 @@ class Peer:
         connection = self.connection
         assert connection.number is not None  # op 9 is never sent before the handshake
         self.send(Op.INVALID_SESSION, resumable)
-        self._hub.log.add_refused(
+        self._state.log.add_refused(
             SessionRefused(connection.number, connection.shard_id, resumable, reason, time.monotonic())
         )
 
@@ -380,12 +388,12 @@ class Peer:
         """Close the connection and detach its session."""
         self.connection.close(code, reason)
         if self._session is not None:
-            self._hub.detach(self._session, self.connection, code)
+            self._state.detach(self._session, self.connection, code)
 
     def _is_cut_at(self, point: str) -> bool:
-        fault = self._hub.faults.take_cut(point)
+        fault = self._state.faults.take_cut(point)
         if fault is not None:
-            self._hub.cut(self.connection, fault.how, fault.code, fault.reason)
+            self._state.cut(self.connection, fault.how, fault.code, fault.reason)
         return fault is not None
 
     # The end.
@@ -393,13 +401,13 @@ class Peer:
     def on_closed(self, closed: Closed) -> None:
         session = self._session
         if session is not None:
-            self._hub.detach(session, self.connection, closed.sent_code if closed.by == "gateway" else None)
+            self._state.detach(session, self.connection, closed.sent_code if closed.by == "gateway" else None)
             if closed.by == "client" and closed.code in CLIENT_CODES_THAT_END_A_SESSION:
-                self._hub.end_session(session)
-        self._hub.log.add_closed(closed)
+                self._state.end_session(session)
+        self._state.log.add_closed(closed)
 
     def on_gone(self) -> None:
-        self._hub.connections.discard(self.connection)
+        self._state.connections.discard(self.connection)
 
 
 def _retry_after(seconds: float | None) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from ..protocol.validation import Identify
 from ..settings import Settings
 from ..world import World, shard_of
 from .connection import Connection
-from .event_loop import Reactor
+from .event_loop import EventLoop
 from .recorder import Log
 from .sessions import Event, Session
 
@@ -23,15 +23,15 @@ _GUILD_ITSELF = ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE")
 _CHANNELS = ("CHANNEL_CREATE", "CHANNEL_UPDATE")
 
 
-class Hub:
-    """The shared state and the fan-out of events to sessions. Guarded by the reactor's lock."""
+class GatewayState:
+    """The shared state and the fan-out of events to sessions. Guarded by the event loop's lock."""
 
     def __init__(self, settings: Settings, world: World) -> None:
         self.settings = settings
         self.world = world
-        self.reactor = Reactor("vox_gateway-local-gateway")
-        self.faults = Faults(self.reactor.lock)
-        self.log = Log(self.reactor.lock, self.reactor.changed)
+        self.event_loop = EventLoop("vox_gateway-local-gateway")
+        self.faults = Faults(self.event_loop.lock)
+        self.log = Log(self.event_loop.lock, self.event_loop.changed)
         self.starts = SessionStarts(
             settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
         )
@@ -145,7 +145,7 @@ class Hub:
                 self.detach(session, connection, code if how == "close" else None)
 
     def abandon_connections(self) -> None:
-        """Close every socket, after the reactor has stopped."""
+        """Close every socket, after the event loop has stopped."""
         for connection in self.connections:
             connection.abandon()
         self.connections.clear()
@@ -155,7 +155,7 @@ class Hub:
 
     def forget_descriptors(self) -> None:
         """Close only the descriptors, in a forked child; they stay open in the parent."""
-        self.reactor.forget_descriptors()
+        self.event_loop.forget_descriptors()
         for connection in self.connections:
             connection.forget_descriptor()
         for sock in self.ignored:

@@ -1,6 +1,6 @@
-"""An accepted TCP connection, plain or TLS, driven by the reactor.
+"""An accepted TCP connection, plain or TLS, driven by the event loop.
 
-Everything here runs on the reactor's thread.
+Everything here runs on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ssl
 import struct
 from collections.abc import Callable
 
-from .event_loop import READ, WRITE, Reactor
+from .event_loop import READ, WRITE, EventLoop
 
 READ_SIZE = 65_536
 LOW_WATER = 262_144  # bytes; with less unsent, `on_room` is called
@@ -22,7 +22,7 @@ class Transport:
 
     Args:
         sock: the accepted socket.
-        reactor: the loop that drives it.
+        event_loop: the loop that drives it.
         ssl_context: use TLS with this context.
         on_data: called with received bytes.
         on_end: called once, when the peer ended the connection or it broke.
@@ -32,7 +32,7 @@ class Transport:
     def __init__(
         self,
         sock: socket.socket,
-        reactor: Reactor,
+        event_loop: EventLoop,
         ssl_context: ssl.SSLContext | None,
         *,
         on_data: Callable[[bytes], None],
@@ -46,7 +46,7 @@ class Transport:
         if ssl_context is not None:
             sock = ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self._socket = sock
-        self._reactor = reactor
+        self._event_loop = event_loop
         self._on_data, self._on_end, self._on_room = on_data, on_end, on_room
         self._unsent = bytearray()
         self._is_reading = True
@@ -101,7 +101,7 @@ class Transport:
     def close(self) -> None:
         """Close the socket without calling `on_end`."""
         if not self.is_closed:
-            self._reactor.watch(self._socket, 0, self._on_ready)
+            self._event_loop.watch(self._socket, 0, self._on_ready)
             self.is_closed = True
             self._socket.close()
 
@@ -121,7 +121,7 @@ class Transport:
         interest = READ if self._is_reading or self._is_shaking_hands else 0
         if (self._unsent and not self._is_shaking_hands) or self._tls_wants_write:
             interest |= WRITE
-        self._reactor.watch(self._socket, interest, self._on_ready)
+        self._event_loop.watch(self._socket, interest, self._on_ready)
 
     def _on_ready(self, mask: int) -> None:
         if self.is_closed:
