@@ -1,7 +1,7 @@
 """The command ``vox-gateway``, with a module per subcommand.
 
-The function `add_to` of each adds a parser with the defaults ``run`` (the function to call) and ``usual_log`` (the log
-level without -v).
+The function `add_to` of each adds a parser with the defaults ``run`` (the function to call) and ``default_log_level``
+(the log level without -v).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _run(argv: Sequence[str] | None) -> int:
     if sys.stdout is None:
         raise CommandError("stdout cannot be written to: it is closed")
     args = _parser().parse_args(argv)
-    with log_on_stderr(getattr(args, "log", args.usual_log)):
+    with log_on_stderr(getattr(args, "log", args.default_log_level)):
         code: int = args.run(args)
         flush()
     return code

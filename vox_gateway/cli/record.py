@@ -79,7 +79,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--keep-content", action="store_true", help="record user content too, but no secrets")
     add_login(parser)
-    parser.set_defaults(run=run, usual_log=logging.INFO)
+    parser.set_defaults(run=run, default_log_level=logging.INFO)
 
 
 def run(args: argparse.Namespace) -> int:

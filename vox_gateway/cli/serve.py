@@ -83,7 +83,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         metavar="SECONDS",
         help="minimum time between IDENTIFYs; Discord's is 5 (default: %(default)g)",
     )
-    parser.set_defaults(run=run, usual_log=SILENT)
+    parser.set_defaults(run=run, default_log_level=SILENT)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ _EPILOG = exit_codes(
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, parents, "demo", _HELP, _DESCRIPTION, _EPILOG)
-    parser.set_defaults(run=run, usual_log=SILENT)
+    parser.set_defaults(run=run, default_log_level=SILENT)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -77,7 +77,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--timeout", type=arguments.seconds, default=10.0, metavar="SECONDS", help="for each check (default: 10)"
     )
-    parser.set_defaults(run=run, usual_log=SILENT)
+    parser.set_defaults(run=run, default_log_level=SILENT)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -87,7 +87,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         help="number of shards to wait for (default: %(default)s)",
     )
     add_port(parser)
-    parser.set_defaults(run=run, usual_log=SILENT)
+    parser.set_defaults(run=run, default_log_level=SILENT)
 
 
 def run(args: argparse.Namespace) -> int:

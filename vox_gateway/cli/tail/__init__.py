@@ -73,7 +73,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         metavar="COUNT",
         help="run all COUNT shards, each on its own connection",
     )
-    parser.set_defaults(run=run, usual_log=logging.INFO)
+    parser.set_defaults(run=run, default_log_level=logging.INFO)
 
 
 def run(args: argparse.Namespace) -> int:
