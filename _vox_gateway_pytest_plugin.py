@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from vox_gateway.testing import LocalGateway
     from vox_gateway.testing.pytest_plugin import GatewayClients
 
-#: where a test's clients are kept, for the hook that looks after them
+#: where a test's clients and gateway are kept, for the hook that looks after them
 _CLIENTS = pytest.StashKey["GatewayClients"]()
+_GATEWAY = pytest.StashKey["LocalGateway"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def local_gateway(request: pytest.FixtureRequest) -> Iterator[LocalGateway]:
     """A Discord Gateway on loopback, fresh for this test; ``@pytest.mark.local_gateway(...)`` gives its arguments."""
     with _machinery("local_gateway").open_gateway(request.node) as gateway:
+        request.node.stash[_GATEWAY] = gateway
         yield gateway
 
 
@@ -52,9 +54,12 @@ def gateway_client(request: pytest.FixtureRequest, make_gateway_client: Callable
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Runs when the test itself has passed: fails it if its handlers have raised, or do not return."""
+    """Runs when the test itself has passed: fails it if its handlers or its HTTP requests were at fault."""
+    __tracebackhide__ = True
     if (clients := item.stash.get(_CLIENTS, None)) is not None:
         clients.judge()
+    if (gateway := item.stash.get(_GATEWAY, None)) is not None:
+        gateway.http.check()
 
 
 def _machinery(fixture: str) -> Any:

@@ -190,6 +190,18 @@ def closed(by: str, code: int | None, sent_code: int | None, reason: str = "") -
     return Closed(2, None, code, reason, False, by, sent_code, 0.0)
 
 
+def http(
+    method: str,
+    path: str,
+    body: bytes = b"",
+    kind: str = "application/json",
+    status: int | None = 200,
+    problem: str | None = None,
+) -> HttpRequest:
+    headers = {"authorization": f"Bot {TOKEN}", "content-type": kind}
+    return HttpRequest(method, path, {}, headers, body, status, 0.0, problem)
+
+
 @pytest.mark.parametrize(
     ("record", "mark", "words"),
     [
@@ -207,7 +219,15 @@ def closed(by: str, code: int | None, sent_code: int | None, reason: str = "") -
         (closed("gateway", None, 4004), Mark.BAD, "2: closed by the gateway, 4004 AUTHENTICATION_FAILED"),
         (closed("gateway", None, 1009), Mark.BAD, "2: closed by the gateway, 1009"),
         (closed("gateway", None, None), Mark.BAD, "2: closed by the gateway"),
-        (HttpRequest("/x", None, 0.0), Mark.IN, "GET /x: no answer"),
+        (http("GET", "/x", status=None), Mark.IN, "GET /x: no response"),
+        (http("GET", f"/interactions/1/{TOKEN}/callback"), Mark.IN, "GET /interactions/1/…/callback: 200"),
+        (http("POST", "/x\x1b", b'{"content": "\\u001b[2J"}'), Mark.IN, 'POST /x?: 200; {"content": "\\u001b[2J"}'),
+        (
+            http("POST", "/x", b"{", status=400, problem="it is bad"),
+            Mark.BAD,
+            "/x: 400, it is bad; 1 bytes of application",
+        ),
+        (http("POST", "/x", b"--a", kind="multipart/form-data; boundary=a"), Mark.IN, "3 bytes of multipart/form-data"),
         (SessionRefused(2, None, False, "too soon\x1b", 0.0), Mark.BAD, "connection 2: too soon?"),
         (SessionRefused(2, 0, True, "too soon", 0.0), Mark.BAD, "connection 2: too soon; it may be resumed"),
     ],

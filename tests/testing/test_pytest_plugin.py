@@ -429,3 +429,46 @@ def test_of_a_bot(gateway_client): pass
         ],
         consecutive=True,
     )
+
+
+HTTP = """
+import urllib.error, urllib.request
+
+def send(gateway, path):
+    try:
+        urllib.request.urlopen(gateway.api_url + path, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+
+def test_expected(local_gateway):
+    local_gateway.http.expect("GET", "/channels/{channel.id}", json={})
+    send(local_gateway, "/channels/1")
+
+def test_missing(local_gateway):
+    local_gateway.http.expect("GET", "/channels/{channel.id}")
+
+def test_unexpected(gateway_client, local_gateway):
+    @gateway_client.on("READY")
+    def fetch(ready):
+        send(local_gateway, "/channels/1")
+
+    with gateway_client:
+        local_gateway.wait_connected()
+
+def test_that_fails_itself(local_gateway):
+    send(local_gateway, "/channels/1")
+    assert False, "its own reason"
+"""
+
+
+def test_http_requests_are_as_expected_or_the_test_fails(run: Run) -> None:
+    result = run(HTTP)
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: expected, but not requested: GET /channels/{channel.id} (1 more)",
+            "*AssertionError: <HttpRequest GET /api/v10/channels/1: 404>: nothing expects it",
+            "*AssertionError: its own reason",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*http_api.py:*")

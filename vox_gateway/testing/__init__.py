@@ -12,12 +12,15 @@ faults on demand. It shares no code with the client, so that they do not share a
 """
 
 try:
+    import h11  # noqa: F401
     import websockets.server  # noqa: F401
 except ImportError as error:
-    raise ImportError('the local gateway needs the websockets package: pip install "vox-gateway[testing]"') from error
+    message = 'the local gateway needs the packages websockets and h11: pip install "vox-gateway[testing]"'
+    raise ImportError(message) from error
 
 from .faults import Faults
 from .gateway import LocalGateway
+from .http_api import HttpApi
 from .records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused, SessionView
 from .world import channel, guild, member, soundboard_sound, user
 
@@ -25,6 +28,7 @@ __all__ = [
     "Closed",
     "ConnectionRecord",
     "Faults",
+    "HttpApi",
     "HttpRequest",
     "LocalGateway",
     "Received",

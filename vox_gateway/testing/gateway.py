@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .faults import Faults, check_style
 from .fork import in_child
+from .http_api import HttpApi
 from .protocol.malformed import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
 from .protocol.opcodes import Close, Op, opcode_number
 from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
@@ -253,6 +254,11 @@ class LocalGateway:
         return f"{'http' if self._state.settings.ssl_context is None else 'https'}://{self._authority}"
 
     @property
+    def api_url(self) -> str:
+        """The base URL for a client of the HTTP API, where ``https://discord.com/api/v10`` would be."""
+        return f"{self.http_url}/api/v10"
+
+    @property
     def _authority(self) -> str:
         host = self._state.settings.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
@@ -285,6 +291,11 @@ class LocalGateway:
         """The session starts that are left before the limit resets."""
         with self._lock:
             return self._state.starts.remaining(time.monotonic())
+
+    @property
+    def http(self) -> HttpApi:
+        """The HTTP API: what is expected of it, and what was requested."""
+        return self._state.http
 
     @property
     def faults(self) -> Faults:
@@ -484,9 +495,9 @@ class LocalGateway:
 
     def _set_hidden(self, channel_id: int | str, hidden: bool) -> int:
         with self._lock:
-            guild_id, changed = self._hub.world.set_hidden(str(channel_id), hidden)
+            guild_id, changed = self._state.world.set_hidden(str(channel_id), hidden)
             return max(
-                self._hub.dispatch("CHANNEL_UPDATE", {**public_channel(channel), "guild_id": guild_id})
+                self._state.dispatch("CHANNEL_UPDATE", {**public_channel(channel), "guild_id": guild_id})
                 for channel in changed
             )
 

@@ -5,9 +5,13 @@ The `repr` of a record never shows a token, so that a failing assertion does not
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+_TOKEN_IN_PATH = re.compile(r"(/(?:interactions|webhooks)/[^/]+/)[^/]+")
 
 
 @dataclass(frozen=True)
@@ -90,19 +94,47 @@ class ConnectionRecord:
     closed: Closed | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HttpRequest:
     """A plain HTTP request, such as ``GET /gateway/bot``.
 
     Attributes:
+        method: such as ``"GET"``.
         path: the path of the URL.
+        query: the parameters of the URL's query.
+        headers: names in lower case.
+        body: the body as it was sent, at most 25 MiB; empty if it was larger.
         status: HTTP status of the response, `None` without a response.
         at: monotonic time of the request, in seconds.
+        problem: why the request is in `HttpApi.unexpected`, `None` if it is not.
     """
 
+    method: str
     path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
     status: int | None
     at: float
+    problem: str | None = None
+
+    @property
+    def json(self) -> Any:
+        """The decoded body; `None` unless its ``Content-Type`` is ``application/json``.
+
+        Raises:
+            ValueError: the body is not valid JSON.
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return json.loads(self.body) if kind == "application/json" and self.body else None
+
+    @property
+    def redacted_path(self) -> str:
+        """The path without the token of an interaction or webhook."""
+        return _TOKEN_IN_PATH.sub(r"\1…", self.path)
+
+    def __repr__(self) -> str:
+        return f"<HttpRequest {self.method} {self.redacted_path}: {self.status or 'no response'}>"
 
 
 @dataclass(frozen=True)

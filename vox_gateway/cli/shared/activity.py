@@ -101,7 +101,12 @@ class ActivityLog:
             yield Line(closed.at, Mark.NOTE, "close", f"{who}: closed by the client, {code}{reason}")
 
     def _request(self, request: HttpRequest) -> Iterator[Line]:
-        yield Line(request.at, Mark.IN, "HTTP", f"GET {sanitize_line(request.path)}: {request.status or 'no answer'}")
+        text = f"{request.method} {sanitize_line(request.redacted_path)}: {request.status or 'no response'}"
+        if request.problem is not None:
+            text += f", {request.problem}"
+        if request.body:
+            text += f"; {_body(request)}"
+        yield Line(request.at, Mark.IN if request.problem is None else Mark.BAD, "HTTP", text)
 
 
 #: parameters of the URL, and the text shown if absent
@@ -119,6 +124,17 @@ def _code(code: int) -> str:
 def _shown(data: Any) -> str:
     text = simplejson.dumps(data, default=str)  # escapes non-ASCII characters
     return text if len(text) <= _MOST_DATA else text[:_MOST_DATA] + "..."
+
+
+def _body(request: HttpRequest) -> str:
+    try:
+        value = request.json
+    except ValueError:
+        value = None
+    if value is not None:
+        return _shown(value)
+    kind = request.headers.get("content-type", "unknown type")
+    return f"{len(request.body)} bytes of {sanitize_line(kind.partition(';')[0])}"
 
 
 def _identify(data: Mapping[str, Any]) -> str:

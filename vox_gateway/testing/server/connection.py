@@ -1,6 +1,6 @@
-"""A websocket connection: frames on top of a transport, an outbox, and the close handshake.
+"""A client's connection: HTTP requests, and a websocket with an outbox and a close handshake once one is requested.
 
-The connection's `Handler` decides what payloads mean.
+The connection's `Handler` decides what requests and payloads mean.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from websockets.datastructures import Headers
@@ -23,8 +22,10 @@ from websockets.server import ServerProtocol
 
 from ..faults import Faults
 from ..protocol.wire import JsonEncoding, Wire
-from ..records import Closed
+from ..records import Closed, HttpRequest
 from .event_loop import EventLoop
+from .http_messages import HttpResponse, phrase
+from .http_stream import HttpStream
 from .transport import Transport
 
 PAYLOADS_PER_TURN = 64  # so that a busy connection does not monopolise the lock
@@ -39,8 +40,11 @@ _websocket_logger.setLevel(logging.WARNING)
 class Handler(Protocol):
     """Decides what happens on a connection. Called on the event loop's thread."""
 
-    def on_request(self, request: Request) -> None:
-        """Accept, answer or ignore an HTTP request."""
+    def on_handshake(self, request: Request) -> None:
+        """Accept, refuse or ignore a websocket handshake."""
+
+    def on_http_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the response to an HTTP request; `None` to leave it unanswered."""
 
     def on_message(self, message: bytes) -> None:
         """Handle a complete websocket message."""
@@ -88,6 +92,9 @@ class Connection:
         self._transport = Transport(
             sock, event_loop, ssl_context, on_data=self._on_data, on_end=self._on_end, on_room=self._pump
         )
+        self._receive = HttpStream(
+            respond=self._respond, upgrade=self._upgrade, write=self._transport.write, end=self._end_http
+        ).receive
         self._outbox: deque[bytes | Callable[[], None]] = deque()
         self._pump_is_due = False
         self._message: list[bytes] = []
@@ -111,11 +118,11 @@ class Connection:
         self._protocol.send_response(response)
         return response.status_code
 
-    def respond(self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Send a plain HTTP response and end the connection."""
+    def refuse(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Refuse the websocket and end the connection."""
         self.is_ending = True
-        fields = Headers([*headers, ("Connection", "close"), ("Content-Length", str(len(body)))])
-        self._protocol.send_response(Response(status, HTTPStatus(status).phrase, fields, body))
+        fields = Headers([*headers, ("Connection", "close"), ("Content-Length", "0")])
+        self._protocol.send_response(Response(status, phrase(status), fields))
         self._linger()
 
     # Sending. From any thread that holds the lock.
@@ -253,17 +260,32 @@ class Connection:
                 self._transport.write_eof()
 
     def _on_data(self, data: bytes) -> None:
+        self._receive(data)
+        self._transport.flush()
+
+    def _upgrade(self, data: bytes) -> None:
+        self._receive = self._receive_websocket
+        self._receive(data)
+
+    def _respond(self, request: HttpRequest) -> HttpResponse | None:
+        return self.handler.on_http_request(request)
+
+    def _end_http(self) -> None:
+        self.is_ending = True
+        self._transport.write_eof()
+        self._linger()
+
+    def _receive_websocket(self, data: bytes) -> None:
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Request):
-                self.handler.on_request(event)
+                self.handler.on_handshake(event)
             elif isinstance(event, Frame):
                 self._on_frame(event)
         if self._protocol.parser_exc is not None and not self.is_ending:
             self.is_ending = True  # websockets has sent a close code for the malformed frame
             self._linger()
         self._write_frames()
-        self._transport.flush()
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:

@@ -6,17 +6,15 @@ See: https://docs.discord.com/developers/events/gateway#get-gateway-bot,
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from ..protocol import intents as intent_bits
 from ..protocol.limits import SessionStarts
 from ..settings import Settings
 from ..world import World
+from .http_messages import HttpResponse, error_response, json_response, route_of
 
 #: privileged intent → the application flag of bots in many guilds, and the flag of other bots
 _INTENT_FLAGS = {
@@ -27,10 +25,8 @@ _INTENT_FLAGS = {
 #: "Intent required for bots in 100 or more servers"
 _MANY_GUILDS = 100
 
-_PREFIX = re.compile(r"^/api(/v\d+)?(?=/)")
 
-
-def answer(
+def respond(
     path: str,
     authorization: str | None,
     *,
@@ -39,8 +35,8 @@ def answer(
     world: World,
     starts: SessionStarts,
     now: float,
-) -> tuple[int, bytes]:
-    """Answer ``GET path``; return the HTTP status and a JSON body.
+) -> HttpResponse | None:
+    """Return the response to ``GET path``; `None` for an unknown route.
 
     Args:
         path: the path without its query, with or without ``/api`` and a version.
@@ -51,15 +47,16 @@ def answer(
         starts: the session start limit.
         now: monotonic time, in seconds.
     """
-    route = _PREFIX.sub("", path)
+    route = route_of(path)
     if route == "/gateway":
-        return _ok({"url": url})
+        return json_response(200, {"url": url})
     if route not in ("/gateway/bot", "/users/@me", "/oauth2/applications/@me", "/applications/@me"):
-        return _error(404, "404: Not Found")
+        return None
     if not _is_authorized(authorization, settings.token):
-        return _error(401, "401: Unauthorized")
+        return error_response(401)
     if route == "/gateway/bot":
-        return _ok(
+        return json_response(
+            200,
             {
                 "url": url,
                 "shards": settings.shards,
@@ -69,16 +66,11 @@ def answer(
                     "reset_after": math.ceil(starts.reset_after(now) * 1000),
                     "max_concurrency": settings.max_concurrency,
                 },
-            }
+            },
         )
     if route == "/users/@me":
-        return _ok(world.bot)
-    return _ok(_application(settings, world))
-
-
-def refusal(status: int) -> tuple[int, bytes]:
-    """An error response with this HTTP status and a JSON body like Discord's."""
-    return _error(status, f"{status}: {HTTPStatus(status).phrase}")
+        return json_response(200, world.bot)
+    return json_response(200, _application(settings, world))
 
 
 def _is_authorized(authorization: str | None, token: str | None) -> bool:
@@ -116,11 +108,3 @@ def _application(settings: Settings, world: World) -> Mapping[str, Any]:
         "tags": [],
         "approximate_guild_count": len(world.guilds),
     }
-
-
-def _ok(value: Mapping[str, Any]) -> tuple[int, bytes]:
-    return 200, json.dumps(value).encode()
-
-
-def _error(status: int, message: str) -> tuple[int, bytes]:
-    return status, json.dumps({"message": message, "code": 0}).encode()

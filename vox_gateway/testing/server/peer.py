@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from typing import Any
@@ -34,6 +35,7 @@ from ..protocol.wire import DecodeError, UnknownWire, wire_for
 from ..records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused
 from . import http_routes, responses
 from .connection import Connection
+from .http_messages import INVALID_JSON, REQUEST_TOO_LARGE, HttpResponse, error_response
 from .sessions import Event, Session
 from .state import GatewayState
 
@@ -60,12 +62,9 @@ class Peer:
 
     # The handshake.
 
-    def on_request(self, request: Request) -> None:
+    def on_handshake(self, request: Request) -> None:
         url = urlsplit(request.path)
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        if headers.get("upgrade", "").lower() != "websocket":
-            self._answer_http(url.path, headers.get("authorization"))
-            return
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         log, faults = self._state.log, self._state.faults
         number = self.connection.number = log.next_connection_number
@@ -74,7 +73,7 @@ class Peer:
             return
         refused = faults.take(RefusedUpgrade)
         if refused is not None:
-            self.connection.respond(refused.status, b"", _retry_after(refused.retry_after))
+            self.connection.refuse(refused.status, _retry_after(refused.retry_after))
             log.set_status(number, refused.status)
             return
         status = self.connection.accept(request)
@@ -82,31 +81,45 @@ class Peer:
         if status == 101:
             self._begin(query)
 
-    def _answer_http(self, path: str, authorization: str | None) -> None:
-        state, now = self._state, time.monotonic()
+    def on_http_request(self, request: HttpRequest) -> HttpResponse | None:
+        state = self._state
         if state.faults.take(IgnoredRequest):
-            state.log.add_request(HttpRequest(path, None, now))
-            return
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Date", formatdate(time.time() + state.faults.clock_shift, usegmt=True)),
-        ]
+            state.log.add_request(request)
+            return None
+        response, problem = self._respond(request)
+        state.log.add_request(replace(request, status=response.status, problem=problem))
+        date = formatdate(time.time() + state.faults.clock_shift, usegmt=True)
+        return response.with_headers([("Date", date)])
+
+    def _respond(self, request: HttpRequest) -> tuple[HttpResponse, str | None]:
+        """Return the response to a request, and what is wrong with the request."""
+        state = self._state
         refused = state.faults.take(RefusedRequest)
-        if refused is None:
-            status, body = http_routes.answer(
-                path,
-                authorization,
+        if refused is not None:
+            return error_response(refused.status).with_headers(_retry_after(refused.retry_after)), None
+        if request.status == 413:
+            return error_response(413, "Request entity too large", REQUEST_TOO_LARGE), "its body is too large"
+        try:
+            request.json  # noqa: B018 - raises
+        except ValueError:
+            response = error_response(400, "The request body contains invalid JSON.", INVALID_JSON)
+            return response, "its body is not valid JSON"
+        found = state.http.look_up(request)
+        if found is not None:
+            return found
+        if request.method == "GET":
+            built_in = http_routes.respond(
+                request.path,
+                request.headers.get("authorization"),
                 url=state.url,
                 settings=state.settings,
                 world=state.world,
                 starts=state.starts,
-                now=now,
+                now=request.at,
             )
-        else:
-            status, body = http_routes.refusal(refused.status)
-            headers += _retry_after(refused.retry_after)
-        self.connection.respond(status, body, headers)
-        state.log.add_request(HttpRequest(path, status, now))
+            if built_in is not None:
+                return built_in, None
+        return error_response(404), "nothing expects it"
 
     def _begin(self, query: dict[str, str]) -> None:
         """Send HELLO on the open websocket, unless a fault applies."""

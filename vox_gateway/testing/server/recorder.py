@@ -68,8 +68,8 @@ class TakeOnceLog(Generic[Entry]):
 class Log:
     """Everything that clients did, in order.
 
-    Guarded by the gateway's lock; every new entry notifies its condition. `expect` and `expect_close` return each
-    entry once.
+    Guarded by the gateway's lock; every new entry notifies its condition. `expect`, `expect_close` and `expect_request`
+    return each entry once.
     """
 
     def __init__(self, lock: AbstractContextManager[bool], changed: threading.Condition) -> None:
@@ -77,7 +77,7 @@ class Log:
         self._received: TakeOnceLog[Received] = TakeOnceLog(lock, changed)
         self._closed: TakeOnceLog[Closed] = TakeOnceLog(lock, changed)
         self._connections: list[ConnectionRecord] = []
-        self._requests: list[HttpRequest] = []
+        self._requests: TakeOnceLog[HttpRequest] = TakeOnceLog(lock, changed)
         self._followers: list[Inbox] = []
 
     # Written by the gateway, which holds the lock.
@@ -109,8 +109,7 @@ class Log:
         self._publish(closed)
 
     def add_request(self, request: HttpRequest) -> None:
-        self._requests.append(request)
-        self._changed.notify_all()
+        self._requests.add(request)
         self._publish(request)
 
     def _publish(self, record: Record) -> None:
@@ -141,7 +140,7 @@ class Log:
     @property
     def requests(self) -> tuple[HttpRequest, ...]:
         with self._lock:
-            return tuple(self._requests)
+            return tuple(self._requests.entries)
 
     def expect(
         self,
@@ -196,9 +195,17 @@ class Log:
     def wait_request(self, number: int, timeout: float) -> HttpRequest:
         """Wait for the n-th plain HTTP request; raise AssertionError on timeout."""
         with self._lock:
-            if not self._changed.wait_for(lambda: len(self._requests) >= number, timeout):
+            if not self._changed.wait_for(lambda: len(self._requests.entries) >= number, timeout):
                 raise AssertionError(f"plain HTTP request {number} did not come within {timeout:g} s")
-            return self._requests[number - 1]
+            return self._requests.entries[number - 1]
+
+    def expect_request(self, what: str, matches: Callable[[HttpRequest], bool], timeout: float) -> HttpRequest:
+        """Take the first untaken HTTP request that matches; raise AssertionError on timeout."""
+        found = self._requests.take(matches, timeout)
+        if found is None:
+            lately = ", ".join(repr(request) for request in self.requests[-5:]) or "nothing"
+            raise AssertionError(f"no {what} came within {timeout:g} s; requested lately: {lately}")
+        return found
 
     def _summary(self) -> str:
         """Summarise what did happen in a single line."""

@@ -1,4 +1,4 @@
-"""The state that all connections of a gateway share: sessions, world, limits, faults and the log."""
+"""The state that all connections of a gateway share: sessions, world, limits, faults, responses and the log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ..faults import Faults
+from ..http_api import HttpApi
 from ..protocol import intents as intent_bits
 from ..protocol.limits import MinimumInterval, SessionStarts
 from ..protocol.obfuscation import CHANNEL_OBFUSCATION
@@ -32,6 +33,7 @@ class GatewayState:
         self.event_loop = EventLoop("vox_gateway-local-gateway")
         self.faults = Faults(self.event_loop.lock)
         self.log = Log(self.event_loop.lock, self.event_loop.changed)
+        self.http = HttpApi(self.event_loop.lock, self.log)
         self.starts = SessionStarts(
             settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
         )
