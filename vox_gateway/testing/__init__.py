@@ -6,7 +6,7 @@ faults on demand. It shares no code with the client, so that they do not share a
     with LocalGateway() as gateway:
         ...  # connect a client to gateway.url
         gateway.expect("IDENTIFY")
-        gateway.dispatch("MESSAGE_CREATE", {"content": "hello"})
+        gateway.dispatch("MESSAGE_CREATE", message(gateway.guilds[0], "hello"))
         gateway.drop("reset")
         gateway.expect("RESUME")
 """
@@ -15,9 +15,9 @@ try:
     import h11  # noqa: F401
     import websockets.server  # noqa: F401
 except ImportError as error:
-    message = 'the local gateway needs the packages websockets and h11: pip install "vox-gateway[testing]"'
-    raise ImportError(message) from error
+    raise ImportError('the local gateway needs websockets and h11: pip install "vox-gateway[testing]"') from error
 
+from .events import message, slash_command
 from .faults import Faults
 from .gateway import LocalGateway
 from .http_api import HttpApi
@@ -37,6 +37,8 @@ __all__ = [
     "channel",
     "guild",
     "member",
+    "message",
+    "slash_command",
     "soundboard_sound",
     "user",
 ]
