@@ -38,6 +38,12 @@ class Served:
                 return line
         raise AssertionError(f"no line contains {text!r}")
 
+    def type(self, *lines: str) -> None:
+        """Type lines on its stdin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("".join(f"{line}\n" for line in lines))
+        self.process.stdin.flush()
+
     def finish(self) -> tuple[int, str, str]:
         """Wait until it exits; return the exit code, the rest of stdout, and stderr."""
         assert self.process.stderr is not None
@@ -58,6 +64,7 @@ def served(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[Served]:
     process = subprocess.Popen(
         [sys.executable, "-m", "vox_gateway", *arguments, "--port", "0"],
         env=environment,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from served import PATIENCE, served
 
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate, Intents
 from vox_gateway.cli import main, serve
+from vox_gateway.cli.serve.typed_lines import Typist
 from vox_gateway.cli.shared.activity import ActivityLog
 from vox_gateway.cli.shared.screen import Mark
-from vox_gateway.testing import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused, SessionView
+from vox_gateway.testing import (
+    Closed,
+    ConnectionRecord,
+    HttpRequest,
+    LocalGateway,
+    Received,
+    SessionRefused,
+    SessionView,
+    channel,
+    guild,
+)
 
 TOKEN = "a.very.secret-token"
+
+Bot = Callable[..., tuple[Client, "queue.SimpleQueue[dict[str, Any]]"]]
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT as POSIX has it")
 
@@ -108,6 +127,209 @@ def test_the_doctor_is_content_with_the_token_that_is_recommended(token: str | N
     assert "the token is accepted" in " ".join(done.stdout.split())
 
 
+@pytest.fixture
+def bot() -> Iterator[Bot]:
+    """Connects clients with all intents; gives what they receive but READY and guilds."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(url: str, encoding: str = "json") -> tuple[Client, queue.SimpleQueue[dict[str, Any]]]:
+            events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+            gate = IdentifyGate(interval=0)
+            client = Client(token=TOKEN, url=url, intents=Intents.all(), encoding=encoding, identify_gate=gate)
+
+            @client.on("DISPATCH")
+            def keep(payload: dict[str, Any]) -> None:
+                if payload["t"] not in ("READY", "GUILD_CREATE", "RESUMED"):
+                    events.put(payload)
+
+            stack.enter_context(client)
+            assert client.wait_until_ready(PATIENCE)
+            return client, events
+
+        yield connect
+
+
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_typed_lines_become_messages_and_commands(bot: Bot) -> None:
+    with served("serve") as gateway:
+        assert gateway.head[4].startswith("type a message")
+        gateway.type("nobody is here")
+        assert "no client is here" in gateway.line("ada #general: nobody is here")
+        _, events = bot(gateway.url)
+        gateway.type("hello", "", "alice #reading: hi there", "/roll sides=6 why='good luck'", "#nowhere: hello")
+        first, second, third = (events.get(timeout=PATIENCE) for _ in range(3))
+        assert (first["t"], first["d"]["content"], first["d"]["author"]["username"]) == (
+            "MESSAGE_CREATE",
+            "hello",
+            "ada",
+        )
+        assert (second["d"]["content"], second["d"]["author"]["username"]) == ("hi there", "alice")
+        assert third["t"] == "INTERACTION_CREATE"
+        assert [option["value"] for option in third["d"]["data"]["options"]] == [6, "good luck"]
+        assert "->  MESSAGE_CREATE" in gateway.line("alice #reading: hi there")
+        assert "choose from #general, #reading" in gateway.line("no channel #nowhere")
+        assert gateway.end()[0] == 0
+
+
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_it_goes_on_after_the_end_of_stdin(bot: Bot) -> None:
+    with served("serve") as gateway:
+        assert gateway.process.stdin is not None
+        gateway.process.stdin.write("the last, without a newline")
+        gateway.process.stdin.close()
+        gateway.line("the last, without a newline")
+        bot(gateway.url)
+        gateway.line("READY")
+        gateway.process.stdin = None  # `communicate` would flush it
+        assert gateway.end()[0] == 0
+
+
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_it_serves_without_stdin() -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m vox_gateway serve --port 0 <&-"
+    with subprocess.Popen(["sh", "-c", line], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        head = [process.stdout.readline() for _ in range(5)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    assert head[4] == "Ctrl-C to stop\n"
+
+
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_a_script_is_played_once_a_client_is_ready(bot: Bot, tmp_path: Path) -> None:
+    script = tmp_path / "evening.jsonl"
+    script.write_text(
+        '{"say": "alice: good evening"}\n\n'
+        '{"after": 0.01, "event": "CHANNEL_PINS_UPDATE", "data": {"channel_id": "1"}}\n'
+        '{"event": "TYPING_START", "data": "\\ud800"}\n'
+        '{"drop": "reset"}\n'
+        '{"say": "after the drop"}\n'
+        '{"reconnect": true}\n',
+        encoding="utf-8",
+    )
+    with served("serve", "--script", str(script)) as gateway:
+        client, events = bot(gateway.url, "etf")  # which cannot represent half a surrogate pair
+        found = [events.get(timeout=PATIENCE) for _ in range(3)]
+        assert [event["t"] for event in found] == ["MESSAGE_CREATE", "CHANNEL_PINS_UPDATE", "MESSAGE_CREATE"]
+        assert found[1]["d"] == {"channel_id": "1"}
+        assert found[2]["d"]["content"] == "after the drop"
+        for text in ("alice #general: good evening", "TYPING_START: ", "reset: 1 connections", "RECONNECT", "the end"):
+            gateway.line(text)
+        assert gateway.end()[0] == 0
+        assert client.stats.identifies == 1
+
+
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_chatter_is_varied(bot: Bot) -> None:
+    with served("serve", "--chatter", "500", "-v") as gateway:
+        _, events = bot(gateway.url)
+        found = [events.get(timeout=PATIENCE) for _ in range(40)]
+        gateway.line("MESSAGE_REACTION_ADD")
+        gateway.line("steam is up")
+        assert gateway.end()[0] == 0
+    assert len({event["t"] for event in found}) == 7
+    assert len({event["d"]["guild_id"] for event in found}) == 2
+
+
+@pytest.mark.usefixtures("unmeasured")
+@posix_only
+def test_http_requests_are_shown_and_replies_accepted(bot: Bot) -> None:
+    with served("serve") as gateway, requests.Session() as session:
+        api = gateway.url.replace("ws", "http", 1) + "/api/v10"
+        assert api in gateway.head[0]
+        session.headers["Authorization"] = f"Bot {TOKEN}"
+        sent = session.post(f"{api}/channels/1/messages", json={"content": "pong"}, timeout=PATIENCE)
+        assert sent.json()["id"]
+        line = gateway.line("HTTP")
+        assert "POST /api/v10/channels/1/messages: 200; {" in line
+        assert '"content": "pong"' in line
+        assert session.post(f"{api}/interactions/1/{TOKEN}/callback", json={}, timeout=PATIENCE).status_code == 204
+        assert session.put(f"{api}/applications/1/commands", json=[], timeout=PATIENCE).json() == []
+        assert session.get(f"{api}/guilds/1", timeout=PATIENCE).status_code == 404
+        assert "GET /api/v10/guilds/1: 404, nothing expects it" in gateway.line("!!  HTTP")
+        code, output, _ = gateway.end()
+    assert code == 0
+    assert TOKEN not in output
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "not a JSON object"),
+        ("{}", "expected one of say, event, drop, reconnect"),
+        ('{"say": "a", "drop": "reset"}', "expected one of say"),
+        ('{"shout": "a"}', "expected one of say"),
+        ('{"say": " "}', "invalid say=' '"),
+        ('{"event": 1}', "invalid event=1"),
+        ('{"drop": "gently"}', "invalid drop='gently'"),
+        ('{"reconnect": false}', "invalid reconnect=False"),
+        ('{"say": "a", "data": 1}', "data belongs to event only"),
+        ('{"say": "a", "after": -1}', "invalid after=-1"),
+        ('{"say": "a", "after": true}', "invalid after=True"),
+        ('{"say": "a", "after": NaN}', "not valid JSON"),
+        ('{"say": "a", "after": 1e9}', "invalid after=1000000000.0"),
+    ],
+)
+def test_an_invalid_script_is_refused(
+    line: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "bad.jsonl"
+    script.write_text('{"say": "hello"}\n' + line, encoding="utf-8")
+    said = refused(capsys, "--port", "0", "--script", str(script))
+    assert "bad.jsonl, line 2: " in said
+    assert words in said
+
+
+def test_a_script_that_cannot_be_read_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "cannot be read" in refused(capsys, "--port", "0", "--script", str(tmp_path))
+    (tmp_path / "latin").write_bytes(b'{"say": "\xe9"}')
+    assert "is not UTF-8" in refused(capsys, "--port", "0", "--script", str(tmp_path / "latin"))
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "text"),
+    [
+        ("hello", "MESSAGE_CREATE", "ada #general: hello"),
+        ("brian: hello", "MESSAGE_CREATE", "brian #general: hello"),
+        ("#reading: hello", "MESSAGE_CREATE", "ada #reading: hello"),
+        ("zoe #reading: a: b", "MESSAGE_CREATE", "zoe #reading: a: b"),
+        ("see https://example.org/", "MESSAGE_CREATE", "ada #general: see https://example.org/"),
+        (": hello", "MESSAGE_CREATE", "ada #general: : hello"),
+        ("/ hello", "MESSAGE_CREATE", "ada #general: / hello"),
+        ("/ping", "INTERACTION_CREATE", "ada #general: /ping"),
+        ("zoe: /say text='a b' loud=true n=-3", "INTERACTION_CREATE", "zoe #general: /say text='a b' loud=true n=-3"),
+    ],
+)
+def test_a_typed_line_has_an_author_and_a_channel(line: str, name: str, text: str) -> None:
+    event = Typist(LocalGateway().guilds).event(line)
+    assert (event.name, event.text) == (name, text)
+
+
+def test_typed_options_have_types() -> None:
+    event = Typist(LocalGateway().guilds).event("/say text='a b' loud=true n=-3")
+    assert [option["value"] for option in event.data["data"]["options"]] == ["a b", True, -3]
+
+
+@pytest.mark.parametrize(("line", "words"), [("/say hello", "NAME=VALUE"), ("/say a='b", "quotation"), ("#x: a", "#x")])
+def test_a_typed_line_that_is_invalid_is_refused(line: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Typist(LocalGateway().guilds).event(line)
+
+
+def test_who_is_made_up_stays_the_same() -> None:
+    typist = Typist([guild(1, channels=[channel(2, "a")])])
+    ids = [typist.event(line).data["author"]["id"] for line in ("hello", "zoe: hello", "alice: hello", "zoe: again")]
+    assert ids[0] == ids[2]
+    assert ids[1] == ids[3]
+    assert ids[0] != ids[1]
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What it says when it does not begin."""
     assert main(["serve", *arguments]) == 2
@@ -150,6 +372,10 @@ def test_a_port_that_is_taken_is_refused(capsys: pytest.CaptureFixture[str]) -> 
         ["--identify-interval", "-1"],
         ["--identify-interval", "nan"],
         ["--identify-interval", "soon"],
+        ["--chatter", "-1"],
+        ["--chatter", "nan"],
+        ["--chatter", "many"],
+        ["--chatter", "10001"],
         ["--token", ""],
         ["--token", " "],
         ["--token", "Bot"],

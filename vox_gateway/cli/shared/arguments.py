@@ -18,12 +18,16 @@ __all__ = [
     "intents",
     "port",
     "positive_count",
+    "rate",
     "seconds",
     "shard",
     "size",
     "speed",
     "token",
 ]
+
+#: events a second; a Python gateway sends no more
+_MAX_RATE = 10_000
 
 _GROUPS = {
     "default": Intents.default(),
@@ -158,6 +162,21 @@ def positive_count(text: str) -> int:
     if number := count(text):
         return number
     raise argparse.ArgumentTypeError("invalid count '0': expected an integer of at least 1")
+
+
+def rate(text: str) -> float:
+    """Parse a number of events a second, from 0 to 10,000.
+
+    Raises:
+        ArgumentTypeError: the value is invalid.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= _MAX_RATE:
+        raise argparse.ArgumentTypeError(f"invalid rate {text!r}: expected a number from 0 to {_MAX_RATE:,} a second")
+    return number
 
 
 def speed(text: str) -> float:

@@ -84,7 +84,7 @@ def how_to_connect(gateway: LocalGateway, token: str | None) -> tuple[str, ...]:
     shown = "any" if token is None else token
     quoted = shlex.quote(shown)
     return (
-        f"listening on {gateway.url} (HTTP: {gateway.http_url})",
+        f"listening on {gateway.url} (HTTP: {gateway.api_url})",
         "every token is accepted" if token is None else f"only the token {token} is accepted",
         f'connect with Client(token={json.dumps(shown)}, url="{gateway.url}")',
         f"or with      DISCORD_TOKEN={quoted} vox-gateway tail --url {gateway.url}",
