@@ -131,7 +131,7 @@ def test_each_extra_brings_what_it_is_for(metadata: importlib.metadata.Distribut
         extra: names([line for line in metadata.requires or () if re.search(f"extra == ['\"]{extra}['\"]", line)])
         for extra in metadata.metadata.get_all("Provides-Extra") or ()
     }
-    assert brought["testing"] == {"websockets"}
+    assert brought["testing"] == {"h11", "websockets"}
     assert brought["socks"] == {"python-socks"}
     assert brought["zstd"] <= {"backports.zstd", "backports-zstd"}  # Python has its own from 3.14 on
     assert brought["speed"] == {"msgspec", "zlib-ng", "vox-gateway"}
