@@ -168,7 +168,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 #: pages with commands that run until they are told to end
-LONG_RUNNING = ("tutorial", "real-traffic")
+LONG_RUNNING = ("tutorial", "real-traffic", "serve")
 
 
 def commands(page: Path) -> list[str]:
@@ -283,6 +283,46 @@ def test_real_traffic_is_recorded_and_replayed_as_it_says(tmp_path: Path) -> Non
     assert "sent 3 events" in output
     with started(f"{serve} --port {port}", folder) as gateway:
         read_until(gateway, "Ctrl-C to stop")
+        assert end(gateway) == 0
+
+
+def read_until_shown(process: subprocess.Popen[str], *parts: str) -> None:
+    """Read up to a line that contains the first part, then the next; it fails when the process ends before."""
+    assert process.stdout is not None
+    for part in parts:
+        while part not in (line := process.stdout.readline()):
+            assert line, f"it ended before it said {part!r}"
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_bot_is_tried_without_discord_as_it_says(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "serve.md"
+    serve, start_bot, play = commands(page)
+    folder = folder_of(page, tmp_path)
+    for file in included_files(DOCS / "how-to" / "reply.md"):
+        shutil.copy(file, folder)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    start_bot = start_bot.replace("8080", port)
+    with started(f"{serve} --port {port}", folder, COLUMNS="200") as gateway:
+        read_until(gateway, "Ctrl-C to stop")
+        with started(start_bot, folder) as bot:
+            read_until_shown(gateway, "PUT /api/v10/applications/")
+            for line in re.findall(
+                r"^\| `(.+?)` \| (?:a message|an interaction|the same)", page.read_text("utf-8"), re.MULTILINE
+            ):
+                type_in(gateway, line)
+                read_until_shown(gateway, line.partition(": ")[2] or line)
+            read_until_shown(gateway, "POST /api/v10/channels/", "hello")
+            assert end(bot) == 0
+        assert end(gateway) == 0
+    with started(f"{play} --port {port}", folder, COLUMNS="200") as gateway:
+        read_until(gateway, "Ctrl-C to stop")
+        with started(start_bot, folder) as bot:
+            read_until_shown(gateway, "POST /api/v10/interactions/", "You")
+            read_until_shown(gateway, "RESUMED")
+            read_until_shown(gateway, "POST /api/v10/channels/", "nothing")
+            assert end(bot) == 0
         assert end(gateway) == 0
 
 
