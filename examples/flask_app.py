@@ -1,20 +1,41 @@
-"""A Flask app with a bot inside: its health, and a route that changes its status.
+"""A Flask app with a bot inside: a page of what was said, its health, and a route that changes its status.
 
 Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway, PORT at another port.
 Run one process of it: each process would connect a bot of its own.
 """
 
+import collections
 import os
 
-from flask import Flask, abort
+from flask import Flask, abort, render_template_string
 
-from vox_gateway import DEFAULT_GATEWAY, Client, CommandTimeout
+from vox_gateway import DEFAULT_GATEWAY, Client, CommandTimeout, Intents
+
+PAGE = """
+<!doctype html>
+<title>vox_gateway</title>
+<body style="font-family: sans-serif; margin: 2em">
+<h1>{{ status }}</h1>
+<ul>{% for author, content in messages %}<li><b>{{ author }}</b>: {{ content }}</li>{% endfor %}</ul>
+"""
 
 client = Client(
     token=os.environ["DISCORD_TOKEN"],
     url=os.environ.get("VOX_GATEWAY_URL", DEFAULT_GATEWAY),
+    intents=Intents.default() | Intents.MESSAGE_CONTENT,
 )
 app = Flask(__name__)
+messages = collections.deque(maxlen=10)
+
+
+@client.on("MESSAGE_CREATE")
+def keep(message):
+    messages.append((message["author"]["username"], message["content"]))
+
+
+@app.get("/")
+def index():
+    return render_template_string(PAGE, status=client.status, messages=messages.copy())
 
 
 @app.get("/health")
