@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import shlex
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +23,11 @@ from served import PATIENCE, served
 
 from vox_gateway import AuthenticationFailed, Client, IdentifyGate, Intents
 from vox_gateway.cli import main, serve
+from vox_gateway.cli.serve.feed import Feed
+from vox_gateway.cli.serve.script import Step
+from vox_gateway.cli.serve.stdin import read_lines
 from vox_gateway.cli.serve.typed_lines import Typist
-from vox_gateway.cli.shared.activity import ActivityLog
+from vox_gateway.cli.shared.activity import ActivityLog, Line
 from vox_gateway.cli.shared.screen import Mark
 from vox_gateway.testing import (
     Closed,
@@ -198,42 +203,107 @@ def test_it_serves_without_stdin() -> None:
     assert head[4] == "Ctrl-C to stop\n"
 
 
-@pytest.mark.usefixtures("unmeasured")
 @posix_only
-def test_a_script_is_played_once_a_client_is_ready(bot: Bot, tmp_path: Path) -> None:
+def test_a_script_and_chatter_begin_once_a_client_is_ready(bot: Bot, tmp_path: Path) -> None:
     script = tmp_path / "evening.jsonl"
-    script.write_text(
-        '{"say": "alice: good evening"}\n\n'
-        '{"after": 0.01, "event": "CHANNEL_PINS_UPDATE", "data": {"channel_id": "1"}}\n'
-        '{"event": "TYPING_START", "data": "\\ud800"}\n'
-        '{"drop": "reset"}\n'
-        '{"say": "after the drop"}\n'
-        '{"reconnect": true}\n',
-        encoding="utf-8",
-    )
-    with served("serve", "--script", str(script)) as gateway:
-        client, events = bot(gateway.url, "etf")  # which cannot represent half a surrogate pair
-        found = [events.get(timeout=PATIENCE) for _ in range(3)]
-        assert [event["t"] for event in found] == ["MESSAGE_CREATE", "CHANNEL_PINS_UPDATE", "MESSAGE_CREATE"]
-        assert found[1]["d"] == {"channel_id": "1"}
-        assert found[2]["d"]["content"] == "after the drop"
-        for text in ("alice #general: good evening", "TYPING_START: ", "reset: 1 connections", "RECONNECT", "the end"):
-            gateway.line(text)
-        assert gateway.end()[0] == 0
-        assert client.stats.identifies == 1
-
-
-@pytest.mark.usefixtures("unmeasured")
-@posix_only
-def test_chatter_is_varied(bot: Bot) -> None:
-    with served("serve", "--chatter", "500", "-v") as gateway:
+    script.write_text('{"after": 0.01, "say": "alice: good evening"}\n\n', encoding="utf-8")
+    with served("serve", "--script", str(script), "--chatter", "200", "-v") as gateway:
         _, events = bot(gateway.url)
+        gateway.type("typed too")
         found = [events.get(timeout=PATIENCE) for _ in range(40)]
+        contents = {event["d"].get("content") for event in found}
+        assert {"good evening", "typed too"} <= contents
         gateway.line("MESSAGE_REACTION_ADD")
-        gateway.line("steam is up")
-        assert gateway.end()[0] == 0
+        # Measured, so no SIGINT: see `unmeasured`.
+        assert gateway.process.stdout is not None
+        gateway.process.stdout.close()
+        assert gateway.process.wait(PATIENCE) == 1
+
+
+def play(gateway: LocalGateway, *steps: Step, rate: float = 0, events: int = 0) -> list[Line]:
+    """Play a script, or some events of chatter; return the lines that are shown."""
+    lines: list[Line] = []
+    feed = Feed(gateway, steps, rate, lines.append, lines.append)
+    feed.start()
+    feed.start()  # a second client changes nothing
+    for _ in range(events or len(steps) + bool(steps)):
+        assert feed.due_in is not None
+        feed.send_next()
+    assert bool(feed.due_in is None) is not bool(events)
+    return lines
+
+
+def test_each_kind_of_step_is_played(bot: Bot) -> None:
+    with LocalGateway(identify_interval=0) as gateway:
+        client, events = bot(gateway.url, "etf")  # which cannot represent half a surrogate pair
+        lines = play(
+            gateway,
+            Step(0, "say", "alice: good evening"),
+            Step(0.01, "event", "CHANNEL_PINS_UPDATE", {"channel_id": "1"}),
+            Step(0, "event", "TYPING_START", "\ud800"),
+            Step(0, "say", "#nowhere: hello"),
+            Step(0, "drop", "reset"),
+            Step(0, "say", "after the drop"),
+        )
+        found = [events.get(timeout=PATIENCE) for _ in range(3)]
+        assert gateway.wait_connected(timeout=PATIENCE)
+        assert [line.text for line in play(gateway, Step(0, "reconnect", True))] == ["1 connections", "the end"]
+        gateway.expect_close(by="client", timeout=PATIENCE)
+    assert [event["t"] for event in found] == ["MESSAGE_CREATE", "CHANNEL_PINS_UPDATE", "MESSAGE_CREATE"]
+    assert found[1]["d"] == {"channel_id": "1"}
+    assert found[2]["d"]["content"] == "after the drop"
+    assert [line.text.partition(":")[0] for line in lines] == [
+        "alice #general",
+        "from the script",
+        "TYPING_START",
+        "no channel #nowhere",
+        "reset",
+        "ada #general",
+        "the end",
+    ]
+    assert client.stats.identifies == 1
+
+
+def test_chatter_is_varied(bot: Bot) -> None:
+    with LocalGateway(identify_interval=0) as gateway:
+        _, events = bot(gateway.url)
+        lines = play(gateway, rate=1000, events=40)
+        found = [events.get(timeout=PATIENCE) for _ in range(40)]
     assert len({event["t"] for event in found}) == 7
     assert len({event["d"]["guild_id"] for event in found}) == 2
+    assert [line.name for line in lines] == [event["t"] for event in found]
+
+
+def test_chatter_comes_at_its_rate() -> None:
+    with LocalGateway() as gateway:
+        feed = Feed(gateway, (), 0.5, lambda line: None)
+        feed.start()
+        assert feed.due_in == 0
+        feed.send_next()
+        assert feed.due_in is not None
+        assert 0 < feed.due_in <= 2
+
+
+def test_lines_are_read_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert read_lines(lines.put)
+        text = "one\n\n t\u00e9 \nthree".encode()
+        for part in (text[:8], text[8:]):  # in the middle of a character
+            os.write(writer, part)
+        os.close(writer)
+        assert [lines.get(timeout=PATIENCE) for _ in range(3)] == ["one", "t\u00e9", "three"]
+        for thread in threading.enumerate():
+            if thread.name == "vox_gateway-stdin":
+                thread.join(PATIENCE)
+
+
+def test_no_lines_are_read_without_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    for nothing in (None, io.StringIO("hello")):
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert not read_lines(print)
 
 
 @pytest.mark.usefixtures("unmeasured")
