@@ -134,7 +134,7 @@ def test_what_is_no_token_is_not_sent_anywhere(doctor: Doctor, monkeypatch: pyte
     monkeypatch.setattr(socket, "getaddrinfo", know_nothing_of_discord)
     with LocalGateway() as gateway:
         code, found, _ = doctor("wss://gateway.discord.gg", "--api-url", gateway.http_url, token="A" * 32)
-        assert [request.path for request in gateway.requests] == ["/gateway"]
+        assert [request.path for request in gateway.http.requests] == ["/gateway"]
     assert code == 1
     assert "client secret" in found["token"][1]
     assert found["GET /gateway/bot"][0] == "skipped"
@@ -355,7 +355,7 @@ def test_ctrl_c_ends_it() -> None:
         gateway.faults.ignore_request(times=None)
         command = [sys.executable, "-m", "vox_gateway", "doctor", "--timeout", "60", "--url", gateway.url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            gateway.wait_request(timeout=20)
+            gateway.http.wait_for_request("GET", "/gateway", 20)
             process.send_signal(signal.SIGINT)
             assert process.communicate(timeout=10)[1] == "vox-gateway: interrupted\n"
             assert process.returncode == 130

@@ -73,7 +73,7 @@ def test_it_returns_url_shards_and_session_start_limit() -> None:
         assert (limit.total, limit.remaining, limit.max_concurrency) == (1000, 7, 2)
         assert 3500 < limit.reset_after <= 3600
         assert before + timedelta(seconds=3500) < limit.resets_at < datetime.now(timezone.utc) + timedelta(seconds=3601)
-        assert [(request.path, request.status) for request in gateway.requests] == [("/gateway/bot", 200)]
+        assert [(request.path, request.status) for request in gateway.http.requests] == [("/gateway/bot", 200)]
     assert isinstance(limit, SessionStartLimit)
     with pytest.raises(AttributeError):
         bot.url = "other"  # type: ignore[misc]
@@ -321,7 +321,7 @@ def test_ctrl_c_ends_the_wait_at_once() -> None:
         command = [sys.executable, "-c", ASK_FOR_EVER, gateway.http_url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
-                gateway.wait_request(timeout=20)
+                gateway.http.wait_for_request("GET", "/gateway/bot", 20)
                 process.send_signal(signal.SIGINT)
                 assert process.communicate(timeout=10)[0] == "interrupted\n"
             finally:

@@ -34,7 +34,7 @@ def make_discovering_client(make_client: MakeClient) -> MakeDiscoveringClient:
 
 def queries(gateway: LocalGateway) -> int:
     """Return how often the API was queried."""
-    return len([request for request in gateway.requests if request.path == "/api/v10/gateway/bot"])
+    return len([request for request in gateway.http.requests if request.path == "/api/v10/gateway/bot"])
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_a_busy_api_is_queried_again_after_retry_after(
 ) -> None:
     gateway.faults.refuse_request(status, retry_after=0.5)
     start_until_ready(make_discovering_client(gateway))
-    first, second = gateway.requests
+    first, second = gateway.http.requests
     assert second.at - first.at >= 0.5
     assert "ask again in 0.5 seconds" in caplog.text
 
@@ -136,7 +136,7 @@ def test_identify_waits_for_the_session_start_limit_to_reset(
     began = time.monotonic()
     with LocalGateway(session_starts=5, session_starts_remaining=0, session_start_period=1) as gateway:
         client = start(make_discovering_client(gateway))
-        gateway.wait_request(1)
+        gateway.http.wait_for_request("GET", "/gateway/bot")
         identify = gateway.expect("IDENTIFY", 15)
         assert identify.at - began >= 1
         assert client.wait_until_ready(5)
@@ -183,7 +183,7 @@ def test_close_is_prompt_while_the_api_is_silent(
     getattr(gateway.faults, fault)(times=None)
     client = start(make_discovering_client(gateway))
     if fault == "ignore_request":
-        gateway.wait_request(1)
+        gateway.http.wait_for_request("GET", "/gateway/bot")
     else:
         assert not client.wait_until_ready(0.3)
     close_promptly(client)

@@ -204,4 +204,4 @@ def test_hikari_receives_events_and_resumes() -> None:
             receives_and_resumes(gateway, contents)
         assert gateway.expect_close(by="client").code == 1001
         assert {record.query["compress"] for record in gateway.connections} <= STREAMS
-        assert [request.path for request in gateway.requests] == ["/api/v10/gateway/bot"]
+        assert [request.path for request in gateway.http.requests] == ["/api/v10/gateway/bot"]

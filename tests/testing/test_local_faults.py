@@ -50,7 +50,7 @@ def test_a_connection_can_be_left_unanswered(
     sock = raw_socket(gateway)
     sock.sendall(b"GET /gateway HTTP/1.1\r\n\r\n")
     open_client(gateway)
-    assert gateway.requests == ()
+    assert gateway.http.requests == ()
 
 
 def test_hello_can_be_omitted(gateway: LocalGateway, open_client: OpenClient) -> None:

@@ -16,7 +16,7 @@ from .fork import in_child
 from .http_api import HttpApi
 from .protocol.malformed import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
 from .protocol.opcodes import Close, Op, opcode_number
-from .records import Closed, ConnectionRecord, HttpRequest, Inbox, Received, SessionView
+from .records import Closed, ConnectionRecord, Inbox, Received, SessionView
 from .server.connection import Connection
 from .server.listener import Listener
 from .server.state import GatewayState
@@ -276,11 +276,6 @@ class LocalGateway:
         return self._state.log.connections
 
     @property
-    def requests(self) -> tuple[HttpRequest, ...]:
-        """Every plain HTTP request, in order."""
-        return self._state.log.requests
-
-    @property
     def sessions(self) -> tuple[SessionView, ...]:
         """The sessions that are connected or can be resumed, oldest first."""
         with self._lock:
@@ -360,14 +355,6 @@ class LocalGateway:
             AssertionError: it did not come in time.
         """
         return self._state.log.wait_connection(number, timeout)
-
-    def wait_request(self, number: int = 1, timeout: float = 5.0) -> HttpRequest:
-        """Wait until the n-th plain HTTP request, counted from 1, has arrived.
-
-        Raises:
-            AssertionError: it did not come in time.
-        """
-        return self._state.log.wait_request(number, timeout)
 
     def wait_connected(self, count: int = 1, timeout: float = 5.0) -> tuple[SessionView, ...]:
         """Wait until at least `count` sessions are connected at once: READY or RESUMED was sent to each.

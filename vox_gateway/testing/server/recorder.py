@@ -192,13 +192,6 @@ class Log:
                 raise AssertionError(f"connection {number} did not come within {timeout:g} s; {self._summary()}")
             return self._connections[number - 1]
 
-    def wait_request(self, number: int, timeout: float) -> HttpRequest:
-        """Wait for the n-th plain HTTP request; raise AssertionError on timeout."""
-        with self._lock:
-            if not self._changed.wait_for(lambda: len(self._requests.entries) >= number, timeout):
-                raise AssertionError(f"plain HTTP request {number} did not come within {timeout:g} s")
-            return self._requests.entries[number - 1]
-
     def expect_request(self, what: str, matches: Callable[[HttpRequest], bool], timeout: float) -> HttpRequest:
         """Take the first untaken HTTP request that matches; raise AssertionError on timeout."""
         found = self._requests.take(matches, timeout)
