@@ -5,6 +5,8 @@ import queue
 import bot
 import pytest
 
+from vox_gateway.testing import message, user
+
 pytestmark = pytest.mark.gateway_client(intents=bot.INTENTS)
 
 
@@ -19,15 +21,7 @@ def replies(gateway_client, local_gateway):
 
 
 def say(gateway, content, **author):
-    guild = gateway.guilds[0]
-    message = {
-        "id": "1",
-        "guild_id": guild["id"],
-        "channel_id": guild["channels"][0]["id"],
-        "author": {"id": "3", "username": "ada", **author},
-        "content": content,
-    }
-    gateway.dispatch("MESSAGE_CREATE", message)
+    gateway.dispatch("MESSAGE_CREATE", message(gateway.guilds[0], content, author=user(3, "zoe", **author)))
 
 
 def test_it_answers(local_gateway, replies):

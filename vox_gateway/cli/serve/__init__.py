@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "run"]
 
+_SENT = {"id": "1500000000000000001", "content": ""}
+_MESSAGE = "/channels/{channel.id}/messages/{message.id}"
+_WEBHOOK = "/webhooks/{application.id}/{interaction.token}"
+#: the requests of most bots, and the statuses and bodies of their responses
+_ACCEPTED: tuple[tuple[str, str, int, Any], ...] = (
+    ("POST", "/channels/{channel.id}/messages", 200, _SENT),
+    ("PATCH", _MESSAGE, 200, _SENT),
+    ("DELETE", _MESSAGE, 204, None),
+    ("PUT", f"{_MESSAGE}/reactions/{{emoji}}/@me", 204, None),
+    ("POST", "/interactions/{interaction.id}/{interaction.token}/callback", 204, None),
+    ("POST", _WEBHOOK, 200, _SENT),
+    ("PATCH", f"{_WEBHOOK}/messages/@original", 200, _SENT),
+    ("PUT", "/applications/{application.id}/commands", 200, []),
+    ("PUT", "/applications/{application.id}/guilds/{guild.id}/commands", 200, []),
+    ("PATCH", "/guilds/{guild.id}/members/{user.id}", 200, {}),
+    ("DELETE", "/guilds/{guild.id}/members/{user.id}", 204, None),
+    ("PUT", "/guilds/{guild.id}/bans/{user.id}", 204, None),
+)
+
 _HINT = "type a message, as in: hello, ada #general: hello, or /roll sides=6"
 
 _HELP = "run a local gateway: no token, no network"
@@ -51,8 +70,9 @@ is ready; "after" is the number of seconds since the step before:
   {"drop": "reset"}            or "eof", "close", "silent"
   {"reconnect": true}
 
-Requests to the HTTP API are shown. Those that send a message, answer a slash
-command or register commands are accepted; others get 404.
+Requests to the HTTP API are shown. Those that send, edit or delete a message,
+react, answer a slash command, register commands, or change, kick or ban a
+member are accepted and change nothing; others get 404.
 
 Only this machine can reach it. To listen on another --host, without TLS, add
 --public.
@@ -191,17 +211,7 @@ def _serve(
 
 
 def _accept_http(gateway: LocalGateway) -> None:
-    """Accept the requests with which most bots reply."""
-    sent = {"id": "1500000000000000001", "content": ""}
-    for method, path, status, body in (
-        ("POST", "/channels/{channel.id}/messages", 200, sent),
-        ("PATCH", "/channels/{channel.id}/messages/{message.id}", 200, sent),
-        ("POST", "/interactions/{interaction.id}/{interaction.token}/callback", 204, None),
-        ("POST", "/webhooks/{application.id}/{interaction.token}", 200, sent),
-        ("PATCH", "/webhooks/{application.id}/{interaction.token}/messages/@original", 200, sent),
-        ("PUT", "/applications/{application.id}/commands", 200, []),
-        ("PUT", "/applications/{application.id}/guilds/{guild.id}/commands", 200, []),
-    ):
+    for method, path, status, body in _ACCEPTED:
         gateway.http.expect(method, path, status=status, json=body, times=None)
 
 
