@@ -22,7 +22,7 @@ from vox_gateway.cli import main
 from vox_gateway.cli.demo import gateway as gateway_module
 from vox_gateway.cli.demo import gateway_process, scenario
 from vox_gateway.cli.demo.gateway import GatewayProcess
-from vox_gateway.cli.demo.messages import Answer, Died, Event, Occurrence
+from vox_gateway.cli.demo.messages import Event, Message, ProcessExited, Reply
 from vox_gateway.cli.demo.runner import Runner
 from vox_gateway.cli.demo.summary import print_summary
 from vox_gateway.cli.shared.exits import CommandError, Exit
@@ -140,10 +140,10 @@ def test_on_a_terminal_of_80_columns_it_is_coloured_and_no_line_is_too_wide() ->
 # -- when it is not ----------------------------------------------------------------------------------------------------
 
 
-class LeakyInbox(MainInbox[Occurrence]):
+class LeakyInbox(MainInbox[Message]):
     """Loses events between their handler and the one who counts."""
 
-    def put(self, item: Occurrence) -> None:
+    def put(self, item: Message) -> None:
         if not (isinstance(item, Event) and item.data.get("content") in ("reading 4 of 12", "question 4 of 4")):
             super().put(item)
 
@@ -243,34 +243,34 @@ def test_its_help_tells_the_exit_code_of_a_missing_extra(capsys: pytest.CaptureF
 # -- the gateway's process ---------------------------------------------------------------------------------------------
 
 
-def carried_out(*orders: dict[str, object]) -> list[dict[str, object]]:
+def carried_out(*commands: dict[str, object]) -> list[dict[str, object]]:
     """What the gateway's process answers to these, its first answer left out."""
     answers = io.StringIO()
-    lines = [json.dumps({"order": number, **order}) + "\n" for number, order in enumerate(orders, start=1)]
+    lines = [json.dumps({"number": number, **command}) + "\n" for number, command in enumerate(commands, start=1)]
     gateway_process.serve(io.StringIO("".join(lines)), answers)
     first, *others = map(json.loads, answers.getvalue().splitlines())
-    assert first["order"] == 0
+    assert first["number"] == 0
     assert first["value"]["url"].startswith("ws://127.0.0.1:")
     return others
 
 
-def test_orders_are_carried_out_and_answered_in_order() -> None:
+def test_commands_are_carried_out_and_answered_in_order() -> None:
     dispatched, cut, counted = carried_out(
-        {"do": "dispatch", "events": [["READY", {}]]},
-        {"do": "cut", "after": []},
-        {"do": "count"},
+        {"command": "dispatch", "events": [["READY", {}]]},
+        {"command": "cut", "after": []},
+        {"command": "count"},
     )
-    assert dispatched == {"order": 1, "value": None}
-    assert cut == {"order": 2, "value": None}
-    assert counted == {"order": 3, "value": {"events": 0, "connections": 0, "beats": 0, "commands": 0}}
+    assert dispatched == {"number": 1, "value": None}
+    assert cut == {"number": 2, "value": None}
+    assert counted == {"number": 3, "value": {"events": 0, "connections": 0, "heartbeats": 0, "commands": 0}}
 
 
-def test_it_ends_with_its_orders_though_a_heartbeat_is_still_waited_for() -> None:
+def test_it_ends_with_its_commands_though_a_heartbeat_is_still_waited_for() -> None:
     reader, writer = os.pipe()
     answers = io.StringIO()
-    with os.fdopen(reader) as orders, running(lambda: gateway_process.serve(orders, answers)) as process:
+    with os.fdopen(reader) as commands, running(lambda: gateway_process.serve(commands, answers)) as process:
         with os.fdopen(writer, "w") as pipe:
-            pipe.write(json.dumps({"order": 1, "do": "next_beat", "timeout": 600}) + "\n")
+            pipe.write(json.dumps({"number": 1, "command": "next_heartbeat", "timeout": 600}) + "\n")
         process.join(LIMIT)
     assert len(answers.getvalue().splitlines()) == 1  # that it has started
 
@@ -281,8 +281,8 @@ def test_a_missing_extra_is_the_first_answer(
     monkeypatch.setitem(sys.modules, "vox_gateway.testing", None)
     gateway_process.main()
     answer = json.loads(capsys.readouterr().out)
-    assert answer["order"] == GatewayProcess.START
-    assert "vox_gateway.testing" in answer["problem"]
+    assert answer["number"] == GatewayProcess.START
+    assert "vox_gateway.testing" in answer["error"]
 
 
 def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
@@ -292,19 +292,19 @@ def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
 
 def test_a_process_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_module, "END_WITHIN", 0.1)
-    inbox: queue.SimpleQueue[Answer | Died] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Reply | ProcessExited] = queue.SimpleQueue()
     with GatewayProcess(inbox.put, [sys.executable, "-c", "import threading; threading.Event().wait()"]):
         pass
     died = inbox.get(timeout=0)
-    assert isinstance(died, Died)
+    assert isinstance(died, ProcessExited)
     assert died.status != 0
 
 
-def test_an_order_to_a_dead_process_is_harmless() -> None:
-    inbox: queue.SimpleQueue[Answer | Died] = queue.SimpleQueue()
+def test_a_command_to_a_dead_process_is_harmless() -> None:
+    inbox: queue.SimpleQueue[Reply | ProcessExited] = queue.SimpleQueue()
     with GatewayProcess(inbox.put, [sys.executable, "-c", "raise SystemExit(3)"]) as gateway:
-        assert inbox.get(timeout=LIMIT) == Died(3)
-        assert gateway.order("count") == 1
+        assert inbox.get(timeout=LIMIT) == ProcessExited(3)
+        assert gateway.send_command("count") == 1
 
 
 # -- a story that comes to no good end ---------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def test_an_order_to_a_dead_process_is_harmless() -> None:
 
 def tell(*command: str, patience: float = LIMIT) -> str:
     """The story with this process for a gateway; returns why it could not be told."""
-    inbox = MainInbox[Occurrence]()
+    inbox = MainInbox[Message]()
     with GatewayProcess(inbox.put, [sys.executable, "-c", *command]) as gateway:
         runner = Runner(Screen(io.StringIO(), 79, coloured=False), gateway, inbox, pace=0.0, timeout=patience)
         with pytest.raises(CommandError) as failed:
@@ -322,7 +322,7 @@ def tell(*command: str, patience: float = LIMIT) -> str:
 
 
 def test_a_gateway_that_says_nothing_is_not_waited_for_in_vain() -> None:
-    assert tell("input()", patience=0.2) == "the gateway's answer did not come within 0.2 seconds"
+    assert tell("input()", patience=0.2) == "the gateway's reply did not come within 0.2 seconds"
 
 
 def test_a_gateway_that_ends_at_once_is_said() -> None:
@@ -332,7 +332,7 @@ def test_a_gateway_that_ends_at_once_is_said() -> None:
 def test_a_client_that_is_refused_is_said() -> None:
     with LocalGateway(token="another") as gateway:
         about = {"url": gateway.url, "pid": 1, "guild": gateway.guilds[0]}
-        started = json.dumps({"order": 0, "value": about})
+        started = json.dumps({"number": 0, "value": about})
         message = tell("import sys; print(sys.argv[1], flush=True); sys.stdin.read()", started)
     assert message.startswith("the client failed: the gateway closed the connection with 4004")
 
@@ -340,8 +340,8 @@ def test_a_client_that_is_refused_is_said() -> None:
 def test_a_gateway_that_answers_with_a_problem_is_quoted() -> None:
     with LocalGateway() as gateway:
         about = {"url": gateway.url, "pid": 1, "guild": gateway.guilds[0]}
-        started = json.dumps({"order": 0, "value": about})
-        refusal = json.dumps({"order": 1, "problem": "no steam"})
+        started = json.dumps({"number": 0, "value": about})
+        refusal = json.dumps({"number": 1, "error": "no steam"})
         assert (
             tell(
                 "import sys; print(sys.argv[1], flush=True); input(); print(sys.argv[2], flush=True); sys.stdin.read()",

@@ -151,11 +151,11 @@ def test_the_screen_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) 
 # -- the tally ---------------------------------------------------------------------------------------------------------
 
 
-def judge(arrivals: list[int], sent: int, resumes: int = 1, beats: int = 4) -> list[str]:
+def judge(arrivals: list[int], sent: int, resumes: int = 1, heartbeats: int = 4) -> list[str]:
     tally = ReceivedEvents()
     for seq in arrivals:
         tally.add(seq)
-    return list(problems(tally, sent=sent, resumes=resumes, beats_while_blocked=beats))
+    return list(problems(tally, sent=sent, resumes=resumes, heartbeats_while_blocked=heartbeats))
 
 
 def test_all_is_well_when_every_event_arrived_once_and_in_order() -> None:
@@ -179,7 +179,7 @@ def test_what_was_lost_repeated_or_misplaced_is_said(arrivals: list[int], sent: 
 
 def test_a_demo_that_did_not_resume_or_did_not_beat_has_failed() -> None:
     assert judge([1], 1, resumes=0) == ["the session was not resumed"]
-    assert judge([1], 1, beats=0) == ["no heartbeat was sent while the handler blocked"]
+    assert judge([1], 1, heartbeats=0) == ["no heartbeat was sent while the handler blocked"]
 
 
 @given(st.sets(st.integers(1, 30)), st.integers(0, 30))

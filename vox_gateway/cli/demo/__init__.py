@@ -12,7 +12,7 @@ from ..shared.log import SILENT
 from ..shared.parsers import add_command
 from ..shared.screen import Screen
 from .gateway import GatewayProcess
-from .messages import Occurrence
+from .messages import Message
 from .runner import Runner
 from .scenario import run_scenario
 from .summary import print_summary
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: the demo could not be completed.
         MissingExtra: the extra is not installed.
     """
-    inbox = MainInbox[Occurrence]()
+    inbox = MainInbox[Message]()
     with GatewayProcess(inbox.put) as gateway:
         runner = Runner(Screen.of(sys.stdout), gateway, inbox)
         return print_summary(runner.screen, runner.received, run_scenario(runner, inbox.put))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..shared.exits import CommandError
 from .gateway_process import main
-from .messages import Answer, Died
+from .messages import ProcessExited, Reply
 
 __all__ = ["GatewayProcess"]
 
@@ -26,21 +26,21 @@ _BOOT = f"import sys; sys.path[:] = sys.argv[1:]; from {main.__module__} import 
 class GatewayProcess:
     """A gateway in a child process; a context manager.
 
-    Orders are lines on its stdin, answers are lines on its stdout. It exits at the end of stdin, so it never outlives
+    Commands are lines on its stdin, replies are lines on its stdout. It exits at the end of stdin, so it never outlives
     the demo.
 
     Args:
-        on_message: called on the reader thread with each `Answer`, and with `Died` at the end.
+        on_message: called on the reader thread with each `Reply`, and with `ProcessExited` at the end.
         command: the command to run instead, for tests.
     """
 
-    #: number of the implicit first order; its answer describes the gateway
+    #: number of the implicit first command; its reply describes the gateway
     START = 0
 
-    def __init__(self, on_message: Callable[[Answer | Died], None], command: list[str] | None = None) -> None:
+    def __init__(self, on_message: Callable[[Reply | ProcessExited], None], command: list[str] | None = None) -> None:
         self._on_message = on_message
         self._command = command or [sys.executable, "-c", _BOOT, *sys.path]
-        self._orders = self.START
+        self._last_number = self.START
 
     def __enter__(self) -> GatewayProcess:
         """Start the process.
@@ -61,7 +61,7 @@ class GatewayProcess:
             )
         except OSError as error:
             raise CommandError(f"the gateway's process cannot be started: {error}") from error
-        self._reader = threading.Thread(target=self._read, name="vox_gateway-demo-answers")
+        self._reader = threading.Thread(target=self._read, name="vox_gateway-demo-replies")
         self._reader.start()
         return self
 
@@ -82,17 +82,17 @@ class GatewayProcess:
             self._reader.join()
             self._process.stdout.close()
 
-    def order(self, do: str, **details: Any) -> int:
-        """Send an order without waiting; return its number, which its `Answer` has."""
+    def send_command(self, name: str, **arguments: Any) -> int:
+        """Send a command without waiting; return its number, which its `Reply` has."""
         assert self._process.stdin is not None
-        self._orders += 1
-        with contextlib.suppress(BrokenPipeError):  # `Died` follows
-            self._process.stdin.write(json.dumps({"order": self._orders, "do": do, **details}) + "\n")
+        self._last_number += 1
+        with contextlib.suppress(BrokenPipeError):  # `ProcessExited` follows
+            self._process.stdin.write(json.dumps({"number": self._last_number, "command": name, **arguments}) + "\n")
             self._process.stdin.flush()
-        return self._orders
+        return self._last_number
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._on_message(Answer(**json.loads(line)))
-        self._on_message(Died(self._process.wait()))
+            self._on_message(Reply(**json.loads(line)))
+        self._on_message(ProcessExited(self._process.wait()))

@@ -1,7 +1,7 @@
-"""The gateway process: executes orders from stdin and answers them on stdout.
+"""The gateway process: executes commands from stdin and replies on stdout.
 
-An order is a line of JSON with ``order`` (its number), ``do`` and arguments. Orders and the gateway's records go to a
-single inbox read by the main thread, so that the process exits at the end of stdin whatever it is doing.
+A command is a line of JSON with ``number``, ``command`` (its name) and arguments. Commands and the gateway's records go
+to a single inbox read by the main thread, so that the process exits at the end of stdin whatever it is doing.
 """
 
 from __future__ import annotations
@@ -17,74 +17,74 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from ...testing import LocalGateway
 
-__all__ = ["BEAT", "main", "serve"]
+__all__ = ["HEARTBEAT_INTERVAL", "main", "serve"]
 
 #: seconds between two heartbeats of the client
-BEAT = 0.75
+HEARTBEAT_INTERVAL = 0.75
 #: seconds without a heartbeat before the gateway disconnects; generous for loaded machines
-BEAT_TIMEOUT = 20.0
+HEARTBEAT_TIMEOUT = 20.0
 
 
-def serve(orders: TextIO, answers: TextIO) -> None:
-    """Run a gateway until `orders` ends."""
+def serve(commands: TextIO, replies: TextIO) -> None:
+    """Run a gateway until `commands` ends."""
 
-    def answer(order: int, **fields: Any) -> None:
-        print(json.dumps({"order": order, **fields}), file=answers, flush=True)
+    def reply(number: int, **fields: Any) -> None:
+        print(json.dumps({"number": number, **fields}), file=replies, flush=True)
 
     try:
         from ...testing import LocalGateway
     except ImportError as error:
-        answer(0, problem=str(error))
+        reply(0, error=str(error))
         return
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(orders, inbox), name="vox_gateway-demo-orders", daemon=True)
-    with LocalGateway(heartbeat_interval=BEAT, heartbeat_timeout=BEAT_TIMEOUT) as gateway:
-        answer(0, value={"url": gateway.url, "pid": os.getpid(), "guild": gateway.guilds[0]})
+    reader = threading.Thread(target=_read, args=(commands, inbox), name="vox_gateway-demo-commands", daemon=True)
+    with LocalGateway(heartbeat_interval=HEARTBEAT_INTERVAL, heartbeat_timeout=HEARTBEAT_TIMEOUT) as gateway:
+        reply(0, value={"url": gateway.url, "pid": os.getpid(), "guild": gateway.guilds[0]})
         gateway.follow(inbox)
         reader.start()
-        waiting: list[int] = []  # orders for the next heartbeat
+        waiting: list[int] = []  # numbers of the commands that wait for the next heartbeat
         while (item := inbox.get()) is not None:
             if not isinstance(item, dict):
                 if getattr(item, "name", "") == "HEARTBEAT":
                     while waiting:
-                        answer(waiting.pop(0))
-            elif item["do"] == "next_beat":
-                waiting.append(item["order"])
+                        reply(waiting.pop(0))
+            elif item["command"] == "next_heartbeat":
+                waiting.append(item["number"])
             else:
-                answer(item["order"], value=_ORDERS[item["do"]](gateway, item))
+                reply(item["number"], value=_COMMANDS[item["command"]](gateway, item))
         reader.join()
 
 
-def _read(orders: TextIO, inbox: queue.SimpleQueue[Any]) -> None:
-    """Put each order into `inbox`, and None at the end. Runs on its own thread."""
-    for line in orders:
+def _read(commands: TextIO, inbox: queue.SimpleQueue[Any]) -> None:
+    """Put each command into `inbox`, and None at the end. Runs on its own thread."""
+    for line in commands:
         inbox.put(json.loads(line))
     inbox.put(None)
 
 
-def _dispatch(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
-    for name, data in order["events"]:
+def _dispatch(gateway: LocalGateway, arguments: Mapping[str, Any]) -> None:
+    for name, data in arguments["events"]:
         gateway.dispatch(name, data)
 
 
-def _cut(gateway: LocalGateway, order: Mapping[str, Any]) -> None:
+def _cut(gateway: LocalGateway, arguments: Mapping[str, Any]) -> None:
     """Reset the connection and continue dispatching at once."""
     gateway.drop("reset")
-    _dispatch(gateway, {"events": order["after"]})
+    _dispatch(gateway, {"events": arguments["after"]})
 
 
-def _count(gateway: LocalGateway, order: Mapping[str, Any]) -> dict[str, int]:
+def _count(gateway: LocalGateway, arguments: Mapping[str, Any]) -> dict[str, int]:
     """Return the gateway's own counts."""
     names = [received.name for received in gateway.received]
     return {
         "events": sum(session.seq for session in gateway.sessions),
         "connections": len(gateway.connections),
-        "beats": names.count("HEARTBEAT"),
+        "heartbeats": names.count("HEARTBEAT"),
         "commands": len(names) - sum(names.count(name) for name in ("HEARTBEAT", "IDENTIFY", "RESUME")),
     }
 
 
-_ORDERS: Mapping[str, Callable[[LocalGateway, Mapping[str, Any]], Any]] = {
+_COMMANDS: Mapping[str, Callable[[LocalGateway, Mapping[str, Any]], Any]] = {
     "dispatch": _dispatch,
     "cut": _cut,
     "count": _count,

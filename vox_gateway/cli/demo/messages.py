@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Answer", "Died", "Event", "Moment", "Occurrence"]
+__all__ = ["ClientEvent", "Event", "Message", "ProcessExited", "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ClientEvent:
     """Another client event: ``open``, ``close``, ``error``, ``HELLO``, ``blocks`` or ``wakes``.
 
     Attributes:
@@ -36,25 +36,25 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of an order.
+class Reply:
+    """The result of a command.
 
     Attributes:
-        order: the number of the order.
+        number: the number of the command.
         value: its result.
-        problem: why it failed, or None.
+        error: why it failed, or None.
     """
 
-    order: int
+    number: int
     value: Any = None
-    problem: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Died:
+class ProcessExited:
     """The gateway process has exited."""
 
     status: int
 
 
-Occurrence = Event | Moment | Answer | Died
+Message = Event | ClientEvent | Reply | ProcessExited

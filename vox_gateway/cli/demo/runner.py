@@ -14,7 +14,7 @@ from ..shared.exits import CommandError, Exit
 from ..shared.inbox import MainInbox
 from ..shared.screen import Mark, Screen
 from .gateway import GatewayProcess
-from .messages import Answer, Died, Event, Moment, Occurrence
+from .messages import ClientEvent, Event, Message, ProcessExited, Reply
 from .narration import Narrator
 from .sample_events import NamedEvent
 from .sequence_check import ReceivedEvents
@@ -41,7 +41,7 @@ class Runner:
         self,
         screen: Screen,
         gateway: GatewayProcess,
-        inbox: MainInbox[Occurrence],
+        inbox: MainInbox[Message],
         pace: float = 1.0,
         timeout: float = 8.0,
     ) -> None:
@@ -53,7 +53,7 @@ class Runner:
         self._pace = pace
         self._started_at = time.monotonic()
         self._narrator = Narrator()
-        self._act_messages: list[Occurrence] = []  # messages printed in this act
+        self._act_messages: list[Message] = []  # messages printed in this act
         self._replayed = 0  # events since the connection was made
 
     # -- printing --------------------------------------------------------------------------------------------------
@@ -79,9 +79,9 @@ class Runner:
     def _show(self, at: float, mark: Mark, name: str, text: str) -> None:
         self.screen.line(at - self._started_at, mark, name, text)
 
-    def _print(self, occurrence: Occurrence) -> None:
-        self._act_messages.append(occurrence)
-        match occurrence:
+    def _print(self, message: Message) -> None:
+        self._act_messages.append(message)
+        match message:
             case Event(at, name, data, seq):
                 self.received.add(seq)
                 text = self._narrator.describe(name, data)
@@ -89,15 +89,15 @@ class Runner:
                     text = f"{text}; {self._replayed} were missed"
                 self._replayed += 1
                 self._show(at, Mark.IN, name, text)
-            case Moment(at, name, data):
-                self._print_moment(at, name, data)
-            case Died(status):
+            case ClientEvent(at, name, data):
+                self._print_client_event(at, name, data)
+            case ProcessExited(status):
                 how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
                 raise CommandError(f"the gateway process ended {how} before the end of the demo")
             case _:
-                pass  # answers are not printed
+                pass  # replies are not printed
 
-    def _print_moment(self, at: float, name: str, data: Any) -> None:
+    def _print_client_event(self, at: float, name: str, data: Any) -> None:
         match name:
             case "open":
                 self._replayed = 0
@@ -131,7 +131,7 @@ class Runner:
             except queue.Empty:
                 return
 
-    def wait_for(self, matches: Callable[[Occurrence], bool], what: str) -> Occurrence:
+    def wait_for(self, matches: Callable[[Message], bool], what: str) -> Message:
         """Print messages until `matches` accepts a message of this act, and return that.
 
         Raises:
@@ -144,12 +144,12 @@ class Runner:
         deadline = time.monotonic() + self.timeout
         while True:
             try:
-                occurrence = self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0))
+                message = self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0))
             except queue.Empty:
                 raise DemoTimeout(f"{what} did not come within {self.timeout:g} seconds") from None
-            self._print(occurrence)
-            if matches(occurrence):
-                return occurrence
+            self._print(message)
+            if matches(message):
+                return message
 
     def wait_event(self, name: str, fits: Callable[[Any], bool] = lambda data: True) -> Event:
         """Wait for an event of this name whose data fits."""
@@ -162,9 +162,9 @@ class Runner:
         name, sent = message
         self.wait_event(name, lambda data: data["id"] == sent["id"])
 
-    def wait_moment(self, name: str) -> None:
-        """Wait for a moment of this name."""
-        self.wait_for(lambda item: isinstance(item, Moment) and item.name == name, name)
+    def wait_client_event(self, name: str) -> None:
+        """Wait for a client event of this name."""
+        self.wait_for(lambda item: isinstance(item, ClientEvent) and item.name == name, name)
 
     def wait_seq(self, last: int) -> None:
         """Wait for an event with a sequence number of at least `last`."""
@@ -173,32 +173,32 @@ class Runner:
 
     # -- the gateway process ---------------------------------------------------------------------------------------
 
-    def do(self, order: str, **details: Any) -> Any:
-        """Send an order to the gateway process, wait for it, and return its result."""
-        return self.answer_to(self._gateway.order(order, **details))
+    def run_command(self, name: str, **arguments: Any) -> Any:
+        """Send a command to the gateway process, wait for it, and return its result."""
+        return self.wait_reply(self._gateway.send_command(name, **arguments))
 
-    def answer_to(self, order: int) -> Any:
-        """Wait for the answer to an order and return its value.
+    def wait_reply(self, number: int) -> Any:
+        """Wait for the reply to a command and return its value.
 
         Raises:
-            CommandError: the order failed.
+            CommandError: the command failed.
         """
-        answer = self.wait_for(lambda item: isinstance(item, Answer) and item.order == order, "the gateway's answer")
-        assert isinstance(answer, Answer)
-        if answer.problem is not None:
-            raise CommandError(answer.problem, Exit.UNUSABLE if order == GatewayProcess.START else Exit.FAILED)
-        return answer.value
+        reply = self.wait_for(lambda item: isinstance(item, Reply) and item.number == number, "the gateway's reply")
+        assert isinstance(reply, Reply)
+        if reply.error is not None:
+            raise CommandError(reply.error, Exit.UNUSABLE if number == GatewayProcess.START else Exit.FAILED)
+        return reply.value
 
-    def next_beat_comes_before(self, moment: str) -> bool:
-        """Return whether the gateway receives a heartbeat before this moment. Waits for either."""
-        order = self._gateway.order("next_beat")
+    def heartbeat_comes_before(self, name: str) -> bool:
+        """Return whether the gateway receives a heartbeat before this client event. Waits for either."""
+        number = self._gateway.send_command("next_heartbeat")
 
-        def either(item: Occurrence) -> bool:
-            return (isinstance(item, Answer) and item.order == order) or (
-                isinstance(item, Moment) and item.name == moment
+        def either(item: Message) -> bool:
+            return (isinstance(item, Reply) and item.number == number) or (
+                isinstance(item, ClientEvent) and item.name == name
             )
 
-        if isinstance(self.wait_for(either, "the next heartbeat"), Moment):
+        if isinstance(self.wait_for(either, "the next heartbeat"), ClientEvent):
             return False
-        self.answer_to(order)
+        self.wait_reply(number)
         return True

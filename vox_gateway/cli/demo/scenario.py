@@ -14,7 +14,7 @@ from ...client import Client
 from ...intents import Intents
 from ..shared.screen import Mark
 from .gateway import GatewayProcess
-from .messages import Event, Moment, Occurrence
+from .messages import ClientEvent, Event, Message
 from .runner import DemoTimeout, Runner
 from .sample_events import EngineRoom
 
@@ -37,8 +37,8 @@ class Outcome:
         sent: events dispatched by the gateway.
         connections: connections accepted by the gateway.
         commands: commands, all answered.
-        beats: heartbeats that reached the gateway.
-        beats_while_blocked: heartbeats received while the handler blocked.
+        heartbeats: heartbeats that reached the gateway.
+        heartbeats_while_blocked: heartbeats received while the handler blocked.
         resumes: resumed connections.
         downtime: seconds from the disconnect to RESUMED.
         latency: seconds from the last heartbeat to its acknowledgement.
@@ -47,14 +47,14 @@ class Outcome:
     sent: int
     connections: int
     commands: int
-    beats: int
-    beats_while_blocked: int
+    heartbeats: int
+    heartbeats_while_blocked: int
     resumes: int
     downtime: float
     latency: float
 
 
-def run_scenario(runner: Runner, publish: Callable[[Occurrence], None]) -> Outcome:
+def run_scenario(runner: Runner, publish: Callable[[Message], None]) -> Outcome:
     """Run every act.
 
     Args:
@@ -63,7 +63,7 @@ def run_scenario(runner: Runner, publish: Callable[[Occurrence], None]) -> Outco
     Raises:
         CommandError: an expected message did not come, or the gateway process died.
     """
-    about = runner.answer_to(GatewayProcess.START)  # before any heading, as it may fail
+    about = runner.wait_reply(GatewayProcess.START)  # before any heading, as it may fail
     runner.screen.text(f"vox-gateway demo {__version__}: a local gateway and the client")
     runner.screen.text("<- from the gateway   -> from the client   first column: seconds")
     runner.act("1  The client connects")
@@ -88,8 +88,8 @@ def run_scenario(runner: Runner, publish: Callable[[Occurrence], None]) -> Outco
         runner.act("4  The connection is lost while events are dispatched")
         downtime = _cut(runner, room)
         runner.act(f"5  A handler blocks for {NAP:g} seconds")
-        beats = _block(runner, client, room, publish, ended)
-        counts = runner.do("count")
+        heartbeats = _block(runner, client, room, publish, ended)
+        counts = runner.run_command("count")
         with contextlib.suppress(DemoTimeout):  # the summary reports the loss
             runner.wait_seq(counts["events"])
         latency = client.latency
@@ -103,33 +103,33 @@ def run_scenario(runner: Runner, publish: Callable[[Occurrence], None]) -> Outco
         sent=counts["events"],
         connections=counts["connections"],
         commands=counts["commands"],
-        beats=counts["beats"],
-        beats_while_blocked=beats,
+        heartbeats=counts["heartbeats"],
+        heartbeats_while_blocked=heartbeats,
         resumes=client.stats.resumes,
         downtime=downtime,
         latency=latency,
     )
 
 
-def _listen(client: Client, publish: Callable[[Occurrence], None]) -> None:
-    def moment(name: str, data: Any = None) -> None:
-        publish(Moment(time.monotonic(), name, data))
+def _listen(client: Client, publish: Callable[[Message], None]) -> None:
+    def client_event(name: str, data: Any = None) -> None:
+        publish(ClientEvent(time.monotonic(), name, data))
 
     @client.on("DISPATCH")
     def event(payload: dict[str, Any]) -> None:
         publish(Event(time.monotonic(), payload["t"], payload["d"], payload["s"]))
 
-    client.on("HELLO", lambda payload: moment("HELLO", payload["d"]))
-    client.on("open", lambda: moment("open"))
-    client.on("close", lambda data: moment("close", data))
-    client.on("error", lambda error, where: moment("error", error))
+    client.on("HELLO", lambda payload: client_event("HELLO", payload["d"]))
+    client.on("open", lambda: client_event("open"))
+    client.on("close", lambda data: client_event("close", data))
+    client.on("error", lambda error, where: client_event("error", error))
 
 
 def _receive(runner: Runner, room: EngineRoom) -> None:
     greeting = room.message(0, "steam is up, all gauges are green")
-    for happening in (room.typing(0), greeting, room.reaction(1, greeting, "thumbsup")):
-        runner.do("dispatch", events=[happening])
-        runner.wait_event(happening[0])
+    for named in (room.typing(0), greeting, room.reaction(1, greeting, "thumbsup")):
+        runner.run_command("dispatch", events=[named])
+        runner.wait_event(named[0])
         runner.linger(SHORT_PAUSE)
     runner.linger(PAUSE)
 
@@ -174,15 +174,15 @@ def _cut(runner: Runner, room: EngineRoom) -> float:
     """Cut the connection; return the seconds until RESUMED."""
     count = BEFORE + AFTER + LATER
     readings = [room.message(1, f"reading {number} of {count}") for number in range(1, count + 1)]
-    runner.do("dispatch", events=readings[:BEFORE])
+    runner.run_command("dispatch", events=readings[:BEFORE])
     # Keeps the printed order: the line below is printed at once.
     runner.wait_message(readings[BEFORE - 1])
     cut_at = time.monotonic()
     runner.line(Mark.BAD, "TCP reset", f"by the gateway, after reading {BEFORE}")
-    runner.do("cut", after=readings[BEFORE : BEFORE + AFTER])
+    runner.run_command("cut", after=readings[BEFORE : BEFORE + AFTER])
     for reading in readings[BEFORE + AFTER :]:
         runner.linger(SHORT_PAUSE)
-        runner.do("dispatch", events=[reading])
+        runner.run_command("dispatch", events=[reading])
     resumed = runner.wait_event("RESUMED")
     runner.wait_message(readings[-1])
     runner.linger(PAUSE)
@@ -190,22 +190,24 @@ def _cut(runner: Runner, room: EngineRoom) -> float:
 
 
 def _block(
-    runner: Runner, client: Client, room: EngineRoom, publish: Callable[[Occurrence], None], ended: threading.Event
+    runner: Runner, client: Client, room: EngineRoom, publish: Callable[[Message], None], ended: threading.Event
 ) -> int:
     """Block a handler; return the number of heartbeats that reached the gateway while it was blocked."""
 
     @client.once("MESSAGE_CREATE")
     def nap(message: dict[str, Any]) -> None:
-        publish(Moment(time.monotonic(), "blocks"))
+        publish(ClientEvent(time.monotonic(), "blocks"))
         ended.wait(NAP)
-        publish(Moment(time.monotonic(), "wakes"))
+        publish(ClientEvent(time.monotonic(), "wakes"))
 
-    runner.do("dispatch", events=[room.message(0, "please hold the line")])
-    runner.wait_moment("blocks")
-    runner.do("dispatch", events=[room.message(2, f"question {number} of {QUEUED}") for number in range(1, QUEUED + 1)])
-    beats = 0
-    while runner.next_beat_comes_before("wakes"):
-        beats += 1
+    runner.run_command("dispatch", events=[room.message(0, "please hold the line")])
+    runner.wait_client_event("blocks")
+    runner.run_command(
+        "dispatch", events=[room.message(2, f"question {number} of {QUEUED}") for number in range(1, QUEUED + 1)]
+    )
+    heartbeats = 0
+    while runner.heartbeat_comes_before("wakes"):
+        heartbeats += 1
         runner.line(Mark.OUT, "HEARTBEAT", f"reached the gateway; {client.stats.events_waiting} payloads wait")
     runner.linger(PAUSE)
-    return beats
+    return heartbeats

@@ -47,7 +47,7 @@ class ReceivedEvents:
         return sum(seq not in self._times for seq in range(1, sent + 1))
 
 
-def problems(events: ReceivedEvents, *, sent: int, resumes: int, beats_while_blocked: int) -> Iterator[str]:
+def problems(events: ReceivedEvents, *, sent: int, resumes: int, heartbeats_while_blocked: int) -> Iterator[str]:
     """Describe what went wrong, if anything."""
     if lost := events.lost(sent):
         yield f"{_events(lost)} lost"
@@ -57,7 +57,7 @@ def problems(events: ReceivedEvents, *, sent: int, resumes: int, beats_while_blo
         yield f"{_events(events.misplaced)} out of order"
     if not resumes:
         yield "the session was not resumed"
-    if not beats_while_blocked:
+    if not heartbeats_while_blocked:
         yield "no heartbeat was sent while the handler blocked"
 
 

@@ -26,11 +26,11 @@ def print_summary(screen: Screen, events: ReceivedEvents, outcome: Outcome) -> i
     expect_zero("out of order", events.misplaced)
     screen.row("connections", str(outcome.connections), f"resumed: {outcome.resumes}, after {outcome.downtime:.2f} s")
     screen.row("commands", str(outcome.commands), "all answered")
-    screen.row("heartbeats", str(outcome.beats), f"{outcome.beats_while_blocked} while the handler blocked")
+    screen.row("heartbeats", str(outcome.heartbeats), f"{outcome.heartbeats_while_blocked} while the handler blocked")
     latency = "none" if math.isinf(outcome.latency) else f"{outcome.latency * 1000:.1f} ms"
     screen.row("latency", latency, "from the last heartbeat to its acknowledgement")
     found = problems(
-        events, sent=outcome.sent, resumes=outcome.resumes, beats_while_blocked=outcome.beats_while_blocked
+        events, sent=outcome.sent, resumes=outcome.resumes, heartbeats_while_blocked=outcome.heartbeats_while_blocked
     )
     if text := ", ".join(found):
         screen.verdict(Mark.BAD, f"Something went wrong: {text}.")
