@@ -55,6 +55,11 @@ def test_an_expected_request_gets_its_response_and_is_recorded(
     gateway.http.check()
 
 
+def test_the_headers_of_a_response_can_be_replaced(gateway: LocalGateway, session: requests.Session) -> None:
+    gateway.http.expect("GET", "/x", json="<html>", headers={"content-type": "text/html"})
+    assert session.get(f"{gateway.api_url}/x", timeout=5).headers["Content-Type"] == "text/html"
+
+
 def test_responses_are_used_up_in_order(gateway: LocalGateway, session: requests.Session) -> None:
     gateway.http.expect("GET", "/users/@me", status=500)
     gateway.http.expect("GET", "/users/@me", status=503, json={"made": "up"}, times=2)
@@ -115,7 +120,10 @@ def test_what_is_not_a_parameter_is_literal() -> None:
         (("GET", "/x"), {"status": 600}, "invalid status=600"),
         (("GET", "/x"), {"status": 204, "json": {}}, "a response with status 204 has no body"),
         (("GET", "/x"), {"times": 0}, "invalid times=0"),
-        (("GET", "/x"), {"headers": {"X": "a\r\nb"}}, "invalid headers="),
+        (("GET", "/x"), {"headers": {"X": "a\r\nb"}}, "invalid headers: 'X'"),
+        (("GET", "/x"), {"headers": {"X Y": "a"}}, "invalid headers: 'X Y'"),
+        (("GET", "/x"), {"headers": {"X": 1}}, "invalid headers: 'X': 1"),
+        (("GET", "/x"), {"headers": {"Content-length": "1"}}, "the gateway sets Content-length"),
         (("GET", "/x"), {"json": float("nan")}, "JSON compliant"),
     ],
 )

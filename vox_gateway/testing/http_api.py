@@ -5,18 +5,23 @@ Tests call it from any thread. Responses are in a `ResponseTable`, requests in t
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .records import HttpRequest
 from .server.http_messages import BODILESS, HttpResponse, error_response, json_response
 from .server.recorder import Log
 from .server.response_table import Expected, Lookup, Pattern, RateLimit, ResponseTable
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-SCOPES = ("user", "shared", "global")
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Scope = Literal["user", "shared", "global"]
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: headers that follow from the body and the connection
+_OWN_HEADERS = ("content-length", "transfer-encoding", "connection")
 
 
 class HttpApi:
@@ -55,7 +60,7 @@ class HttpApi:
 
     def expect(
         self,
-        method: str,
+        method: Method,
         path: str,
         *,
         status: int = 200,
@@ -70,7 +75,7 @@ class HttpApi:
             path: such as ``"/channels/{channel.id}/messages"``.
             status: the HTTP status of the response.
             json: its body; without it a status of 400 or more has an error like Discord's, any other has no body.
-            headers: additional headers of the response.
+            headers: additional headers of the response, or others than its own.
             times: how many requests; `None` for any number, including none.
 
         Raises:
@@ -87,8 +92,8 @@ class HttpApi:
         if times is not None and times < 1:
             raise ValueError(f"invalid times={times}: expected an integer of at least 1, or None for any number")
         extra = tuple((headers or {}).items())
-        if any(not text.isascii() or not text.isprintable() for pair in extra for text in pair):
-            raise ValueError(f"invalid headers={headers!r}: expected printable ASCII characters")
+        for name, value in extra:
+            _check_header(name, value)
         if json is not None:
             response = json_response(status, json)
         else:
@@ -96,7 +101,7 @@ class HttpApi:
         with self._lock:
             self._table.expect(Expected(pattern, response.with_headers(extra), times))
 
-    def limit_rate(self, method: str, path: str, retry_after: float, *, scope: str = "user") -> None:
+    def limit_rate(self, method: Method, path: str, retry_after: float, *, scope: Scope = "user") -> None:
         """Answer the next such request with 429, and all others until `retry_after` has passed.
 
         Each request that comes too early is in `unexpected`. A later request needs an `expect` of its own. Calls add
@@ -116,14 +121,14 @@ class HttpApi:
         pattern = _pattern(method, path)
         if not 0 < retry_after < float("inf"):
             raise ValueError(f"invalid retry_after={retry_after!r}: expected a positive number of seconds")
-        if scope not in SCOPES:
-            raise ValueError(f"invalid scope={scope!r}: expected {', '.join(SCOPES)}")
+        if scope not in get_args(Scope):
+            raise ValueError(f"invalid scope={scope!r}: expected {', '.join(get_args(Scope))}")
         with self._lock:
             self._table.limit(RateLimit(pattern, retry_after, scope))
 
     def wait_for_request(
         self,
-        method: str,
+        method: Method,
         path: str,
         timeout: float = 5.0,
         *,
@@ -170,9 +175,16 @@ class HttpApi:
         return self._table.look_up(request.method, request.path, request.at, time.time())
 
 
+def _check_header(name: str, value: str) -> None:
+    if not (_HEADER_NAME.fullmatch(name) and isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise ValueError(f"invalid headers: {name!r}: {value!r}; expected strings of printable ASCII characters")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"invalid headers: the gateway sets {name}")
+
+
 def _pattern(method: str, path: str) -> Pattern:
-    if method not in METHODS:
-        raise ValueError(f"invalid method={method!r}: expected {', '.join(METHODS)}")
+    if method not in get_args(Method):
+        raise ValueError(f"invalid method={method!r}: expected {', '.join(get_args(Method))}")
     if not path.startswith("/") or any(mark in path for mark in "?# "):
         raise ValueError(f"invalid path={path!r}: expected a path such as '/channels/{{channel.id}}/messages'")
     return Pattern(method, path)

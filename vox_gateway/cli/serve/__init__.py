@@ -9,7 +9,7 @@ import queue
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from ..shared import arguments
 from ..shared.activity import ActivityLog, Line
@@ -32,7 +32,7 @@ _SENT = {"id": "1500000000000000001", "content": ""}
 _MESSAGE = "/channels/{channel.id}/messages/{message.id}"
 _WEBHOOK = "/webhooks/{application.id}/{interaction.token}"
 #: the requests of most bots, and the statuses and bodies of their responses
-_ACCEPTED: tuple[tuple[str, str, int, Any], ...] = (
+_ACCEPTED: tuple[tuple[Literal["POST", "PUT", "PATCH", "DELETE"], str, int, Any], ...] = (
     ("POST", "/channels/{channel.id}/messages", 200, _SENT),
     ("PATCH", _MESSAGE, 200, _SENT),
     ("DELETE", _MESSAGE, 204, None),

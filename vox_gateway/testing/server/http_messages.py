@@ -34,8 +34,11 @@ class HttpResponse:
     headers: tuple[tuple[str, str], ...] = ()
 
     def with_headers(self, headers: Headers) -> HttpResponse:
-        """Return the response with more headers."""
-        return HttpResponse(self.status, self.body, (*self.headers, *headers))
+        """Return the response with these headers added, or instead of those with the same names."""
+        added = tuple(headers)
+        names = {name.lower() for name, _ in added}
+        kept = (pair for pair in self.headers if pair[0].lower() not in names)
+        return HttpResponse(self.status, self.body, (*kept, *added))
 
 
 def json_response(status: int, value: Any, headers: Headers = ()) -> HttpResponse:
