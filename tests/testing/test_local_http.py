@@ -403,6 +403,14 @@ def test_a_head_request_gets_no_body(gateway: LocalGateway, raw_socket: RawSocke
     assert answer.endswith(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("upgrade", [b"", b"Upgrade: websocket\r\n"])
+def test_any_target_is_recorded(gateway: LocalGateway, raw_socket: RawSocket, upgrade: bytes) -> None:
+    data = b"GET http://[x?a=1&b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + upgrade + b"\r\n"
+    assert exchange(gateway, raw_socket, data).startswith(b"HTTP/1.1 4")
+    record = gateway.connections[0] if upgrade else gateway.http.requests[0]
+    assert (record.path, record.query) == ("http://[x", {"a": "1", "b": ""})
+
+
 def test_http_1_0_ends_with_its_response(gateway: LocalGateway, raw_socket: RawSocket) -> None:
     assert b"200 OK" in exchange(gateway, raw_socket, b"GET /gateway HTTP/1.0\r\n\r\n")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 Headers = Iterable[tuple[str, str]]
 
@@ -23,6 +24,12 @@ BODILESS = (204, 205, 304)
 def route_of(path: str) -> str:
     """The path without ``/api`` and a version."""
     return _PREFIX.sub("", path)
+
+
+def split_target(target: str) -> tuple[str, dict[str, str]]:
+    """Split the target of a request into its path and the parameters of its query. Accepts any text."""
+    path, _, query = target.partition("?")
+    return path, dict(parse_qsl(query, keep_blank_values=True))
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
 from ..records import HttpRequest
-from .http_messages import BODILESS, HttpResponse, error_response, phrase
+from .http_messages import BODILESS, HttpResponse, error_response, phrase, split_target
 
 #: bytes of the largest body that is recorded. "The maximum request size when sending a message is 25 MiB"; a larger
 #: body is read, dropped and refused. See: https://docs.discord.com/developers/reference#uploading-files
@@ -91,15 +90,15 @@ class HttpStream:
 
     def _take_request(self) -> HttpRequest:
         assert self._head is not None
-        url = urlsplit(self._head.target.decode("ascii"))
+        path, query = split_target(self._head.target.decode("ascii"))
         headers: dict[str, str] = {}
         for raw_name, raw_value in self._head.headers:  # h11 has the names in lower case
             name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         request = HttpRequest(
             method=self._head.method.decode("ascii"),
-            path=url.path,
-            query=dict(parse_qsl(url.query, keep_blank_values=True)),
+            path=path,
+            query=query,
             headers=headers,
             body=bytes(self._body),
             status=413 if self._is_too_large else None,

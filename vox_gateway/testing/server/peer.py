@@ -11,7 +11,6 @@ from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from websockets.http11 import Request
 
@@ -35,7 +34,7 @@ from ..protocol.wire import DecodeError, UnknownWire, wire_for
 from ..records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused
 from . import http_routes, responses
 from .connection import Connection
-from .http_messages import INVALID_JSON, REQUEST_TOO_LARGE, HttpResponse, error_response
+from .http_messages import INVALID_JSON, REQUEST_TOO_LARGE, HttpResponse, error_response, split_target
 from .sessions import Event, Session
 from .state import GatewayState
 
@@ -63,12 +62,11 @@ class Peer:
     # The handshake.
 
     def on_handshake(self, request: Request) -> None:
-        url = urlsplit(request.path)
+        path, query = split_target(request.path)
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        query = dict(parse_qsl(url.query, keep_blank_values=True))
         log, faults = self._state.log, self._state.faults
         number = self.connection.number = log.next_connection_number
-        log.add_connection(ConnectionRecord(number, url.path, query, headers, time.monotonic()))
+        log.add_connection(ConnectionRecord(number, path, query, headers, time.monotonic()))
         if faults.take(IgnoredUpgrade):
             return
         refused = faults.take(RefusedUpgrade)
