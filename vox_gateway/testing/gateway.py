@@ -91,7 +91,7 @@ class LocalGateway:
         shard_multiple: a number of shards that is not a multiple of it is closed with 4010, as for large bots.
         member_request_interval: minimum time between requests for all members of a guild; sooner gets RATE_LIMITED.
         replay_limit: events that a session keeps for a RESUME; a RESUME that needs older events gets op 9 ``false``.
-        guilds: the bot's guilds, from `vox_gateway.testing.guild`, or `dict`s with at least an ``id``; two
+        guilds: the bot's guilds, from `vox_gateway.testing.guild`, or any `dict` with at least an ``id``; two
             sample guilds if `None`.
         bot: the bot's user, from `vox_gateway.testing.user`.
         resume_url: the ``resume_gateway_url`` of READY; a path such as ``"/resume"`` is appended to the
