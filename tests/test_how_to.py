@@ -65,7 +65,7 @@ def test_a_session_is_kept_over_ctrl_c(gateway: LocalGateway, tmp_path: Path, mo
 def test_discord_is_asked_first(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
     snippet("discovery.md", "resets_at").run()
     assert capsys.readouterr().out.startswith("1 shards, 1000 of 1000 session starts left until 20")
-    assert [request.path for request in gateway.requests] == ["/gateway/bot"] * 2
+    assert [request.path for request in gateway.http.requests] == ["/gateway/bot"] * 2
     gateway.expect("IDENTIFY", 2)
 
 

@@ -130,13 +130,13 @@ def search(site: Path, words: str) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     {
-        "reply": "index",
-        "slash command": "index",
+        "reply": "how-to/reply",
+        "slash command": "how-to/reply",
         "Docker": "how-to/deploy",
         "systemd": "how-to/deploy",
         "logging": "how-to/logging",
         "JSON logs": "how-to/logging",
-        "asyncio": "how-to/handlers",
+        "asyncio": "how-to/asyncio",
         "OpenTelemetry": "how-to/opentelemetry",
         "Windows": "how-to/platforms",
         "health": "how-to/health",

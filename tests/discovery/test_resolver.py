@@ -52,7 +52,7 @@ def test_an_outage_leaves_the_last_url(gateway: LocalGateway, status: int, caplo
     assert f"connecting to {gateway.url}, counting session starts without Discord's count: 127.0.0.1 answered" in said
     assert f"HTTP {status}" in said
     assert resolve() == gateway.url
-    assert len(gateway.requests) == 3  # asked each time
+    assert len(gateway.http.requests) == 3  # asked each time
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, TokenRefused), (403, DiscoveryFailed), (404, DiscoveryFailed)])
