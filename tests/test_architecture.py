@@ -56,7 +56,7 @@ PURE = (
     "diagnostics.history",
     "discovery.session_start_limit",
     "requests.base",
-    "requests.fields",
+    "encoding.fields",
     "requests.guild_details",
     "requests.members",
     "requests.voice",

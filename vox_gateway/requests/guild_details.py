@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..encoding.fields import id_of, objects_of
 from ..opcodes import Opcode
 from ..protocol.payloads import CHANNEL_FIELDS
 from .base import CommandData, Request
-from .fields import id_of, objects_of
 
 __all__ = ["ChannelInfo", "SoundboardSounds"]
 

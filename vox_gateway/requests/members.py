@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from ..encoding.fields import id_of, ids_of, objects_of, seconds_of
 from ..errors import GatewayError, RateLimited
 from ..opcodes import Opcode
 from .base import CommandData, Request
-from .fields import id_of, ids_of, objects_of, seconds_of
 
 __all__ = ["Chunks", "GuildMembers", "Members"]
 

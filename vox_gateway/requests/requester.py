@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config import Options
 from ..dispatch.subscriptions import Subscribers
+from ..encoding.fields import id_of
 from ..errors import GatewayError
 from ..intents import Intents
 from ..log import ShardLog
@@ -20,7 +21,6 @@ from ..protocol import payloads
 from ..session.state import Session
 from ..shard.sender import CommandSender
 from .base import CommandData, Request
-from .fields import id_of
 from .guild_details import ChannelInfo, SoundboardSounds
 from .members import GuildMembers, Members
 from .pending import PendingRequests, RequestContext, Timeout

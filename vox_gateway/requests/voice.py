@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..encoding.fields import id_of
 from ..opcodes import Opcode
 from .base import CommandData, Request
-from .fields import id_of
 
 __all__ = ["JoinVoice", "KnownVoice", "LeaveVoice", "VoiceConnection", "VoiceMove", "server_of"]
 

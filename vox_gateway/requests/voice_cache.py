@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..dispatch.subscriptions import Subscriber
+from ..encoding.fields import id_of
 from ..errors import GatewayError
 from ..event import Event
-from .fields import id_of
 from .voice import KnownVoice, server_of
 
 __all__ = ["VoiceCache"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway.requests.fields import MAX_SECONDS, id_of, ids_of, objects_of, seconds_of
+from vox_gateway.encoding.fields import MAX_SECONDS, id_of, ids_of, objects_of, seconds_of
 
 
 @pytest.mark.parametrize(
