@@ -205,6 +205,8 @@ class Faults:
     def withhold(self, name: str, times: int | None = 1) -> None:
         """Leave an event, such as ``"VOICE_SERVER_UPDATE"``, out of the answers to commands.
 
+        ``"GUILD_CREATE"`` is left out of the guilds after READY, as for a guild in an outage.
+
         `LocalGateway.dispatch` still sends it.
 
         Args:

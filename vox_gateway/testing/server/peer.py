@@ -279,6 +279,8 @@ class Peer:
         self._is_cut_at("ready")  # if it is, the other events are kept for the replay
         if identify.intents & intent_bits.GUILDS:
             for guild in guilds:
+                if state.faults.take_withheld("GUILD_CREATE"):
+                    continue
                 create = state.world.guild_create(
                     guild["id"], identify.intents, identify.large_threshold, identify.capabilities
                 )
