@@ -9,6 +9,7 @@ from .diagnostics.stats import Stats, Status
 from .discovery.gateway_bot import GatewayBot, get_gateway_bot
 from .discovery.identify_limiter import IdentifyGate
 from .discovery.session_start_limit import SessionStartLimit
+from .dispatch.guilds import Arrival, Guilds, GuildState
 from .dispatch.stream import EventStream
 from .errors import (
     AlreadyConnected,
@@ -54,6 +55,7 @@ __all__ = [
     "LOGGER",
     "OPCODES",
     "AlreadyConnected",
+    "Arrival",
     "AuthenticationFailed",
     "Capabilities",
     "CertificateInvalid",
@@ -70,6 +72,8 @@ __all__ = [
     "EventStream",
     "GatewayBot",
     "GatewayError",
+    "GuildState",
+    "Guilds",
     "IdentifyGate",
     "InflateError",
     "Intents",

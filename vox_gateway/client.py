@@ -19,6 +19,7 @@ from .config import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, make_options
 from .diagnostics.stats import Stats, Status
 from .discovery.identify_limiter import IdentifyGate
 from .dispatch.emitter import Emitter
+from .dispatch.guilds import Guilds
 from .dispatch.stream import EventStream
 from .lifecycle import Lifecycle
 from .log import LOGGER, ShardLog
@@ -57,6 +58,7 @@ class Client(Emitter):
 
     - the name of a dispatch event (``"MESSAGE_CREATE"``): called with its data, the payload's ``d``;
     - the name of an opcode (``"HELLO"``, ``"DISPATCH"``, ...): called with the whole payload;
+    - ``"guilds_ready"``: called without arguments when the guilds have come; see `wait_until_guilds`;
     - ``"open"``: called without arguments; ``"close"``: with ``{"code", "reason"}``, the reason as the server wrote it;
       ``"error"``: with an exception and the name of the event whose handler raised it, or ``"close"`` for the error
       that ended the client.
@@ -276,6 +278,37 @@ class Client(Emitter):
         """
         return self._lifecycle.wait_until_ready(check_timeout(timeout))
 
+    def wait_until_guilds(self, timeout: float | None = None) -> bool:
+        """Wait until every guild of READY has come (GUILD_CREATE) or is unavailable. ::
+
+            client.connect(async_=True)
+            if client.wait_until_guilds(60):
+                print("in", len(client.guilds), "guilds")
+
+        Discord may send nothing for a guild in an outage. So, when no guild has come for 5 seconds while the client was
+        ready, those that are left count as unavailable. The event ``guilds_ready`` comes at the same moment, behind the
+        handlers of the last GUILD_CREATE; with `workers` or ``handlers="caller"`` these may still be at work.
+
+        Before the first `connect` this waits for that too. After a drop it counts on; after a new READY it counts
+        anew. Where a session is resumed from `session_file` there is no READY, and RESUMED ends the wait: what Discord
+        had sent by then has come.
+
+        Args:
+            timeout: seconds; None to wait without a limit.
+
+        Returns:
+            Whether the guilds have come. False after `timeout`, when the client closes or has been closed, and in a
+            child process that was forked after `connect`, until `connect` is called there.
+
+        Raises:
+            ValueError: the intent GUILDS is missing, without which no guild comes.
+            RuntimeError: the caller is a handler on the thread that brings the guilds; see `wait_for`.
+            TypeError, ValueError: `timeout` is not a number of seconds.
+
+        See: https://docs.discord.com/developers/events/gateway-events#guild-create
+        """
+        return self._lifecycle.wait_until_guilds(check_timeout(timeout))
+
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the client is closed.
 
@@ -303,8 +336,8 @@ class Client(Emitter):
                     print(event.data["content"])
 
         Args:
-            names: dispatch events, opcodes (``"HEARTBEAT_ACK"``), ``"open"`` and ``"close"``; none for every dispatch
-                event.
+            names: dispatch events, opcodes (``"HEARTBEAT_ACK"``), ``"open"``, ``"close"`` and ``"guilds_ready"``; none
+                for every dispatch event.
             maxsize: number of events that the stream holds; 0 for any number.
             overflow: when it is full, ``"drop"`` the oldest, counted in `EventStream.dropped` and logged once; or
                 ``"block"`` all events, those of handlers included, until an event is taken.
@@ -683,6 +716,11 @@ class Client(Emitter):
     def session(self) -> state.Session:
         """The session now: `id`, `seq` and `resume_url`."""
         return self._lifecycle.session
+
+    @property
+    def guilds(self) -> Guilds:
+        """The ids and states of the bot's guilds, and why each GUILD_CREATE came. Contents are not kept."""
+        return self._lifecycle.guilds.view
 
     @property
     def status(self) -> Status:

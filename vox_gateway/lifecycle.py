@@ -19,10 +19,11 @@ from .diagnostics.snapshot import ClientSnapshot
 from .diagnostics.stats import Stats, Status
 from .dispatch.emitter import Emitter
 from .dispatch.executors import CallerQueue
+from .dispatch.guilds import GuildTracker
 from .dispatch.stream import EventStream
 from .dispatch.subscriptions import Subscribers
 from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
-from .intents import missing_intent_warning
+from .intents import Intents, missing_intent_warning
 from .log import ShardLog
 from .protocol.state import State
 from .session.state import Session
@@ -45,6 +46,7 @@ class Lifecycle:
         subscribers: receive the events of every run.
         fork: refuses calls in a forked child until `start`.
         sender: sends the commands of the run that is connected.
+        guilds: has the states of the guilds, over all runs.
     """
 
     def __init__(self, options: Options, emitter: Emitter, log: ShardLog) -> None:
@@ -63,6 +65,7 @@ class Lifecycle:
         self._lock = threading.RLock()
         self._run: Shard | None = None  # the newest
         self.sender = CommandSender()
+        self.guilds = GuildTracker(bool(self._options.intents & Intents.GUILDS), self._log)
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
         self._warned: set[str] = set()  # the names of streams whose missing intents were logged
         file, thread_name = self._options.session_file, f"{self._options.name}-session-file"
@@ -104,7 +107,15 @@ class Lifecycle:
         return run
 
     def _make_run(self, previous: Shard | None, state: RunState, lease: SessionLease | None) -> Shard:
-        parts = ClientParts(self._options, self._emitter, self.subscribers, self._caller_queue, self.sender, self._log)
+        parts = ClientParts(
+            options=self._options,
+            emitter=self._emitter,
+            subscribers=self.subscribers,
+            guilds=self.guilds,
+            caller_queue=self._caller_queue,
+            sender=self.sender,
+            log=self._log,
+        )
         presence = self._options.presence if previous is None else previous.presence.newest
         return Shard(parts, initial=state, presence=presence, lease=lease)
 
@@ -218,6 +229,22 @@ class Lifecycle:
     def wait_until_ready(self, timeout: float | None) -> bool:
         """Wait for READY or RESUMED, and return whether it arrived; False at once in a forked child."""
         return not self.fork.warn_if_forked() and self.sender.wait_until_ready(timeout)
+
+    def wait_until_guilds(self, timeout: float | None) -> bool:
+        """Wait until the guilds have come, and return whether they did; False at once in a forked child.
+
+        Raises:
+            ValueError: the intents bring no guilds.
+            RuntimeError: called on the thread that brings them.
+        """
+        if not self._options.intents & Intents.GUILDS:
+            raise ValueError(
+                "intents: without Intents.GUILDS the gateway sends no GUILD_CREATE: add it, or wait with "
+                "wait_until_ready()"
+            )
+        if not self.guilds.is_complete:
+            self._check_thread()
+        return not self.fork.warn_if_forked() and self.guilds.wait(timeout)
 
     def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
         """Return a stream that collects the events of `names`."""

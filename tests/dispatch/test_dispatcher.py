@@ -15,6 +15,7 @@ from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.dispatch.event_queue import EventQueue, Milestone
 from vox_gateway.dispatch.executors import CallerExecutor, CallerQueue, InlineExecutor, WorkerExecutor
 from vox_gateway.dispatch.executors.runner import RunnerConfig
+from vox_gateway.dispatch.guilds import GuildTracker
 from vox_gateway.dispatch.progress import InlineProgress, TrackedProgress
 from vox_gateway.dispatch.stream import EventStream
 from vox_gateway.dispatch.subscriptions import Subscriber, Subscribers
@@ -35,6 +36,7 @@ class Run:
 
     def __init__(self, executor: str) -> None:
         self.emitter, self.subscribers = Emitter(LOG), Subscribers(0)
+        self.guilds = GuildTracker(True, LOG)
         self.scheduler = Scheduler("test-timers", LOG, pytest.fail)
         self.failures: list[BaseException] = []
         self.undecodable: list[BaseException] = []
@@ -50,6 +52,7 @@ class Run:
             name="test-dispatcher",
             emitter=self.emitter,
             subscribers=self.subscribers,
+            guilds=self.guilds,
             decode=json.loads,
             on_undecodable=self.undecodable.append,
             on_failure=self.failures.append,

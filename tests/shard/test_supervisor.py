@@ -18,6 +18,7 @@ from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.dispatch.event_queue import EventQueue
 from vox_gateway.dispatch.executors import InlineExecutor
 from vox_gateway.dispatch.executors.runner import RunnerConfig
+from vox_gateway.dispatch.guilds import GuildTracker
 from vox_gateway.dispatch.progress import InlineProgress
 from vox_gateway.dispatch.stream import EventStream
 from vox_gateway.dispatch.subscriptions import Subscribers
@@ -50,6 +51,7 @@ class Run:
                 name="test-dispatcher",
                 emitter=emitter,
                 subscribers=self.subscribers,
+                guilds=GuildTracker(True, LOG),
                 decode=json.loads,
                 on_undecodable=pytest.fail,
                 on_failure=pytest.fail,

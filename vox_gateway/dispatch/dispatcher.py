@@ -16,8 +16,9 @@ from ..errors import DecodeError, GatewayError
 from ..opcodes import Opcode
 from ..session.state import Session
 from .emitter import Emitter
-from .event_queue import RESTART, EventQueue, Milestone, Signal, is_dispatch
+from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
+from .guilds import GUILD_EVENTS, GUILDS_READY, GuildTracker
 from .subscriptions import NoRoom, Subscribers
 
 __all__ = ["Dispatcher", "DispatcherConfig"]
@@ -49,6 +50,7 @@ class DispatcherConfig:
         name: of the thread.
         emitter: has the handlers.
         subscribers: receive events before the handlers.
+        guilds: is shown the events about guilds before both.
         decode: decodes the bytes of a raw dispatch.
         on_undecodable: called when an event cannot be decoded; it and the events behind it are rejected until
             `EventQueue.restart`.
@@ -61,6 +63,7 @@ class DispatcherConfig:
     name: str
     emitter: Emitter
     subscribers: Subscribers
+    guilds: GuildTracker
     decode: Callable[[bytes], Any]
     on_undecodable: Callable[[DecodeError], None]
     on_failure: Callable[[BaseException], object]
@@ -83,6 +86,7 @@ class Dispatcher:
         self._config = config
         self._emitter = config.emitter
         self._subscribers = config.subscribers
+        self._guilds = config.guilds
         self._decode = config.decode
         self._subscribers_ended = False
         # While an event is passed on, some subscribers may have it and `progress` does not count it yet; `settle` waits
@@ -187,6 +191,8 @@ class Dispatcher:
                         progress.reject()
                     else:
                         decoded: Payload = decode_raw(event, decode) if is_raw else event
+                        if decoded["t"] in GUILD_EVENTS:
+                            self._guilds.observe(decoded)
                         if table:
                             subscribers.publish(decoded, table)
                         progress.pass_on(decoded)
@@ -207,6 +213,13 @@ class Dispatcher:
             progress.skip(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
         else:
             progress.complete()
+        self._complete_guilds()
+
+    def _complete_guilds(self) -> None:
+        """Report that the guilds have come, if the last event or check has completed them."""
+        if self._guilds.is_due and not (self.progress.is_dropping or self.progress.is_rejecting):
+            self._guilds.complete()
+            self._emit(GUILDS_READY)
 
     def _reject(self, error: BaseException) -> None:
         """Leave the event that raised `error` undelivered, and those behind it."""
@@ -217,10 +230,16 @@ class Dispatcher:
             self._config.on_failure(error)
 
     def _is_heard(self, event: RawDispatch) -> bool:
-        """Whether an event has handlers of its name, or subscribers, by now."""
+        """Whether an event has handlers of its name, or subscribers, by now, or must be decoded for a guild's state."""
         table = self._subscribers.table
         name = raw_dispatch.name(event)
-        return name is None or name in self._emitter.heard or name in table or "DISPATCH" in table
+        if name is None or name in self._emitter.heard or name in table or "DISPATCH" in table:
+            return True
+        return name in GUILD_EVENTS and not self._skim(name, event)
+
+    def _skim(self, name: str, event: RawDispatch) -> bool:
+        """Whether the guild's state is up to date without decoding an event that nobody else wants."""
+        return self.progress.is_dropping or self.progress.is_rejecting or self._guilds.skim(name, event)
 
     def _guard(self, call: Callable[[Any], None], item: object) -> None:
         """Report an error, which is ours, and go on to the end of the queue."""
@@ -234,6 +253,9 @@ class Dispatcher:
             self._await_published(item)
         elif item is RESTART:
             self.progress.restart()
+        elif item is CHECK_GUILDS:
+            self._guilds.check()
+            self._complete_guilds()
         else:
             self._emit(item.name, *item.args)
 

@@ -18,7 +18,7 @@ from ..encoding.raw_dispatch import RawDispatch
 from ..session.state import Session
 from .progress import Progress
 
-__all__ = ["RESTART", "Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
+__all__ = ["CHECK_GUILDS", "RESTART", "Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
 
 #: seconds of waiting for room after which the reader reports that reading is paused; a busy bot waits for less all the
 #: time
@@ -49,6 +49,8 @@ class Milestone:
 
 #: where events are passed on again after a rejected event
 RESTART: Final = Signal("restart")
+#: where the guilds that have not come are looked at
+CHECK_GUILDS: Final = Signal("check guilds")
 
 #: what the reader adds in one go: dispatches, decoded or raw, or other payloads
 Batch = list[Payload] | list[RawDispatch]
@@ -164,6 +166,10 @@ class EventQueue:
     def restart(self) -> None:
         """Mark where events are passed on again after a rejected event."""
         self._items.put(RESTART)
+
+    def check_guilds(self) -> None:
+        """Mark where the guilds that have not come are looked at."""
+        self._items.put(CHECK_GUILDS)
 
     def finish(self) -> None:
         """End the iteration after the items that are in the queue."""

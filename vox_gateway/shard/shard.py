@@ -22,6 +22,7 @@ from ..dispatch.emitter import Emitter
 from ..dispatch.event_queue import EventQueue
 from ..dispatch.executors import CallerExecutor, CallerQueue, HandlerExecutor, InlineExecutor, WorkerExecutor
 from ..dispatch.executors.runner import RunnerConfig
+from ..dispatch.guilds import GuildTracker
 from ..dispatch.progress import InlineProgress, TrackedProgress
 from ..dispatch.subscriptions import Subscribers
 from ..errors import GatewayError, NotConnected, ThreadFailed
@@ -60,6 +61,7 @@ class ClientParts:
     options: Options
     emitter: Emitter
     subscribers: Subscribers
+    guilds: GuildTracker
     caller_queue: CallerQueue | None
     sender: CommandSender
     log: ShardLog
@@ -100,6 +102,7 @@ class Shard:
                 name=f"{options.name}-dispatcher",
                 emitter=parts.emitter,
                 subscribers=parts.subscribers,
+                guilds=parts.guilds,
                 decode=options.codec.decode,
                 on_undecodable=lambda error: self._mailbox.put(DecodeFailed(error)),
                 on_failure=self.failed,
@@ -170,6 +173,7 @@ class Shard:
         """
         parts = self._parts
         parts.sender.open()
+        parts.guilds.begin(self._check_guilds_at, lambda: parts.sender.is_ready)
         if parts.caller_queue is not None:
             parts.caller_queue.begin(lambda: self.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
         code = KEEP_SESSION if self._lease else 1000
@@ -179,6 +183,7 @@ class Shard:
             with contextlib.ExitStack() as undo:
                 undo.callback(self._finish)
                 undo.callback(parts.sender.close)
+                undo.callback(parts.guilds.end)
                 if self._lease is not None:
                     undo.callback(self._lease.end)
                     self._lease.start(self._position, self._unfinished, self.failed)
@@ -261,6 +266,9 @@ class Shard:
         """The calling thread cannot go on: log it, and end the run with an error. Raises nothing."""
         self._mailbox.put(Fail(log_failure(self._log, error)))
 
+    def _check_guilds_at(self, when: float) -> None:
+        self._scheduler.call_at(when, self._dispatcher.queue.check_guilds)
+
     def _make_executor(self) -> tuple[EventQueue, HandlerExecutor]:
         options, parts = self._options, self._parts
         config = RunnerConfig(parts.emitter, options.slow_handler_warning, self._scheduler, self._log)
@@ -286,6 +294,7 @@ class Shard:
         supervisor.publish(error=error)
         for step in (
             self._parts.sender.close,
+            self._parts.guilds.end,
             self._report_error,
             dispatcher.queue.finish,
             supervisor.end_session,
