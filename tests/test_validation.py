@@ -123,7 +123,7 @@ def test_a_usable_argument_is_kept(check: Any, value: Any, kept: Any) -> None:
         (check_intents, 1.0, "intents must be"),
         (check_token, None, "token must be a string, not NoneType"),
         (check_ssl_context, True, "ssl_context must be an ssl.SSLContext or None"),
-        (check_session_file, 5, "session_file must be a path or None, not 5"),
+        (check_session_file, 5, "session_file must be a path, a SessionStore or None, not 5"),
         (check_session_file, b"session", "session_file must be a path"),
     ],
 )

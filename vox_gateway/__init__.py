@@ -44,7 +44,9 @@ from .log import LOGGER
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 from .opcodes import OPCODES, CloseCode, Opcode
 from .requests import Members, VoiceConnection
+from .session.format import SavedSession
 from .session.state import Session
+from .session.store import SessionStore
 
 __all__ = [
     "CHANNEL_OBFUSCATED",
@@ -87,8 +89,10 @@ __all__ = [
     "PayloadTooLarge",
     "ProtocolViolation",
     "RateLimited",
+    "SavedSession",
     "Session",
     "SessionStartLimit",
+    "SessionStore",
     "ShardingRequired",
     "Stats",
     "Status",

@@ -29,6 +29,7 @@ from .protocol import payloads
 from .protocol.machine import KEEP_SESSION
 from .requests import Members, Requester, VoiceConnection
 from .session import state
+from .session.store import SessionStore
 from .validation import (
     check_code,
     check_count,
@@ -109,7 +110,8 @@ class Client(Emitter):
             may arrive twice. The file is for this bot and shard only, for one client at a time, and never holds the
             token. With another token, other intents or capabilities, or another `encoding`, `compress` or ``v=`` of
             `url`, a new session begins; the same after a damaged file, which is renamed to ``NAME.damaged``.
-            ``NAME.lock`` beside it is locked while the client runs.
+            ``NAME.lock`` beside it is locked while the client runs. Or a `SessionStore`, which keeps the session
+            elsewhere.
         identify_gate: shared by shards that need more than one IDENTIFY in 5 seconds; see `IdentifyGate`.
 
     Raises:
@@ -150,7 +152,7 @@ class Client(Emitter):
         backlog: int = 10_000,
         handlers: str = "thread",
         workers: int = 0,
-        session_file: str | os.PathLike[str] | None = None,
+        session_file: str | os.PathLike[str] | SessionStore | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
         self._options = make_options(
@@ -225,6 +227,7 @@ class Client(Emitter):
             AlreadyConnected: the client runs, or another client, in this process or another, uses its `session_file`.
             ValueError: `session_file` has become the file of another bot or shard, or is not a session file.
             OSError: `session_file` cannot be read.
+            Exception: any exception that ``load`` of a `SessionStore` raises; nothing was connected.
             RuntimeError: a thread cannot be started; nothing was connected, and `connect` may be called again.
             ThreadFailed: a thread of the client failed. Not with `async_`: then `wait_closed` raises it.
             ConnectionClosed, ConnectFailed: the gateway refused permanently; the message says how to fix it. Not with
@@ -812,7 +815,7 @@ class Client(Emitter):
 
     def _close_for_exit(self) -> None:
         """Close as the program ends: a session that is kept in a file stays resumable."""
-        self.close(resumable=self._options.session_file is not None)
+        self.close(resumable=self._options.session_store is not None)
 
     def _update_presence(self, presence: dict[str, Any], timeout: float | None) -> None:
         encoded = self._options.encode(Opcode.PRESENCE_UPDATE, presence)

@@ -28,6 +28,8 @@ from .network.urls import api_url as check_api_url
 from .opcodes import Opcode, opcode_name
 from .protocol import payloads
 from .session.file import SessionFile
+from .session.owner import SessionOwner
+from .session.store import OwnedStore, SessionStore
 from .validation import (
     check_capabilities,
     check_choice,
@@ -85,7 +87,7 @@ class Options:
     backlog: int
     handlers: str
     workers: int
-    session_file: SessionFile | None
+    session_store: OwnedStore | None
     identify_gate: IdentifyGate
 
     @property
@@ -156,7 +158,7 @@ def make_options(
     backlog: int,
     handlers: str,
     workers: int,
-    session_file: str | os.PathLike[str] | None,
+    session_file: str | os.PathLike[str] | SessionStore | None,
     identify_gate: IdentifyGate | None,
 ) -> Options:
     """Check all arguments of `Client`, where they are described.
@@ -202,15 +204,17 @@ def make_options(
         backlog=check_count("backlog", backlog, 1),
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
-        session_file=_session_file(
+        session_store=_session_store(
             session_file,
-            token,
-            shard,
-            check_intents(intents),
-            check_capabilities(capabilities),
-            codec.name,
-            compression,
-            version,
+            SessionOwner.of(
+                token=token,
+                shard=check_shard(shard),
+                intents=int(check_intents(intents)),
+                encoding=codec.name,
+                compress=compression,
+                version=version,
+                capabilities=int(check_capabilities(capabilities)),
+            ),
         ),
         identify_gate=identify_gate or gate_for(token, str(api) if url is None else url),
     )
@@ -260,28 +264,14 @@ def _handlers(handlers: object, workers: object) -> str:
     return str(handlers)
 
 
-def _session_file(
-    path: object,
-    token: str,
-    shard: tuple[int, int],
-    intents: Intents,
-    capabilities: Capabilities,
-    encoding: str,
-    compress: str | None,
-    version: int,
-) -> SessionFile | None:
-    checked = check_session_file(path)
-    if checked is None:
+def _session_store(given: object, owner: SessionOwner) -> OwnedStore | None:
+    store: SessionStore
+    if isinstance(given, SessionStore) and not isinstance(given, type):
+        store = given
+    elif (path := check_session_file(given)) is not None:
+        store = SessionFile(path)
+    else:
         return None
-    file = SessionFile.of(
-        checked,
-        token=token,
-        shard=check_shard(shard),
-        intents=int(intents),
-        capabilities=int(capabilities),
-        encoding=encoding,
-        compress=compress,
-        version=version,
-    )
-    file.check()  # says now, and not at connect, when it is another bot's
-    return file
+    owned = OwnedStore(store, owner)
+    owned.check()  # says now, and not at connect, when a file is another bot's
+    return owned

@@ -27,7 +27,7 @@ from .intents import Intents, missing_intent_warning
 from .log import ShardLog
 from .protocol.state import State
 from .session.state import Session
-from .session.writer import SessionLease, SessionWriter
+from .session.writer import Loaded, SessionLease, SessionWriter
 from .shard.run_state import RunState
 from .shard.sender import CommandSender
 from .shard.shard import ClientParts, Shard
@@ -68,8 +68,12 @@ class Lifecycle:
         self.guilds = GuildTracker(bool(self._options.intents & Intents.GUILDS), self._log)
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
         self._warned: set[str] = set()  # the names of streams whose missing intents were logged
-        file, thread_name = self._options.session_file, f"{self._options.name}-session-file"
-        self._session_writer = None if file is None else SessionWriter(thread_name, file, self._log)
+        store, thread_name = self._options.session_store, f"{self._options.name}-session-file"
+        self._session_writer = None if store is None else SessionWriter(thread_name, store, self._log)
+        # Held by `start` alone, also while a session store takes long to load; `close` does not wait for that.
+        self._starting = threading.RLock()
+        self._is_loading = False  # guarded by `_lock`, as is the next
+        self._closed_early: tuple[int, str] | None = None  # `close` was called while the store was loaded
 
     # -- starting and ending ---------------------------------------------------------------------------------------
 
@@ -81,19 +85,44 @@ class Lifecycle:
             ValueError: the session file belongs to another bot or shard, or is not a session file.
             OSError: the session file cannot be read.
             RuntimeError: a thread cannot be started; nothing was connected.
+            Exception: any exception that the session store raises.
         """
-        with self._lock:
-            previous = self._run
-            if previous is not None and not previous.disconnected.is_set():
-                raise AlreadyConnected("the client is connected already: call close() first")
-            self._warn_of_missing_intents(self._emitter.heard_events())
-            with defer_sigint():
-                return self._start_after(previous)
+        with self._starting:
+            loaded = self._load_ahead()
+            with self._lock:
+                previous = self._check_disconnected()
+                self._warn_of_missing_intents(self._emitter.heard_events())
+                with defer_sigint():
+                    run = self._start_after(previous, loaded)
+                close, self._closed_early = self._closed_early, None
+        if close is not None:
+            run.stop(*close)
+        return run
 
-    def _start_after(self, previous: Shard | None) -> Shard:
+    def _check_disconnected(self) -> Shard | None:
+        """Return the run before. Raises AlreadyConnected if it is connected."""
+        previous = self._run
+        if previous is not None and not previous.disconnected.is_set():
+            raise AlreadyConnected("the client is connected already: call close() first")
+        return previous
+
+    def _load_ahead(self) -> Loaded | None:
+        """Load the session from a store that may take long, without a lock and with Ctrl-C at work."""
+        if self._session_writer is None:
+            return None
+        with self._lock:
+            self._check_disconnected()
+            self._is_loading, self._closed_early = True, None
+        try:
+            return self._session_writer.load_ahead()
+        finally:
+            with self._lock:
+                self._is_loading = False
+
+    def _start_after(self, previous: Shard | None, loaded: Loaded | None) -> Shard:
         state, lease = self.state, None
         if self._session_writer is not None:
-            lease, session = self._session_writer.acquire(state.session)
+            lease, session = self._session_writer.acquire(state.session, loaded)
             state = replace(state, ended_session=session)
         try:
             run = self._run = self._make_run(previous, state, lease)
@@ -144,6 +173,8 @@ class Lifecycle:
         """Close the connection, if any, and unless `reconnect` end the run."""
         with self._lock:
             run = self._run
+            if self._is_loading and not reconnect:
+                self._closed_early = code, reason
         if run is None or run.closed.is_set():
             return
         if reconnect:

@@ -332,7 +332,10 @@ def check_session_file(path: object) -> Path | None:
     if path is None:
         return None
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise TypeError(f"session_file must be a path or None, not {path!r}")
+        missing = [name for name in ("load", "save", "clear") if not hasattr(path, name)]
+        if isinstance(path, type) or len(missing) == 3:
+            raise TypeError(f"session_file must be a path, a SessionStore or None, not {path!r}")
+        raise TypeError(f"session_file must be a path, a SessionStore or None; {path!r} has no {', '.join(missing)}")
     absolute = Path(path).absolute()
     if not absolute.name or absolute.is_dir():
         raise ValueError(f"session_file must be the path of a file, and {str(path)!r} is a folder")

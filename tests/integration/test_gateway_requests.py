@@ -15,8 +15,7 @@ import pytest
 from client_helpers import MakeClient, OnLogLine, start, start_until_ready
 from scripted_server import Peer, ScriptedServer
 
-from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited
-from vox_gateway.session.format import decode, encode
+from vox_gateway import AuthenticationFailed, Intents, NotConnected, RateLimited, SavedSession
 from vox_gateway.testing import LocalGateway, guild, member, user
 
 TIMEOUT = 10.0
@@ -408,8 +407,8 @@ def test_a_session_restored_from_a_file_knows_the_user_id(
         events.get(TIMEOUT)  # READY has been handled
     before.close(resumable=True)
     if not is_known:  # as if READY had no user
-        kept = decode(file.read_bytes())
-        file.write_bytes(encode(replace(kept, session=replace(kept.session, user_id=None))))
+        kept = SavedSession.from_json(file.read_bytes())
+        file.write_text(replace(kept, user_id=None).to_json())
     client = start_until_ready(make_client(gateway, session_file=file))
     assert client.stats.resumes == 1
     assert client.session.user_id == ("1100000000000000001" if is_known else None)

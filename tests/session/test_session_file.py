@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from support import running
 from vox_gateway import Client
 from vox_gateway.log import ShardLog
 from vox_gateway.session.file import SessionFile
+from vox_gateway.session.owner import SessionOwner
 from vox_gateway.session.state import Session
+from vox_gateway.session.store import OwnedStore
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
 SESSION = Session("abc", 7, "wss://resume.example", "1100000000000000001")
@@ -41,9 +44,8 @@ def file(
     encoding: str = "json",
     compress: str | None = None,
     capabilities: int = 0,
-) -> SessionFile:
-    return SessionFile.of(
-        path,
+) -> OwnedStore:
+    owner = SessionOwner.of(
         token=token,
         shard=shard,
         intents=intents,
@@ -51,6 +53,7 @@ def file(
         compress=compress,
         capabilities=capabilities,
     )
+    return OwnedStore(SessionFile(path), owner)
 
 
 def loaded(path: Path, **options: Any) -> Session | None:
@@ -181,8 +184,8 @@ def test_a_session_of_other_settings_is_not_resumed(
 def test_a_session_of_another_gateway_version_is_not_resumed(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "vox_gateway")
     ours = file(path)
-    owner = {"token": TOKEN, "shard": (0, 1), "intents": 5, "encoding": "json", "compress": None}
-    SessionFile.of(path, **owner, version=9).save(SESSION)  # type: ignore[arg-type]
+    settings = {**ours.owner.settings, "version": 9}
+    replace(ours, owner=replace(ours.owner, settings=settings)).save(SESSION)
     assert ours.load(LOG) is None
     assert "its session has version=9, and this client version=10" in caplog.text
 
@@ -259,7 +262,7 @@ def test_the_damage_of_a_file_is_logged(
     assert loaded(path) is None
     (message,) = caplog.messages
     assert message == (
-        f"[shard 0/1] session_file={str(path)!r} is damaged ({words}); it was renamed to session.json.damaged; a new "
+        f"[shard 0/1] session_file={str(path)!r} is damaged: {words}; it was renamed to session.json.damaged; a new "
         "session begins, so events since the last run are missed"
     )
 
@@ -299,7 +302,7 @@ def test_other_than_a_regular_file_is_refused_at_once(path: Path, monkeypatch: p
 
 def test_paths_are_checked_at_once(tmp_path: Path) -> None:
     for wrong, error, words in [
-        (5, TypeError, "session_file must be a path or None, not 5"),
+        (5, TypeError, "session_file must be a path, a SessionStore or None, not 5"),
         (b"session", TypeError, "session_file must be a path"),
         (tmp_path, ValueError, "is a folder"),
         (tmp_path / "no" / "session", ValueError, "in a folder that does not exist: make it first"),
@@ -310,6 +313,6 @@ def test_paths_are_checked_at_once(tmp_path: Path) -> None:
 
 def test_the_file_is_bound_to_the_arguments_of_the_client(path: Path) -> None:
     client: Any = Client(token=TOKEN, session_file=path, intents=5)
-    client._options.session_file.save(SESSION)
+    client._options.session_store.save(SESSION)
     assert loaded(path, compress="zlib-stream") == SESSION
     assert json.loads(path.read_text())["settings"] == {"encoding": "json", "compress": "zlib-stream", "version": 10}

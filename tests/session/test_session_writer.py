@@ -11,8 +11,11 @@ import pytest
 from vox_gateway import AlreadyConnected
 from vox_gateway.log import ShardLog
 from vox_gateway.session.file import SessionFile
+from vox_gateway.session.format import SavedSession
 from vox_gateway.session.lock import SessionLock
+from vox_gateway.session.owner import SessionOwner
 from vox_gateway.session.state import Session
+from vox_gateway.session.store import OwnedStore, SessionStore
 from vox_gateway.session.writer import SessionLease, SessionWriter
 
 SESSION = Session("abc", 7, "wss://resume.example", "1100000000000000001")
@@ -24,8 +27,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "session.json"
 
 
-def file(path: Path) -> SessionFile:
-    return SessionFile.of(path, token="a token", shard=(0, 1), intents=5, encoding="json", compress=None)
+def owned(store: SessionStore) -> OwnedStore:
+    owner = SessionOwner.of(token="a token", shard=(0, 1), intents=5, encoding="json", compress=None)
+    return OwnedStore(store, owner)
+
+
+def file(path: Path) -> OwnedStore:
+    return owned(SessionFile(path))
 
 
 def is_free(path: Path) -> bool:
@@ -50,7 +58,7 @@ class Position:
         outer = self
 
         class Told(SessionFile):
-            def save(self, session: Session) -> None:
+            def save(self, session: SavedSession) -> None:
                 if not outer.may_write.wait(5):
                     pytest.fail("the test ended")
                 if outer.failing:
@@ -63,8 +71,7 @@ class Position:
                 super().clear()
                 outer.written.release()
 
-        ours = file(path)
-        self.file = Told(ours.path, ours.owner)
+        self.path, self.file = path, owned(Told(path))
         self.writer = SessionWriter("writer", self.file, LOG)
 
     def lease(self) -> SessionLease:
@@ -202,9 +209,9 @@ def test_a_run_that_starts_while_the_disk_hangs_owns_the_file(
     second.wait_until_saved()
     assert position.kept == SESSION
     first.end()
-    assert not is_free(position.file.path)
+    assert not is_free(position.path)
     second.end()
-    assert is_free(position.file.path)
+    assert is_free(position.path)
 
 
 def test_the_file_does_not_pass_what_an_earlier_run_has_not_finished(position: Position) -> None:
@@ -239,7 +246,7 @@ def test_a_run_that_never_started_releases_the_file(position: Position) -> None:
     position.moves(first, 1)
     assert position.is_written()
     first.end()
-    lock = SessionLock(position.file.path)
+    lock = SessionLock(position.path)
     lock.acquire()
     with pytest.raises(AlreadyConnected):
         position.writer.acquire(Session())

@@ -174,7 +174,7 @@ class Dispatcher:
         self._config.on_drained()
         self.executor.finish()
 
-    def _dispatch_all(self, batch: list[Any]) -> None:
+    def _dispatch_all(self, batch: list[Any]) -> None:  # noqa: PLR0912  # a call for each step costs every event
         """Dispatch a batch of events. After an event that fails, the others are rejected."""
         queue, progress, emitter, subscribers = self.queue, self.progress, self._emitter, self._subscribers
         decode, is_heard, run_handlers = self._decode, self._is_heard, self.executor.dispatch

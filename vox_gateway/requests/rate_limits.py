@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..dispatch.subscriptions import Subscriber
+from ..encoding.fields import id_of, seconds_of
 from ..event import Event
 from ..log import ShardLog
 from ..opcodes import opcode_name
-from .fields import id_of, seconds_of
 
 __all__ = ["RateLimitWarning"]
 

@@ -1,24 +1,18 @@
-"""The session file, from which the next process resumes after the last event that handlers completed.
+"""The session store that is a file. It is replaced atomically, synced to the disk, and readable by its owner only.
 
-`config` checks it on the thread that makes a client. `writer` loads it in `connect` and saves it on its own thread. The
-file is replaced atomically, synced to the disk, and readable by its owner only. It holds fingerprints instead of the
-token; by these another bot's file is refused.
+`config` reads it on the thread that makes a client. `writer` loads it in `connect`, and saves it on its own thread.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..log import ShardLog
-from ..network.urls import GATEWAY_VERSION
-from .format import DamagedSessionFile, SessionOwner, SessionRecord, decode, encode
-from .state import Session
+from .format import DamagedSession, SavedSession
 
 __all__ = ["SessionFile"]
 
@@ -37,73 +31,44 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class SessionFile:
-    """The session file of one shard of one bot.
+    """A `SessionStore` in a file.
 
     Attributes:
         path: of the file.
-        owner: the client that may use the file.
     """
 
     path: Path
-    owner: SessionOwner
 
-    @classmethod
-    def of(
-        cls,
-        path: Path,
-        *,
-        token: str,
-        shard: tuple[int, int],
-        intents: int,
-        encoding: str,
-        compress: str | None,
-        version: int = GATEWAY_VERSION,
-        capabilities: int = 0,
-    ) -> SessionFile:
-        """Return the file at `path` for a client with these arguments."""
-        # The first part of a token is the bot's id, which a token reset keeps.
-        bot_id = token.partition(".")[0]
-        settings = {"encoding": encoding, "compress": compress, "version": version}
-        identity = f"{token} {intents} {capabilities}" if capabilities else f"{token} {intents}"
-        owner = SessionOwner(_fingerprint(bot_id), shard, _fingerprint(identity), settings)
-        return cls(path, owner)
+    def __str__(self) -> str:
+        return f"session_file={str(self.path)!r}"
 
-    def check(self) -> None:
-        """Refuse a file that this client must not replace. Changes nothing.
+    def load(self) -> SavedSession | None:
+        """Return what the file holds; None if there is no file. Renames a damaged file. For the holder of its lock.
 
         Raises:
-            ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
-            OSError: it cannot be read.
-        """
-        with contextlib.suppress(DamagedSessionFile):  # another process may be about to replace it
-            self._read()
-
-    def load(self, log: ShardLog) -> Session | None:
-        """Return the session to resume, or None. Renames a damaged file. Only for the holder of the lock.
-
-        Raises:
-            ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
+            DamagedSession: the file was damaged; the message says what happened to it.
+            ValueError: it is not a session file, or not a regular file.
             OSError: it cannot be read.
         """
         try:
-            record = self._read()
-        except DamagedSessionFile as damage:
-            self._set_aside(damage, log)
-            return None
-        if record is None:
-            return None
-        if difference := self._difference(record.owner):
-            log.info("session_file=%r was not resumed, since %s: a new session begins", str(self.path), difference)
-            return None
-        return record.session
+            return self.read()
+        except DamagedSession as damage:
+            name = self.path.name + ".damaged"
+            try:
+                os.replace(self.path, self.path.with_name(name))
+            except OSError as error:
+                renamed = f"it could not be renamed to {name}: {error}"
+            else:
+                renamed = f"it was renamed to {name}"
+            raise DamagedSession(f"{damage}; {renamed}") from None
 
-    def save(self, session: Session) -> None:
+    def save(self, session: SavedSession) -> None:
         """Replace the file atomically, and sync it to the disk.
 
         Raises:
             OSError: it cannot be written.
         """
-        data = encode(SessionRecord(self.owner, session))
+        data = session.to_json().encode("ascii")
         new = self.path.with_name(self.path.name + ".new")
         with contextlib.suppress(FileNotFoundError):
             new.unlink()  # left by a killed process; O_EXCL follows no link
@@ -122,9 +87,14 @@ class SessionFile:
             return
         self._sync_folder()
 
-    def _read(self) -> SessionRecord | None:
-        """Return the file's record; None if there is no file."""
-        where = f"session_file={str(self.path)!r}"
+    def read(self) -> SavedSession | None:
+        """Return what the file holds; None if there is no file. Changes nothing.
+
+        Raises:
+            DamagedSession: the file is damaged; another process may be about to replace it.
+            ValueError: it is not a session file, or not a regular file.
+            OSError: it cannot be read.
+        """
         try:
             self._check_kind(os.stat(self.path))  # before opening, which can affect a device
             # O_NONBLOCK, since the file may have been replaced by a pipe after the check.
@@ -137,45 +107,16 @@ class SessionFile:
         try:
             if len(data) > _MAX_SIZE:
                 raise ValueError("too long")
-            record = decode(data)
+            return SavedSession.from_json(data)
+        except DamagedSession:
+            raise
         except ValueError:
-            raise ValueError(f"{where} is not a session file: delete it, or choose another") from None
-        if record.owner.bot != self.owner.bot:
-            raise ValueError(f"{where} belongs to another bot: use a separate session_file for each bot")
-        if record.owner.shard != self.owner.shard:
-            shard = "/".join(map(str, record.owner.shard))
-            raise ValueError(f"{where} belongs to shard {shard}: use a separate session_file for each shard")
-        return record
+            raise ValueError(f"{self} is not a session file: delete it, or choose another") from None
 
     def _check_kind(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "of another kind")
-            raise ValueError(f"session_file={str(self.path)!r} must be a regular file, and it is {kind}")
-
-    def _difference(self, other: SessionOwner) -> str | None:
-        """Return why this client cannot resume a session of `other`; None if it can."""
-        if other.identity != self.owner.identity:
-            return "its session has another token, intents or capabilities"
-        for name, ours in (self.owner.settings or {}).items():
-            # Format 1 holds no settings, and is resumed with any.
-            if other.settings is not None and (theirs := other.settings.get(name)) != ours:
-                return f"its session has {name}={theirs!r}, and this client {name}={ours!r}"
-        return None
-
-    def _set_aside(self, damage: DamagedSessionFile, log: ShardLog) -> None:
-        name = self.path.name + ".damaged"
-        try:
-            os.replace(self.path, self.path.with_name(name))
-        except OSError as error:
-            renamed = f"it could not be renamed to {name}: {error}"
-        else:
-            renamed = f"it was renamed to {name}"
-        log.warning(
-            "session_file=%r is damaged (%s); %s; a new session begins, so events since the last run are missed",
-            str(self.path),
-            damage,
-            renamed,
-        )
+            raise ValueError(f"{self} must be a regular file, and it is {kind}")
 
     def _sync_folder(self) -> None:
         """Sync the folder's entries to the disk, if the platform can."""
@@ -197,7 +138,3 @@ class SessionFile:
 def _flag(name: str) -> int:
     """Return a flag of `os.open`; 0 on platforms without it."""
     return int(getattr(os, name, 0))
-
-
-def _fingerprint(secret: str) -> str:
-    return hashlib.sha256(f"vox_gateway {secret}".encode()).hexdigest()[:32]

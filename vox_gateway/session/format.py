@@ -1,6 +1,6 @@
-"""The content of a session file: one line of JSON with a checksum, which reveals a file torn by a power cut. Pure.
+"""What is kept of a session, and its text: one line of JSON with a checksum, which reveals a file torn by a power cut.
 
-Called by `file`, which reads and writes the bytes.
+Pure. `owner` makes it of a session and judges it; a session store keeps it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .state import Session
-
-__all__ = ["DamagedSessionFile", "SessionOwner", "SessionRecord", "decode", "encode"]
+__all__ = ["DamagedSession", "SavedSession"]
 
 #: the start of every session file, whatever its format
 _PREFIX = b'{"format": "vox_gateway session '
@@ -32,85 +30,83 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-class DamagedSessionFile(Exception):
-    """The content is an incomplete or altered session file; the text says what is wrong."""
+class DamagedSession(ValueError):
+    """The text is an incomplete or altered saved session; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
-class SessionOwner:
-    """The bot, shard and settings that may resume a session.
+class SavedSession:
+    """A session as a `SessionStore` keeps it. It never holds the token.
 
     Attributes:
-        bot: fingerprint of the bot's id.
+        session_id: the session's id.
+        seq: the sequence number of the last event whose handlers had returned.
+        resume_url: where the session resumes; None for the gateway's URL.
+        user_id: the bot's user id, or None.
         shard: shard id and number of shards.
-        identity: fingerprint of the token and the intents, which a RESUME cannot change.
-        settings: encoding, compression and gateway version, which a RESUME must repeat; None in format 1.
+        settings: ``encoding``, ``compress`` and gateway ``version``, which a RESUME must repeat; None if unknown.
+        bot: fingerprint of the bot's id.
+        identity: fingerprint of the token and the intents, which a RESUME must repeat.
+
+    See: https://docs.discord.com/developers/events/gateway#resuming
     """
 
-    bot: str
+    session_id: str
+    seq: int
+    resume_url: str | None
+    user_id: str | None
     shard: tuple[int, int]
-    identity: str
     settings: Mapping[str, Any] | None
+    bot: str
+    identity: str
+
+    def to_json(self) -> str:
+        """Return it as one line of ASCII, for `from_json`."""
+        document = {
+            "format": _FORMAT_2,
+            "bot": self.bot,
+            "shard": self.shard,
+            "identity": self.identity,
+            "settings": None if self.settings is None else dict(self.settings),
+            "session_id": self.session_id,
+            "seq": self.seq,
+            "resume_url": self.resume_url,
+            "user_id": self.user_id,
+        }
+        return json.dumps({**document, "checksum": _checksum(document)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SavedSession:
+        """Return the session that `to_json` wrote as `text`.
+
+        Raises:
+            ValueError: it is not a saved session, or a part of it is missing or altered.
+        """
+        data = text.encode(errors="surrogatepass") if isinstance(text, str) else bytes(text)
+        written = data.rstrip(b"\0")
+        if not data.startswith(_PREFIX) and not _PREFIX.startswith(written):
+            raise ValueError("not a saved session")
+        if not written:
+            raise DamagedSession("it holds nothing but zero bytes" if data else "it is empty")
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            raise DamagedSession("it is incomplete") from None
+        if document["format"] not in (_FORMAT_1, _FORMAT_2):
+            raise DamagedSession(f"its format {document['format']!r} is unknown")
+        if document["format"] == _FORMAT_2 and document.pop("checksum", None) != _checksum(document):
+            raise DamagedSession("its checksum does not match")
+        return _saved_session(document)
 
 
-@dataclass(frozen=True)
-class SessionRecord:
-    """A session and its owner."""
-
-    owner: SessionOwner
-    session: Session
-
-
-def encode(record: SessionRecord) -> bytes:
-    """Return the content of a file with `record`."""
-    owner, session = record.owner, record.session
-    document = {
-        "format": _FORMAT_2,
-        "bot": owner.bot,
-        "shard": owner.shard,
-        "identity": owner.identity,
-        "settings": dict(owner.settings or {}),
-        "session_id": session.id,
-        "seq": session.seq,
-        "resume_url": session.resume_url,
-        "user_id": session.user_id,
-    }
-    return json.dumps({**document, "checksum": _checksum(document)}).encode("ascii")
-
-
-def decode(data: bytes) -> SessionRecord:
-    """Return the record in `data`.
-
-    Raises:
-        DamagedSessionFile: a part is missing or altered.
-        ValueError: not a session file.
-    """
-    written = data.rstrip(b"\0")
-    if not data.startswith(_PREFIX) and not _PREFIX.startswith(written):
-        raise ValueError("not a session file")
-    if not written:
-        raise DamagedSessionFile("it holds nothing but zero bytes" if data else "it is empty")
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        raise DamagedSessionFile("it is incomplete") from None
-    if document["format"] not in (_FORMAT_1, _FORMAT_2):
-        raise DamagedSessionFile(f"its format {document['format']!r} is unknown")
-    if document["format"] == _FORMAT_2 and document.pop("checksum", None) != _checksum(document):
-        raise DamagedSessionFile("its checksum does not match")
-    return _record(document)
-
-
-def _record(document: dict[str, Any]) -> SessionRecord:
+def _saved_session(document: dict[str, Any]) -> SavedSession:
     for name, types in _FIELDS.items():
         if type(document.get(name)) not in types:
-            raise DamagedSessionFile(f"{name} is missing or of the wrong type")
+            raise DamagedSession(f"{name} is missing or of the wrong type")
     shard = document["shard"]
     if [type(number) for number in shard] != [int, int]:
-        raise DamagedSessionFile("shard is not a pair of numbers")
-    session = Session(document["session_id"], document["seq"], document.get("resume_url"), document.get("user_id"))
-    owner = SessionOwner(document["bot"], (shard[0], shard[1]), document["identity"], document.get("settings"))
-    return SessionRecord(owner, session)
+        raise DamagedSession("shard is not a pair of numbers")
+    return SavedSession(**{name: document.get(name) for name in _FIELDS} | {"shard": (shard[0], shard[1])})
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

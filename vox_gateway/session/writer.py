@@ -1,8 +1,8 @@
-"""Keeps a client's session file up to date, on a thread of its own, so that no other thread waits for a slow disk.
+"""Keeps a client's session store up to date, on a thread of its own, so that no other thread waits for a slow disk.
 
 `connect` acquires a lease for each run. The dispatcher and the executors report progress; the reader reports new
-sessions. The writer's thread asks the latest lease for its position and passes it to `file`. While a handler of an
-earlier run is still at work, the file does not pass that handler's event.
+sessions. The writer's thread asks the latest lease for its position and passes it to the store. While a handler of an
+earlier run is still at work, the store does not pass that handler's event.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..log import ShardLog
-from .file import SessionFile
-from .lock import SessionLock
 from .state import Session
+from .store import OwnedStore
 
 __all__ = ["SessionLease", "SessionWriter"]
 
@@ -38,8 +37,15 @@ class _Message(enum.Enum):
     END = enum.auto()  # end the thread, unless a new lease was acquired
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What a store held; a session, or None."""
+
+    session: Session | None
+
+
 class SessionWriter:
-    """Owns a session file while one of the client's runs has a lease, and the thread that writes it.
+    """Owns a session store while one of the client's runs has a lease, and the thread that writes it.
 
     The thread sleeps while handlers make no progress. It is a daemon because a script that ends without `close` must
     not hang; the end of the last lease ends it.
@@ -48,51 +54,55 @@ class SessionWriter:
         name: of the thread.
     """
 
-    def __init__(self, name: str, file: SessionFile, log: ShardLog) -> None:
+    def __init__(self, name: str, store: OwnedStore, log: ShardLog) -> None:
         self._name = name
-        self._file = file
+        self._store = store
         self.log = log
         self._pid = os.getpid()
-        self._file_lock = SessionLock(self._file.path)
-        self._saved: Session | None = None  # the content of the file
+        self._store_lock = store.make_lock()
+        self._saved: Session | None = None  # the content of the store
         self._failing = False
         self.armed = False  # PROGRESS was posted, and the thread has not looked since
         self.inbox: queue.SimpleQueue[_Message | queue.SimpleQueue[None]] = queue.SimpleQueue()
         self._leases: tuple[SessionLease, ...] = ()  # oldest first
-        self._is_open = False  # whether we own the file
+        self._is_open = False  # whether we own the store
         self._thread: threading.Thread | None = None
         # Guards the three fields above. Taken by connect(), by the reconnect loop of each run, and by the thread.
         self._lock = threading.Lock()
 
-    def acquire(self, session: Session) -> tuple[SessionLease, Session]:
-        """Take the file for a new run. Called by `connect`, which no two threads are in.
+    def load_ahead(self) -> Loaded | None:
+        """Load a store that may take long; None for a file, which `acquire` loads. Called by `connect`, without a lock.
+
+        Raises:
+            Exception: as `OwnedStore.load`.
+        """
+        return None if self._store.is_file or self._is_open else Loaded(self._store.load(self.log))
+
+    def acquire(self, session: Session, loaded: Loaded | None = None) -> tuple[SessionLease, Session]:
+        """Take the store for a new run. Called by `connect`, which no two threads are in.
+
+        Args:
+            session: the client's own.
+            loaded: what `load_ahead` returned.
 
         Returns:
-            The lease, and the session to continue: `session`, or that of the file if somebody else has written it.
+            The lease, and the session to continue: `session`, or that of the store if somebody else has written it.
 
         Raises:
             AlreadyConnected: another client uses the file.
-            ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
-            OSError: it cannot be read.
+            Exception: as `OwnedStore.load`.
         """
         lease = SessionLease(self, lambda: self._saved)
         with self._lock:
-            # While a handler of an earlier run is at work we still own the file, and memory is newer than the disk.
+            # While a handler of an earlier run is at work we still own the store, and memory is newer than the store.
             if self._is_open:
                 self._add(lease)
                 return lease, session
+        self._lock_store()
         try:
-            self._file_lock.acquire()
-        except OSError as error:
-            self.log.warning(
-                "session_file=%r cannot be locked: make sure that no other client uses it: %s",
-                str(self._file.path),
-                error,
-            )
-        try:
-            saved = self._file.load(self.log)
+            saved = self._store.load(self.log) if loaded is None else loaded.session
         except BaseException:
-            self._file_lock.release()
+            self._release_store()
             raise
         if saved != self._saved:
             session = session.without_id() if saved is None else saved
@@ -101,6 +111,18 @@ class SessionWriter:
             self._is_open = True
             self._add(lease)
         return lease, session
+
+    def _lock_store(self) -> None:
+        if self._store_lock is None:
+            return
+        try:
+            self._store_lock.acquire()
+        except OSError as error:
+            self.log.warning("%s cannot be locked: make sure that no other client uses it: %s", self._store, error)
+
+    def _release_store(self) -> None:
+        if self._store_lock is not None:
+            self._store_lock.release()
 
     def _add(self, lease: SessionLease) -> None:
         earlier = (other for other in self._leases if not other.ended or other.unfinished() is not None)
@@ -117,7 +139,7 @@ class SessionWriter:
                 self._thread = thread
 
     def save(self, timeout: float) -> bool:
-        """Have the file written now; return False if that takes longer than `timeout` seconds."""
+        """Have the store written now; return False if that takes longer than `timeout` seconds."""
         thread = self._thread
         if thread is None or not thread.is_alive() or self._pid != os.getpid():
             return True
@@ -132,7 +154,7 @@ class SessionWriter:
     def end(self, lease: SessionLease) -> bool:
         """End `lease`, and with the last one the thread; return False if the disk takes longer than `DISK_GRACE`."""
         if self._pid != os.getpid():
-            return True  # the file is the parent's
+            return True  # the store is the parent's
         with self._lock:
             lease.ended = True
             if not lease.started:
@@ -155,7 +177,7 @@ class SessionWriter:
     def _close(self) -> None:
         self._thread = None
         self._is_open = False
-        self._file_lock.release()
+        self._release_store()
 
     # -- the thread ------------------------------------------------------------------------------------------------
 
@@ -202,20 +224,21 @@ class SessionWriter:
         """Write the current position.
 
         Returns:
-            Whether the file was behind, and whether a handler of an earlier run holds it back.
+            Whether the store was behind, and whether a handler of an earlier run holds it back.
         """
         position, held_back = self._position()
         if position == self._saved:
             return False, held_back
         try:
             if position is None:
-                self._file.clear()
+                self._store.clear()
             else:
-                self._file.save(position)
-        except OSError as error:
+                self._store.save(position)
+        except Exception as error:  # of somebody else's store
             if not self._failing:
                 self._failing = True
-                self.log.warning("the session is not kept: session_file cannot be written: %s", error)
+                words = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+                self.log.warning("the session is not kept: session_file cannot be written: %s", words)
         else:
             self._failing = False
             self._saved = position
@@ -236,7 +259,7 @@ class SessionWriter:
 
 
 class SessionLease:
-    """The right of one run to write the file, until a later run acquires a lease.
+    """The right of one run to write the store, until a later run acquires a lease.
 
     Args:
         position: as for `start`, until `start` is called.
@@ -292,7 +315,7 @@ class SessionLease:
         self._warn_if_slow(self._writer.save(DISK_GRACE))
 
     def end(self) -> None:
-        """Save for the last time, and release the file. Idempotent."""
+        """Save for the last time, and release the store. Idempotent."""
         self._warn_if_slow(self._writer.end(self))
 
     def _warn_if_slow(self, in_time: bool) -> None:
