@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def test_the_commands_arrive(gateway: LocalGateway) -> None:
 def test_a_session_is_kept_over_ctrl_c(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number in range(2):
-        code = snippet("restart.md", "session_file=").code.replace("print)", "interrupt)")
+        code = snippet("restart.md", 'session_file="').code.replace("print)", "interrupt)")
         ready = "READY" if number == 0 else "RESUMED"
 
         def interrupt(data: Any) -> None:
@@ -60,6 +61,20 @@ def test_a_session_is_kept_over_ctrl_c(gateway: LocalGateway, tmp_path: Path, mo
         exec(compile(code, "restart.md", "exec"), {"interrupt": interrupt})
         assert gateway.expect_close(5).code == 4000
         assert "not-a-real-token" not in (tmp_path / "session.json").read_text()
+
+
+def test_a_session_is_kept_in_redis(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, str] = {}
+    connection = SimpleNamespace(get=kept.get, set=kept.__setitem__, delete=lambda key: kept.pop(key, None))
+    redis = SimpleNamespace(Redis=SimpleNamespace(from_url=lambda url, socket_timeout: connection))
+    monkeypatch.setitem(sys.modules, "redis", redis)  # type: ignore[arg-type]
+    monkeypatch.setenv("REDIS_URL", "redis://cache.example")
+    for resumes in (0, 1):
+        client = snippet("restart.md", "import redis").run()["client"]
+        with client:
+            assert client.wait_until_guilds(10)
+        assert client.stats.resumes == resumes
+        assert list(kept) == ["session of shard 0"]
 
 
 def test_discord_is_asked_first(gateway: LocalGateway, capsys: pytest.CaptureFixture[str]) -> None:
