@@ -1,0 +1,39 @@
+"""What an interaction refers to, by ids.
+
+See: https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-resolved-data-structure
+"""
+
+from __future__ import annotations
+
+from typing_extensions import NotRequired, TypedDict
+
+from .attachment import Attachment
+from .basics import Permissions, Snowflake
+from .channel import ThreadMetadata
+from .member import ResolvedMember
+from .role import Role
+from .user import User
+
+__all__ = ["ResolvedChannel", "ResolvedData"]
+
+
+class ResolvedChannel(TypedDict):
+    """A channel that an interaction refers to; a thread has `parent_id` and `thread_metadata` too."""
+
+    id: Snowflake
+    name: str | None
+    type: int
+    permissions: Permissions
+    app_permissions: NotRequired[Permissions]
+    parent_id: NotRequired[Snowflake | None]
+    thread_metadata: NotRequired[ThreadMetadata]
+
+
+class ResolvedData(TypedDict):
+    """The objects that an interaction refers to, each by its id."""
+
+    users: NotRequired[dict[Snowflake, User]]
+    members: NotRequired[dict[Snowflake, ResolvedMember]]
+    roles: NotRequired[dict[Snowflake, Role]]
+    channels: NotRequired[dict[Snowflake, ResolvedChannel]]
+    attachments: NotRequired[dict[Snowflake, Attachment]]
