@@ -21,7 +21,8 @@ CORE = [path for path in SOURCES if path not in TESTING]
 
 #: from the bottom to the top; a module or folder imports from its own layer and from those before it
 LAYERS = (
-    ("_version", "errors", "event", "capabilities", "intents", "opcodes", "sanitize", "accelerators", "log"),
+    ("payloads",),
+    ("_version", "errors", "event", "events", "capabilities", "intents", "opcodes", "sanitize", "accelerators", "log"),
     ("validation",),
     ("concurrency",),
     ("network",),
@@ -44,8 +45,11 @@ LAYERS = (
 PURE = (
     "capabilities",
     "errors",
+    "events",
     "intents",
     "opcodes",
+    "payloads",
+    *(f"payloads.{path.stem}" for path in SOURCES if path.parent.name == "payloads" and path.stem != "__init__"),
     "sanitize",
     "network.frames",
     "network.urls",

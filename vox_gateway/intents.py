@@ -1,6 +1,6 @@
 """Gateway intents and the events that each of them enables. Pure.
 
-An event that is listed with no intent is always sent.
+An event that is listed under no intent is always sent.
 
 See: https://docs.discord.com/developers/events/gateway#list-of-intents
 """
@@ -11,6 +11,8 @@ import difflib
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from . import events
 
 __all__ = ["KNOWN_EVENTS", "Intents", "events_of", "intents_for", "missing_intent_warning"]
 
@@ -64,118 +66,96 @@ class Intents(enum.IntFlag):
         return cls.all() & ~cls.privileged()
 
 
-_MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE")
+_MESSAGES = (events.MESSAGE_CREATE, events.MESSAGE_UPDATE, events.MESSAGE_DELETE)
 _REACTIONS = (
-    "MESSAGE_REACTION_ADD",
-    "MESSAGE_REACTION_REMOVE",
-    "MESSAGE_REACTION_REMOVE_ALL",
-    "MESSAGE_REACTION_REMOVE_EMOJI",
+    events.MESSAGE_REACTION_ADD,
+    events.MESSAGE_REACTION_REMOVE,
+    events.MESSAGE_REACTION_REMOVE_ALL,
+    events.MESSAGE_REACTION_REMOVE_EMOJI,
 )
-_POLLS = ("MESSAGE_POLL_VOTE_ADD", "MESSAGE_POLL_VOTE_REMOVE")
+_POLLS = (events.MESSAGE_POLL_VOTE_ADD, events.MESSAGE_POLL_VOTE_REMOVE)
 
 _EVENTS: Mapping[Intents, tuple[str, ...]] = {
     Intents.GUILDS: (
-        "GUILD_CREATE",
-        "GUILD_UPDATE",
-        "GUILD_DELETE",
-        "GUILD_ROLE_CREATE",
-        "GUILD_ROLE_UPDATE",
-        "GUILD_ROLE_DELETE",
-        "CHANNEL_CREATE",
-        "CHANNEL_UPDATE",
-        "CHANNEL_DELETE",
-        "CHANNEL_PINS_UPDATE",
-        "THREAD_CREATE",
-        "THREAD_UPDATE",
-        "THREAD_DELETE",
-        "THREAD_LIST_SYNC",
-        "THREAD_MEMBER_UPDATE",
-        "THREAD_MEMBERS_UPDATE",
-        "STAGE_INSTANCE_CREATE",
-        "STAGE_INSTANCE_UPDATE",
-        "STAGE_INSTANCE_DELETE",
-        "VOICE_CHANNEL_STATUS_UPDATE",
-        "VOICE_CHANNEL_START_TIME_UPDATE",
+        events.GUILD_CREATE,
+        events.GUILD_UPDATE,
+        events.GUILD_DELETE,
+        events.GUILD_ROLE_CREATE,
+        events.GUILD_ROLE_UPDATE,
+        events.GUILD_ROLE_DELETE,
+        events.CHANNEL_CREATE,
+        events.CHANNEL_UPDATE,
+        events.CHANNEL_DELETE,
+        events.CHANNEL_PINS_UPDATE,
+        events.THREAD_CREATE,
+        events.THREAD_UPDATE,
+        events.THREAD_DELETE,
+        events.THREAD_LIST_SYNC,
+        events.THREAD_MEMBER_UPDATE,
+        events.THREAD_MEMBERS_UPDATE,
+        events.STAGE_INSTANCE_CREATE,
+        events.STAGE_INSTANCE_UPDATE,
+        events.STAGE_INSTANCE_DELETE,
+        events.VOICE_CHANNEL_STATUS_UPDATE,
+        events.VOICE_CHANNEL_START_TIME_UPDATE,
     ),
     Intents.GUILD_MEMBERS: (
-        "GUILD_MEMBER_ADD",
-        "GUILD_MEMBER_UPDATE",
-        "GUILD_MEMBER_REMOVE",
-        "THREAD_MEMBERS_UPDATE",
+        events.GUILD_MEMBER_ADD,
+        events.GUILD_MEMBER_UPDATE,
+        events.GUILD_MEMBER_REMOVE,
+        events.THREAD_MEMBERS_UPDATE,
     ),
-    Intents.GUILD_MODERATION: ("GUILD_AUDIT_LOG_ENTRY_CREATE", "GUILD_BAN_ADD", "GUILD_BAN_REMOVE"),
+    Intents.GUILD_MODERATION: (events.GUILD_AUDIT_LOG_ENTRY_CREATE, events.GUILD_BAN_ADD, events.GUILD_BAN_REMOVE),
     Intents.GUILD_EXPRESSIONS: (
-        "GUILD_EMOJIS_UPDATE",
-        "GUILD_STICKERS_UPDATE",
-        "GUILD_SOUNDBOARD_SOUND_CREATE",
-        "GUILD_SOUNDBOARD_SOUND_UPDATE",
-        "GUILD_SOUNDBOARD_SOUND_DELETE",
-        "GUILD_SOUNDBOARD_SOUNDS_UPDATE",
+        events.GUILD_EMOJIS_UPDATE,
+        events.GUILD_STICKERS_UPDATE,
+        events.GUILD_SOUNDBOARD_SOUND_CREATE,
+        events.GUILD_SOUNDBOARD_SOUND_UPDATE,
+        events.GUILD_SOUNDBOARD_SOUND_DELETE,
+        events.GUILD_SOUNDBOARD_SOUNDS_UPDATE,
     ),
     Intents.GUILD_INTEGRATIONS: (
-        "GUILD_INTEGRATIONS_UPDATE",
-        "INTEGRATION_CREATE",
-        "INTEGRATION_UPDATE",
-        "INTEGRATION_DELETE",
+        events.GUILD_INTEGRATIONS_UPDATE,
+        events.INTEGRATION_CREATE,
+        events.INTEGRATION_UPDATE,
+        events.INTEGRATION_DELETE,
     ),
-    Intents.GUILD_WEBHOOKS: ("WEBHOOKS_UPDATE",),
-    Intents.GUILD_INVITES: ("INVITE_CREATE", "INVITE_DELETE"),
-    Intents.GUILD_VOICE_STATES: ("VOICE_CHANNEL_EFFECT_SEND", "VOICE_STATE_UPDATE"),
-    Intents.GUILD_PRESENCES: ("PRESENCE_UPDATE",),
-    Intents.GUILD_MESSAGES: (*_MESSAGES, "MESSAGE_DELETE_BULK"),
+    Intents.GUILD_WEBHOOKS: (events.WEBHOOKS_UPDATE,),
+    Intents.GUILD_INVITES: (events.INVITE_CREATE, events.INVITE_DELETE),
+    Intents.GUILD_VOICE_STATES: (events.VOICE_CHANNEL_EFFECT_SEND, events.VOICE_STATE_UPDATE),
+    Intents.GUILD_PRESENCES: (events.PRESENCE_UPDATE,),
+    Intents.GUILD_MESSAGES: (*_MESSAGES, events.MESSAGE_DELETE_BULK),
     Intents.GUILD_MESSAGE_REACTIONS: _REACTIONS,
-    Intents.GUILD_MESSAGE_TYPING: ("TYPING_START",),
-    Intents.DIRECT_MESSAGES: (*_MESSAGES, "CHANNEL_PINS_UPDATE"),
+    Intents.GUILD_MESSAGE_TYPING: (events.TYPING_START,),
+    Intents.DIRECT_MESSAGES: (*_MESSAGES, events.CHANNEL_PINS_UPDATE),
     Intents.DIRECT_MESSAGE_REACTIONS: _REACTIONS,
-    Intents.DIRECT_MESSAGE_TYPING: ("TYPING_START",),
+    Intents.DIRECT_MESSAGE_TYPING: (events.TYPING_START,),
     Intents.GUILD_SCHEDULED_EVENTS: (
-        "GUILD_SCHEDULED_EVENT_CREATE",
-        "GUILD_SCHEDULED_EVENT_UPDATE",
-        "GUILD_SCHEDULED_EVENT_DELETE",
-        "GUILD_SCHEDULED_EVENT_USER_ADD",
-        "GUILD_SCHEDULED_EVENT_USER_REMOVE",
+        events.GUILD_SCHEDULED_EVENT_CREATE,
+        events.GUILD_SCHEDULED_EVENT_UPDATE,
+        events.GUILD_SCHEDULED_EVENT_DELETE,
+        events.GUILD_SCHEDULED_EVENT_USER_ADD,
+        events.GUILD_SCHEDULED_EVENT_USER_REMOVE,
     ),
     Intents.AUTO_MODERATION_CONFIGURATION: (
-        "AUTO_MODERATION_RULE_CREATE",
-        "AUTO_MODERATION_RULE_UPDATE",
-        "AUTO_MODERATION_RULE_DELETE",
+        events.AUTO_MODERATION_RULE_CREATE,
+        events.AUTO_MODERATION_RULE_UPDATE,
+        events.AUTO_MODERATION_RULE_DELETE,
     ),
-    Intents.AUTO_MODERATION_EXECUTION: ("AUTO_MODERATION_ACTION_EXECUTION",),
+    Intents.AUTO_MODERATION_EXECUTION: (events.AUTO_MODERATION_ACTION_EXECUTION,),
     Intents.GUILD_MESSAGE_POLLS: _POLLS,
     Intents.DIRECT_MESSAGE_POLLS: _POLLS,
 }
 
-#: events that are sent whatever the intents are
-_ALWAYS = frozenset(
-    {
-        "READY",
-        "RESUMED",
-        "RATE_LIMITED",
-        "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
-        "CHANNEL_INFO",
-        "ENTITLEMENT_CREATE",
-        "ENTITLEMENT_UPDATE",
-        "ENTITLEMENT_DELETE",
-        "GUILD_MEMBERS_CHUNK",
-        "INTERACTION_CREATE",
-        "SOUNDBOARD_SOUNDS",
-        "SUBSCRIPTION_CREATE",
-        "SUBSCRIPTION_UPDATE",
-        "SUBSCRIPTION_DELETE",
-        "USER_UPDATE",
-        "VOICE_SERVER_UPDATE",
-    }
-)
-
 #: the event that is sent about the bot itself whatever the intents are; its intent enables it for other members.
 #: See: https://docs.discord.com/developers/events/gateway#caveats
-_ABOUT_ITSELF = "GUILD_MEMBER_UPDATE"
+_ABOUT_ITSELF = events.GUILD_MEMBER_UPDATE
 
 #: events that are about the bot itself only, without this intent.
 #: See: https://docs.discord.com/developers/events/gateway#caveats
 _FOR_OTHERS: Mapping[str, Intents] = {
     _ABOUT_ITSELF: Intents.GUILD_MEMBERS,
-    "THREAD_MEMBERS_UPDATE": Intents.GUILD_MEMBERS,
+    events.THREAD_MEMBERS_UPDATE: Intents.GUILD_MEMBERS,
 }
 
 #: what arrives empty without MESSAGE_CONTENT, and the exceptions.
@@ -185,9 +165,9 @@ _MESSAGE_FIELDS = (
     "and its own messages"
 )
 _CONTENT: Mapping[str, str] = {
-    "MESSAGE_CREATE": _MESSAGE_FIELDS,
-    "MESSAGE_UPDATE": _MESSAGE_FIELDS,
-    "AUTO_MODERATION_ACTION_EXECUTION": "content and matched_content arrive empty",
+    events.MESSAGE_CREATE: _MESSAGE_FIELDS,
+    events.MESSAGE_UPDATE: _MESSAGE_FIELDS,
+    events.AUTO_MODERATION_ACTION_EXECUTION: "content and matched_content arrive empty",
 }
 
 #: how alike two words of event names are that differ by a typo, 0 to 1
@@ -195,17 +175,17 @@ _TYPO = 0.7
 
 
 def _intents_by_event() -> dict[str, Intents]:
-    table = dict.fromkeys(_ALWAYS, Intents.none())
-    for intent, events in _EVENTS.items():
-        for event in events:
-            table[event] = table.get(event, Intents.none()) | intent
+    table = dict.fromkeys(events.DISPATCHES, Intents.none())
+    for intent, names in _EVENTS.items():
+        for event in names:
+            table[event] |= intent
     return table
 
 
 _INTENTS: Mapping[str, Intents] = MappingProxyType(_intents_by_event())
 
 #: Every dispatch event of the official documentation.
-KNOWN_EVENTS: frozenset[str] = frozenset(_INTENTS)
+KNOWN_EVENTS = events.DISPATCHES
 
 
 def events_of(intents: int) -> frozenset[str]:
