@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing_extensions import NotRequired, TypedDict
 
 from .basics import Permissions, Snowflake
+from .guild import WelcomeScreen
 from .user import User
 
 __all__ = [
+    "Application",
     "ApplicationCommandPermission",
     "ApplicationCommandPermissionsUpdate",
+    "ApplicationGuild",
     "InstallParams",
     "IntegrationTypeConfig",
     "PartialApplication",
@@ -56,26 +59,29 @@ class IntegrationTypeConfig(TypedDict):
     oauth2_install_params: NotRequired[InstallParams]
 
 
-class PartialApplication(TypedDict):
-    """An application in a message or an invite. No field is certain.
+class ApplicationGuild(TypedDict):
+    """The guild of an application."""
 
-    See: https://docs.discord.com/developers/resources/application#application-object
-    """
+    id: Snowflake
+    name: str
+    icon: str | None
+    splash: str | None
+    banner: NotRequired[str | None]
+    description: NotRequired[str | None]
+    features: NotRequired[list[str]]
+    verification_level: NotRequired[int]
+    vanity_url_code: NotRequired[str | None]
+    welcome_screen: NotRequired[WelcomeScreen]
 
-    id: NotRequired[Snowflake]
-    name: NotRequired[str]
-    icon: NotRequired[str | None]
-    description: NotRequired[str]
+
+class _ApplicationDetails(TypedDict):
     rpc_origins: NotRequired[list[str]]
-    bot_public: NotRequired[bool]
-    bot_require_code_grant: NotRequired[bool]
     bot: NotRequired[User]
     terms_of_service_url: NotRequired[str]
     privacy_policy_url: NotRequired[str]
     owner: NotRequired[User]
-    verify_key: NotRequired[str]
-    team: NotRequired[Team | None]
     guild_id: NotRequired[Snowflake]
+    guild: NotRequired[ApplicationGuild]
     primary_sku_id: NotRequired[Snowflake]
     slug: NotRequired[str]
     cover_image: NotRequired[str]
@@ -94,6 +100,35 @@ class PartialApplication(TypedDict):
     install_params: NotRequired[InstallParams]
     integration_types_config: NotRequired[dict[str, IntegrationTypeConfig]]
     custom_install_url: NotRequired[str]
+
+
+class Application(_ApplicationDetails):
+    """An application.
+
+    See: https://docs.discord.com/developers/resources/application#application-object
+    """
+
+    id: Snowflake
+    name: str
+    icon: str | None
+    description: str
+    bot_public: bool
+    bot_require_code_grant: bool
+    verify_key: str
+    team: Team | None
+
+
+class PartialApplication(_ApplicationDetails):
+    """An application in a message or an invite. No field is certain."""
+
+    id: NotRequired[Snowflake]
+    name: NotRequired[str]
+    icon: NotRequired[str | None]
+    description: NotRequired[str]
+    bot_public: NotRequired[bool]
+    bot_require_code_grant: NotRequired[bool]
+    verify_key: NotRequired[str]
+    team: NotRequired[Team | None]
 
 
 class ApplicationCommandPermission(TypedDict):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing_extensions import NotRequired, TypedDict
 
-from .application import PartialApplication
+from .application import Application
 from .basics import Snowflake, Timestamp
 from .user import User
 
@@ -38,4 +38,4 @@ class Attachment(TypedDict):
     flags: NotRequired[int]
     clip_participants: NotRequired[list[User]]
     clip_created_at: NotRequired[Timestamp]
-    application: NotRequired[PartialApplication | None]
+    application: NotRequired[Application | None]

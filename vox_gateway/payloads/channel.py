@@ -162,7 +162,7 @@ class Thread(_Channel, _ThreadDetails):
 
     name: str
     guild_id: NotRequired[Snowflake]
-    parent_id: NotRequired[Snowflake | None]
+    parent_id: NotRequired[Snowflake]
 
 
 class PartialChannel(_Channel, _GuildChannelDetails, _ThreadDetails):

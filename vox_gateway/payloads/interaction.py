@@ -19,7 +19,7 @@ from .member import InteractionMember
 from .message import Message
 from .modal import ModalSubmitData
 from .monetization import Entitlement
-from .resolved import ResolvedData
+from .resolved import ResolvedChannels, ResolvedData, ResolvedMentionables, ResolvedRoles, ResolvedUsers
 from .user import User
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "AutocompleteSubcommandGroup",
     "BooleanOption",
     "ButtonData",
+    "ChannelSelectData",
     "ChatInputCommandData",
     "CommandData",
     "CommandInteraction",
@@ -40,16 +41,19 @@ __all__ = [
     "EntryPointCommandData",
     "IntegerOption",
     "Interaction",
+    "MentionableSelectData",
     "MessageCommandData",
     "ModalSubmitInteraction",
     "NumberOption",
     "ResolvedMessages",
-    "SelectData",
+    "RoleSelectData",
     "SnowflakeOption",
     "StringOption",
+    "StringSelectData",
     "Subcommand",
     "SubcommandGroup",
     "UserCommandData",
+    "UserSelectData",
     "ValueOption",
 ]
 
@@ -168,7 +172,7 @@ class UserCommandData(_CommandData):
 
     type: Literal[2]
     target_id: Snowflake
-    resolved: ResolvedData
+    resolved: ResolvedUsers
 
 
 class ResolvedMessages(TypedDict):
@@ -211,18 +215,55 @@ class ButtonData(TypedDict):
     component_type: Literal[2]
 
 
-class SelectData(TypedDict):
-    """What was selected in a menu: texts, or the ids of resolved objects."""
+class StringSelectData(TypedDict):
+    """The texts that were selected."""
 
     custom_id: str
-    component_type: Literal[3, 5, 6, 7, 8]
+    component_type: Literal[3]
     values: list[str]
-    resolved: NotRequired[ResolvedData]
+
+
+class UserSelectData(TypedDict):
+    """The ids of the users who were selected."""
+
+    custom_id: str
+    component_type: Literal[5]
+    values: list[Snowflake]
+    resolved: ResolvedUsers
+
+
+class RoleSelectData(TypedDict):
+    """The ids of the roles that were selected."""
+
+    custom_id: str
+    component_type: Literal[6]
+    values: list[Snowflake]
+    resolved: ResolvedRoles
+
+
+class MentionableSelectData(TypedDict):
+    """The ids of the users and roles that were selected."""
+
+    custom_id: str
+    component_type: Literal[7]
+    values: list[Snowflake]
+    resolved: ResolvedMentionables
+
+
+class ChannelSelectData(TypedDict):
+    """The ids of the channels that were selected."""
+
+    custom_id: str
+    component_type: Literal[8]
+    values: list[Snowflake]
+    resolved: ResolvedChannels
 
 
 #: The data of a component.
 #: See: https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-message-component-data-structure
-ComponentData: TypeAlias = ButtonData | SelectData
+ComponentData: TypeAlias = (
+    ButtonData | StringSelectData | UserSelectData | RoleSelectData | MentionableSelectData | ChannelSelectData
+)
 
 # -- the interactions --------------------------------------------------------------------------------------------------
 
@@ -232,8 +273,6 @@ class _Interaction(TypedDict):
     application_id: Snowflake
     guild: NotRequired[PartialGuild]
     guild_id: NotRequired[Snowflake]
-    channel: NotRequired[PartialChannel]
-    channel_id: NotRequired[Snowflake]
     member: NotRequired[InteractionMember]
     user: NotRequired[User]
     token: str
@@ -252,6 +291,8 @@ class CommandInteraction(_Interaction):
 
     type: Literal[2]
     data: CommandData
+    channel: PartialChannel
+    channel_id: Snowflake
 
 
 class ComponentInteraction(_Interaction):
@@ -260,6 +301,8 @@ class ComponentInteraction(_Interaction):
     type: Literal[3]
     data: ComponentData
     message: Message
+    channel: PartialChannel
+    channel_id: Snowflake
 
 
 class AutocompleteInteraction(_Interaction):
@@ -267,6 +310,8 @@ class AutocompleteInteraction(_Interaction):
 
     type: Literal[4]
     data: AutocompleteData
+    channel: NotRequired[PartialChannel]
+    channel_id: NotRequired[Snowflake]
 
 
 class ModalSubmitInteraction(_Interaction):
@@ -275,6 +320,8 @@ class ModalSubmitInteraction(_Interaction):
     type: Literal[5]
     data: ModalSubmitData
     message: NotRequired[Message]
+    channel: NotRequired[PartialChannel]
+    channel_id: NotRequired[Snowflake]
 
 
 #: The data of INTERACTION_CREATE.

@@ -14,7 +14,14 @@ from .member import ResolvedMember
 from .role import Role
 from .user import User
 
-__all__ = ["ResolvedChannel", "ResolvedData"]
+__all__ = [
+    "ResolvedChannel",
+    "ResolvedChannels",
+    "ResolvedData",
+    "ResolvedMentionables",
+    "ResolvedRoles",
+    "ResolvedUsers",
+]
 
 
 class ResolvedChannel(TypedDict):
@@ -25,7 +32,7 @@ class ResolvedChannel(TypedDict):
     type: int
     permissions: Permissions
     app_permissions: NotRequired[Permissions]
-    parent_id: NotRequired[Snowflake | None]
+    parent_id: NotRequired[Snowflake]
     thread_metadata: NotRequired[ThreadMetadata]
 
 
@@ -37,3 +44,30 @@ class ResolvedData(TypedDict):
     roles: NotRequired[dict[Snowflake, Role]]
     channels: NotRequired[dict[Snowflake, ResolvedChannel]]
     attachments: NotRequired[dict[Snowflake, Attachment]]
+
+
+class ResolvedUsers(TypedDict):
+    """Users, each by the id; with the members in a guild."""
+
+    users: dict[Snowflake, User]
+    members: NotRequired[dict[Snowflake, ResolvedMember]]
+
+
+class ResolvedRoles(TypedDict):
+    """Roles, each by the id."""
+
+    roles: dict[Snowflake, Role]
+
+
+class ResolvedMentionables(TypedDict):
+    """Users and roles, each by the id; with the members in a guild."""
+
+    users: NotRequired[dict[Snowflake, User]]
+    members: NotRequired[dict[Snowflake, ResolvedMember]]
+    roles: NotRequired[dict[Snowflake, Role]]
+
+
+class ResolvedChannels(TypedDict):
+    """Channels, each by the id."""
+
+    channels: dict[Snowflake, ResolvedChannel]

@@ -5,7 +5,7 @@ See: https://docs.discord.com/developers/resources/stage-instance
 
 from __future__ import annotations
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from .basics import Snowflake
 
@@ -24,4 +24,4 @@ class StageInstance(TypedDict):
     topic: str
     privacy_level: int
     discoverable_disabled: bool
-    guild_scheduled_event_id: NotRequired[Snowflake | None]
+    guild_scheduled_event_id: Snowflake | None
