@@ -1,5 +1,6 @@
 """A blocking, thread-based client for the Discord Gateway."""
 
+from . import events
 from ._version import __version__
 from .accelerators import speedups
 from .capabilities import CHANNEL_OBFUSCATED, Capabilities
@@ -102,6 +103,7 @@ __all__ = [
     "UpgradeRefused",
     "VoiceConnection",
     "__version__",
+    "events",
     "get_gateway_bot",
     "speedups",
 ]

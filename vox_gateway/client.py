@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 from .accelerators import Reader
 from .concurrency.fork import in_child
@@ -21,6 +21,7 @@ from .discovery.identify_limiter import IdentifyGate
 from .dispatch.emitter import Emitter
 from .dispatch.guilds import Guilds
 from .dispatch.stream import EventStream
+from .events import EventName, PlainName, SignalName
 from .lifecycle import Lifecycle
 from .log import LOGGER, ShardLog
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
@@ -43,19 +44,22 @@ from .validation import (
 
 __all__ = ["Client"]
 
+T = TypeVar("T")
+
 
 class Client(Emitter):
     """Keeps a connection to the Discord Gateway (a shard) alive and calls plain functions with its events. ::
 
         client = Client(token="...")
 
-        @client.on("MESSAGE_CREATE")
+        @client.on(events.MESSAGE_CREATE)
         def greet(message):
             print(message["content"])
 
         client.connect()
 
-    Handlers are registered with all of pyee's methods (`on`, `once`, `remove_listener`, ...) under
+    Handlers are registered with `on`, `once` and pyee's other methods, under a name of `vox_gateway.events` or the same
+    as text:
 
     - the name of a dispatch event (``"MESSAGE_CREATE"``): called with its data, the payload's ``d``;
     - the name of an opcode (``"HELLO"``, ``"DISPATCH"``, ...): called with the whole payload;
@@ -135,9 +139,9 @@ class Client(Emitter):
         url: str | None = DEFAULT_GATEWAY,
         api_url: str = DEFAULT_API,
         port: int | None = None,
-        encoding: str = "json",
-        compress: bool | str = True,
-        json: str | Reader | None = None,
+        encoding: Literal["json", "etf"] = "json",
+        compress: bool | Literal["zlib-stream", "zstd-stream", "payload"] = True,
+        json: Literal["simplejson", "msgspec", "orjson"] | Reader | None = None,
         shard: tuple[int, int] = (0, 1),
         properties: Mapping[str, str] = DEFAULT_PROPERTIES,
         large_threshold: int | None = None,
@@ -150,7 +154,7 @@ class Client(Emitter):
         max_message_size: int = MAX_MESSAGE_SIZE,
         slow_handler_warning: float = 10.0,
         backlog: int = 10_000,
-        handlers: str = "thread",
+        handlers: Literal["thread", "caller"] = "thread",
         workers: int = 0,
         session_file: str | os.PathLike[str] | SessionStore | None = None,
         identify_gate: IdentifyGate | None = None,
@@ -216,6 +220,12 @@ class Client(Emitter):
 
     # -- connecting and closing ------------------------------------------------------------------------------------
 
+    @overload
+    def connect(self, async_: Literal[False] = False) -> None: ...
+    @overload
+    def connect(self, async_: Literal[True]) -> threading.Thread: ...
+    @overload
+    def connect(self, async_: bool) -> threading.Thread | None: ...
     def connect(self, async_: bool = False) -> threading.Thread | None:
         """Connect, and stay connected until `close` or an error that reconnecting cannot fix.
 
@@ -331,16 +341,25 @@ class Client(Emitter):
 
     # -- receiving events without handlers -------------------------------------------------------------------------
 
-    def stream(self, *names: str, maxsize: int = 10_000, overflow: str = "drop") -> EventStream:
+    @overload
+    def stream(
+        self, name: EventName[T], /, *, maxsize: int = 10_000, overflow: Literal["drop", "block"] = "drop"
+    ) -> EventStream[T]: ...
+    @overload
+    def stream(
+        self, *names: str, maxsize: int = 10_000, overflow: Literal["drop", "block"] = "drop"
+    ) -> EventStream[Any]: ...
+    def stream(self, *names: str, maxsize: int = 10_000, overflow: str = "drop") -> EventStream[Any]:
         """Collect events from now on, to take them in a loop. ::
 
-            with client.stream("MESSAGE_CREATE") as events:
-                for event in events:
+            with client.stream(events.MESSAGE_CREATE) as messages:
+                for event in messages:
                     print(event.data["content"])
 
         Args:
-            names: dispatch events, opcodes (``"HEARTBEAT_ACK"``), ``"open"``, ``"close"`` and ``"guilds_ready"``; none
-                for every dispatch event.
+            names: names of `vox_gateway.events`, or the same as text: dispatch events, opcodes (``"HEARTBEAT_ACK"``),
+                ``"open"``, ``"close"`` and ``"guilds_ready"``; none for every dispatch event. The data of a single
+                constant has its type; that of several has the type `Any`.
             maxsize: number of events that the stream holds; 0 for any number.
             overflow: when it is full, ``"drop"`` the oldest, counted in `EventStream.dropped` and logged once; or
                 ``"block"`` all events, those of handlers included, until an event is taken.
@@ -351,7 +370,18 @@ class Client(Emitter):
         checked = tuple(map(check_event, names)) or ("DISPATCH",)
         return self._lifecycle.open_stream(checked, check_count("maxsize", maxsize, 0), check_overflow(overflow))
 
-    def wait_for(self, name: str, check: Callable[[Any], object] | None = None, timeout: float | None = None) -> Any:
+    @overload
+    def wait_for(
+        self, name: EventName[T], check: Callable[[T], object] | None = None, timeout: float | None = None
+    ) -> T: ...
+    @overload
+    def wait_for(
+        self,
+        name: PlainName | SignalName[[]],
+        check: Callable[[Any], object] | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
+    def wait_for(self, name: Any, check: Callable[[Any], object] | None = None, timeout: float | None = None) -> Any:
         """Wait for an event, and return its data.
 
         Events from before the call do not count: to wait for the answer to a command, make a `stream`, send the
@@ -418,7 +448,7 @@ class Client(Emitter):
     def presence_update(
         self,
         *,
-        status: str,
+        status: Literal["online", "dnd", "idle", "invisible", "offline"],
         afk: bool = False,
         game: Mapping[str, Any] | None = None,
         since: int | None = None,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import sys
+from typing import Generic, TypeVar
+
+if sys.version_info >= (3, 11):
+    from typing import NamedTuple
+else:
+    from typing_extensions import NamedTuple  # one that may be generic
 
 __all__ = ["Event"]
 
+T = TypeVar("T")
 
-class Event(NamedTuple):
+
+class Event(NamedTuple, Generic[T]):
     """An event as it arrived.
 
     Attributes:
@@ -18,6 +26,6 @@ class Event(NamedTuple):
     """
 
     name: str
-    data: Any
+    data: T
     seq: int | None
     shard: int

@@ -277,7 +277,7 @@ class Lifecycle:
             self._check_thread()
         return not self.fork.warn_if_forked() and self.guilds.wait(timeout)
 
-    def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream:
+    def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream[Any]:
         """Return a stream that collects the events of `names`."""
         new = [name for name in dict.fromkeys(names) if name not in self._warned]
         self._warn_of_missing_intents(new)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from vox_gateway import events
 from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.log import ShardLog
 
@@ -136,3 +138,163 @@ def test_a_handler_may_change_the_handlers_while_it_runs(emitter: Emitter) -> No
     assert called == [1]  # as it was when the event came
     emitter.emit("x")
     assert called == [1, 2]
+
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+
+def is_even(number: int) -> bool:
+    return number % 2 == 0
+
+
+def test_a_handler_is_called_with_what_its_check_accepts(emitter: Emitter) -> None:
+    seen: list[tuple[str, int]] = []
+
+    @emitter.on("x", check=is_even)
+    def even(number: int) -> None:
+        seen.append(("even", number))
+
+    emitter.on("x", lambda number: seen.append(("all", number)))
+    assert emitter.on("x", even, check=is_even) is even  # again, as a plain call
+    for number in range(4):
+        assert emitter.emit("x", number)
+    assert seen == [("even", 0), ("all", 0), ("all", 1), ("even", 2), ("all", 2), ("all", 3)]
+    emitter.remove_listener("x", even)
+    emitter.emit("x", 4)
+    assert seen[6:] == [("all", 4)]
+
+
+def test_a_handler_has_the_check_that_was_given_last(emitter: Emitter) -> None:
+    seen: list[int] = []
+    emitter.on("x", seen.append, check=is_even)
+    emitter.on("x", seen.append)
+    emitter.emit("x", 1)
+    assert seen == [1]
+    emitter.on("x", seen.append, check=is_even)
+    emitter.emit("x", 3)
+    assert seen == [1]
+
+
+def test_once_means_the_first_that_the_check_accepts(emitter: Emitter) -> None:
+    seen: list[int] = []
+
+    @emitter.once("x", check=is_even)
+    def first(number: int) -> None:
+        seen.append(number)
+
+    for number in (1, 3, 4, 5, 6):
+        emitter.emit("x", number)
+    assert seen == [4]
+    assert "x" not in emitter.heard
+    emitter.once("x", first, check=is_even)
+    emitter.remove_listener("x", first)
+    assert not emitter.emit("x", 8)
+
+
+def test_once_means_once_where_two_threads_have_an_event_that_is_accepted(emitter: Emitter) -> None:
+    both, seen = threading.Barrier(2), list[int]()
+
+    def check(number: int) -> bool:
+        both.wait(10)  # until the other thread is past the table of handlers
+        return True
+
+    emitter.once("x", seen.append, check=check)
+    threads = [threading.Thread(target=emitter.emit, args=("x", number)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(seen) == 1
+
+
+def test_a_one_time_handler_that_was_registered_anew_meanwhile_is_not_removed(emitter: Emitter) -> None:
+    seen: list[int] = []
+
+    def check(number: int) -> bool:
+        emitter.on("x", seen.append)  # replaces the one whose check this is
+        return True
+
+    emitter.once("x", seen.append, check=check)
+    emitter.emit("x", 1)
+    emitter.emit("x", 2)
+    assert seen == [2]
+
+
+@pytest.mark.parametrize("register", ["on", "once"])
+def test_what_a_check_raises_counts_as_raised_by_the_handler(
+    emitter: Emitter, register: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Any] = []
+
+    def handler(number: int) -> None:
+        seen.append(number)
+
+    emitter.on("error", lambda error, event: seen.append((type(error), event)))
+    getattr(emitter, register)("x", handler, check=lambda number: 4 / number)
+    emitter.on("x", lambda number: seen.append("next"))
+    emitter.emit("x", 0)
+    assert seen == [(ZeroDivisionError, "x"), "next"]
+    assert handler.__qualname__ in caplog.text
+    emitter.emit("x", 1)  # a one-time handler is still there
+    assert seen[2:] == [1, "next"]
+
+
+def test_the_check_of_an_error_handler_gets_both_arguments(emitter: Emitter) -> None:
+    seen: list[str] = []
+    emitter.on("error", lambda error, event: seen.append(event), check=lambda error, event: event == "x")
+    emitter.on("x", lambda: 1 / 0)
+    emitter.on("y", lambda: 1 / 0)
+    emitter.emit("x")
+    emitter.emit("y")
+    assert seen == ["x"]
+
+
+@pytest.mark.parametrize("register", ["on", "once"])
+def test_a_check_that_cannot_be_used_is_refused_at_once(emitter: Emitter, register: str) -> None:
+    async def check(number: int) -> bool:
+        return True
+
+    with pytest.raises(TypeError, match="check must be a function or None, not 5"):
+        getattr(emitter, register)("x", check=5)
+    with pytest.raises(TypeError, match=r"check must be a plain function, not the async function .*check"):
+        getattr(emitter, register)("x", check=check)
+    with pytest.raises(TypeError, match="a handler of x must be a function"):
+        getattr(emitter, register)("x", 5, check=is_even)
+
+
+def test_checks_and_one_time_handlers_stay_in_a_child(emitter: Emitter) -> None:
+    seen: list[int] = []
+    emitter.once("x", seen.append, check=is_even)
+    emitter._renew_handlers()  # what a client does there
+    for number in range(4):
+        emitter.emit("x", number)
+    assert seen == [0]
+    assert "x" not in emitter.heard
+
+
+# -- constants ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_constant_and_its_text_are_the_same_event(emitter: Emitter) -> None:
+    seen: list[Any] = []
+    emitter.on(events.MESSAGE_DELETE, seen.append)
+    assert emitter.emit("MESSAGE_DELETE", 1)
+    emitter.remove_listener("MESSAGE_DELETE", seen.append)
+    assert not emitter.emit(events.MESSAGE_DELETE, 2)
+    emitter.once("MESSAGE_DELETE", seen.append)
+    emitter.remove_all_listeners(events.MESSAGE_DELETE)
+    emitter.on("MESSAGE_DELETE", seen.append)
+    emitter.remove_listener(events.MESSAGE_DELETE, seen.append)
+    assert emitter.heard_events() == []
+    assert seen == [1]
+
+
+def test_the_tables_of_the_hot_path_hold_plain_text_only(emitter: Emitter) -> None:
+    """Python finds a `str` faster in a table without keys of other classes."""
+    emitter.on(events.MESSAGE_CREATE, print)
+    emitter.once(events.READY, print)
+    emitter.add_listener(events.OPEN, print)
+    emitter.remove_all_listeners(events.HELLO)
+    assert {type(event) for event in emitter.heard_events()} == {str}
+    emitter._renew_handlers()
+    assert {type(event) for event in emitter.heard_events()} == {str}

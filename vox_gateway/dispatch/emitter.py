@@ -7,16 +7,24 @@ KeyboardInterrupt on the main thread is raised to the caller.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Container
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, overload
 
 from pyee import EventEmitter
 
+from ..events import EventName, PlainName, SignalName
 from ..log import ShardLog
+from ..validation import check_predicate
 
 __all__ = ["Emitter"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+Handler = TypeVar("Handler", bound=Callable[..., object])
 
 
 class Emitter(EventEmitter):
@@ -33,6 +41,137 @@ class Emitter(EventEmitter):
         #: the events that have a handler, now and from now on
         self.heard: Container[str] = self._snapshots
 
+    @overload
+    def on(
+        self, event: EventName[T], f: None = None, *, check: Callable[[T], object] | None = None
+    ) -> Callable[[Callable[[T], R]], Callable[[T], R]]: ...
+    @overload
+    def on(
+        self, event: EventName[T], f: Callable[[T], R], *, check: Callable[[T], object] | None = None
+    ) -> Callable[[T], R]: ...
+    @overload
+    def on(
+        self, event: SignalName[P], f: None = None, *, check: Callable[P, object] | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    @overload
+    def on(
+        self, event: SignalName[P], f: Callable[P, R], *, check: Callable[P, object] | None = None
+    ) -> Callable[P, R]: ...
+    @overload
+    def on(
+        self, event: PlainName, f: None = None, *, check: Callable[..., object] | None = None
+    ) -> Callable[[Handler], Handler]: ...
+    @overload
+    def on(self, event: PlainName, f: Handler, *, check: Callable[..., object] | None = None) -> Handler: ...
+    def on(self, event: Any, f: Any = None, *, check: Callable[..., object] | None = None) -> Any:
+        """Call a function with the data of each event from now on. ::
+
+            @client.on(events.MESSAGE_CREATE, check=lambda message: "bot" not in message["author"])
+            def greet(message: MessageCreate) -> None:
+                print(message["content"])
+
+        Args:
+            event: a name of `vox_gateway.events`, or the same as text.
+            f: the handler; None to use the result as a decorator.
+            check: called before the handler with the same arguments, on the same thread; the handler is called if it
+                returns a true value. What it raises counts as raised by the handler. A handler has one check for an
+                event, the last that was given.
+
+        Returns:
+            The handler, unchanged; or a decorator that returns it.
+
+        Raises:
+            TypeError: `f` or `check` is not a function, or is an async function.
+        """
+        return self._register(event, f, check, once=False)
+
+    @overload  # type: ignore[override]  # pyee's has no overloads
+    def once(
+        self, event: EventName[T], f: None = None, *, check: Callable[[T], object] | None = None
+    ) -> Callable[[Callable[[T], R]], Callable[[T], R]]: ...
+    @overload
+    def once(
+        self, event: EventName[T], f: Callable[[T], R], *, check: Callable[[T], object] | None = None
+    ) -> Callable[[T], R]: ...
+    @overload
+    def once(
+        self, event: SignalName[P], f: None = None, *, check: Callable[P, object] | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    @overload
+    def once(
+        self, event: SignalName[P], f: Callable[P, R], *, check: Callable[P, object] | None = None
+    ) -> Callable[P, R]: ...
+    @overload
+    def once(
+        self, event: PlainName, f: None = None, *, check: Callable[..., object] | None = None
+    ) -> Callable[[Handler], Handler]: ...
+    @overload
+    def once(self, event: PlainName, f: Handler, *, check: Callable[..., object] | None = None) -> Handler: ...
+    def once(self, event: Any, f: Any = None, *, check: Callable[..., object] | None = None) -> Any:
+        """Call a function with the data of the next event, then remove it; with `check`, of the next that it accepts.
+
+        Args:
+            event: a name of `vox_gateway.events`, or the same as text.
+            f: the handler; None to use the result as a decorator.
+            check: as for `on`.
+
+        Returns:
+            The handler, unchanged; or a decorator that returns it.
+
+        Raises:
+            TypeError: `f` or `check` is not a function, or is an async function.
+        """
+        return self._register(event, f, check, once=True)
+
+    @overload
+    def remove_listener(self, event: EventName[T], f: Callable[[T], object]) -> None: ...
+    @overload
+    def remove_listener(self, event: SignalName[P], f: Callable[P, object]) -> None: ...
+    @overload
+    def remove_listener(self, event: PlainName, f: Callable[..., object]) -> None: ...
+    def remove_listener(self, event: Any, f: Callable[..., object]) -> None:
+        """Remove a handler of an event.
+
+        Args:
+            event: the name that the handler was registered under.
+            f: the handler, as it was given to `on` or `once`.
+
+        Raises:
+            KeyError: the event has handlers, but `f` is not one of them.
+        """
+        super().remove_listener(event, f)
+
+    def _register(self, event: Any, f: Any, check: Callable[..., object] | None, *, once: bool) -> Any:
+        if inspect.iscoroutinefunction(check_predicate(check)):
+            raise TypeError(f"check must be a plain function, not the async function {_name(check)}")
+
+        def register(handler: Any) -> Any:
+            plain = not once and check is None
+            call = handler if plain or not callable(handler) else self._conditional(event, handler, check, once)
+            self._add_event_handler(event, handler, call)
+            return handler
+
+        return register if f is None else register(f)
+
+    def _conditional(
+        self, event: str, handler: Callable[..., object], check: Callable[..., object] | None, once: bool
+    ) -> Callable[..., None]:
+        """Return what calls `handler` if `check` accepts the event and, with `once`, only the first time."""
+
+        @functools.wraps(handler)
+        def call(*args: Any, **kwargs: Any) -> None:
+            if check is not None and not check(*args, **kwargs):
+                return
+            if once:
+                with self._lock:  # several workers may have an event that is accepted; one of them removes the handler
+                    handlers = self._events.get(event)
+                    if handlers is None or handlers.get(handler) is not call:
+                        return
+                    self._remove_listener(event, handler)
+            handler(*args, **kwargs)
+
+        return call
+
     def _add_event_handler(self, event: str, k: Callable[..., Any], v: Callable[..., Any]) -> None:
         if not callable(k):
             raise TypeError(f"a handler of {event} must be a function, not {k!r}")
@@ -41,6 +180,7 @@ class Emitter(EventEmitter):
                 f"the handler {_name(k)} of {event} is an async function: handlers here are plain functions, "
                 "which may block"
             )
+        event = _plain(event)
         super()._add_event_handler(event, k, v)
         with self._lock:
             self._snap(event)
@@ -51,6 +191,7 @@ class Emitter(EventEmitter):
 
     def remove_all_listeners(self, event: str | None = None) -> None:
         """Remove the handlers of `event`; None for all of all events."""
+        event = None if event is None else _plain(event)
         super().remove_all_listeners(event)
         with self._lock:
             for name in list(self._snapshots) if event is None else [event]:
@@ -105,5 +246,11 @@ class Emitter(EventEmitter):
             self.emit("error", error, event)
 
 
-def _name(handler: Callable[..., Any]) -> str:
+def _plain(event: str) -> str:
+    """Return the name as a `str` itself: looking it up in a table with other keys is slower for every event."""
+    return str.__str__(event) if isinstance(event, str) else event
+
+
+def _name(handler: Any) -> str:
+    handler = inspect.unwrap(handler)
     return getattr(handler, "__qualname__", None) or repr(handler)

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Generic, TypeVar
 
 from ..concurrency.fork import in_child
 from ..concurrency.signals import SignalSafeEvent
@@ -19,11 +19,13 @@ from .subscriptions import NoRoom, Subscriber, Subscribers
 
 __all__ = ["EventStream"]
 
+T = TypeVar("T")
+
 #: seconds that a full stream may hold up all events before somebody should know why
 STUCK_AFTER = 1.0
 
 
-class EventStream(Subscriber):
+class EventStream(Subscriber, Generic[T]):
     """Events in the order in which they came; made by `Client.stream`. ::
 
         with client.stream("MESSAGE_CREATE") as events:
@@ -57,7 +59,7 @@ class EventStream(Subscriber):
         self._check_thread = check_thread
         self._log = log
         self._dropped = 0
-        self._events: deque[Event] = deque()
+        self._events: deque[Event[T]] = deque()
         self._over = self._is_closed = False
         self._error: GatewayError | None = None
         self._make_locks()
@@ -72,7 +74,7 @@ class EventStream(Subscriber):
     def __repr__(self) -> str:
         return f"<EventStream of {', '.join(self.names)}: {len(self)} waiting, {self.dropped} dropped>"
 
-    def __enter__(self) -> EventStream:
+    def __enter__(self) -> EventStream[T]:
         return self
 
     def __exit__(
@@ -84,10 +86,10 @@ class EventStream(Subscriber):
         """Events that wait to be taken."""
         return len(self._events)
 
-    def __iter__(self) -> EventStream:
+    def __iter__(self) -> EventStream[T]:
         return self
 
-    def __next__(self) -> Event:
+    def __next__(self) -> Event[T]:
         """The next event; ends when the client or the stream is closed, and raises the error that ended the client."""
         try:
             return self.get()
@@ -99,7 +101,7 @@ class EventStream(Subscriber):
         """Events that were dropped since the stream was full."""
         return self._dropped
 
-    def get(self, timeout: float | None = None) -> Event:
+    def get(self, timeout: float | None = None) -> Event[T]:
         """Take the next event, and wait for it.
 
         Args:
@@ -124,7 +126,7 @@ class EventStream(Subscriber):
                 raise TimeoutError(f"no {' or '.join(self.names)} came within timeout={timeout:g} seconds")
             self._event.wait(left)
 
-    def wait(self, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
+    def wait(self, check: Callable[[T], object] | None, timeout: float | None) -> T:
         """Take events until `check(data)` is true, and return that event; without `check`, return the first.
 
         Raises as `get`.
@@ -142,7 +144,7 @@ class EventStream(Subscriber):
             if check is None or check(data):
                 return data
 
-    def get_nowait(self) -> Event:
+    def get_nowait(self) -> Event[T]:
         """Take the next event if it is here.
 
         Raises:
@@ -164,7 +166,7 @@ class EventStream(Subscriber):
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: Event[T]) -> None:
         """Collect an event.
 
         Raises:
@@ -219,7 +221,7 @@ class EventStream(Subscriber):
         self._events.clear()
         self._over, self._error = True, error
 
-    def _take(self) -> Event | None:
+    def _take(self) -> Event[T] | None:
         with self._lock:
             if self._events:
                 event = self._events.popleft()

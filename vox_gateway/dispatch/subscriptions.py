@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..encoding import Payload
 from ..errors import GatewayError
@@ -23,7 +24,7 @@ class NoRoom(Exception):
 class Subscriber:
     """Receives events; called on the dispatcher's thread."""
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: Event[Any]) -> None:
         """Take an event of a subscribed name.
 
         Raises:

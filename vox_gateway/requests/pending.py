@@ -92,7 +92,7 @@ class PendingRequest(Subscriber):
         # client; that may be a signal handler in a caller that holds it, so it is reentrant. Under it nothing is called
         # but the request, which is pure, and reads of the published session and the voice cache, which take no lock.
         self._lock = threading.RLock()
-        self._arrived: deque[Event] = deque()
+        self._arrived: deque[Event[Any]] = deque()
         self._ended: tuple[GatewayError | None] | None = None  # no more events come: the error that ended the client
         self._wakeups: tuple[SignalSafeEvent, ...] = ()  # an event for each caller that waits
         self._session: Session | None = None  # the session that the commands were made for, as it was then
@@ -111,7 +111,7 @@ class PendingRequest(Subscriber):
 
     # -- on the dispatcher's thread --------------------------------------------------------------------------------
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: Event[Any]) -> None:
         """Post an event for the callers to process."""
         with self._lock:
             if not self._collecting and event.name in self._request.events:
@@ -186,7 +186,7 @@ class PendingRequest(Subscriber):
         self._answered = self._answered or (self._was_sent and self._request.is_answered)
         return self._answered or self._given_up
 
-    def _take(self, event: Event, now: float) -> None:
+    def _take(self, event: Event[Any], now: float) -> None:
         data = event.data if isinstance(event.data, dict) else {}
         if event.name == "close":
             if self._is_unanswered:

@@ -36,7 +36,7 @@ class VoiceCache(Subscriber):
         known = self._guilds.get(guild_id)
         return known if known is not None and known.has_state else None
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: Event[Any]) -> None:
         """See `Subscriber`."""
         if event.name == "READY":
             self.end(None)  # a voice session ends with the gateway session
