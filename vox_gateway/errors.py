@@ -154,7 +154,7 @@ class MissingExtra(GatewayError, ImportError):
         super().__init__(what, extra)
         self.what = what
         self.extra = extra
-        self.msg = str(self)  # an attribute of every ImportError
+        self.msg: str = str(self)  # an attribute of every ImportError
 
     def _message(self) -> str:
         return f'{self.what} needs an optional package: pip install "vox-gateway[{self.extra}]"'
@@ -203,7 +203,7 @@ class UpgradeRefused(ConnectFailed):
 
     def __init__(self, message: str, status: int | None, retry_after: float | None = None) -> None:
         super().__init__(message, retry_after)
-        self.args = message, status, retry_after
+        self.args: tuple[object, ...] = message, status, retry_after
         self.status = status
 
     @property
@@ -223,7 +223,7 @@ class DiscoveryFailed(ConnectFailed):
 
     def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
         super().__init__(message, retry_after)
-        self.args = message, status, retry_after
+        self.args: tuple[object, ...] = message, status, retry_after
         self.status = status
 
     @property
@@ -255,7 +255,7 @@ class ProtocolViolation(GatewayError):
     default_close_code = 1002
 
     def __init__(self, message: str, close_code: int | None = None) -> None:
-        self.close_code = self.default_close_code if close_code is None else close_code
+        self.close_code: int = self.default_close_code if close_code is None else close_code
         super().__init__(message, self.close_code)
 
 
@@ -310,7 +310,7 @@ class TokenRefused(AuthenticationFailed):
 
     def __init__(self, host: str) -> None:
         super().__init__(4004, "401: Unauthorized")
-        self.args = (host,)
+        self.args: tuple[object, ...] = (host,)
         self.host = host
         self.status = 401
 

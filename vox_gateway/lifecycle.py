@@ -53,9 +53,9 @@ class Lifecycle:
         self._options = options
         self._emitter = emitter
         self._log = log
-        self.subscribers = Subscribers(options.shard[0])
+        self.subscribers: Subscribers = Subscribers(options.shard[0])
         self._before = RunState()  # what the first run of this process continues
-        self.fork = ForkCheck(log)
+        self.fork: ForkCheck = ForkCheck(log)
         self._renew()
 
     def _renew(self) -> None:

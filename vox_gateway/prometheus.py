@@ -22,8 +22,8 @@ from .errors import MissingExtra
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
     from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
-except ImportError as error:
-    raise MissingExtra("vox_gateway.prometheus", "prometheus") from error
+except ImportError as _error:
+    raise MissingExtra("vox_gateway.prometheus", "prometheus") from _error
 
 __all__ = ["GatewayCollector"]
 

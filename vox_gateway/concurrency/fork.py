@@ -84,7 +84,7 @@ class ForkCheck:
     """
 
     def __init__(self, log: ShardLog) -> None:
-        self.forked = False
+        self.forked: bool = False
         self._log = log
         self._logged = False
 

@@ -42,7 +42,7 @@ class IdentifyGate:
     """
 
     def __init__(self, max_concurrency: int = 1, interval: float = 5.0, daily_limit: int = 990) -> None:
-        self.max_concurrency = check_count("max_concurrency", max_concurrency, 1)
+        self.max_concurrency: int = check_count("max_concurrency", max_concurrency, 1)
         self.interval = interval
         self._sent: deque[float] = deque(maxlen=daily_limit)
         self._server: _ServerCount | None = None

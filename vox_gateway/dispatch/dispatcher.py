@@ -19,6 +19,7 @@ from .emitter import Emitter
 from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
 from .guilds import GUILD_EVENTS, GUILDS_READY, GuildTracker
+from .progress import Progress
 from .subscriptions import NoRoom, Subscribers
 
 __all__ = ["Dispatcher", "DispatcherConfig"]
@@ -82,7 +83,7 @@ class Dispatcher:
     def __init__(self, config: DispatcherConfig, queue: EventQueue, executor: HandlerExecutor) -> None:
         self.queue = queue
         self.executor = executor
-        self.progress = executor.progress
+        self.progress: Progress = executor.progress
         self._config = config
         self._emitter = config.emitter
         self._subscribers = config.subscribers

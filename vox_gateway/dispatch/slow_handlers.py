@@ -46,7 +46,7 @@ class SlowHandlers:
         self._thread_id = thread_id
         self._warned: Work = None  # used on the scheduler's thread only
         #: whether the check is to come
-        self.armed = False
+        self.armed: bool = False
         self._lock = threading.Lock()  # guards the step from disarmed to armed, and that back in `_check`
 
     def arm(self) -> None:

@@ -62,7 +62,7 @@ class Transport:
     """
 
     def __init__(self, sock: socket.socket, wakeup: Wakeup, deadline: Deadline) -> None:
-        self.bytes_in = 0
+        self.bytes_in: int = 0
         self.waiting_since: float | None = None
         self._deadline = deadline
         self._sock = sock

@@ -109,9 +109,9 @@ class Protocol:
     """
 
     def __init__(self, session: Session, identify: Callable[[], dict[str, Any]], token: str) -> None:
-        self.state = State.AWAITING_HELLO
-        self.ended = False
-        self.seq = session.seq
+        self.state: State = State.AWAITING_HELLO
+        self.ended: bool = False
+        self.seq: int | None = session.seq
         self._session = session
         self._identify = identify
         self._token = token

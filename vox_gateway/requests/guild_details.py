@@ -26,11 +26,11 @@ class SoundboardSounds(Request):
     """
 
     op = Opcode.REQUEST_SOUNDBOARD_SOUNDS
-    events = ("SOUNDBOARD_SOUNDS",)
+    events: tuple[str, ...] = ("SOUNDBOARD_SOUNDS",)
 
     def __init__(self, command: CommandData) -> None:
         self._sounds: dict[str, list[dict[str, Any]] | None] = dict.fromkeys(command["guild_ids"])
-        self.description = f"the soundboard sounds of {len(self._sounds)} guild{'s' * (len(self._sounds) != 1)}"
+        self.description: str = f"the soundboard sounds of {len(self._sounds)} guild{'s' * (len(self._sounds) != 1)}"
 
     @property
     def _unanswered(self) -> list[str]:
@@ -75,12 +75,12 @@ class ChannelInfo(Request):
     """
 
     op = Opcode.REQUEST_CHANNEL_INFO
-    events = ("CHANNEL_INFO",)
+    events: tuple[str, ...] = ("CHANNEL_INFO",)
 
     def __init__(self, command: CommandData) -> None:
         self._command = command
         self._channels: list[dict[str, Any]] | None = None
-        self.description = f"the channel info of guild {command['guild_id']}"
+        self.description: str = f"the channel info of guild {command['guild_id']}"
 
     def start(self) -> list[CommandData]:
         """See `Request`."""

@@ -36,8 +36,8 @@ class Members(list[dict[str, Any]]):
         presences: Iterable[dict[str, Any]] = (),
     ) -> None:
         super().__init__(members)
-        self.not_found = list(not_found)
-        self.presences = list(presences)
+        self.not_found: list[str] = list(not_found)
+        self.presences: list[dict[str, Any]] = list(presences)
 
 
 class Chunks:
@@ -132,12 +132,12 @@ class GuildMembers(Request):
     """
 
     op = Opcode.REQUEST_GUILD_MEMBERS
-    events = ("GUILD_MEMBERS_CHUNK", "RATE_LIMITED")
+    events: tuple[str, ...] = ("GUILD_MEMBERS_CHUNK", "RATE_LIMITED")
 
     def __init__(self, commands: list[CommandData], make_nonce: Callable[[], str]) -> None:
         self._guild_id: str = commands[0]["guild_id"]
         self._parts = [_Part(command, make_nonce) for command in commands]
-        self.description = f"the members of guild {self._guild_id}"
+        self.description: str = f"the members of guild {self._guild_id}"
 
     def start(self) -> list[CommandData]:
         """See `Request`."""

@@ -63,7 +63,7 @@ class Timeout:
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
-        self.deadline = float("inf") if seconds is None else time.monotonic() + seconds
+        self.deadline: float = float("inf") if seconds is None else time.monotonic() + seconds
 
     @property
     def left(self) -> float | None:
@@ -83,9 +83,9 @@ class PendingRequest(Subscriber):
 
     def __init__(self, key: object, request: Request, context: RequestContext) -> None:
         self.key = key
-        self.description = request.description
+        self.description: str = request.description
         self.callers = 0
-        self.closed = SignalSafeEvent()
+        self.closed: SignalSafeEvent = SignalSafeEvent()
         self._request = request
         self._context = context
         # Guards all below, and the request. Taken by the callers, by the dispatcher, and by the thread that ends the

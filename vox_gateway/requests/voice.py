@@ -87,13 +87,13 @@ class VoiceMove(Request):
         self._command = command
         self._is_own = is_own
         self._recall = recall
-        self.description = self.description_format.format_map(command)
+        self.description: str = self.description_format.format_map(command)
 
 
 class JoinVoice(VoiceMove):
     """The move to a voice channel; see `VoiceMove`."""
 
-    events = ("VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE")
+    events: tuple[str, ...] = ("VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE")
     description_format = "the voice connection of channel {channel_id}"
 
     _known_channel_id: str | None = None
@@ -185,7 +185,7 @@ class JoinVoice(VoiceMove):
 class LeaveVoice(VoiceMove):
     """The move out of voice; see `VoiceMove`."""
 
-    events = ("VOICE_STATE_UPDATE",)
+    events: tuple[str, ...] = ("VOICE_STATE_UPDATE",)
     description_format = "the bot's leave from voice in guild {guild_id}"
 
     _was_started = _is_out = False

@@ -62,7 +62,7 @@ class SessionWriter:
         self._store_lock = store.make_lock()
         self._saved: Session | None = None  # the content of the store
         self._failing = False
-        self.armed = False  # PROGRESS was posted, and the thread has not looked since
+        self.armed: bool = False  # PROGRESS was posted, and the thread has not looked since
         self.inbox: queue.SimpleQueue[_Message | queue.SimpleQueue[None]] = queue.SimpleQueue()
         self._leases: tuple[SessionLease, ...] = ()  # oldest first
         self._is_open = False  # whether we own the store
@@ -266,10 +266,11 @@ class SessionLease:
     """
 
     def __init__(self, writer: SessionWriter, position: Callable[[], Session | None]) -> None:
-        self.position = position
+        self.position: Callable[[], Session | None] = position
         self.unfinished: Callable[[], Session | None] = lambda: None
         self.failed: Callable[[BaseException], object] = lambda error: None
-        self.started = self.ended = self._was_slow = False
+        self.started: bool = False
+        self.ended = self._was_slow = False
         self._writer = writer
 
     def start(

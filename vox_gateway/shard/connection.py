@@ -123,8 +123,8 @@ class Connection:
     def __init__(self, config: ConnectionConfig, plan: ConnectPlan, connection_id: int) -> None:
         options = config.options
         self.id = connection_id
-        self.rate_limiter = CommandRateLimiter()
-        self.traffic = Traffic(plan.session)
+        self.rate_limiter: CommandRateLimiter = CommandRateLimiter()
+        self.traffic: Traffic = Traffic(plan.session)
         self._config = config
         self._plan = plan
         self._codec = options.codec

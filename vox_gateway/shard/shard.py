@@ -86,8 +86,8 @@ class Shard:
         self, parts: ClientParts, *, initial: RunState, presence: dict[str, object] | None, lease: SessionLease | None
     ) -> None:
         options, log = parts.options, parts.log
-        self.disconnected = SignalSafeEvent()
-        self.closed = SignalSafeEvent()
+        self.disconnected: SignalSafeEvent = SignalSafeEvent()
+        self.closed: SignalSafeEvent = SignalSafeEvent()
         self._parts = parts
         self._options = options
         self._log = log
@@ -136,7 +136,9 @@ class Shard:
         )
         #: the supervisor's thread; alive until nothing of the run is left. A daemon, because a script that ends without
         #: `close` must not hang; the shard ends it.
-        self.thread = threading.Thread(target=self._run, name=f"{options.name}-reconnect", daemon=True)
+        self.thread: threading.Thread = threading.Thread(
+            target=self._run, name=f"{options.name}-reconnect", daemon=True
+        )
 
     # -- for the client --------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Supervisor:
         self._connections = 0
         self._opened = 0
         self.close: Close | None = None
-        self.published = replace(
+        self.published: RunState = replace(
             initial,
             state=State.IDLE,
             error=None,

@@ -14,8 +14,8 @@ faults on demand. It shares no code with the client, so that they do not share a
 try:
     import h11  # noqa: F401
     import websockets.server  # noqa: F401
-except ImportError as error:
-    raise ImportError('the local gateway needs websockets and h11: pip install "vox-gateway[testing]"') from error
+except ImportError as _error:
+    raise ImportError('the local gateway needs websockets and h11: pip install "vox-gateway[testing]"') from _error
 
 from .events import message, slash_command
 from .faults import Faults

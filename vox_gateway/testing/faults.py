@@ -122,7 +122,7 @@ class Faults:
         self.write_size: int | None = None
         self.fragment_size: int | None = None
         self.message_size: int | None = None
-        self.clock_shift = 0.0
+        self.clock_shift: float = 0.0
 
     def refuse_upgrade(self, status: int = 503, times: int | None = 1, retry_after: float | None = None) -> None:
         """Answer the websocket handshake with an HTTP status such as 503, 429, 401 or 403.

@@ -46,7 +46,7 @@ class Runner:
         timeout: float = 8.0,
     ) -> None:
         self.screen = screen
-        self.received = ReceivedEvents()
+        self.received: ReceivedEvents = ReceivedEvents()
         self.timeout = timeout
         self._gateway = gateway
         self._inbox = inbox

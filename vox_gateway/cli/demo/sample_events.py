@@ -25,7 +25,7 @@ class EngineRoom:
     def __init__(self, guild: Mapping[str, Any]) -> None:
         self.guild_id: str = guild["id"]
         self.name: str = guild["name"]
-        self.voice = _channel(guild, _VOICE)
+        self.voice: Json = _channel(guild, _VOICE)
         self._text_id = _channel(guild, _TEXT)["id"]
         self._members: list[Json] = [member for member in guild["members"] if not member["user"]["bot"]]
         self._ids = itertools.count(1_300_000_000_000_000_001)

@@ -64,7 +64,8 @@ class RotatingFile:
         for other in rotated(path):
             os.close(_open(other, create=False))  # these are renamed or removed, so must be recordings too
         self._descriptor = _open(path, create=True)
-        self.size, self.cut = 0, 0
+        self.size: int = 0
+        self.cut: int = 0
         try:
             self.size, self.cut = _truncate_incomplete_line(self._descriptor)
         except OSError:

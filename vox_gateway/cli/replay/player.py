@@ -61,10 +61,10 @@ class Player:
         timeout: float = 60.0,
     ) -> None:
         self.sent: Counter[str] = Counter()
-        self.unwanted = 0
-        self.broken = 0
-        self.late = 0
-        self.size = 0
+        self.unwanted: int = 0
+        self.broken: int = 0
+        self.late: int = 0
+        self.size: int = 0
         self._gateway = gateway
         self._inbox = inbox
         self._speed = speed

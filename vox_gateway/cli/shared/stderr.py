@@ -68,7 +68,7 @@ class Progress:
     _current: ClassVar[Progress | None] = None
 
     def __init__(self) -> None:
-        self.is_shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.is_shown: bool = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._next = 0.0
         self._is_visible = False
         self._lock = threading.Lock()  # guards the fields above and the line on the terminal

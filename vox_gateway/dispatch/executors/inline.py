@@ -17,7 +17,7 @@ class InlineExecutor(Runner, HandlerExecutor):
 
     def __init__(self, config: RunnerConfig, progress: InlineProgress) -> None:
         super().__init__(config, self._thread_id)
-        self.progress = progress
+        self.progress: InlineProgress = progress
         self._thread: threading.Thread | None = None
 
     def _thread_id(self) -> int | None:

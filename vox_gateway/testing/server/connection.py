@@ -80,11 +80,11 @@ class Connection:
     ) -> None:
         self.number: int | None = None
         self.shard_id: int | None = None
-        self.is_ending = False
-        self.is_muted = False
+        self.is_ending: bool = False
+        self.is_muted: bool = False
         self.acknowledges = True
-        self.was_cut = False
-        self.wire = Wire("json", JsonEncoding(), None)
+        self.was_cut: bool = False
+        self.wire: Wire = Wire("json", JsonEncoding(), None)
         self.handler: Handler
         self._event_loop = event_loop
         self._faults = faults

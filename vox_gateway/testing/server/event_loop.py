@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Task = Callable[[], None]
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -35,8 +35,8 @@ class EventLoop:
     """
 
     def __init__(self, name: str) -> None:
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self.lock: threading.RLock = threading.RLock()
+        self.changed: threading.Condition = threading.Condition(self.lock)
         self.failures: list[Exception] = []
         self._is_woken = False  # a byte is in the socket pair already
         self._inbox: deque[Task] = deque()

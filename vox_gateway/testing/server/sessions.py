@@ -51,12 +51,12 @@ class Session:
     """
 
     def __init__(self, identify: Identify, connection: Connection, replay_limit: int) -> None:
-        self.id = secrets.token_hex(16)
+        self.id: str = secrets.token_hex(16)
         self.identify = identify
-        self.encoding = connection.wire.encoding
-        self.seq = 0
+        self.encoding: Encoding = connection.wire.encoding
+        self.seq: int = 0
         self.connection: Connection | None = connection
-        self.disconnected_at = 0.0
+        self.disconnected_at: float = 0.0
         self.presence: Mapping[str, Any] | None = identify.presence
         self._replay: deque[tuple[int, Event]] = deque(maxlen=replay_limit)
         self._forgotten = 0  # the newest sequence number that can no longer be replayed

@@ -37,8 +37,8 @@ class GatewayState:
         self.starts = SessionStarts(
             settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
         )
-        self.identify_limiter = MinimumInterval(settings.identify_interval)
-        self.member_list_limiter = MinimumInterval(settings.member_request_interval)
+        self.identify_limiter: MinimumInterval = MinimumInterval(settings.identify_interval)
+        self.member_list_limiter: MinimumInterval = MinimumInterval(settings.member_request_interval)
         self.sessions: dict[str, Session] = {}
         self.connections: set[Connection] = set()
         self.ignored: list[socket.socket] = []  # accepted, never answered

@@ -53,7 +53,7 @@ class Transport:
         self._ends_after_write = False
         self._tls_wants_write = False
         self.write_size: int | None = None
-        self.is_closed = False
+        self.is_closed: bool = False
         self._watch()
 
     @property
