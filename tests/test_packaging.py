@@ -121,9 +121,10 @@ def test_the_sdist_holds_every_file_of_the_source(source: Path, sdist: Path) -> 
     assert sorted(map(str, files - shipped)) == []
 
 
-def test_three_packages_are_required_and_no_more(metadata: importlib.metadata.Distribution) -> None:
+def test_three_packages_are_required_and_what_one_of_them_brings(metadata: importlib.metadata.Distribution) -> None:
     required = [line for line in metadata.requires or () if "extra ==" not in line]
-    assert names(required) == {"websocket-client", "simplejson", "pyee"}
+    assert names(required) == {"websocket-client", "simplejson", "pyee", "typing_extensions"}
+    assert "typing-extensions" in names(importlib.metadata.requires("pyee") or [])
 
 
 def test_each_extra_brings_what_it_is_for(metadata: importlib.metadata.Distribution) -> None:
