@@ -82,8 +82,8 @@ class Client(Emitter):
             session starts of our own. `get_gateway_bot` returns the same.
         api_url: the base of the HTTP API that is requested if `url` is None.
         port: a TCP port that replaces the URL's own.
-        encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both, with one exception of Discord's: ids
-            that are strings in JSON may be integers in ETF.
+        encoding: ``"json"`` or ``"etf"``. Handlers get the same values from both; ids are text in both. Only where a
+            field may hold anything, as the ``value`` of an option, an id may be an integer in ETF.
         compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
             ``zstd``) or ``"payload"`` (with ``"json"`` only).
         json: the JSON reader: ``"simplejson"``, ``"msgspec"`` (extra ``speed``), ``"orjson"``, or a function from a

@@ -23,6 +23,7 @@ LIMIT = 100_000
 CODEC = ETFCodec(LIMIT)
 JSON = JSONCodec()
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+KEYS = TEXT.filter(lambda key: not key.endswith(("id", "ids")) and key not in etf.ID_LISTS)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -32,7 +33,7 @@ VALUES = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT
     | st.lists(st.integers(0, 255)),
-    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
     max_leaves=20,
 )
 
@@ -166,6 +167,39 @@ def _digits(value: Any) -> int:
     if isinstance(value, list):
         return max(map(_digits, value), default=0)
     return value.bit_length() if isinstance(value, int) else 0
+
+
+SNOWFLAKE = 1_100_000_000_000_000_001
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({"id": SNOWFLAKE}, {"id": str(SNOWFLAKE)}),
+        ({"guild_id": 2**64 - 1, "channel_id": None}, {"guild_id": str(2**64 - 1), "channel_id": None}),
+        ({"user": {"id": SNOWFLAKE}}, {"user": {"id": str(SNOWFLAKE)}}),
+        ([{"id": SNOWFLAKE}], [{"id": str(SNOWFLAKE)}]),
+        ({"ids": [SNOWFLAKE, 7]}, {"ids": [str(SNOWFLAKE), "7"]}),
+        ({"role_ids": [], "sku_ids": [SNOWFLAKE]}, {"role_ids": [], "sku_ids": [str(SNOWFLAKE)]}),
+        ({"roles": [SNOWFLAKE]}, {"roles": [str(SNOWFLAKE)]}),
+        ({"mention_roles": [SNOWFLAKE, "x"]}, {"mention_roles": [str(SNOWFLAKE), "x"]}),
+        ({"id": 2**31, "roles": ["1"]}, {"id": str(2**31), "roles": ["1"]}),
+        # JSON has integers here too.
+        *(
+            (same, same)
+            for same in [
+                {"id": 2**31 - 1, "answer_id": 3},
+                {"id": -(2**63)},
+                {"created_at": 1_790_000_000_000, "nonce": SNOWFLAKE},
+                {"roles": [{"position": 2**40}]},
+                {"by_weekday": [1, 2], "shard": [0, 1]},
+            ]
+        ),
+    ],
+    ids=str,
+)
+def test_ids_are_text_as_in_json(sent: Any, read: Any) -> None:
+    assert CODEC.decode(CODEC.encode(sent)) == read
 
 
 class Number(enum.IntEnum):

@@ -6,8 +6,9 @@ A message is the byte 131 and a term; a term is a tag byte and its content. `_TE
 ``(data, position after the tag, levels left)`` to ``(value, position after the term)``.
 
 Values are those that JSON would give: keys are `str`, whether sent as atoms, binaries or integers; the atoms ``nil``,
-``true`` and ``false`` are `None`, `True` and `False`; tuples are lists. Integers stay integers, and Discord may send an
-id as an integer where JSON has a string.
+``true`` and ``false`` are `None`, `True` and `False`; tuples are lists. Where JSON has an id as a string, Discord may
+send an integer: it becomes a string if the name of its field ends in ``id`` or is known for a list of ids. Integers of
+32 bits stay integers: snowflakes are larger, and the ids of components and of a poll's answers are smaller.
 
 Lengths are not checked while reading, which makes plain Python fast enough: a length beyond the end makes the next read
 fail or the final position differ from the end, and both are errors.
@@ -40,6 +41,10 @@ SMALL_BIG, LARGE_BIG, MAP = 110, 111, 116
 MAX_DEPTH: Final = 256
 #: number and characters of the cached keys; bounded, since keys may be ids
 MAX_KEYS, MAX_KEY_LENGTH = 4096, 64
+#: lists of ids, besides those whose names end in ``ids``
+ID_LISTS: Final = frozenset(
+    ("applied_tags", "exempt_channels", "exempt_roles", "mention_roles", "not_found", "participants", "roles", "values")
+)
 #: atoms with a value; any other atom is a string
 ATOMS: Final[dict[bytes, Any]] = {b"nil": None, b"null": None, b"true": True, b"false": False}
 
@@ -188,8 +193,26 @@ def _map(data: bytes, at: int, levels: int) -> tuple[dict[str, Any], int]:
             else:
                 result[key], at = terms[tag](data, at + 1, levels)
         else:
-            result[key], at = terms[tag](data, at + 1, levels)
+            read = _ID_FIELDS.get(tag)
+            result[key], at = terms[tag](data, at + 1, levels) if read is None else read(key, data, at + 1, levels)
     return result, at
+
+
+def _integer_field(key: str, data: bytes, at: int, levels: int) -> tuple[int | str, int]:
+    """Decode an integer of more than 32 bits; as text if it is an id by the name of its field."""
+    end = at + 2 + data[at]
+    number = int.from_bytes(data[at + 2 : end], "little")
+    if data[at + 1]:
+        return -number, end
+    return str(number) if key.endswith("id") else number, end
+
+
+def _list_field(key: str, data: bytes, at: int, levels: int) -> tuple[list[Any], int]:
+    """Decode a list; with its integers as text if it is one of ids by the name of its field."""
+    values, at = _list(data, at, levels)
+    if values and type(values[0]) is int and (key.endswith("ids") or key in ID_LISTS):
+        values = [str(value) if type(value) is int else value for value in values]
+    return values, at
 
 
 def _new_key(data: bytes, at: int, levels: int) -> tuple[str, int]:
@@ -307,6 +330,8 @@ _KNOWN_TERMS: Final[dict[int, Term]] = {
     BINARY: _binary,
     MAP: _map,
 }
+#: reads the values that may be ids, or hold them, in a map
+_ID_FIELDS: Final = {SMALL_BIG: _integer_field, LIST: _list_field}
 _TERMS: Final[list[Term]] = [_KNOWN_TERMS.get(tag, _unknown) for tag in range(256)]
 
 

@@ -12,7 +12,7 @@ MAX_SECONDS = 366 * 86_400.0
 
 
 def id_of(value: object) -> str | None:
-    """Return an id as text, or None; ETF has integers where JSON has strings."""
+    """Return an id as text, or None. An integer counts as its digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Locale", "Permissions", "Snowflake", "Status", "Timestamp"]
 
-#: An id: the digits of a number of 64 bits. With ``encoding="etf"`` it may be an `int`.
+#: An id: the digits of a number of 64 bits.
 #: See: https://docs.discord.com/developers/reference#snowflakes
 Snowflake: TypeAlias = str
 #: A time in the format of ISO 8601, such as ``"2026-08-01T12:00:00.000000+00:00"``.
