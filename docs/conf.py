@@ -1,9 +1,11 @@
 """The site's settings. Build it with ``python -m sphinx -W docs build/docs``; nothing is fetched from anywhere."""
 
 import argparse
+import importlib
 import inspect
 import io
 import os
+import pkgutil
 import re
 import shutil
 from contextlib import redirect_stdout
@@ -16,8 +18,7 @@ from docutils.parsers.rst import Directive, directives
 from sphinx.domains.python import PyObject
 
 import vox_gateway
-from vox_gateway import CloseCode, Intents, cli
-from vox_gateway.intents import KNOWN_EVENTS, intents_for
+from vox_gateway import CloseCode, Intents, cli, events, intents, payloads
 from vox_gateway.opcodes import Remedy, fatal_error
 
 
@@ -40,9 +41,9 @@ def table_of_intents():
     rows = ["| intent | bit | events |", "|---|---|---|"]
     for intent in Intents:
         notes = ["*privileged*"] if intent & Intents.privileged() else []
-        events = [f"`{event}`" for event in sorted(KNOWN_EVENTS) if intents_for(event) & intent]
-        events = events or ["no event, but the content of messages"]
-        rows.append(f"| `{intent.name}` | {intent.bit_length() - 1} | {', '.join(notes + events)} |")
+        names = [f"`{event}`" for event in sorted(intents.KNOWN_EVENTS) if intents.intents_for(event) & intent]
+        names = names or ["no event, but the content of messages"]
+        rows.append(f"| `{intent.name}` | {intent.bit_length() - 1} | {', '.join(notes + names)} |")
     return "\n".join(rows)
 
 
@@ -55,6 +56,29 @@ def table_of_close_codes():
         what = remedies.get(code.remedy, f"raises {{py:class}}`~vox_gateway.errors.{error}`")
         rows.append(f"| {code:d} | `{code.name}` | {what} |")
     return "\n".join([*rows, "| any other, or none | | resumes |"])
+
+
+def table_of_events():
+    """The constants of `vox_gateway.events`, in the order of the module, with their types and intents, as Markdown."""
+    rows = ["| name, data | intents |", "|---|---|"]
+    for name, hint in events.__annotations__.items():
+        carried = {"OPEN": "nothing", "ERROR": "the exception, and the name of the event"}.get(name)
+        if carried is None:
+            carried = f"`{hint.removeprefix('EventName[').removesuffix(']').removeprefix('p.')}`"
+        text = getattr(events, name)
+        needed = intents.intents_for(text) if text in events.DISPATCHES else Intents.none()
+        rows.append(f"| `{name}`<br>{carried} | {'<br>'.join(f'`{one.name}`' for one in Intents if one & needed)} |")
+    return "\n".join(rows)
+
+
+def types_of_payloads():
+    """The definitions of `vox_gateway.payloads`, one block a module, as Markdown."""
+    pieces = []
+    for module in pkgutil.iter_modules(payloads.__path__):
+        source = inspect.getsource(importlib.import_module(f"{payloads.__name__}.{module.name}"))
+        definitions = re.split(r"^__all__ = \[.*?\]\n", source, flags=re.DOTALL | re.MULTILINE)[1].strip("\n")
+        pieces.append(f"### {module.name.replace('_', ' ').capitalize()}\n\n```py\n{definitions}\n```\n")
+    return "\n".join(pieces)
 
 
 #: draws the pictures; the site is built without them where it is not installed
@@ -81,6 +105,8 @@ myst_substitutions = {
     "help_of_the_command": help_of_the_command(),
     "table_of_intents": table_of_intents(),
     "table_of_close_codes": table_of_close_codes(),
+    "table_of_events": table_of_events(),
+    "types_of_payloads": types_of_payloads(),
 }
 
 # Docstrings are Google's style; a name in `single quotes` is a link where it is the name of something.

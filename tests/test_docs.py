@@ -387,7 +387,7 @@ def test_the_picture_of_the_threads_has_the_names_of_the_source() -> None:
 
 def test_the_reference_is_complete() -> None:
     pages = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
-    offered = {*vox_gateway.__all__, *vox_gateway.testing.__all__} - {"__version__"}
+    offered = {*vox_gateway.__all__, *vox_gateway.testing.__all__} - {"__version__", "events"}  # a page of its own
     automatic = set(vox_gateway.errors.__all__)
     assert [one for one in sorted(offered - automatic) if f":: {one}\n" not in pages] == []
     assert ".. automodule:: vox_gateway.errors\n   :members:" in pages

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 import typing_extensions
 
+import vox_gateway
 from vox_gateway import Opcode, events, payloads
 
 CONSTANTS = {name: value for name, value in vars(events).items() if isinstance(value, str) and name.isupper()}
@@ -53,6 +54,10 @@ def test_importing_the_package_imports_no_payload_type() -> None:
         "import sys, vox_gateway; print([name for name in sys.modules if name.startswith('vox_gateway.payloads')])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_no_payload_type_is_named_like_something_of_the_package() -> None:
+    assert not set(payloads.__all__) & set(vox_gateway.__all__)
 
 
 def test_the_names_of_all_payload_types_can_be_resolved() -> None:

@@ -64,7 +64,7 @@ class PlainName(Protocol):
 # The session
 READY: EventName[p.Ready] = EventName("READY")
 RESUMED: EventName[Any] = EventName("RESUMED")
-RATE_LIMITED: EventName[p.RateLimited] = EventName("RATE_LIMITED")
+RATE_LIMITED: EventName[p.RateLimitedEvent] = EventName("RATE_LIMITED")
 
 # Commands and interactions
 APPLICATION_COMMAND_PERMISSIONS_UPDATE: EventName[p.ApplicationCommandPermissionsUpdate] = EventName(

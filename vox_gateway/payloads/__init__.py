@@ -29,7 +29,7 @@ from .auto_moderation import (
     AutoModerationRule,
     AutoModerationTriggerMetadata,
 )
-from .basics import Locale, Permissions, Snowflake, Status, Timestamp
+from .basics import Locale, Permissions, PresenceStatus, Snowflake, Timestamp
 from .channel import (
     AddedThreadMember,
     ChannelDetails,
@@ -95,7 +95,7 @@ from .gateway import (
     Hello,
     HelloData,
     InvalidSession,
-    RateLimited,
+    RateLimitedEvent,
     RateLimitMeta,
     Ready,
     ReadyApplication,
@@ -388,10 +388,11 @@ __all__ = [
     "PollMedia",
     "PollResults",
     "Presence",
+    "PresenceStatus",
     "PresenceUpdate",
     "PrimaryGuild",
     "RateLimitMeta",
-    "RateLimited",
+    "RateLimitedEvent",
     "Reaction",
     "ReactionCountDetails",
     "Ready",
@@ -425,7 +426,6 @@ __all__ = [
     "SoundboardSound",
     "SoundboardSounds",
     "StageInstance",
-    "Status",
     "Sticker",
     "StickerItem",
     "StringOption",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-__all__ = ["Locale", "Permissions", "Snowflake", "Status", "Timestamp"]
+__all__ = ["Locale", "Permissions", "PresenceStatus", "Snowflake", "Timestamp"]
 
 #: An id: the digits of a number of 64 bits.
 #: See: https://docs.discord.com/developers/reference#snowflakes
@@ -20,4 +20,4 @@ Permissions: TypeAlias = str
 Locale: TypeAlias = str
 #: What others see of a user; an invisible user is ``"offline"``.
 #: See: https://docs.discord.com/developers/events/gateway-events#update-presence-status-types
-Status: TypeAlias = Literal["online", "idle", "dnd", "offline"]
+PresenceStatus: TypeAlias = Literal["online", "idle", "dnd", "offline"]

@@ -22,7 +22,7 @@ __all__ = [
     "HelloData",
     "InvalidSession",
     "RateLimitMeta",
-    "RateLimited",
+    "RateLimitedEvent",
     "Ready",
     "ReadyApplication",
     "Reconnect",
@@ -59,7 +59,7 @@ class RateLimitMeta(TypedDict):
     nonce: NotRequired[str]
 
 
-class RateLimited(TypedDict):
+class RateLimitedEvent(TypedDict):
     """The data of RATE_LIMITED; `retry_after` is in seconds.
 
     See: https://docs.discord.com/developers/events/gateway-events#rate-limited

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing_extensions import NotRequired, TypedDict
 
-from .basics import Snowflake, Status
+from .basics import PresenceStatus, Snowflake
 from .user import PartialUser
 
 __all__ = [
@@ -105,17 +105,17 @@ class ClientStatus(TypedDict):
     See: https://docs.discord.com/developers/events/gateway-events#client-status-object
     """
 
-    desktop: NotRequired[Status]
-    mobile: NotRequired[Status]
-    web: NotRequired[Status]
-    vr: NotRequired[Status]
+    desktop: NotRequired[PresenceStatus]
+    mobile: NotRequired[PresenceStatus]
+    web: NotRequired[PresenceStatus]
+    vr: NotRequired[PresenceStatus]
 
 
 class Presence(TypedDict):
     """A presence in GUILD_CREATE and GUILD_MEMBERS_CHUNK. Only the user's id is certain."""
 
     user: PartialUser
-    status: NotRequired[Status]
+    status: NotRequired[PresenceStatus]
     activities: NotRequired[list[Activity]]
     client_status: NotRequired[ClientStatus]
 
