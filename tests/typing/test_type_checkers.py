@@ -1,7 +1,8 @@
 """What mypy and pyright say about programs that use the client, good ones and bad ones.
 
 A line of a program says what is expected of it: ``# reveals: TYPE``, or the rules that it breaks, first mypy's and then
-pyright's, ``# error: RULES | RULES``. Of other lines nothing is said. Each checker runs once, over all programs.
+pyright's, ``# error: RULES | RULES``. Of other lines nothing is said. The snippets of the page about typing are
+programs too. Each checker runs once, over all programs.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from snippets import ROOT, snippets
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
+PROGRAMS = Path(__file__).parent / "programs"
+PAGE = ROOT / "docs" / "how-to" / "typing.md"
 CHECKERS = ("mypy", "pyright")
 #: what is said about the lines of a program: types that are revealed, and rules that are broken
 Said = dict[tuple[str, int], set[str]]
@@ -24,10 +26,19 @@ Said = dict[tuple[str, int], set[str]]
 pytestmark = pytest.mark.slow
 
 
-def expected(checker: str) -> Said:
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of all programs."""
+    folder = tmp_path_factory.mktemp("snippets")
+    for snippet in snippets(PAGE, "python"):
+        (folder / f"typing_{snippet.line}.py").write_text(snippet.code, encoding="utf-8")
+    return sorted([*PROGRAMS.glob("*.py"), *folder.glob("*.py")])
+
+
+def expected(checker: str, programs: list[Path]) -> Said:
     """What the comments say, for one of the checkers."""
     found: Said = {}
-    for program in PROGRAMS:
+    for program in programs:
         for number, line in enumerate(program.read_text(encoding="utf-8").splitlines(), start=1):
             said = set()
             if revealed := re.search(r"# reveals: (.*)$", line):
@@ -39,9 +50,9 @@ def expected(checker: str) -> Said:
     return found
 
 
-def said_by_mypy() -> Iterator[tuple[str, int, str]]:
+def said_by_mypy(programs: list[Path]) -> Iterator[tuple[str, int, str]]:
     """Yield what mypy says, each with the name of the program and the line."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--output", "json", "--cache-dir", ".mypy_cache", *PROGRAMS]
+    command = [sys.executable, "-m", "mypy", "--strict", "--output", "json", "--cache-dir", ".mypy_cache", *programs]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     for line in output.stdout.splitlines():
         assert line.startswith("{"), output
@@ -52,9 +63,9 @@ def said_by_mypy() -> Iterator[tuple[str, int, str]]:
             yield said["file"], said["line"], said["code"]
 
 
-def said_by_pyright() -> Iterator[tuple[str, int, str]]:
+def said_by_pyright(programs: list[Path]) -> Iterator[tuple[str, int, str]]:
     """Yield what pyright says, each with the name of the program and the line."""
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, *PROGRAMS]
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, *programs]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     for said in json.loads(output.stdout)["generalDiagnostics"]:
         line = said["range"]["start"]["line"] + 1
@@ -79,11 +90,11 @@ def plain(revealed: str) -> str:
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_a_checker_says_what_the_programs_expect(checker: str) -> None:
+def test_a_checker_says_what_the_programs_expect(checker: str, programs: list[Path]) -> None:
     pytest.importorskip(checker)
     found: Said = {}
-    for file, line, said in {"mypy": said_by_mypy, "pyright": said_by_pyright}[checker]():
+    for file, line, said in {"mypy": said_by_mypy, "pyright": said_by_pyright}[checker](programs):
         found.setdefault((Path(file).name, line), set()).add(said)
-    wanted = expected(checker)
+    wanted = expected(checker, programs)
     assert len(wanted) > 40
     assert found == wanted
