@@ -130,14 +130,11 @@ class Emitter(EventEmitter):
     @overload
     def remove_listener(self, event: PlainName, f: Callable[..., object]) -> None: ...
     def remove_listener(self, event: Any, f: Callable[..., object]) -> None:
-        """Remove a handler of an event.
+        """Remove a handler of an event. Has no effect if it is not registered.
 
         Args:
             event: the name that the handler was registered under.
             f: the handler, as it was given to `on` or `once`.
-
-        Raises:
-            KeyError: the event has handlers, but `f` is not one of them.
         """
         super().remove_listener(event, f)
 
@@ -186,8 +183,9 @@ class Emitter(EventEmitter):
             self._snap(event)
 
     def _remove_listener(self, event: str, f: Callable[..., Any]) -> None:
-        super()._remove_listener(event, f)  # pyee holds the lock
-        self._snap(event)
+        if f in self._events.get(event, ()):  # pyee holds the lock; before its version 16 it raised KeyError otherwise
+            super()._remove_listener(event, f)
+            self._snap(event)
 
     def remove_all_listeners(self, event: str | None = None) -> None:
         """Remove the handlers of `event`; None for all of all events."""
