@@ -262,6 +262,26 @@ def test_a_check_that_cannot_be_used_is_refused_at_once(emitter: Emitter, regist
         getattr(emitter, register)("x", 5, check=is_even)
 
 
+def test_handlers_are_copied_with_their_checks(emitter: Emitter) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def handler(name: str) -> Any:
+        return lambda number: seen.append((name, number))
+
+    emitter.on("x", handler("each"))
+    emitter.on("x", handler("even"), check=is_even)
+    emitter.once("x", handler("first"))
+    emitter.once("x", handler("first even"), check=is_even)
+    copy = Emitter(ShardLog((0, 1)))
+    copy.copy_handlers(emitter)
+    for number in (1, 2, 4):
+        copy.emit("x", number)
+    assert seen == [("each", 1), ("first", 1), ("each", 2), ("even", 2), ("first even", 2), ("each", 4), ("even", 4)]
+    seen.clear()
+    emitter.emit("x", 6)  # what the copy removed is still there
+    assert [name for name, _ in seen] == ["each", "even", "first", "first even"]
+
+
 def test_checks_and_one_time_handlers_stay_in_a_child(emitter: Emitter) -> None:
     seen: list[int] = []
     emitter.once("x", seen.append, check=is_even)

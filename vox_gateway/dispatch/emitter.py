@@ -2,12 +2,12 @@
 
 Plain pyee lets a handler's exception escape and skips the handlers after it, and raises when nobody listens to `error`.
 Here every handler of an event runs, and a failure is logged with its traceback and emitted as `error`. Only
-KeyboardInterrupt on the main thread is raised to the caller.
+KeyboardInterrupt on the main thread is raised to the caller. `on` and `once` know the types of the constants of
+`events`, and take a check that decides which events a handler gets.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import threading
 from collections.abc import Callable, Container
@@ -143,31 +143,31 @@ class Emitter(EventEmitter):
             raise TypeError(f"check must be a plain function, not the async function {_name(check)}")
 
         def register(handler: Any) -> Any:
-            plain = not once and check is None
-            call = handler if plain or not callable(handler) else self._conditional(event, handler, check, once)
+            conditional = once or check is not None
+            call = _Conditional(self, event, handler, check, once) if conditional else handler
             self._add_event_handler(event, handler, call)
             return handler
 
         return register if f is None else register(f)
 
-    def _conditional(
-        self, event: str, handler: Callable[..., object], check: Callable[..., object] | None, once: bool
-    ) -> Callable[..., None]:
-        """Return what calls `handler` if `check` accepts the event and, with `once`, only the first time."""
+    def copy_handlers(self, source: Emitter) -> None:
+        """Register the handlers of another emitter here too, each with its check."""
+        for event, handlers in source._events.items():
+            for handler, call in handlers.items():
+                if isinstance(call, _Conditional):
+                    self._register(event, handler, call.check, once=call.once)
+                else:
+                    self._register(event, handler, None, once=False)
 
-        @functools.wraps(handler)
-        def call(*args: Any, **kwargs: Any) -> None:
-            if check is not None and not check(*args, **kwargs):
-                return
-            if once:
-                with self._lock:  # several workers may have an event that is accepted; one of them removes the handler
-                    handlers = self._events.get(event)
-                    if handlers is None or handlers.get(handler) is not call:
-                        return
-                    self._remove_listener(event, handler)
-            handler(*args, **kwargs)
-
-        return call
+    def _take_once(self, event: str, call: _Conditional) -> bool:
+        """Remove a one-time handler; return false if it has been removed. Several workers may ask at the same time."""
+        handler = call.handler
+        with self._lock:
+            handlers = self._events.get(event)
+            if handlers is None or handlers.get(handler) is not call:
+                return False
+            self._remove_listener(event, handler)
+            return True
 
     def _add_event_handler(self, event: str, k: Callable[..., Any], v: Callable[..., Any]) -> None:
         if not callable(k):
@@ -244,11 +244,35 @@ class Emitter(EventEmitter):
             self.emit("error", error, event)
 
 
+class _Conditional:
+    """Calls a handler for the events that its check accepts; with `once`, for the first of them."""
+
+    def __init__(
+        self,
+        emitter: Emitter,
+        event: str,
+        handler: Callable[..., object],
+        check: Callable[..., object] | None,
+        once: bool,
+    ) -> None:
+        self.handler = handler
+        self.check = check
+        self.once = once
+        self._emitter = emitter
+        self._event = event
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        if self.check is not None and not self.check(*args, **kwargs):
+            return
+        if not self.once or self._emitter._take_once(self._event, self):
+            self.handler(*args, **kwargs)
+
+
 def _plain(event: str) -> str:
     """Return the name as a `str` itself: looking it up in a table with other keys is slower for every event."""
     return str.__str__(event) if isinstance(event, str) else event
 
 
 def _name(handler: Any) -> str:
-    handler = inspect.unwrap(handler)
+    handler = handler.handler if isinstance(handler, _Conditional) else handler
     return getattr(handler, "__qualname__", None) or repr(handler)

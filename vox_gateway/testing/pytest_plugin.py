@@ -95,7 +95,7 @@ class GatewayClients:
         client = _WatchedClient(self._drain, drain_timeout if fail_on_handler_error else 0.0, options)
         self._clients.append(client)
         if handlers_from is not None:
-            _copy_handlers(handlers_from, client)
+            client.copy_handlers(handlers_from)
         if fail_on_handler_error:
             client.on("error", self._on_error)
         return client
@@ -220,11 +220,3 @@ class _WatchedClient(Client):
         if not reconnect and not getattr(self._local, "is_in_handler", False):
             self._drain(self)
         super().close(reason, code, reconnect, resumable)
-
-
-def _copy_handlers(source: Client, target: Client) -> None:
-    for event in source.event_names():
-        for handler in source.listeners(event):
-            # pyee keeps what `once` registered under the same name, in a wrapper.
-            add: Callable[..., Any] = target.on if source._events[event][handler] is handler else target.once
-            add(event, handler)
