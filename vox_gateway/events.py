@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     from . import payloads as p
 
-__all__ = ["DISPATCHES", "EventName", "PlainName", "SignalName"]
+__all__ = ["DISPATCHES", "EventName", "PlainName", "SignalName"]  # and the constants
 
 T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
