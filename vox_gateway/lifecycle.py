@@ -64,8 +64,8 @@ class Lifecycle:
         # handler may close during `start`.
         self._lock = threading.RLock()
         self._run: Shard | None = None  # the newest
-        self.sender = CommandSender()
-        self.guilds = GuildTracker(bool(self._options.intents & Intents.GUILDS), self._log)
+        self.sender: CommandSender = CommandSender()
+        self.guilds: GuildTracker = GuildTracker(bool(self._options.intents & Intents.GUILDS), self._log)
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
         self._warned: set[str] = set()  # the names of streams whose missing intents were logged
         store, thread_name = self._options.session_store, f"{self._options.name}-session-file"

@@ -80,7 +80,7 @@ class EventQueue:
         # those that it takes.
         self._arrived = self._others_arrived = 0
         self.taken = self._others_taken = 0
-        self.reader_waits = False
+        self.reader_waits: bool = False
         # Set when the reader should look again whether there is room. Not a Condition: a signal handler that closes the
         # client may interrupt the thread that notifies.
         self._room = SignalSafeEvent()

@@ -82,8 +82,8 @@ class GuildTracker:
     """
 
     def __init__(self, is_sent: bool, log: ShardLog) -> None:
-        self.view = Guilds(self)
-        self.is_due = False
+        self.view: Guilds = Guilds(self)
+        self.is_due: bool = False
         self._is_sent = is_sent
         self._log = log
         #: replaced by READY; entries are replaced by single assignments, so that any thread may read them
@@ -96,7 +96,8 @@ class GuildTracker:
         self._is_timed = False  # a check is scheduled
         self._check_at: Callable[[float], object] = lambda when: None
         self._is_connected: Callable[[], bool] = lambda: False
-        self._is_running = self.is_complete = False
+        self._is_running = False
+        self.is_complete: bool = False
         self._runs_ended = 0
         # Guards the three fields above, against callers, the dispatcher and the supervisor. Reentrant, since a signal
         # handler may wait on the thread that holds it.

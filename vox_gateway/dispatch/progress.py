@@ -41,8 +41,8 @@ class Progress(ABC):
         self._session_id: str | None = None
         self._passed_on: Position = (None, None)
         self._rejected = 0
-        self.is_dropping = False
-        self.is_rejecting = False
+        self.is_dropping: bool = False
+        self.is_rejecting: bool = False
 
     def begin(self, session: Session) -> None:
         """Set what the handlers have seen in an earlier run."""
@@ -199,8 +199,10 @@ class Delivery:
     __slots__ = ("is_begun", "is_completed", "is_dropped", "next", "position")
 
     def __init__(self, position: Position) -> None:
-        self.position = position
-        self.is_begun = self.is_dropped = self.is_completed = False
+        self.position: Position = position
+        self.is_begun: bool = False
+        self.is_dropped: bool = False
+        self.is_completed: bool = False
         self.next: Delivery | None = None
 
 
@@ -216,7 +218,8 @@ class TrackedProgress(Progress):
         super().__init__(on_completed)
         # A linked list in the order of the events. It begins with a completed delivery. Only the dispatcher appends and
         # removes, and the delivery that it removes still leads on, so any thread may walk the list at any time.
-        self._first = self.last = Delivery(self._passed_on)
+        self._first = Delivery(self._passed_on)
+        self.last: Delivery = self._first
         self._first.is_completed = True
         self._appended = 0  # since the list was last compacted
         self._compact_at = COMPACT_AFTER

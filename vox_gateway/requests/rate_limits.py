@@ -26,7 +26,7 @@ class RateLimitWarning(Subscriber):
     def __init__(self, log: ShardLog) -> None:
         self._log = log
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: Event[Any]) -> None:
         """See `Subscriber`."""
         data: dict[str, Any] = event.data if isinstance(event.data, dict) else {}
         meta, op, seconds = data.get("meta"), data.get("opcode"), seconds_of(data.get("retry_after"))

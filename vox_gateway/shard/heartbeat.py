@@ -37,7 +37,7 @@ class HeartbeatSchedule:
 
     def __init__(self, interval: float, now: float, jitter: float) -> None:
         self.interval = interval
-        self.due = now + interval * jitter
+        self.due: float = now + interval * jitter
         self._beaten_at = now
         self._unacknowledged = 0  # heartbeats in a row
         self._sent_at: float | None = None  # of the oldest heartbeat that was not acknowledged, whatever called for it

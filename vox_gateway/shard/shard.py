@@ -95,7 +95,7 @@ class Shard:
         self._mailbox: Mailbox = Mailbox()
         self._forked: RunState | None = None
         self._scheduler = Scheduler(f"{options.name}-timers", log, self.failed)
-        self.presence = Presence(presence, parts.sender, self._scheduler, self._mailbox)
+        self.presence: Presence = Presence(presence, parts.sender, self._scheduler, self._mailbox)
         queue, executor = self._make_executor()
         self._dispatcher = Dispatcher(
             DispatcherConfig(

@@ -17,7 +17,7 @@ class Listener:
     def __init__(self, state: GatewayState) -> None:
         self._state = state
         self._socket: socket.socket | None = None
-        self.port = state.settings.port
+        self.port: int = state.settings.port
 
     def open(self) -> None:
         """Listen; on the event loop's thread, or before it starts."""

@@ -30,11 +30,11 @@ class GatewayState:
     def __init__(self, settings: Settings, world: World) -> None:
         self.settings = settings
         self.world = world
-        self.event_loop = EventLoop("vox_gateway-local-gateway")
-        self.faults = Faults(self.event_loop.lock)
-        self.log = Log(self.event_loop.lock, self.event_loop.changed)
-        self.http = HttpApi(self.event_loop.lock, self.log)
-        self.starts = SessionStarts(
+        self.event_loop: EventLoop = EventLoop("vox_gateway-local-gateway")
+        self.faults: Faults = Faults(self.event_loop.lock)
+        self.log: Log = Log(self.event_loop.lock, self.event_loop.changed)
+        self.http: HttpApi = HttpApi(self.event_loop.lock, self.log)
+        self.starts: SessionStarts = SessionStarts(
             settings.session_starts, settings.session_starts_remaining, settings.session_start_period, time.monotonic()
         )
         self.identify_limiter: MinimumInterval = MinimumInterval(settings.identify_interval)
