@@ -124,6 +124,34 @@ def test_a_signal_is_handled_while_the_main_thread_waits() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_wait_in_a_signal_handler_leaves_the_outer_wait_armed() -> None:
+    outer, nested, handled = SignalSafeEvent(), threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def wait_too(*args: object) -> None:
+        SignalSafeEvent().wait(0.01)
+        nested.set()
+
+    def receive_both() -> None:  # on this thread, so that only the descriptor wakes the main thread
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        nested.wait(5)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
+        in_time.append(handled.wait(5))
+        outer.set()
+
+    before = [signal.signal(signal.SIGUSR1, wait_too), signal.signal(signal.SIGUSR2, lambda *_: handled.set())]
+    receiver = threading.Timer(0.1, receive_both)
+    receiver.start()
+    try:
+        assert outer.wait(15)
+        assert in_time == [True]
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        receiver.join()
+        signal.signal(signal.SIGUSR1, before[0])
+        signal.signal(signal.SIGUSR2, before[1])
+
+
 class Lines:
     """Raises KeyboardInterrupt at the n-th line of `SignalSafeEvent.wait`, as a signal may come at any.
 

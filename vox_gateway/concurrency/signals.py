@@ -113,10 +113,10 @@ class SignalSafeEvent:
 
         with self._notifying(notify), Selector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
-            is_ours = True
+            previous, is_ours = -1, True
             try:
                 previous = signal.set_wakeup_fd(wakeup.write_end, warn_on_full_buffer=False)
-                if previous not in (-1, wakeup.write_end):  # ours may be left from a wait that Ctrl-C ended
+                if previous not in (-1, wakeup.write_end):  # ours: of an outer wait
                     is_ours = False
                     signal.set_wakeup_fd(previous)
                 while not (self._is_set or notified or wakeup.is_cancelled):
@@ -128,9 +128,10 @@ class SignalSafeEvent:
                     if selector.select(left):
                         wakeup.drain()
             finally:
+                # This may be a wait in a signal handler of another wait, which goes on: its descriptor is put back, and
+                # the wake-up that this wait may have drained.
                 if is_ours:
-                    signal.set_wakeup_fd(-1)
-                # If this wait runs in a signal handler of an outer wait, it may have drained the outer wait's wakeup.
+                    signal.set_wakeup_fd(previous)
                 wakeup.wake()
         return self._is_set or bool(notified) or wakeup.is_cancelled
 
