@@ -152,6 +152,18 @@ def test_a_wait_in_a_signal_handler_leaves_the_outer_wait_armed() -> None:
         signal.signal(signal.SIGUSR2, before[1])
 
 
+def test_setting_takes_no_lock_that_an_interrupted_main_thread_may_hold() -> None:
+    """The signal handler would wait for the thread that sets, which would wait for the handler to return."""
+    event, done = SignalSafeEvent(), threading.Event()
+    setter = threading.Timer(0.05, lambda: (event.set(), done.set()))
+    event.wait(0)  # makes the main thread's wakeup
+    with signals._main_wakeup()._lock:
+        setter.start()
+        assert event.wait(5)
+        assert done.wait(5)
+    setter.join()
+
+
 class Lines:
     """Raises KeyboardInterrupt at the n-th line of `SignalSafeEvent.wait`, as a signal may come at any.
 

@@ -55,10 +55,9 @@ class SignalSafeEvent:
 
     def __init__(self) -> None:
         self._is_set = False
+        # No lock: a thread that sets must not wait for the main thread, which a signal handler may hold up. Each change
+        # of the table is a single step.
         self._waiters: dict[object, Callable[[], None]] = {}
-        # Guards the table above; taken by every thread that sets or waits. Reentrant, since a signal handler may set or
-        # wait while the code that it interrupted holds it; so each change of the table is a single step.
-        self._lock = threading.RLock()
 
     def is_set(self) -> bool:
         """Return whether a wait would return at once."""
@@ -67,9 +66,7 @@ class SignalSafeEvent:
     def set(self) -> None:
         """End all current and later waits."""
         self._is_set = True
-        with self._lock:
-            waiters = self._waiters.copy()
-        for notify in waiters.values():
+        for notify in self._waiters.copy().values():
             notify()
 
     def clear(self) -> None:
@@ -93,14 +90,12 @@ class SignalSafeEvent:
         """Call `notify` on `set`, or at once if the event is set."""
         key = object()
         try:
-            with self._lock:
-                self._waiters[key] = notify
+            self._waiters[key] = notify
             if self._is_set:
                 notify()
             yield
         finally:
-            with self._lock:
-                self._waiters.pop(key, None)  # Ctrl-C may have come before it was added
+            self._waiters.pop(key, None)  # Ctrl-C may have come before it was added
 
     def _wait_on_main_thread(self, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -109,7 +104,7 @@ class SignalSafeEvent:
 
         def notify() -> None:
             notified.append(True)
-            wakeup.wake()
+            wakeup.wake_unlocked()
 
         with self._notifying(notify), Selector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
@@ -132,7 +127,7 @@ class SignalSafeEvent:
                 # the wake-up that this wait may have drained.
                 if is_ours:
                     signal.set_wakeup_fd(previous)
-                wakeup.wake()
+                wakeup.wake_unlocked()
         return self._is_set or bool(notified) or wakeup.is_cancelled
 
 

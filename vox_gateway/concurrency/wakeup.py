@@ -88,9 +88,13 @@ class Wakeup:
     def wake(self) -> None:
         """Wake the waiting thread once, so that it reads its deadline anew."""
         with self._lock:
-            if self._open:
-                with contextlib.suppress(BlockingIOError):  # a full pipe wakes as well
-                    self._sender.send(b"\0")
+            self.wake_unlocked()
+
+    def wake_unlocked(self) -> None:
+        """As `wake`, without the lock: for the owner, and for any thread if the owner never calls `close`."""
+        if self._open:
+            with contextlib.suppress(BlockingIOError):  # a full pipe wakes as well
+                self._sender.send(b"\0")
 
     def drain(self) -> None:
         """Forget earlier wakes. Called by the waiting thread after it woke."""
