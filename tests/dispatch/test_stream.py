@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import TIMEOUT, running
+from support import TIMEOUT, running, wait_until
 
 from vox_gateway.dispatch import stream as stream_module
 from vox_gateway.dispatch.stream import EventStream
-from vox_gateway.dispatch.subscriptions import Subscriber, Subscribers
+from vox_gateway.dispatch.subscriptions import NoRoom, Subscriber, Subscribers
 from vox_gateway.errors import AuthenticationFailed, StreamEnded
 from vox_gateway.event import Event
 from vox_gateway.log import ShardLog
@@ -117,6 +118,79 @@ def test_who_waits_for_room_waits_no_longer_than_the_stream_lives(subscribers: S
     with running(lambda: subscribers.publish(dispatch(1))):
         events.close()
     assert len(events) == 0
+
+
+def test_ctrl_c_right_after_an_event_was_taken_leaves_its_room_to_the_next(
+    subscribers: Subscribers, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stream_module, "STUCK_AFTER", 0.01)
+
+    class Interrupted(deque[Event]):
+        """Loses an event, as Ctrl-C between two bytecodes does."""
+
+        def popleft(self) -> Event:
+            events._events = deque(self)
+            events._events.popleft()
+            raise KeyboardInterrupt
+
+    events = make(maxsize=1, overflow="block")
+    subscribers.publish(dispatch(0))
+    events._events = Interrupted(events._events)
+    with running(lambda: subscribers.publish(dispatch(1))):
+        wait_until(lambda: "has been full" in caplog.text)
+        with pytest.raises(KeyboardInterrupt):
+            events.get(TIMEOUT)
+        assert events.get(TIMEOUT).seq == 1
+
+
+def test_an_event_that_comes_as_the_client_is_closed_is_left_to_the_next_run(
+    subscribers: Subscribers, make: Any
+) -> None:
+    class Closing(deque[Event]):
+        """The client is closed in the middle of a call."""
+
+        def append(self, event: Event) -> None:
+            events.end(None)
+            super().append(event)
+
+    events = make()
+    events._events = Closing()
+    with pytest.raises(NoRoom):
+        subscribers.publish(dispatch(1))
+    assert list(events) == []
+    events.close()
+    events.receive(Event("NUMBER", 2, 2, 3))  # not wanted by the next run either
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_signal_handler_may_subscribe_or_close_in_the_middle_of_a_subscription(
+    subscribers: Subscribers, ends: bool
+) -> None:
+    class Interrupted(dict[Subscriber, tuple[str, ...]]):
+        """Calls the handler in the middle of the first copy."""
+
+        copies = 0
+
+        def copy(self) -> dict[Subscriber, tuple[str, ...]]:
+            names = super().copy()
+            self.copies += 1
+            if self.copies == 1:
+                if ends:
+                    subscribers.end(None)
+                subscribers.add(Subscriber(), ["B"])
+            return names
+
+    subscribers._names = Interrupted()
+    subscribers.add(Subscriber(), ["A"])
+    assert set(subscribers.table) == ({"B"} if ends else {"A", "B"})
+
+
+def test_the_end_waits_for_no_lock_of_those_who_subscribe(subscribers: Subscribers, make: Any) -> None:
+    """The thread that holds it may be in a signal handler, which waits for the end."""
+    events = make()
+    with subscribers._lock, running(lambda: subscribers.end(None)), pytest.raises(StreamEnded):
+        events.get(TIMEOUT)
+    assert not subscribers.table
 
 
 def test_a_wait_ends_with_the_event_or_with_the_timeout(subscribers: Subscribers, make: Any) -> None:

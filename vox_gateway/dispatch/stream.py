@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ..concurrency.fork import in_child
 from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
 from ..event import Event
@@ -59,17 +58,14 @@ class EventStream(Subscriber, Generic[T]):
         self._check_thread = check_thread
         self._log = log
         self._dropped = 0
+        # No lock, since a signal handler may close the client in the middle of any method. The dispatcher alone appends
+        # and any thread takes, each in a single step.
         self._events: deque[Event[T]] = deque()
-        self._over = self._is_closed = False
-        self._error: GatewayError | None = None
-        self._make_locks()
+        self._end: tuple[GatewayError | None] | None = None  # nothing more comes: the error that ended the client
+        self._is_closed = False  # by `close`: events that come are discarded
+        self._arrived = SignalSafeEvent()  # set when there may be something to take, or nothing more comes
+        self._room = SignalSafeEvent()  # set when there may be room, or nothing more comes
         subscribers.add(self, names)
-        in_child(self, EventStream._make_locks)
-
-    def _make_locks(self) -> None:
-        self._lock = threading.RLock()  # guards the events, what was dropped, and the end
-        self._room = threading.Condition(self._lock)  # notified by the thread that makes room
-        self._event = SignalSafeEvent()  # rings when there is something to take, or will never be
 
     def __repr__(self) -> str:
         return f"<EventStream of {', '.join(self.names)}: {len(self)} waiting, {self.dropped} dropped>"
@@ -115,16 +111,20 @@ class EventStream(Subscriber, Generic[T]):
             RuntimeError: the caller is a handler on the thread that would bring the event.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._event.clear()
-            event = self._take()
-            if event is not None:
-                return event
-            self._check_thread()
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeoutError(f"no {' or '.join(self.names)} came within timeout={timeout:g} seconds")
-            self._event.wait(left)
+        try:
+            while True:
+                self._arrived.clear()
+                event = self._take()
+                if event is not None:
+                    return event
+                self._check_thread()
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError(f"no {' or '.join(self.names)} came within timeout={timeout:g} seconds")
+                self._arrived.wait(left)
+        finally:
+            if self._events or self._end is not None:
+                self._arrived.set()  # which this call has cleared: others may wait
 
     def wait(self, check: Callable[[T], object] | None, timeout: float | None) -> T:
         """Take events until `check(data)` is true, and return that event; without `check`, return the first.
@@ -159,10 +159,9 @@ class EventStream(Subscriber, Generic[T]):
     def close(self) -> None:
         """Collect no more, and forget what was not taken."""
         self._subscribers.remove(self)
-        with self._lock:
-            self._is_closed = True  # not by the end of the client: an event that waits for room is not wanted any more
-            self._events.clear()
+        self._is_closed = True
         self.end(None)
+        self._events.clear()
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
@@ -174,17 +173,21 @@ class EventStream(Subscriber, Generic[T]):
         """
         if self.overflow == "block":
             self._wait_for_room()
-        with self._lock:
-            if self._is_closed:
-                return
-            if self._over:
-                raise NoRoom
-            full = self._is_full()
-            if full:
+        if self._end is not None:
+            self._refuse()
+            return
+        full = 0 < self.maxsize <= len(self._events)
+        if full:
+            with contextlib.suppress(IndexError):  # taken by now
                 self._events.popleft()
                 self._dropped += 1
-            self._events.append(event)
-        self._event.set()
+        self._events.append(event)
+        if self._end is not None:  # it came in between: those who take events may have seen the end already
+            with contextlib.suppress(IndexError):  # taken by now
+                self._events.pop()
+                self._refuse()
+            return
+        self._arrived.set()
         if full and self._dropped == 1:
             self._log.warning(
                 "the stream of %s is full (maxsize=%d), and drops its oldest events: take them faster, or make it "
@@ -193,50 +196,47 @@ class EventStream(Subscriber, Generic[T]):
                 self.maxsize,
             )
 
+    def _refuse(self) -> None:
+        if not self._is_closed:
+            raise NoRoom
+
     def _wait_for_room(self) -> None:
-        with self._lock:
-            in_time = self._room.wait_for(self._has_room, STUCK_AFTER)
-        if in_time:
-            return
-        self._log.warning(
-            "the stream of %s has been full (maxsize=%d) for %g seconds, so all events wait: take some, or make it "
-            "with a larger maxsize or with overflow='drop'",
-            ", ".join(self.names),
-            self.maxsize,
-            STUCK_AFTER,
-        )
-        with self._lock:
-            self._room.wait_for(self._has_room)
+        timeout: float | None = STUCK_AFTER
+        while True:
+            self._room.clear()
+            if self._end is not None or not 0 < self.maxsize <= len(self._events):
+                return
+            if not self._room.wait(timeout):
+                timeout = None
+                self._log.warning(
+                    "the stream of %s has been full (maxsize=%d) for %g seconds, so all events wait: take some, or "
+                    "make it with a larger maxsize or with overflow='drop'",
+                    ", ".join(self.names),
+                    self.maxsize,
+                    STUCK_AFTER,
+                )
 
     def end(self, error: GatewayError | None) -> None:
-        """Nothing more comes."""
-        with self._lock:
-            if not self._over:
-                self._over, self._error = True, error
-            self._room.notify_all()
-        self._event.set()
+        """Nothing more comes. Never waits."""
+        if self._end is None:
+            self._end = (error,)
+        self._room.set()
+        self._arrived.set()
 
     def abandon(self, error: GatewayError) -> None:
         """What has been collected, and will be, is the parent's: this is a child process."""
         self._events.clear()
-        self._over, self._error = True, error
+        self._end = (error,)
 
     def _take(self) -> Event[T] | None:
-        with self._lock:
-            if self._events:
-                event = self._events.popleft()
-                self._room.notify()
-                if self._events or self._over:
-                    self._event.set()  # for others who wait
-                return event
-            if not self._over:
+        end = self._end  # read first: what came before the end is taken before the end is reported
+        try:
+            return self._events.popleft()
+        except IndexError:
+            if end is None:
                 return None
-            error = self._error
-        self._event.set()
+        finally:
+            if self.overflow == "block":
+                self._room.set()  # even if nothing was taken: Ctrl-C may have ended an earlier call before this step
+        (error,) = end
         raise StreamEnded("the stream is over: it was closed, or the client was") if error is None else error
-
-    def _is_full(self) -> bool:
-        return 0 < self.maxsize <= len(self._events)
-
-    def _has_room(self) -> bool:
-        return self._over or not self._is_full()

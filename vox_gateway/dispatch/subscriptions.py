@@ -44,26 +44,36 @@ class Subscribers:
 
     def __init__(self, shard: int) -> None:
         self._shard = shard
-        #: the subscribers; replaced whole, so that it can be read without the lock
+        # Each change is a single step, since a signal handler may subscribe in the middle of another call.
+        self._names: dict[Subscriber, tuple[str, ...]] = {}
+        #: the subscribers; replaced whole after each change
         self.table: Table = {}
-        self._lock = threading.Lock()  # guards changes of the table
+        # Held by `add` and `remove`, so that no call replaces a newer table by an older. `end` and `publish` take no
+        # lock: the thread that holds it may be interrupted by a signal handler that waits for the run to end.
+        self._lock = threading.RLock()
 
     def add(self, subscriber: Subscriber, names: Iterable[str]) -> None:
         """Publish the events of `names` to `subscriber` from now on."""
+        self._names[subscriber] = tuple(names)
         with self._lock:
-            table = dict(self.table)
-            for name in names:
-                table[name] = (*table.get(name, ()), subscriber)
-            self.table = table
+            self._refresh()
 
     def remove(self, subscriber: Subscriber) -> None:
         """Publish nothing more to `subscriber`."""
+        self._names.pop(subscriber, None)
         with self._lock:
-            left = {
-                name: tuple(other for other in subscribers if other is not subscriber)
-                for name, subscribers in self.table.items()
-            }
-            self.table = {name: subscribers for name, subscribers in left.items() if subscribers}
+            self._refresh()
+
+    def _refresh(self) -> None:
+        names: dict[Subscriber, tuple[str, ...]] | None = None
+        table = self.table
+        while names != self._names or table is not self.table:  # again if another call, or `end`, came in between
+            names = self._names.copy()
+            new: dict[str, tuple[Subscriber, ...]] = {}
+            for subscriber, events in names.items():
+                for event in dict.fromkeys(events):
+                    new[event] = (*new.get(event, ()), subscriber)
+            table = self.table = new
 
     def publish(self, payload: Payload, table: Table | None = None) -> None:
         """Publish a dispatch.
@@ -88,15 +98,14 @@ class Subscribers:
                 subscriber.receive(Event(name, args[0] if args else None, None, self._shard))
 
     def renew(self) -> list[Subscriber]:
-        """Empty the table in a child process, and return the subscribers that were in it."""
-        self._lock = threading.Lock()
-        subscribers = [subscriber for subscribers in self.table.values() for subscriber in subscribers]
-        self.table = {}
-        return list(dict.fromkeys(subscribers))
+        """Remove all subscribers in a child process, and return them."""
+        self._lock = threading.RLock()
+        subscribers, self._names, self.table = list(self._names), {}, {}
+        return subscribers
 
     def end(self, error: GatewayError | None) -> None:
         """End and remove all subscribers."""
-        with self._lock:
-            table, self.table = self.table, {}
-        for subscriber in {subscriber for subscribers in table.values() for subscriber in subscribers}:
+        for subscriber in list(self._names):
+            self._names.pop(subscriber, None)
             subscriber.end(error)
+        self._refresh()
