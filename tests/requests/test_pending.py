@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -624,6 +625,48 @@ def test_the_end_may_come_from_a_signal_handler_at_any_step(caplog: pytest.LogCa
     came = outcome.get(timeout=2 * TIMEOUT)
     assert ended.is_set()
     assert came == ["a"] or isinstance(came, (NotConnected, TimeoutError))
+
+
+@pytest.mark.parametrize("method", ["timer_at", "on_event"])
+def test_the_end_waits_for_no_caller_that_a_signal_interrupted(caplog: pytest.LogCaptureFixture, method: str) -> None:
+    """The handler may wait for another thread to end the client, while the caller holds its lock."""
+    with ThreadPoolExecutor(1) as pool:
+        harness = Harness(pool, caplog)
+    ends: list[bool] = []
+
+    def close() -> None:
+        ender = threading.Thread(target=lambda: (harness.drop(), harness.subscribers.end(None)), daemon=True)
+        ender.start()
+        ender.join(TIMEOUT)
+        ends.append(not ender.is_alive())
+
+    def try_send(op: Opcode, data: CommandData) -> float | None:
+        harness.echo("a")
+        return 0.0
+
+    harness.sender.try_send = try_send  # type: ignore[method-assign]
+    with contextlib.suppress(NotConnected):
+        harness.pending.request("a", "a", lambda: InterruptedRequest("a", method, close), Timeout(TIMEOUT))
+    assert ends == [True]
+
+
+def test_a_signal_handler_may_request_in_the_middle_of_a_look_up(harness: Harness) -> None:
+    """The handler runs on the thread that holds the lock of the table."""
+
+    class Interrupted(dict[object, Any]):
+        def get(self, topic: object, default: object = None) -> Any:
+            harness.pending._by_topic = {}
+            handle()
+
+    def handle() -> None:
+        with pytest.raises(TimeoutError):
+            harness.pending.request("b", "b", lambda: EchoRequest("b"), Timeout(0.01))
+
+    harness.pending._by_topic = Interrupted()
+    outer = harness.submit(EchoRequest("a"))
+    assert [harness.sender.next()["word"] for _ in range(2)] == ["b", "a"]
+    harness.echo("a")
+    assert outer.result(TIMEOUT) == ["a"]
 
 
 @pytest.mark.parametrize("method", ["wait_until_ready", "try_send"])

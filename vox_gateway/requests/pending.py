@@ -88,12 +88,14 @@ class PendingRequest(Subscriber):
         self.closed: SignalSafeEvent = SignalSafeEvent()
         self._request = request
         self._context = context
-        # Guards all below, and the request. Taken by the callers, by the dispatcher, and by the thread that ends the
-        # client; that may be a signal handler in a caller that holds it, so it is reentrant. Under it nothing is called
-        # but the request, which is pure, and reads of the published session and the voice cache, which take no lock.
-        self._lock = threading.RLock()
+        # The two below are posted without a lock, by the dispatcher and by the thread that ends the client: the caller
+        # that holds it may be in a signal handler, which waits for the client to end.
         self._arrived: deque[Event[Any]] = deque()
         self._ended: tuple[GatewayError | None] | None = None  # no more events come: the error that ended the client
+        # Guards all below, and the request. Taken by the callers alone; reentrant, since a signal handler in one of
+        # them may call too. Under it nothing is called but the request, which is pure, and reads of the published
+        # session and the voice cache, which take no lock.
+        self._lock = threading.RLock()
         self._wakeups: tuple[SignalSafeEvent, ...] = ()  # an event for each caller that waits
         self._session: Session | None = None  # the session that the commands were made for, as it was then
         self._sessions = 1  # READYs so far, plus 1 for the initial session
@@ -113,16 +115,13 @@ class PendingRequest(Subscriber):
 
     def receive(self, event: Event[Any]) -> None:
         """Post an event for the callers to process."""
-        with self._lock:
-            if not self._collecting and event.name in self._request.events:
-                return  # the answer to another request
+        if self._collecting or event.name not in self._request.events:  # or it is the answer to another request
             self._arrived.append(event)
-        self._wake()
+            self._wake()
 
     def end(self, error: GatewayError | None) -> None:
-        """Post that no more events come. Any thread may call this, in a signal handler too."""
-        with self._lock:
-            self._ended = (error,)
+        """Post that no more events come. Never waits."""
+        self._ended = (error,)
         self._wake()
 
     # -- on the callers' threads -----------------------------------------------------------------------------------
@@ -301,9 +300,7 @@ class PendingRequest(Subscriber):
                     raise self._timeout_error(timeout)
 
     def _wake(self) -> None:
-        with self._lock:
-            wakeups = self._wakeups
-        for wakeup in wakeups:
+        for wakeup in self._wakeups:
             wakeup.set()
 
 
@@ -320,8 +317,8 @@ class PendingRequests:
     def __init__(self, context: RequestContext) -> None:
         self._context = context
         # Guards the table, and `callers` of the requests in it. Taken by callers' threads only, for a look-up: nothing
-        # is called under it.
-        self._lock = threading.Lock()
+        # is called under it. Reentrant, since a signal handler may request something in the middle of one.
+        self._lock = threading.RLock()
         self._by_topic: dict[object, PendingRequest] = {}
 
     def request(self, topic: object, key: object, make_request: Callable[[], Request], timeout: Timeout) -> Any:
