@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support import TIMEOUT, in_background
 
 from vox_gateway.protocol.rate_limit import CommandRateLimiter
 
@@ -62,3 +63,29 @@ def test_a_wait_is_never_so_short_that_it_spins() -> None:
     window = CommandRateLimiter(1, 10)
     window.take(0)
     assert window.take(10 - 1e-9) == 0.001
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_command_in_the_middle_of_another_takes_no_place_twice(before: bool) -> None:
+    """A signal handler may send a command at any moment, on the same thread."""
+    delays: list[float] = []
+
+    class Interrupted(list[float]):
+        """Is interrupted when a command takes a place, before or after."""
+
+        def append(self, now: float) -> None:
+            if not before:
+                super().append(now)
+            if not delays:
+                delays.append(-1)
+                delays[0] = window.take(0)
+            if before:
+                super().append(now)
+
+    window = CommandRateLimiter(2, 10)
+    assert window.take(0) == 0
+    window._commands = Interrupted(window._commands)
+    delays.append(in_background(lambda: window.take(0)).result(TIMEOUT))
+    assert delays == ([0, 10] if before else [10, 0])
+    assert window.take(0) == 10
+    assert taken(window, 10) == 2

@@ -5,6 +5,7 @@ Pure: time is an argument. See: https://docs.discord.com/developers/events/gatew
 
 from __future__ import annotations
 
+import bisect
 import math
 import threading
 
@@ -27,10 +28,12 @@ class CommandRateLimiter:
         self.limit = limit
         self.period = period
         self._reserved = 0
-        # Lists: they are short, and an empty deque weighs as much as a hundred numbers.
+        # Times, oldest first. Lists: they are short, and an empty deque weighs as much as a hundred numbers.
         self._commands: list[float] = []
         self._beats: list[float] = []
-        self._lock = threading.Lock()  # guards the three fields above
+        # Guards the three fields above. Reentrant, since a signal handler may send in the middle of a method; so each
+        # change is a single step.
+        self._lock = threading.RLock()
 
     def reserve_for_heartbeats(self, interval: float) -> None:
         """Keep room for the beats of one period, `interval` seconds apart, and one that the server asks for."""
@@ -40,34 +43,36 @@ class CommandRateLimiter:
     def delay(self, now: float) -> float:
         """Seconds until a command may be sent, 0.0 when it may now."""
         with self._lock:
-            return self._delay(now)
+            return self._delay(now, len(self._commands))
 
     def take(self, now: float) -> float:
         """Take a place for a command; 0.0 when it was taken, else the seconds to wait before asking again."""
         with self._lock:
-            delay = self._delay(now)
-            if not delay:
-                self._commands.append(now)
+            self._append(self._commands, now)  # first: a command of a signal handler must not take the same place
+            delay = self._delay(now, len(self._commands) - 1)
+            if delay:
+                self._commands.remove(now)
             return delay
 
     def take_always(self, now: float) -> None:
         """Count an IDENTIFY or a RESUME: they open the connection and are never refused."""
         with self._lock:
-            self._commands.append(now)
+            self._append(self._commands, now)
 
     def take_for_heartbeat(self, now: float) -> None:
         """Count a heartbeat: it is never refused."""
         with self._lock:
-            self._beats.append(now)
-            del self._beats[: -self.limit]
+            self._append(self._beats, now)
 
-    def _delay(self, now: float) -> float:
-        for sent in (self._commands, self._beats):
-            over = 0
-            while over < len(sent) and sent[over] + self.period <= now:
-                over += 1
-            del sent[:over]
-        for_beats = min(max(self._reserved, len(self._beats)), self.limit // 2)
-        excess = len(self._commands) - (self.limit - for_beats)
+    def _append(self, times: list[float], now: float) -> None:
+        times.append(now)
+        del times[: -2 * self.limit]  # longer ago than the period: no more than `limit` fit into it
+
+    def _delay(self, now: float, commands: int) -> float:
+        """Seconds until a command may follow the first `commands`; 0.0 if it may now."""
+        expired = bisect.bisect_right(self._commands, now - self.period)
+        beats = len(self._beats) - bisect.bisect_right(self._beats, now - self.period)
+        for_beats = min(max(self._reserved, beats), self.limit // 2)
+        excess = commands - expired - (self.limit - for_beats)
         # Never so little that a coarse clock would spin.
-        return 0.0 if excess < 0 else max(self._commands[excess] + self.period - now, 0.001)
+        return 0.0 if excess < 0 else max(self._commands[expired + excess] + self.period - now, 0.001)
