@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
-from support import never, running, tcp_pair
+from support import TIMEOUT, in_background, never, read_exactly, read_to_end, running, tcp_pair
 
 from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupted, Wakeup
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost
@@ -123,6 +124,48 @@ def test_a_write_never_blocks_and_arrives_whole_when_the_other_side_reads(pair: 
     assert pair.transport.read() == b"enough"  # and while it waited, it wrote
     reader.join(5)
     assert bytes(got) == data
+
+
+class InterruptedSocket:
+    """Calls `handler` right after the first write, as a signal may come between two bytecodes."""
+
+    def __init__(self, sock: socket.socket, handler: Callable[[], object]) -> None:
+        self._sock = sock
+        self._handlers = [handler]
+
+    def send(self, data: bytes) -> int:
+        sent = self._sock.send(data)
+        if self._handlers:
+            self._handlers.pop()()
+        return sent
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+def interrupt(transport: Transport, handler: Callable[[], object]) -> None:
+    transport._sock = InterruptedSocket(transport._sock, handler)  # type: ignore[assignment]
+
+
+def test_a_signal_handler_sends_behind_the_send_that_it_interrupts(pair: Pair) -> None:
+    transport = pair.transport
+    interrupt(transport, lambda: transport.send(b"second"))
+    in_background(lambda: transport.send(b"first ")).result(TIMEOUT)
+    transport.send(b" third")
+    transport.abort()
+    assert read_to_end(pair.other) == b"first second third"
+
+
+def test_over_tls_too(wakeup: Wakeup) -> None:
+    received: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    with (
+        tls_server("localhost", lambda server: received.put(read_exactly(server, 18))) as port,
+        tls_transport(port, wakeup, trusting(), "localhost") as transport,
+    ):
+        interrupt(transport, lambda: transport.send(b"second"))
+        in_background(lambda: transport.send(b"first ")).result(TIMEOUT)
+        transport.send(b" third")
+        assert received.get(timeout=TIMEOUT) == b"first second third"
 
 
 def test_the_buffer_for_a_peer_that_does_not_read_is_bounded(pair: Pair) -> None:

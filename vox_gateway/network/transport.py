@@ -78,9 +78,11 @@ class Transport:
         self._tls_end: ConnectionLost | bool = False  # True after an orderly end
         self._unencrypted = bytearray()
         self._unsent = bytearray()
+        self._is_writing = self._has_more = False  # see `_write`
         self._closed = False
-        # Guards the seven fields above and every write to the socket; taken by the reader and by all threads that send.
-        self._lock = threading.Lock()
+        # Guards the nine fields above and every write to the socket; taken by the reader and by all threads that send.
+        # Reentrant, since a signal handler may send in the middle of a call.
+        self._lock = threading.RLock()
         for level, option, value in _KEEPALIVE:
             if hasattr(socket, option):
                 sock.setsockopt(getattr(socket, level), getattr(socket, option), value)
@@ -130,10 +132,10 @@ class Transport:
                 contextlib.suppress(OSError),
                 self._lock,
             ):  # the alert for the server; a failure must not hide the cause
-                self._flush()
+                self._write()
             raise
         with self._lock:
-            self._flush()
+            self._write()
         return done
 
     def read(self) -> bytes:
@@ -212,7 +214,7 @@ class Transport:
                 self._wakeup.drain()
             elif events & selectors.EVENT_WRITE:
                 with self._lock:
-                    self._flush()
+                    self._write()
 
     def _decrypt(self, data: bytes) -> bytes:
         """Return the plaintext of all TLS records that `data` completes; empty if it completes none."""
@@ -233,7 +235,7 @@ class Transport:
                 self._tls_end = ConnectionLost(f"TLS failed: {_message(error)}")
             # Reading may produce a reply (key update), or unblock writing (renegotiation).
             with contextlib.suppress(OSError):
-                self._encrypt()
+                self._write()
         return b"".join(pieces)
 
     # -- writing: any thread ---------------------------------------------------------------------------------------
@@ -256,13 +258,10 @@ class Transport:
                 raise ConnectionLost("the connection is closed")
             if len(self._unsent) > MAX_UNSENT:
                 raise ConnectionLost("the server does not read what it is sent")
+            buffer = self._unsent if self._tls is None else self._unencrypted
+            buffer += data
             try:
-                if self._tls is None:
-                    self._unsent += data
-                    self._flush()
-                else:
-                    self._unencrypted += data
-                    self._encrypt()
+                self._write()
             except OSError as error:
                 raise ConnectionLost(f"the connection broke: {_message(error)}") from error
             unsent = bool(self._unsent)
@@ -286,17 +285,29 @@ class Transport:
             self._selector.close()
             self._sock.close()
 
-    def _encrypt(self) -> None:
-        """Encrypt the buffered plaintext and flush. The lock is held."""
-        assert self._tls is not None
+    def _write(self) -> None:
+        """Encrypt the buffered plaintext, and pass as much to the kernel as it takes. The lock is held.
+
+        Called by a signal handler in the middle of a call, it leaves the work to that call, which knows how much it has
+        written: no byte is written twice.
+        """
+        self._has_more = True
+        while self._has_more and not self._is_writing:
+            self._is_writing, self._has_more = True, False
+            try:
+                if self._tls is not None:
+                    self._encrypt(self._tls)
+                self._flush()
+            finally:
+                self._is_writing = False
+
+    def _encrypt(self, tls: ssl.SSLObject) -> None:
         with contextlib.suppress(ssl.SSLWantReadError):
             while self._unencrypted:
-                written = self._tls.write(self._unencrypted)
+                written = tls.write(self._unencrypted)
                 del self._unencrypted[:written]
-        self._flush()
 
     def _flush(self) -> None:
-        """Pass as much to the kernel as it takes. The lock is held."""
         if self._tls_out.pending:
             self._unsent += self._tls_out.read()
         while self._unsent:
