@@ -168,6 +168,22 @@ def test_over_tls_too(wakeup: Wakeup) -> None:
         assert received.get(timeout=TIMEOUT) == b"first second third"
 
 
+def test_ctrl_c_in_the_middle_of_a_write_ends_the_connection(pair: Pair) -> None:
+    """Nobody knows how much was written, and no byte may be written twice."""
+
+    def handler() -> None:
+        raise KeyboardInterrupt
+
+    interrupt(pair.transport, handler)
+    with pytest.raises(KeyboardInterrupt):
+        pair.transport.send(b"first")
+    with pytest.raises(ConnectionLost):
+        pair.transport.send(b"second")
+    with pytest.raises(Interrupted):
+        pair.transport.read()
+    assert read_to_end(pair.other) == b"first"
+
+
 def test_the_buffer_for_a_peer_that_does_not_read_is_bounded(pair: Pair) -> None:
     pong = bytes(1 << 20)
     with pytest.raises(ConnectionLost, match="does not read"):

@@ -264,6 +264,9 @@ class Transport:
                 self._write()
             except OSError as error:
                 raise ConnectionLost(f"the connection broke: {_message(error)}") from error
+            except BaseException:  # Ctrl-C: some bytes may have been written that are still in the buffer
+                self.abort()
+                raise
             unsent = bool(self._unsent)
         if unsent:
             self._wakeup.wake()
