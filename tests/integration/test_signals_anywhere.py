@@ -118,6 +118,7 @@ def made():
     assert client.wait_until_ready(10)
     return client
 def act(client):
+    client.wait_until_ready(10)
     with events:
         events.get(10)
 """,

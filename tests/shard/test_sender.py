@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
+import signal
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -163,3 +166,52 @@ def test_an_old_line_that_goes_down_does_not_take_the_new_one_along(sender: Comm
     assert sender.is_ready
     sender.unset_ready(new)
     assert not sender.is_ready
+
+
+WAITS: dict[str, Callable[[CommandSender], object]] = {
+    "for READY": lambda sender: sender.wait_until_ready(10),
+    "to send": lambda sender: sender.send("X", b"", None),
+    "for room": lambda sender: (sender.set_ready(FakeConnection(limit=1)), [sender.send("X", b"", None) for _ in "12"]),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_a_signal_is_handled_at_once_whichever_thread_receives_it(sender: CommandSender, wait: str) -> None:
+    handled, in_time = threading.Event(), queue.SimpleQueue[bool]()
+
+    def receive() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        in_time.put(handled.wait(3))
+        sender.close()
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+    receiver = threading.Timer(0.1, receive)
+    receiver.start()
+    try:
+        with contextlib.suppress(NotConnected):
+            WAITS[wait](sender)
+    finally:
+        receiver.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert in_time.get()
+
+
+def test_a_connection_that_is_lost_as_another_becomes_ready_does_not_take_it_along(sender: CommandSender) -> None:
+    old, new = FakeConnection(), FakeConnection()
+
+    class Interrupted:
+        """A signal, or another thread, comes as the sender looks at the connection."""
+
+        @property
+        def connection(self) -> FakeConnection:
+            sender.set_ready(new)
+            return old
+
+        @connection.setter
+        def connection(self, _: None) -> None:
+            """Forget the old one."""
+
+    sender._link = Interrupted()  # type: ignore[assignment]
+    sender.unset_ready(old)
+    assert sender.try_send("X", b"") == 0.0
+    assert new.written.get(timeout=5) == "X"

@@ -5,10 +5,11 @@ A command is written, or its caller gets an exception.
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
+from ..concurrency.signals import SignalSafeEvent
 from ..errors import CommandTimeout, ConnectionLost, NotConnected
 from ..protocol.rate_limit import CommandRateLimiter
 
@@ -28,48 +29,57 @@ class CommandConnection(Protocol):
         """
 
 
+class _Link:
+    """Holds the connection that is ready, until it is lost."""
+
+    def __init__(self, connection: CommandConnection | None = None) -> None:
+        self.connection = connection
+
+
 class CommandSender:
-    """Sends commands from any thread, over the connection that is ready. Outlives the runs of its client."""
+    """Sends commands from any thread, over the connection that is ready. Outlives the runs of its client.
+
+    The thread that starts a run calls `open`, its supervisor `set_ready` and `close`; any thread calls the others. No
+    lock, since a signal handler may interrupt the main thread in any method and close the client: each change is a
+    single step.
+    """
 
     def __init__(self) -> None:
-        self._connection: CommandConnection | None = None  # the connection that is ready
+        self._link = _Link()  # replaced by the supervisor; emptied by any thread, so that only its own connection goes
         self._running = False
         self._runs_ended = 0
-        # Guards the three fields above, against callers, the supervisor and readers. Reentrant, since a signal handler
-        # may ask `is_ready` of the thread that holds it.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._waiters: dict[SignalSafeEvent, None] = {}  # set when another connection is ready, or the run has ended
 
     def open(self) -> None:
         """A run begins: commands wait from now on."""
-        with self._lock:
-            self._running = True
+        self._running = True
 
     def set_ready(self, connection: CommandConnection) -> None:
         """Send over `connection`, on which READY or RESUMED came."""
-        with self._lock:
-            self._connection = connection
-            self._changed.notify_all()
+        self._link = _Link(connection)
+        self._wake()
 
     def unset_ready(self, connection: CommandConnection) -> None:
         """Send no more over `connection`; commands wait for the next."""
-        with self._lock:
-            if self._connection is connection:
-                self._connection = None
+        link = self._link
+        if link.connection is connection:
+            link.connection = None
 
     def close(self) -> None:
         """End every wait, even if another run begins at once."""
-        with self._lock:
-            self._running = False
-            self._runs_ended += 1
-            self._connection = None
-            self._changed.notify_all()
+        self._running = False
+        self._runs_ended += 1
+        self._link = _Link()
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters.copy():
+            waiter.set()
 
     @property
     def is_ready(self) -> bool:
         """Whether a command could be sent now, if the rate limit has room."""
-        with self._lock:
-            return self._connection is not None
+        return self._link.connection is not None
 
     def wait_until_ready(self, timeout: float | None) -> bool:
         """Wait for READY or RESUMED, and before the first run for that run too.
@@ -80,12 +90,10 @@ class CommandSender:
         Returns:
             False if `timeout` passed first, or the run ended.
         """
-        with self._lock:
-            ended = self._runs_ended
-            if not self._running and ended:
-                return False
-            self._changed.wait_for(lambda: self._connection or self._runs_ended != ended, timeout)
-            return self._connection is not None and self._runs_ended == ended
+        ended = self._runs_ended
+        if not self._running and ended:
+            return False
+        return self._wait_for_connection(ended, timeout) is not None
 
     def wait_to_send(self, name: str, timeout: float | None) -> None:
         """Wait for READY or RESUMED without sending anything.
@@ -130,8 +138,7 @@ class CommandSender:
         Returns:
             0.0 if it was sent, the seconds until the rate limit has room, or None if no connection is ready.
         """
-        with self._lock:
-            connection = self._connection
+        connection = self._link.connection
         if connection is None:
             return None
         delay = connection.rate_limiter.take(time.monotonic())
@@ -146,16 +153,36 @@ class CommandSender:
     def _ready_connection(
         self, name: str, deadline: float | None, timeout: float | None, ended: int
     ) -> CommandConnection:
-        def is_over() -> bool:
-            return not self._running or self._runs_ended != ended
+        connection = self._wait_for_connection(ended, _left(deadline)) if self._running else None
+        if not self._running or self._runs_ended != ended:
+            raise NotConnected(f"{name} was not sent: the client is not connected; call connect() first")
+        if connection is None:
+            raise CommandTimeout(f"{name} was not sent: the gateway was not ready within timeout={timeout} seconds")
+        return connection
 
-        with self._lock:
-            self._changed.wait_for(lambda: self._connection or is_over(), _left(deadline))
-            if is_over():
-                raise NotConnected(f"{name} was not sent: the client is not connected; call connect() first")
-            if self._connection is None:
-                raise CommandTimeout(f"{name} was not sent: the gateway was not ready within timeout={timeout} seconds")
-            return self._connection
+    def _wait_for_connection(self, ended: int, timeout: float | None) -> CommandConnection | None:
+        """Return the connection that is ready; None if `timeout` passed first, or more than `ended` runs have ended."""
+        found: CommandConnection | None = None
+
+        def is_over() -> bool:
+            nonlocal found
+            found = self._link.connection
+            return found is not None or self._runs_ended != ended
+
+        self._wait_until(is_over, timeout)
+        return found if self._runs_ended == ended else None
+
+    def _wait_until(self, is_over: Callable[[], bool], timeout: float | None) -> None:
+        """Wait until `is_over()`, which is asked after each change, or until `timeout` seconds have passed."""
+        if is_over() or timeout == 0:
+            return
+        deadline, changed = _deadline(timeout), SignalSafeEvent()
+        try:
+            self._waiters[changed] = None
+            while not is_over() and changed.wait(_left(deadline)):
+                changed.clear()
+        finally:
+            self._waiters.pop(changed, None)
 
     def _wait_for_room(
         self, name: str, connection: CommandConnection, delay: float, deadline: float | None, timeout: float | None
@@ -166,8 +193,7 @@ class CommandSender:
                 f"{name} was not sent: the send limit of {limiter.limit} events in {limiter.period:g} seconds "
                 f"has no room for {delay:.1f} seconds, and timeout={timeout}"
             )
-        with self._lock:
-            self._changed.wait_for(lambda: self._connection is not connection, delay)
+        self._wait_until(lambda: self._link.connection is not connection, delay)
 
 
 def _deadline(timeout: float | None) -> float | None:
