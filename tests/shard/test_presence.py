@@ -56,7 +56,7 @@ class Run:
         while not self.mailbox.empty():
             match self.mailbox.get_nowait():
                 case PresenceUpdate() as update:
-                    self.presence.replace(update)
+                    self.presence.send(update)
                 case PresenceDue():
                     self.presence.flush()
 
@@ -103,13 +103,30 @@ def test_an_update_without_a_connection_is_part_of_the_identify(run: Run) -> Non
 
 
 def test_the_limit_on_presences_delays_the_newest(run: Run) -> None:
-    for number in range(LIMIT + 2):
+    for number in range(LIMIT + 3):
         run.update(number)
         run.supervise()
     assert run.sender.sent == [b"%d" % number for number in range(LIMIT)]
-    for call in run.scheduler.calls:
-        call()
-    assert run.mailbox.qsize() == 2, "the supervisor is told; nothing is sent on another thread"
+    (call,) = run.scheduler.calls  # one time for all that wait
+    call()
+    assert run.mailbox.qsize() == 1, "the supervisor is told; nothing is sent on another thread"
+    run.supervise()
+    assert len(run.scheduler.calls) == 2, "it came too early, and waits again"
+
+
+def test_an_older_update_in_the_mailbox_does_not_replace_the_newest(run: Run) -> None:
+    """At the end of a run one may be stored and not yet posted: the next run identifies with it."""
+    old = PresenceUpdate({"status": "idle"}, b"old")
+    run.mailbox.put(old)
+    run.presence._newest = newest = PresenceUpdate({"status": "dnd"}, b"newest")
+    run.sender.delay = None
+    run.supervise()
+    assert run.presence.newest == newest.presence
+    run.sender.delay = 0.0
+    run.mailbox.put(newest)
+    run.mailbox.put(old)
+    run.supervise()
+    assert run.sender.sent == [b"newest"]
 
 
 def test_the_send_limit_delays_the_newest(run: Run) -> None:

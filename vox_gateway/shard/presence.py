@@ -34,6 +34,7 @@ class Presence:
         # Both are replaced whole, so no thread needs a lock: a signal handler may update the presence at any moment.
         self._newest = PresenceUpdate(initial, b"")
         self._sent = self._newest
+        self._is_due = False  # `PresenceDue` will be posted; used by the supervisor only
 
     @property
     def newest(self) -> dict[str, Any] | None:
@@ -56,21 +57,26 @@ class Presence:
 
     # -- for the supervisor ----------------------------------------------------------------------------------------
 
-    def replace(self, update: PresenceUpdate) -> None:
-        """Send what was posted, now or when the limits allow."""
-        self._newest = update  # of two that were posted at the same time, the last in the mailbox
-        self.flush()
+    def send(self, update: PresenceUpdate) -> None:
+        """Send what was posted, unless it or something newer was sent, or the limits forbid it now."""
+        if self._sent not in (update, self._newest):
+            self._send(update)
 
     def flush(self) -> None:
         """Send the newest presence if it was not sent and the limits allow it; if not, try again when they do."""
-        newest = self._newest
-        if newest is self._sent:
-            return
+        self._is_due = False
+        self.send(self._newest)
+
+    def _send(self, update: PresenceUpdate) -> None:
         now = time.monotonic()
-        delay = self._rate_limiter.delay(now) or self._sender.try_send("PRESENCE_UPDATE", newest.encoded)
+        delay: float | None = self._rate_limiter.delay(now)
+        if delay == 0.0:
+            delay = self._sender.try_send("PRESENCE_UPDATE", update.encoded)
+        if delay is None:
+            return  # not ready: the next READY or RESUMED flushes
         if delay == 0.0:
             self._rate_limiter.take(now)
-            self._sent = newest
-        elif delay is not None:  # None: not ready; the next READY or RESUMED flushes
-            # Without a thread for it, the next update flushes, or the next READY or RESUMED.
-            self._scheduler.call_at(now + delay, lambda: self._mailbox.put(PresenceDue()))
+            self._sent = update
+        elif not self._is_due:
+            # Without a thread for it, the next update tries again, or the next READY or RESUMED.
+            self._is_due = self._scheduler.call_at(now + delay, lambda: self._mailbox.put(PresenceDue()))

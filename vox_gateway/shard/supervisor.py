@@ -360,7 +360,7 @@ class Supervisor:
             case QueueDrained():  # a handler on another thread may wait for an event that does not come any more
                 self._dispatcher.end_subscribers(self.published.error)
             case PresenceUpdate():
-                self._presence.replace(message)
+                self._presence.send(message)
             case PresenceDue():
                 self._presence.flush()
             case HandlersDone():
