@@ -6,8 +6,10 @@ import queue
 import signal
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
+from support import in_background
 
 from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.log import ShardLog
@@ -79,3 +81,28 @@ def test_ctrl_c_while_the_thread_starts_loses_nothing(timers: Scheduler, monkeyp
     assert done.wait(5)
     assert timers.call_at(0, done.set)
     timers.stop()
+
+
+def test_a_signal_handler_schedules_or_stops_while_the_thread_starts(
+    timers: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs on the thread that starts it, or waits for another."""
+    start, done, later = threading.Thread.start, threading.Event(), threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        assert timers.call_at(0, later.set)
+        start(thread)
+        assert later.wait(5)
+        in_background(timers.stop).result(5)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    future = Future[bool]()
+
+    def call() -> None:
+        future.set_result(timers.call_at(0, done.set))
+
+    caller = threading.Thread(target=call, daemon=True)
+    start(caller)
+    assert future.result(5)
+    caller.join(5)

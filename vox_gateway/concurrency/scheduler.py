@@ -46,7 +46,9 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._started = self._stopped = False
         self._start_failed = False  # the last start failed, and that was logged
-        self._lock = threading.Lock()  # guards the three flags; taken by threads that schedule or stop
+        # Held while the thread is started, by threads that schedule. Reentrant, since a signal handler may schedule
+        # too; `stop` does without it, since the handler may wait for the thread that calls `stop`.
+        self._lock = threading.RLock()
 
     def call_at(self, when: float, function: Callable[[], None]) -> bool:
         """Call `function` at `when`, in monotonic time. Does nothing after `stop`.
@@ -54,10 +56,10 @@ class Scheduler:
         Returns:
             False if the thread could not be started; the next call tries again. True otherwise, also after `stop`.
         """
+        if self._stopped:
+            return True
         # Ctrl-C is deferred, since the main thread schedules too, when it runs handlers.
-        with defer_sigint(), self._lock:
-            if self._stopped:
-                return True
+        with defer_sigint():
             error = None if self._started else self._start()
             if error is None:
                 self._inbox.put((when, next(self._order), function))
@@ -68,21 +70,23 @@ class Scheduler:
         return False
 
     def _start(self) -> RuntimeError | None:
-        """Start the thread; return the error if the system has no thread left. The lock is held."""
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            return error
-        self._started, self._start_failed = True, False
+        """Start the thread unless it was started; return the error if the system has no thread left."""
+        with self._lock:
+            if not self._started:
+                self._started = True  # before, for a signal handler that schedules in the middle
+                try:
+                    self._thread.start()
+                except RuntimeError as error:
+                    self._started = False
+                    return error
+                self._start_failed = False
         return None
 
     def stop(self) -> None:
-        """Drop all pending calls and end the thread. Returns when it has ended."""
-        with self._lock:
-            self._stopped = True
-            started = self._started
+        """Drop all pending calls and end the thread. Returns when it has ended; if it is just being started, before."""
+        self._stopped = True
         self._inbox.put(None)
-        if started:
+        if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
