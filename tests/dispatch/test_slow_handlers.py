@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from support import TIMEOUT, in_background
+
 from vox_gateway.dispatch.slow_handlers import SlowHandlers, Work
 from vox_gateway.log import ShardLog
 
@@ -50,4 +52,20 @@ def test_a_handler_that_begins_as_the_check_goes_to_rest_is_watched() -> None:
     check()
     assert looks == [True, False]
     assert len(agenda.calls) == 2
+    assert slow.armed
+
+
+def test_a_signal_handler_may_arm_at_any_moment() -> None:
+    class Interrupted(SlowHandlers):
+        """Runs a signal handler, whose events are handled too, right before the flag is set."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "armed" and value:
+                self.arm()
+            super().__setattr__(name, value)
+
+    agenda = Agenda()
+    slow = Interrupted(10.0, agenda, lambda: None, lambda: None, ShardLog((0, 1)))  # type: ignore[arg-type]
+    in_background(slow.arm).result(TIMEOUT)
+    assert len(agenda.calls) == 1
     assert slow.armed

@@ -47,27 +47,27 @@ class SlowHandlers:
         self._warned: Work = None  # used on the scheduler's thread only
         #: whether the check is to come
         self.armed: bool = False
-        self._lock = threading.Lock()  # guards the step from disarmed to armed, and that back in `_check`
+        # Says the same: a flag that is tested and set in one step. Nobody waits for it, since a signal handler may
+        # interrupt the thread that handles events and close the client.
+        self._is_armed = threading.Lock()
 
     def arm(self) -> None:
         """The thread is at work."""
-        if self.armed:
+        if not self._is_armed.acquire(blocking=False):
             return
-        with self._lock:
-            if self.armed:
-                return
-            self.armed = True
+        self.armed = True
         if not self._scheduler.call_at(time.monotonic() + self._after, self._check):
-            self.armed = False  # the next event tries again
+            self._disarm()  # the next event tries again
+
+    def _disarm(self) -> None:
+        self.armed: bool = False
+        self._is_armed.release()
 
     def _check(self) -> None:
-        with self._lock:
-            work = self._work()
-            if work is None:
-                # Under the lock, so that an `arm` right after it finds the check disarmed.
-                self.armed = False
-        # The dispatcher says what it is at before it arms: if it does so in between, one of the two sees the other.
+        work = self._work()
         if work is None:
+            self._disarm()
+            # The thread says what it is at before it arms: if it does so in between, one of the two sees the other.
             if self._work() is not None:
                 self.arm()
             return
