@@ -15,6 +15,7 @@ def test_every_state_has_a_row_and_can_be_reached() -> None:
 def test_every_state_but_the_last_leads_to_the_end() -> None:
     for state in set(State) - {State.CLOSING, State.CLOSED}:
         assert State.CLOSING in TRANSITIONS[state]
+    assert {state for state in State if State.CLOSED in TRANSITIONS[state]} == {State.IDLE, State.CLOSING}
     assert TRANSITIONS[State.CLOSING] == {State.CLOSED}
     assert not TRANSITIONS[State.CLOSED]
 

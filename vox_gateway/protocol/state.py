@@ -28,7 +28,7 @@ _DROPPED = (State.WAITING, State.CLOSING)
 
 #: the states that may follow each state
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.IDLE: frozenset(_DROPPED),
+    State.IDLE: frozenset({*_DROPPED, State.CLOSED}),  # closed at once if its threads cannot be started
     State.WAITING: frozenset({State.CONNECTING, *_DROPPED}),
     State.CONNECTING: frozenset({State.AWAITING_HELLO, *_DROPPED}),
     State.AWAITING_HELLO: frozenset({State.IDENTIFYING, State.RESUMING, *_DROPPED}),

@@ -355,7 +355,7 @@ class Shard:
     def _finish(self) -> None:
         """Nothing is left of the run: say so."""
         atexit.unregister(self.stop)
-        self._supervisor.publish(state=State.CLOSED)
+        self._supervisor.move(State.CLOSED)
         self.disconnected.set()
         self.closed.set()
         if self._parts.caller_queue is not None:
