@@ -1,6 +1,6 @@
 """Keeps a client's session store up to date, on a thread of its own, so that no other thread waits for a slow disk.
 
-`connect` acquires a lease for each run. The dispatcher and the executors report progress; the reader reports new
+`connect` acquires a lease for each run. The dispatcher and the executors report progress; the supervisor reports new
 sessions. The writer's thread asks the latest lease for its position and passes it to the store. While a handler of an
 earlier run is still at work, the store does not pass that handler's event.
 """
@@ -301,7 +301,7 @@ class SessionLease:
             writer.inbox.put(_Message.PROGRESS)
 
     def save_soon(self) -> None:
-        """Have a new session written, without waiting. For the reader."""
+        """Have a new session written, without waiting. For the supervisor."""
         self._writer.inbox.put(_Message.SAVE)
 
     def wait_until_saved(self) -> None:

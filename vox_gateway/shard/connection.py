@@ -3,7 +3,7 @@
 Every connection is new. Socket, inflate context, rate limit, heartbeat and acknowledgements belong to one
 `Connection`, made whole and thrown away whole; only the session outlives it. ::
 
-    socket ──▶ frames ──▶ inflate ──▶ decode ──▶ protocol ──▶ backlog
+    socket ──▶ frames ──▶ inflate ──▶ decode ──▶ protocol ──▶ event queue
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is posted into the supervisor's mailbox: frozen values, from any thread.
+"""What is posted into the supervisor's mailbox: frozen messages, from any thread. Only the event in `Ready` changes.
 
 The mailbox is a `queue.SimpleQueue`, since a signal handler that closes the client posts too, and may interrupt a
 thread in the middle of a `put`.

@@ -44,7 +44,8 @@ __all__ = ["ClientParts", "Shard"]
 
 #: seconds that `close` waits at most
 CLOSE_BOUND = 2.0
-#: seconds that a handler has to return after `close`, when it was not the handler itself that called it
+#: seconds that the dispatcher has to end once `close` waits for its handler no longer, which is `CLOSE_BOUND` less this
+#: and `END_MARGIN` after it was called
 HANDLER_GRACE = 0.3
 #: seconds of `CLOSE_BOUND` that are left for the last steps of the run, which a busy machine delays
 END_MARGIN = 0.4
