@@ -247,7 +247,7 @@ class Shard:
             ended_session=state.session,
             history=state.history.forked(time.monotonic(), FORKED),
         )
-        # Not set but replaced: a thread of the parent may have held their locks.
+        # Not set but replaced: those that wait for them are threads of the parent.
         self.disconnected, self.closed = SignalSafeEvent(), SignalSafeEvent()
         self.disconnected.set()
         self.closed.set()
