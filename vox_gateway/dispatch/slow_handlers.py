@@ -60,7 +60,7 @@ class SlowHandlers:
             self._disarm()  # the next event tries again
 
     def _disarm(self) -> None:
-        self.armed: bool = False
+        self.armed = False
         self._is_armed.release()
 
     def _check(self) -> None:

@@ -66,9 +66,9 @@ class HeartbeatSchedule:
     def why_zombie(self, now: float, waiting_since: float | None) -> str | None:
         """Return why the connection is a zombie, or None.
 
-        It is if the last heartbeat is unacknowledged and nothing arrived for a whole interval, or if `MAX_UNACKNOWLEDGED` beats were not
-        acknowledged whatever else arrived. Only while the reader waits can that be said: while it is busy, or paused by
-        a full event queue, the acknowledgement may lie unread in the kernel.
+        It is if the last heartbeat is unacknowledged and nothing arrived for a whole interval, or if
+        `MAX_UNACKNOWLEDGED` heartbeats were not acknowledged whatever else arrived. Only time in which the reader waits
+        counts: while it is busy, or paused by a full event queue, the acknowledgement may lie unread in the kernel.
 
         Args:
             now: when a beat is due.
