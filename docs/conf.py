@@ -62,7 +62,8 @@ def table_of_events():
     """The constants of `vox_gateway.events`, in the order of the module, with their types and intents, as Markdown."""
     rows = ["| name, data | intents |", "|---|---|"]
     for name, hint in events.__annotations__.items():
-        carried = {"OPEN": "nothing", "ERROR": "the exception, and the name of the event"}.get(name)
+        by_name = {"ERROR": "the exception, and the name of the event"}
+        carried = "nothing" if hint == "SignalName[[]]" else by_name.get(name)
         if carried is None:
             carried = f"`{hint.removeprefix('EventName[').removesuffix(']').removeprefix('p.')}`"
         text = getattr(events, name)

@@ -172,6 +172,7 @@ HEARTBEAT_ACK: EventName[p.HeartbeatAck] = EventName("HEARTBEAT_ACK")
 OPEN: SignalName[[]] = SignalName("open")
 CLOSE: EventName[p.Close] = EventName("close")
 ERROR: SignalName[[BaseException, str]] = SignalName("error")
+GUILDS_READY: SignalName[[]] = SignalName("guilds_ready")
 
 _NOT_DISPATCHES = {DISPATCH, HEARTBEAT, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK, CLOSE}
 

@@ -204,7 +204,7 @@ def intents_for(event: str) -> Intents:
 
 def missing_intent_warning(event: str, intents: int) -> str | None:
     """Return a warning if `intents` leave a handler of `event` without calls or with empty data; otherwise None."""
-    if event == "guilds_ready" and not intents & Intents.GUILDS:
+    if event == events.GUILDS_READY and not intents & Intents.GUILDS:
         return f"a handler listens to {event}, which no given intent brings: add {_how_to_add(Intents.GUILDS)}"
     if event not in KNOWN_EVENTS:
         meant = _known_event_like(event)

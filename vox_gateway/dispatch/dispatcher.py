@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .. import events
 from ..encoding import Payload, raw_dispatch
 from ..encoding.raw_dispatch import RawDispatch
 from ..errors import DecodeError, GatewayError
@@ -18,7 +19,7 @@ from ..session.state import Session
 from .emitter import Emitter
 from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
-from .guilds import GUILD_EVENTS, GUILDS_READY, GuildTracker
+from .guilds import GUILD_EVENTS, GuildTracker
 from .progress import Progress
 from .subscriptions import NoRoom, Subscribers
 
@@ -220,7 +221,7 @@ class Dispatcher:
         """Report that the guilds have come, if the last event or check has completed them."""
         if self._guilds.is_due and not (self.progress.is_dropping or self.progress.is_rejecting):
             self._guilds.complete()
-            self._emit(GUILDS_READY)
+            self._emit(events.GUILDS_READY)
 
     def _reject(self, error: BaseException) -> None:
         """Leave the event that raised `error` undelivered, and those behind it."""

@@ -13,17 +13,16 @@ import time
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, NamedTuple
 
+from .. import events
 from ..encoding import Payload
 from ..encoding.fields import id_of, objects_of
 from ..encoding.raw_dispatch import RawDispatch
 from ..log import ShardLog
 
-__all__ = ["GUILDS_READY", "GUILD_EVENTS", "Arrival", "GuildState", "GuildTracker", "Guilds"]
+__all__ = ["GUILD_EVENTS", "Arrival", "GuildState", "GuildTracker", "Guilds"]
 
-#: the event that is emitted once every guild of READY has come or is unavailable
-GUILDS_READY = "guilds_ready"
 #: the events that the tracker reads
-GUILD_EVENTS = frozenset({"READY", "RESUMED", "GUILD_CREATE", "GUILD_DELETE"})
+GUILD_EVENTS = frozenset({events.READY, events.RESUMED, events.GUILD_CREATE, events.GUILD_DELETE})
 #: seconds without a GUILD_CREATE after which the guilds that have not come count as unavailable
 SETTLE_AFTER = 5.0
 #: number of the newest GUILD_CREATEs whose arrival is kept by event; as many as wait in a full backlog by default
@@ -78,7 +77,7 @@ class GuildTracker:
 
     Attributes:
         view: the states, for the program.
-        is_due: whether the dispatcher should call `complete`, and emit `GUILDS_READY`.
+        is_due: whether the dispatcher should call `complete`, and emit `events.GUILDS_READY`.
     """
 
     def __init__(self, is_sent: bool, log: ShardLog) -> None:
