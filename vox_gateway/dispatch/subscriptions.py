@@ -69,11 +69,11 @@ class Subscribers:
         table = self.table
         while names != self._names or table is not self.table:  # again if another call, or `end`, came in between
             names = self._names.copy()
-            new: dict[str, tuple[Subscriber, ...]] = {}
+            lists: dict[str, list[Subscriber]] = {}
             for subscriber, events in names.items():
                 for event in dict.fromkeys(events):
-                    new[event] = (*new.get(event, ()), subscriber)
-            table = self.table = new
+                    lists.setdefault(event, []).append(subscriber)
+            table = self.table = {event: tuple(subscribers) for event, subscribers in lists.items()}
 
     def publish(self, payload: Payload, table: Table | None = None) -> None:
         """Publish a dispatch.
