@@ -103,9 +103,9 @@ def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGate
     first = Connection(config, NEW, 1)
     first.start()
     until(config.mailbox, Ready)
-    session = first.traffic.session
     first.close(4000, ASKED)
     assert first.join(5)
+    session = first.traffic.session
     gateway.expect_close(5)
     for number in range(5):
         gateway.dispatch("MESSAGE_CREATE", {"id": str(number), "guild_id": gateway.guilds[0]["id"], "content": "x"})
