@@ -1,7 +1,7 @@
 """A Flask app with a bot inside: a page of what was said, its health, and a route that changes its status.
 
 Needs DISCORD_TOKEN in the environment; VOX_GATEWAY_URL points it at another gateway, PORT at another port.
-Run one process of it: each process would connect a bot of its own.
+It connects only when run as a script. Run one process: each one would connect a bot of its own.
 """
 
 import collections
@@ -9,7 +9,7 @@ import os
 
 from flask import Flask, abort, render_template_string
 
-from vox_gateway import DEFAULT_GATEWAY, Client, CommandTimeout, Intents
+from vox_gateway import DEFAULT_GATEWAY, Client, CommandTimeout, Intents, NotConnected
 
 PAGE = """
 <!doctype html>
@@ -48,7 +48,7 @@ def health():
 def set_status(status):
     try:
         client.presence_update(status=status, timeout=5)
-    except CommandTimeout:
+    except (CommandTimeout, NotConnected):
         abort(503, "the gateway is not connected just now")
     except ValueError as error:
         abort(400, str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -75,6 +76,13 @@ def test_the_flask_app_answers_and_sends() -> None:
         app.send_signal(signal.SIGINT)
         app.communicate(timeout=10)
         assert gateway.expect_close(2).code == 1000
+
+
+def test_the_flask_app_answers_503_while_its_client_is_not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("flask")
+    monkeypatch.setenv("DISCORD_TOKEN", "t")
+    web = runpy.run_path(str(EXAMPLES / "flask_app.py"))["app"].test_client()
+    assert web.post("/status/dnd").status_code == 503
 
 
 def test_the_tk_window_lists_messages() -> None:

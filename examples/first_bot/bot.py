@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from vox_gateway import DEFAULT_GATEWAY, Client, ConnectionClosed, Intents
+from vox_gateway import DEFAULT_GATEWAY, Client, ConnectFailed, ConnectionClosed, Intents
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 
@@ -32,5 +32,5 @@ def message(data):
 
 try:
     client.connect()
-except ConnectionClosed:  # the log says why; starting again would not help
+except (ConnectionClosed, ConnectFailed):  # the log says why; starting again would not help
     sys.exit(78)
