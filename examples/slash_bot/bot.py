@@ -4,6 +4,7 @@ Events come over the gateway, and replies go over Discord's HTTP API. Needs DISC
 VOX_GATEWAY_URL and DISCORD_API_URL point it at another gateway and API.
 """
 
+import logging
 import os
 import random
 import threading
@@ -37,14 +38,16 @@ class Api:
 
     def __init__(self, token, url="https://discord.com/api/v10"):
         self._url = url
-        self._session = requests.Session()  # keeps the connection, so that a reply takes one round trip
-        self._session.headers["Authorization"] = f"Bot {token}"
-        self._session.headers["User-Agent"] = "DiscordBot (https://example.org/slash_bot, 1.0)"
+        self._headers = {
+            "Authorization": f"Bot {token}",
+            "User-Agent": "DiscordBot (https://example.org/slash_bot, 1.0)",
+        }
 
     def request(self, method, path, json=None):
         """Return the response; wait as long as a rate limit demands."""
         for _ in range(5):
-            response = self._session.request(method, self._url + path, json=json, timeout=10)
+            # Not with a Session: several threads make requests, and a Session may be used by one only.
+            response = requests.request(method, self._url + path, headers=self._headers, json=json, timeout=10)
             if response.status_code != 429:
                 break
             time.sleep(float(response.headers["Retry-After"]))
@@ -59,9 +62,6 @@ class Api:
         """Replace the first response, within 15 minutes."""
         path = f"/webhooks/{interaction['application_id']}/{interaction['token']}/messages/@original"
         self.request("PATCH", path, message)
-
-    def close(self):
-        self._session.close()
 
 
 def add_handlers(client, api):
@@ -79,14 +79,17 @@ def add_handlers(client, api):
             api.respond(interaction, {"type": MESSAGE, "data": {"content": f"You rolled {number}."}})
         elif interaction["data"]["name"] == "report":
             api.respond(interaction, {"type": DEFERRED_MESSAGE})  # "the bot is thinking..."
-            # On a thread of its own, as the next command must not wait for it.
+            # On a thread of its own, so that the next command need not wait for it.
             threading.Thread(target=finish, args=(interaction,), name="report").start()
         elif interaction["data"]["name"] == "announce":
             api.respond(interaction, {"type": MESSAGE, "data": {"content": "On its way.", "flags": EPHEMERAL}})
             api.request("POST", f"/channels/{interaction['channel_id']}/messages", {"content": options["text"]})
 
     def finish(interaction):
-        api.edit_response(interaction, {"content": write_report()})
+        try:
+            api.edit_response(interaction, {"content": write_report()})
+        except requests.RequestException:
+            logging.exception("the report was not sent")
 
 
 def write_report():

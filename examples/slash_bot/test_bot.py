@@ -17,9 +17,7 @@ SEND = "/channels/{channel.id}/messages"
 
 @pytest.fixture
 def api(local_gateway):
-    api = bot.Api("a-token", local_gateway.api_url)
-    yield api
-    api.close()
+    return bot.Api("a-token", local_gateway.api_url)
 
 
 @pytest.fixture
