@@ -15,7 +15,7 @@ INTENTS = Intents.default() | Intents.MESSAGE_CONTENT
 
 def add_handlers(client, reply):
     @client.on("MESSAGE_CREATE")
-    def obey(message):
+    def on_message(message):
         if message["author"].get("bot"):
             return
         command, _, argument = message["content"].partition(" ")

@@ -34,7 +34,7 @@ def test_it_changes_its_status(local_gateway, replies):
     assert local_gateway.expect("PRESENCE_UPDATE").data["status"] == "idle"
 
 
-def test_it_says_which_status_there_is_none_of(local_gateway, replies):
+def test_it_rejects_an_unknown_status(local_gateway, replies):
     say(local_gateway, "!status rude")
     assert "rude" in replies.get(timeout=5)
 
