@@ -66,7 +66,7 @@ class Emitter(EventEmitter):
     def on(self, event: Any, f: Any = None, *, check: Callable[..., object] | None = None) -> Any:
         """Call a function with the data of each event from now on. ::
 
-            @client.on(events.MESSAGE_CREATE, check=lambda message: "bot" not in message["author"])
+            @client.on(events.MESSAGE_CREATE, check=lambda message: not message["author"].get("bot"))
             def greet(message: MessageCreate) -> None:
                 print(message["content"])
 
