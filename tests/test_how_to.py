@@ -19,11 +19,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests  # noqa: F401  # before pytester, which forgets its imports: requests fails when imported again
 from snippets import ROOT, Snippet, gateway_for_discord, say, snippets
 
 from vox_gateway import Client
 from vox_gateway.cli import main
-from vox_gateway.testing import LocalGateway
+from vox_gateway.testing import LocalGateway, message, user
 
 HOW_TO = ROOT / "docs" / "how-to"
 
@@ -46,6 +47,22 @@ def test_the_commands_arrive(gateway: LocalGateway) -> None:
     sent = {one.name for one in gateway.received}
     assert sent >= {"VOICE_STATE_UPDATE", "REQUEST_GUILD_MEMBERS", "REQUEST_CHANNEL_INFO", "REQUEST_SOUNDBOARD_SOUNDS"}
     assert gateway.expect_close(2).code == 1000
+
+
+def test_the_bot_answers_people_and_not_bots(gateway: LocalGateway) -> None:
+    send, one = "/channels/{channel.id}/messages", snippet("reply.md", "def pong")
+    code = one.code.replace("https://discord.com/api/v10", gateway.api_url).replace("client.connect()", "")
+    client = replace(one, code=code).run()["client"]
+    gateway.http.expect("POST", send, json={"id": "1"})
+    with client:
+        gateway.wait_connected()
+        gateway.dispatch("MESSAGE_CREATE", message(gateway.guilds[0], "!ping", author=user(9, "echo", bot=True)))
+        gateway.dispatch("MESSAGE_CREATE", message(gateway.guilds[0], "!ping"))
+        request = gateway.http.wait_for_request("POST", send)
+        assert gateway.wait_handled(client)
+    assert request.json == {"content": "pong"}
+    assert request.headers["authorization"] == "Bot MTEw.Gabc.not-a-real-token"
+    gateway.http.check()
 
 
 def test_a_session_is_kept_over_ctrl_c(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
