@@ -302,9 +302,9 @@ class Client(Emitter):
         ready, those that are left count as unavailable. The event ``guilds_ready`` comes at the same moment, behind the
         handlers of the last GUILD_CREATE; with `workers` or ``handlers="caller"`` these may still be at work.
 
-        Before the first `connect` this waits for that too. After a drop it counts on; after a new READY it counts
-        anew. Where a session is resumed from `session_file` there is no READY, and RESUMED ends the wait: what Discord
-        had sent by then has come.
+        Before the first `connect` this waits for that too. A reconnect continues the wait; a new READY restarts it.
+        Where a session is resumed from `session_file` there is no READY, and RESUMED ends the wait: what Discord had
+        sent by then has come.
 
         Args:
             timeout: seconds; None to wait without a limit.
@@ -333,7 +333,7 @@ class Client(Emitter):
 
         Raises:
             ConnectionClosed, ConnectFailed, ThreadFailed: the error that ended the client.
-            RuntimeError: called by a handler, for which the client would wait in turn; `timeout` 0 is allowed.
+            RuntimeError: called by a handler, which would wait for itself; ``timeout=0`` is allowed.
             TypeError, ValueError: `timeout` is not a number of seconds.
         """
         timeout = check_timeout(timeout)
@@ -779,6 +779,11 @@ class Client(Emitter):
         """Return a text that says what the client has done lately, and what it does now. ::
 
             >>> print(client.explain())
+            2.4 s ago  connecting to gateway.discord.gg, to begin a session
+            2.1 s ago  connected
+            2.1 s ago  asked for a new session
+            1.9 s ago  ready: session 3f9a1c… begun
+            now: connected, waiting for events; next heartbeat in 33 s
 
         Up to 20 transitions, the newest last, each with its age; then the current state. Heartbeats take a line for
         each connection. The lines hold neither the token nor a whole session id.
