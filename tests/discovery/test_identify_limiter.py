@@ -132,3 +132,34 @@ def test_learn_answers_a_holder_that_did_not_enter() -> None:
     gate = IdentifyGate()
     assert gate.learn("stranger", limit(1), asked_at=0.0, now=0.0) == 0
     gate.leave(3, "stranger")
+
+
+def test_of_those_that_wait_the_lowest_shard_comes_first() -> None:
+    gate, woken = IdentifyGate(max_concurrency=2, interval=5.0), []
+    assert gate.enter(0, "0", lambda: None, 0.0) == 0.0
+    for shard in (6, 4, 2, 3):
+        gate.enter(shard, str(shard), lambda shard=shard: woken.append(shard), 0.0)  # type: ignore[misc]
+    gate.sent(0, "0", 0.0, 0.0)
+    assert woken == [2], "3 has its turn already"
+    assert gate.enter(4, "4", lambda: None, 5.0) is None
+    assert gate.enter(2, "2", lambda: None, 5.0) == 0.0
+
+
+def test_a_shard_whose_turn_came_to_nothing_comes_behind_the_others() -> None:
+    gate = IdentifyGate(interval=0.0)
+    assert gate.enter(0, "0", lambda: None, 0.0) == 0.0
+    assert gate.enter(1, "1", lambda: None, 0.0) is None
+    gate.leave(0, "0")
+    assert gate.enter(0, "0", lambda: None, 0.0) is None
+    assert gate.enter(1, "1", lambda: None, 0.0) == 0.0
+    gate.sent(1, "1", 0.0, 0.0)
+    assert gate.enter(0, "0", lambda: None, 0.0) == 0.0
+
+
+def test_a_shard_that_leaves_the_queue_lets_the_next_one_in() -> None:
+    gate, woken = IdentifyGate(interval=5.0), []
+    gate.sent(7, "7", 0.0, 0.0)
+    assert gate.enter(0, "0", lambda: None, 0.0) == 5.0
+    assert gate.enter(1, "1", lambda: woken.append(1), 0.0) is None
+    gate.leave(0, "0")
+    assert woken == [1]

@@ -48,12 +48,15 @@ class IdentifyGate:
         self._server: _ServerCount | None = None
         self._next_at: dict[int, float] = {}  # by the id of the shard that sent an IDENTIFY
         self._holders: dict[object, int] = {}  # with their shard ids, in order of entry
-        self._waiters: dict[object, Callable[[], None]] = {}
+        self._waiters: dict[object, _Waiter] = {}
+        self._failed: dict[int, int] = {}  # turns that a shard gave back without an IDENTIFY, since its last
         self._lock = threading.Lock()  # guards all fields above; taken by reconnect loops and readers
         in_child(self, IdentifyGate._after_fork)
 
     def enter(self, shard_id: int, holder: object, wake: Callable[[], None], now: float) -> float | None:
-        """Ask to IDENTIFY.
+        """Ask to IDENTIFY. Of those that wait with the same rate limit key, the lowest shard id comes first.
+
+        A shard whose last turn came to nothing comes behind the others.
 
         Args:
             wake: called when it is worth asking again, after None.
@@ -64,12 +67,15 @@ class IdentifyGate:
             again, or None to wait for `wake`.
         """
         with self._lock:
-            if any(self._same_key(shard, shard_id) for other, shard in self._holders.items() if other is not holder):
-                self._waiters[holder] = wake
+            waiter = self._waiters[holder] = _Waiter(shard_id, wake, (self._failed.get(shard_id, 0), shard_id))
+            held = (shard for other, shard in self._holders.items() if other is not holder)
+            ahead = (other.shard_id for other in self._waiters.values() if other.order < waiter.order)
+            if any(self._same_key(shard, shard_id) for shard in (*held, *ahead)):
                 return None
             next_at = max((at for shard, at in self._next_at.items() if self._same_key(shard, shard_id)), default=now)
             delay = max(next_at - now, self._starts_in(now), 0.0)
             if not delay:
+                del self._waiters[holder]
                 self._holders[holder] = shard_id
             return delay
 
@@ -88,10 +94,19 @@ class IdentifyGate:
             self._server = _ServerCount(limit.total, remaining, now + limit.reset_after)
             ahead = list(self._holders).index(holder) if holder in self._holders else 0
             delay = limit.reset_after if remaining <= ahead else 0.0
-            waiters, self._waiters = self._waiters, {}  # max_concurrency may have grown
-        for wake in waiters.values():
-            wake()
+            waiters = self._next()  # max_concurrency may have grown
+        for waiter in waiters:
+            waiter.wake()
         return delay
+
+    def remaining(self, now: float) -> int:
+        """Return how many session starts remain."""
+        with self._lock:
+            if self._server is not None and not self._starts_in(now):
+                return max(self._server.remaining, 0)
+            if self._server is not None:
+                return 0
+            return (self._sent.maxlen or 0) - sum(at > now - DAY for at in self._sent)
 
     def starts_in(self, now: float) -> float:
         """Return the seconds until session starts are available; 0.0 if some remain."""
@@ -104,6 +119,15 @@ class IdentifyGate:
         if now >= self._server.resets_at:
             self._server = _ServerCount(self._server.total, self._server.total, now + DAY)
         return 0.0 if self._server.remaining > 0 else self._server.resets_at - now
+
+    def _next(self) -> list[_Waiter]:
+        """Return the first waiter with each rate limit key. The lock is held."""
+        first: dict[int, _Waiter] = {}
+        for waiter in self._waiters.values():
+            key = waiter.shard_id % self.max_concurrency
+            if key not in first or waiter.order < first[key].order:
+                first[key] = waiter
+        return [*first.values()]
 
     def _same_key(self, shard: int, other: int) -> bool:
         return shard % self.max_concurrency == other % self.max_concurrency
@@ -120,23 +144,36 @@ class IdentifyGate:
             self._next_at[shard_id] = now + self.interval * (1.0 + JITTER * jitter)
             if self._server is not None:
                 self._server.remaining -= 1
-        self.leave(shard_id, holder)
+            self._failed.pop(shard_id, None)
+            self._holders.pop(holder, None)
+            waiters = self._next()
+        for waiter in waiters:
+            waiter.wake()
 
     def leave(self, shard_id: int, holder: object) -> None:
         """Release the turn of `holder`, or its place in the queue. Idempotent."""
         with self._lock:
-            self._waiters.pop(holder, None)
-            if self._holders.get(holder) != shard_id:
+            if self._waiters.pop(holder, None) is None and self._holders.get(holder) != shard_id:
                 return
-            del self._holders[holder]
-            waiters, self._waiters = self._waiters, {}
-        for wake in waiters.values():
-            wake()
+            if self._holders.pop(holder, None) is not None:
+                self._failed[shard_id] = self._failed.get(shard_id, 0) + 1
+            waiters = self._next()
+        for waiter in waiters:
+            waiter.wake()
 
     def _after_fork(self) -> None:
         # The holders are threads of the parent.
         self._lock = threading.Lock()
         self._holders, self._waiters = {}, {}
+
+
+@dataclass(frozen=True)
+class _Waiter:
+    """A shard that waits for its turn; `wake` makes it ask again."""
+
+    shard_id: int
+    wake: Callable[[], None]
+    order: tuple[int, int]
 
 
 @dataclass
