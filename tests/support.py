@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
+from vox_gateway.dispatch.event_queue import EventQueue, Item
+
 TIMEOUT = 5.0
 T = TypeVar("T")
 
@@ -54,6 +56,12 @@ def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not become true in time"
         pause.wait(0.005)
+
+
+def items(queue: EventQueue) -> Iterator[Item]:
+    """Take the items of an event queue until its end, as the dispatcher's thread does."""
+    while (entry := queue.inbox.get(timeout=TIMEOUT)) is not None and entry[1] is not None:
+        yield entry[1]
 
 
 @contextlib.contextmanager

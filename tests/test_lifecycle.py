@@ -40,10 +40,10 @@ def test_no_run_is_closed(make_lifecycle: Callable[..., Lifecycle]) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda lifecycle: lifecycle.send("HEARTBEAT", b"{}", None),
-        lambda lifecycle: lifecycle.update_presence("PRESENCE_UPDATE", {}, b"{}", None),
-        lambda lifecycle: lifecycle.wait_for("READY", None, None),
-        lambda lifecycle: lifecycle.check_waiting("the answer"),
+        lambda lifecycle: lifecycle.send(1, None, None),
+        lambda lifecycle: lifecycle.update_presence({}, None),
+        lambda lifecycle: lifecycle.receiver.wait_for("READY", None, None),
+        lambda lifecycle: lifecycle.receiver.check_waiting("the answer"),
     ],
     ids=["send", "update_presence", "wait_for", "check_waiting"],
 )
@@ -61,17 +61,17 @@ def test_ready_is_waited_for_no_longer_than_the_timeout(make_lifecycle: Callable
 
 
 def test_only_the_caller_runs_pending_handlers(make_lifecycle: Callable[..., Lifecycle]) -> None:
-    assert make_lifecycle(handlers="caller").dispatch_pending(None, 0) == 0
+    assert make_lifecycle(handlers="caller").receiver.dispatch_pending(None, 0) == 0
     with pytest.raises(RuntimeError, match="handlers='caller'"):
-        make_lifecycle().dispatch_pending(None, 0)
+        make_lifecycle().receiver.dispatch_pending(None, 0)
 
 
 def test_missing_intents_of_a_stream_are_logged_once(
     make_lifecycle: Callable[..., Lifecycle], caplog: pytest.LogCaptureFixture
 ) -> None:
-    lifecycle = make_lifecycle(intents=Intents.none())
+    receiver = make_lifecycle(intents=Intents.none()).receiver
     with caplog.at_level(logging.WARNING, "vox_gateway"):
         for _ in range(2):
-            lifecycle.open_stream(("GUILD_BAN_ADD", "GUILD_BAN_ADD"), 0, "drop").close()
+            receiver.open_stream(("GUILD_BAN_ADD", "GUILD_BAN_ADD"), 0, "drop").close()
     (record,) = caplog.records
     assert "add Intents.GUILD_MODERATION" in record.getMessage()

@@ -22,13 +22,13 @@ from .dispatch.emitter import Emitter
 from .dispatch.guilds import Guilds
 from .dispatch.stream import EventStream
 from .events import EventName, PlainName, SignalName
-from .lifecycle import Lifecycle
+from .lifecycle import Lifecycle, Runs
 from .log import LOGGER, ShardLog
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
-from .opcodes import OPCODES, Opcode, opcode_name
+from .opcodes import OPCODES, Opcode
 from .protocol import payloads
 from .protocol.machine import KEEP_SESSION
-from .requests import Members, Requester, VoiceConnection
+from .requests import Members, Requests, VoiceConnection
 from .session import state
 from .session.store import SessionStore
 from .validation import (
@@ -184,18 +184,16 @@ class Client(Emitter):
             session_file=session_file,
             identify_gate=identify_gate,
         )
-        self._log = ShardLog(self._options.shard)
+        self._log = self._make_log()
         super().__init__(self._log)
-        self._lifecycle = Lifecycle(self._options, self, self._log)
+        self._lifecycle = self._make_lifecycle()
         self._requester = self._make_requester()
         in_child(self, Client._after_fork)
 
     def __repr__(self) -> str:
         if not self._initialized:
             return "<Client not initialized>"
-        now, (shard_id, count) = self._lifecycle.snapshot(), self._options.shard
-        state = f"{now.in_short()} seq={now.session.seq} events_waiting={now.stats.events_waiting}"
-        return f"<Client shard={shard_id}/{count} {state} url={self._options.url!r}>"
+        return f"<Client {self._lifecycle.in_short()} url={self._options.url!r}>"
 
     def __enter__(self) -> Client:
         """Connect as with ``async_=True``; commands wait for READY.
@@ -245,6 +243,7 @@ class Client(Emitter):
 
         See: https://docs.discord.com/developers/events/gateway#connection-lifecycle
         """
+        self._lifecycle.receiver.warn_of_missing_intents(self.heard_events())
         if async_:
             return self._lifecycle.start().thread
         self._lifecycle.run(on_interrupt=self._close_for_exit)
@@ -368,7 +367,9 @@ class Client(Emitter):
             TypeError, ValueError: an argument cannot be used; the message names it.
         """
         checked = tuple(map(check_event, names)) or ("DISPATCH",)
-        return self._lifecycle.open_stream(checked, check_count("maxsize", maxsize, 0), check_overflow(overflow))
+        return self._lifecycle.receiver.open_stream(
+            checked, check_count("maxsize", maxsize, 0), check_overflow(overflow)
+        )
 
     @overload
     def wait_for(
@@ -400,7 +401,7 @@ class Client(Emitter):
             RuntimeError: the caller is a handler that would wait for itself.
             TypeError, ValueError: an argument cannot be used; the message names it.
         """
-        return self._lifecycle.wait_for(check_event(name), check_predicate(check), check_timeout(timeout))
+        return self._lifecycle.receiver.wait_for(check_event(name), check_predicate(check), check_timeout(timeout))
 
     def dispatch_pending(self, limit: int | None = None, timeout: float | None = 0) -> int:
         """With ``handlers="caller"``: run the handlers of events that have arrived, on this thread.
@@ -418,7 +419,7 @@ class Client(Emitter):
             TypeError, ValueError: an argument cannot be used; the message names it.
         """
         limit = None if limit is None else check_count("limit", limit, 0)
-        return self._lifecycle.dispatch_pending(limit, check_timeout(timeout))
+        return self._lifecycle.receiver.dispatch_pending(limit, check_timeout(timeout))
 
     # -- sending commands ------------------------------------------------------------------------------------------
 
@@ -443,7 +444,7 @@ class Client(Emitter):
             self._update_presence(payloads.check_presence(data), timeout)
         else:
             self._requester.expect_refusal(op)
-            self._lifecycle.send(opcode_name(op), self._options.encode(op, data), timeout)
+            self._lifecycle.send(op, data, timeout)
 
     def presence_update(
         self,
@@ -753,7 +754,7 @@ class Client(Emitter):
     @property
     def guilds(self) -> Guilds:
         """The ids and states of the bot's guilds, and why each GUILD_CREATE came. Contents are not kept."""
-        return self._lifecycle.guilds.view
+        return self._lifecycle.guild_view
 
     @property
     def status(self) -> Status:
@@ -763,12 +764,12 @@ class Client(Emitter):
     @property
     def latency(self) -> float:
         """Seconds from the last heartbeat to its acknowledgement; infinity before the first."""
-        return self._lifecycle.state.latency
+        return self._lifecycle.latency
 
     @property
     def latencies(self) -> tuple[float, ...]:
         """Seconds from heartbeat to acknowledgement, of the last 5 heartbeats; the newest last."""
-        return self._lifecycle.state.latencies
+        return self._lifecycle.latencies
 
     @property
     def stats(self) -> Stats:
@@ -788,8 +789,7 @@ class Client(Emitter):
         Up to 20 transitions, the newest last, each with its age; then the current state. Heartbeats take a line for
         each connection. The lines hold neither the token nor a whole session id.
         """
-        snapshot = self._lifecycle.snapshot()
-        return "\n".join([*self._lifecycle.state.history.render(snapshot.now), f"now: {snapshot.describe()}"])
+        return self._lifecycle.explain()
 
     def health(self) -> dict[str, Any]:
         """Return the client's state as values that JSON can hold, for a health route or a monitor.
@@ -821,7 +821,7 @@ class Client(Emitter):
               requested is not an error.
             - ``since_error``: since that error.
         """
-        return self._lifecycle.snapshot().health()
+        return self._lifecycle.health()
 
     # -- private ---------------------------------------------------------------------------------------------------
 
@@ -830,17 +830,15 @@ class Client(Emitter):
         """Whether the constructor has returned. If it raised, the client can still be inspected and closed."""
         return hasattr(self, "_requester")
 
-    def _make_requester(self) -> Requester:
-        lifecycle = self._lifecycle
-        return Requester(
-            options=self._options,
-            subscribers=lifecycle.subscribers,
-            sender=lifecycle.sender,
-            session=lambda: lifecycle.session,
-            check_waiting=lifecycle.check_waiting,
-            error=lambda: lifecycle.error,
-            log=self._log,
-        )
+    def _make_log(self) -> ShardLog:
+        return ShardLog(self._options.shard)
+
+    def _make_lifecycle(self) -> Runs:
+        """Make what starts and ends the connection. `ShardManager` has many connections."""
+        return Lifecycle(self._options, self, self._log)
+
+    def _make_requester(self) -> Requests:
+        return self._lifecycle.make_requester()
 
     def _after_fork(self) -> None:
         """Make the client in a child process as new, with the same handlers."""
@@ -853,5 +851,4 @@ class Client(Emitter):
         self.close(resumable=self._options.session_store is not None)
 
     def _update_presence(self, presence: dict[str, Any], timeout: float | None) -> None:
-        encoded = self._options.encode(Opcode.PRESENCE_UPDATE, presence)
-        self._lifecycle.update_presence(opcode_name(Opcode.PRESENCE_UPDATE), presence, encoded, timeout)
+        self._lifecycle.update_presence(presence, timeout)

@@ -9,7 +9,7 @@ import os
 import ssl
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -104,6 +104,24 @@ class Options:
     def name(self) -> str:
         """The prefix of the names of the client's threads."""
         return f"vox_gateway-{self.shard[0]}/{self.shard[1]}"
+
+    def for_shard(self, shard: tuple[int, int], session_file: str | SessionStore | None) -> Options:
+        """Return the same options for another shard.
+
+        Raises:
+            TypeError, ValueError: `session_file` cannot be used for this shard.
+            OSError: `session_file` cannot be read.
+        """
+        owner = SessionOwner.of(
+            token=self.token,
+            shard=shard,
+            intents=int(self.intents),
+            encoding=self.codec.name,
+            compress=self.compress,
+            version=self.version,
+            capabilities=int(self.capabilities),
+        )
+        return replace(self, shard=shard, session_store=_session_store(session_file, owner))
 
     def identify(self, presence: dict[str, Any] | None) -> dict[str, Any]:
         """Return the data of an IDENTIFY with `presence`."""

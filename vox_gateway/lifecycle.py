@@ -8,54 +8,153 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from .concurrency.fork import FORKED, ForkCheck
-from .concurrency.signals import defer_sigint
+from .concurrency.signals import SignalSafeEvent, defer_sigint
 from .config import CALLER, Options
 from .diagnostics.snapshot import ClientSnapshot
 from .diagnostics.stats import Stats, Status
+from .dispatch.current_shard import CurrentShard
 from .dispatch.emitter import Emitter
 from .dispatch.executors import CallerQueue
-from .dispatch.guilds import GuildTracker
+from .dispatch.guilds import Guilds, GuildTracker
 from .dispatch.stream import EventStream
 from .dispatch.subscriptions import Subscribers
-from .errors import AlreadyConnected, GatewayError, NotConnected, StreamEnded
-from .intents import Intents, missing_intent_warning
+from .errors import AlreadyConnected, GatewayError, NotConnected
+from .intents import Intents
 from .log import ShardLog
+from .opcodes import Opcode, opcode_name
 from .protocol.state import State
+from .receiver import Receiver
+from .requests import Requester, Requests
 from .session.state import Session
 from .session.writer import Loaded, SessionLease, SessionWriter
 from .shard.run_state import RunState
 from .shard.sender import CommandSender
-from .shard.shard import ClientParts, Shard
+from .shard.shard import ClientParts, MakeFilter, Shard
+from .shard.threads import SharedThreads
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "Run", "Runs", "join_run", "run_until_closed"]
+
+
+class Run(Protocol):
+    """What was started: a shard, or many."""
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The last thread to end."""
+
+    @property
+    def closed(self) -> SignalSafeEvent:
+        """Set when nothing is left of the run."""
+
+    @property
+    def error(self) -> GatewayError | None:
+        """What ended the run."""
+
+
+class Runs(Protocol):
+    """What a client asks of its connection, or of all of them. See the methods of the same names of `Lifecycle`."""
+
+    @property
+    def receiver(self) -> Receiver:
+        """The caller's side of the events."""
+
+    def start(self) -> Run:
+        """See `Lifecycle`."""
+
+    def run(self, on_interrupt: Callable[[], None]) -> None:
+        """See `Lifecycle`."""
+
+    def close(self, code: int, reason: str, reconnect: bool) -> None:
+        """See `Lifecycle`."""
+
+    def wait_closed(self, timeout: float | None) -> bool:
+        """See `Lifecycle`."""
+
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """See `Lifecycle`."""
+
+    def after_fork(self) -> None:
+        """See `Lifecycle`."""
+
+    def make_requester(self) -> Requests:
+        """See `Lifecycle`."""
+
+    def send(self, op: int, data: Any, timeout: float | None) -> None:
+        """See `Lifecycle`."""
+
+    def update_presence(self, presence: dict[str, Any], timeout: float | None) -> None:
+        """See `Lifecycle`."""
+
+    def wait_until_guilds(self, timeout: float | None) -> bool:
+        """See `Lifecycle`."""
+
+    @property
+    def guild_view(self) -> Guilds:
+        """See `Lifecycle`."""
+
+    @property
+    def status(self) -> Status:
+        """See `Lifecycle`."""
+
+    @property
+    def latency(self) -> float:
+        """See `Lifecycle`."""
+
+    @property
+    def latencies(self) -> tuple[float, ...]:
+        """See `Lifecycle`."""
+
+    @property
+    def session(self) -> Session:
+        """See `Lifecycle`."""
+
+    @property
+    def handled(self) -> Session:
+        """See `Lifecycle`."""
+
+    @property
+    def stats(self) -> Stats:
+        """See `Lifecycle`."""
+
+    def explain(self) -> str:
+        """See `Lifecycle`."""
+
+    def health(self) -> dict[str, Any]:
+        """See `Lifecycle`."""
+
+    def in_short(self) -> str:
+        """See `Lifecycle`."""
 
 
 class Lifecycle:
-    """The runs of a client in a process. At most 1 of them is connected.
+    """The runs of a shard in a process. At most 1 of them is connected.
 
     Args:
         options: the client's checked arguments.
         emitter: has the handlers.
+        fork: of the client that the shard is one of, if others are too.
 
     Attributes:
         subscribers: receive the events of every run.
+        receiver: the caller's side of the events.
         fork: refuses calls in a forked child until `start`.
         sender: sends the commands of the run that is connected.
         guilds: has the states of the guilds, over all runs.
     """
 
-    def __init__(self, options: Options, emitter: Emitter, log: ShardLog) -> None:
+    def __init__(self, options: Options, emitter: Emitter, log: ShardLog, fork: ForkCheck | None = None) -> None:
         self._options = options
         self._emitter = emitter
         self._log = log
         self.subscribers: Subscribers = Subscribers(options.shard[0])
+        self.receiver: Receiver = Receiver(options, self, log)
         self._before = RunState()  # what the first run of this process continues
-        self.fork: ForkCheck = ForkCheck(log)
+        self.fork: ForkCheck = fork or ForkCheck(log)
         self._renew()
 
     def _renew(self) -> None:
@@ -67,7 +166,6 @@ class Lifecycle:
         self.sender: CommandSender = CommandSender()
         self.guilds: GuildTracker = GuildTracker(bool(self._options.intents & Intents.GUILDS), self._log)
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
-        self._warned: set[str] = set()  # the names of streams whose missing intents were logged
         store, thread_name = self._options.session_store, f"{self._options.name}-session-file"
         self._session_writer = None if store is None else SessionWriter(thread_name, store, self._log)
         # Held by `start` alone, also while a session store takes long to load; `close` does not wait for that.
@@ -77,8 +175,18 @@ class Lifecycle:
 
     # -- starting and ending ---------------------------------------------------------------------------------------
 
-    def start(self) -> Shard:
+    def start(
+        self,
+        threads: SharedThreads | None = None,
+        on_closed: Callable[[], None] | None = None,
+        make_filter: MakeFilter | None = None,
+    ) -> Shard:
         """Start a run and return it.
+
+        Args:
+            threads: what it has in common with other shards; None to make them.
+            on_closed: called when nothing is left of the run, on its last thread.
+            make_filter: see `Shard.filter_events`.
 
         Raises:
             AlreadyConnected: a run is connected, or another client uses the session file.
@@ -91,9 +199,9 @@ class Lifecycle:
             loaded = self._load_ahead()
             with self._lock:
                 previous = self._check_disconnected()
-                self._warn_of_missing_intents(self._emitter.heard_events())
                 with defer_sigint():
-                    run = self._start_after(previous, loaded)
+                    make_run = self._run_maker(previous, threads or self._make_threads(), on_closed, make_filter)
+                    run = self._start_after(previous, loaded, make_run)
                 close, self._closed_early = self._closed_early, None
         if close is not None:
             run.stop(*close)
@@ -119,13 +227,15 @@ class Lifecycle:
             with self._lock:
                 self._is_loading = False
 
-    def _start_after(self, previous: Shard | None, loaded: Loaded | None) -> Shard:
+    def _start_after(
+        self, previous: Shard | None, loaded: Loaded | None, make_run: Callable[[RunState, SessionLease | None], Shard]
+    ) -> Shard:
         state, lease = self.state, None
         if self._session_writer is not None:
             lease, session = self._session_writer.acquire(state.session, loaded)
             state = replace(state, ended_session=session)
         try:
-            run = self._run = self._make_run(previous, state, lease)
+            run = self._run = make_run(state, lease)
             self.fork.mark_connected()
             run.start()
         except BaseException:
@@ -135,39 +245,47 @@ class Lifecycle:
             raise
         return run
 
-    def _make_run(self, previous: Shard | None, state: RunState, lease: SessionLease | None) -> Shard:
+    def _run_maker(
+        self,
+        previous: Shard | None,
+        threads: SharedThreads,
+        on_closed: Callable[[], None] | None,
+        make_filter: MakeFilter | None,
+    ) -> Callable[[RunState, SessionLease | None], Shard]:
+        """Return a function that makes a run from the state that it continues and the lease of its session."""
         parts = ClientParts(
             options=self._options,
             emitter=self._emitter,
             subscribers=self.subscribers,
             guilds=self.guilds,
-            caller_queue=self._caller_queue,
             sender=self.sender,
             log=self._log,
         )
         presence = self._options.presence if previous is None else previous.presence.newest
-        return Shard(parts, initial=state, presence=presence, lease=lease)
+
+        def make_run(state: RunState, lease: SessionLease | None) -> Shard:
+            run = Shard(
+                parts,
+                threads,
+                initial=state,
+                presence=presence,
+                lease=lease,
+                on_closed=on_closed,
+                make_filter=make_filter,
+            )
+            if threads.caller_queue is not None and threads.caller_queue is self._caller_queue:
+                self._caller_queue.begin(lambda: run.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
+            return run
+
+        return make_run
+
+    def _make_threads(self) -> SharedThreads:
+        options = self._options
+        return SharedThreads(options.name, options, self._emitter, self._caller_queue, CurrentShard(), self._log)
 
     def run(self, on_interrupt: Callable[[], None]) -> None:
-        """Start a run and wait until it has ended; run handlers here with ``handlers="caller"``.
-
-        Args:
-            on_interrupt: called on Ctrl-C; closes the run.
-
-        Raises:
-            GatewayError: the error that ended the run, or of `start`.
-            ValueError, OSError, RuntimeError: see `start`.
-        """
-        run = None
-        try:
-            run = started = self.start()
-            if self._caller_queue is not None:
-                self._caller_queue.run_until(lambda: started.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
-            run.closed.wait()
-        except KeyboardInterrupt:
-            on_interrupt()
-        if run is not None:
-            _join(run)
+        """Start a run and wait until it has ended; see `run_until_closed`."""
+        run_until_closed(self.start, self._caller_queue, on_interrupt)
 
     def close(self, code: int, reason: str, reconnect: bool) -> None:
         """Close the connection, if any, and unless `reconnect` end the run."""
@@ -193,17 +311,7 @@ class Lifecycle:
             RuntimeError: called by a handler, for which the run would wait in turn; 0 as `timeout` is allowed.
         """
         run = self._run
-        if run is None:
-            return True
-        if timeout != 0 and not run.closed.is_set() and run.waits_for_caller:
-            raise RuntimeError(
-                "a handler must not wait until the client is closed, since the client waits for the handler to return: "
-                "return from the handler, or wait on another thread"
-            )
-        if not run.closed.wait(timeout):
-            return False
-        _join(run)
-        return True
+        return run is None or join_run(run, timeout, run.waits_for_caller)
 
     def after_fork(self) -> None:
         """Begin anew in a child process. A run that is under way belongs to the parent."""
@@ -223,37 +331,63 @@ class Lifecycle:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    def send(self, name: str, encoded: bytes, timeout: float | None) -> None:
-        """Send an encoded command.
+    def send(self, op: int, data: Any, timeout: float | None) -> None:
+        """Send a command.
 
         Args:
-            name: of its opcode.
+            op: the number of its opcode.
+            data: the payload's ``d``.
             timeout: seconds; None to wait without a limit.
 
         Raises:
             CommandTimeout: it was not sent in time.
             NotConnected: no run is under way, or it was closed while this waited.
+            PayloadTooLarge: it is larger than the gateway accepts.
+            TypeError, ValueError: `data` holds a value that cannot be encoded.
         """
+        name, encoded = opcode_name(op), self._options.encode(op, data)
         self.fork.raise_if_forked(f"{name} was not sent")
         self.sender.send(name, encoded, timeout)
 
-    def update_presence(self, name: str, presence: dict[str, Any], encoded: bytes, timeout: float | None) -> None:
+    def update_presence(self, presence: dict[str, Any], timeout: float | None) -> None:
         """Wait until the run is ready, then hand over the presence. It is sent as soon as the limits allow.
 
         Args:
-            name: of the opcode.
             presence: what the next IDENTIFY holds.
-            encoded: the command with `presence`.
             timeout: seconds to wait for READY; None to wait without a limit.
 
         Raises:
             CommandTimeout: the run was not ready in time.
             NotConnected: no run is under way, or it was closed while this waited.
+            PayloadTooLarge: it is larger than the gateway accepts.
+            TypeError, ValueError: `presence` holds a value that cannot be encoded.
         """
-        self.fork.raise_if_forked(f"{name} was not sent")
-        self.sender.wait_to_send(name, timeout)
+        encoded = self._options.encode(Opcode.PRESENCE_UPDATE, presence)
+        self.fork.raise_if_forked("PRESENCE_UPDATE was not sent")
+        self.sender.wait_to_send("PRESENCE_UPDATE", timeout)
+        self.offer_presence(presence, encoded)
+
+    def offer_presence(self, presence: dict[str, Any], encoded: bytes) -> None:
+        """Hand over the presence, to be sent when the run is ready and the limits allow. Does not wait.
+
+        Args:
+            presence: what the next IDENTIFY holds.
+            encoded: the command with `presence`.
+        """
         if (run := self._run) is not None:
             run.presence.update(presence, encoded)
+
+    def make_requester(self) -> Requester:
+        """Make what sends requests and waits for their answers."""
+        return Requester(
+            options=self._options,
+            subscribers=self.subscribers,
+            sender=self.sender,
+            session=lambda: self.session,
+            check_waiting=self.receiver.check_waiting,
+            error=lambda: self.error,
+            log=self._log,
+        )
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
@@ -274,90 +408,32 @@ class Lifecycle:
                 "wait_until_ready()"
             )
         if not self.guilds.is_complete:
-            self._check_thread()
+            self.receiver.check_thread()
         return not self.fork.warn_if_forked() and self.guilds.wait(timeout)
 
-    def open_stream(self, names: tuple[str, ...], maxsize: int, overflow: str) -> EventStream[Any]:
-        """Return a stream that collects the events of `names`."""
-        new = [name for name in dict.fromkeys(names) if name not in self._warned]
-        self._warn_of_missing_intents(new)
-        self._warned.update(new)
-        return EventStream(
-            names,
-            maxsize=maxsize,
-            overflow=overflow,
-            subscribers=self.subscribers,
-            check_thread=self._check_taking,
-            log=self._log,
-        )
+    @property
+    def caller_queue(self) -> CallerQueue | None:
+        """Where handlers wait for the caller, with ``handlers="caller"``."""
+        return self._caller_queue
 
-    def wait_for(self, name: str, check: Callable[[Any], object] | None, timeout: float | None) -> Any:
-        """Return the data of the next event `name` for which `check` is true.
+    @property
+    def delivers_here(self) -> bool:
+        """Whether the caller is on the thread that brings events."""
+        run = self._run
+        return run is not None and run.delivers_here
 
-        Raises:
-            TimeoutError: it did not arrive within `timeout` seconds.
-            NotConnected: no run is under way, or it was closed while this waited.
-            GatewayError: the error that ended the run.
-            RuntimeError: called on the thread that brings the event.
-        """
-        self._check_thread()
-        with self.open_stream((name,), 0, "drop") as events:
-            self._check_running(name)
-            try:
-                return events.wait(check, timeout)
-            except StreamEnded:
-                raise NotConnected(f"{name} did not come: the client was closed") from None
-
-    def dispatch_pending(self, limit: int | None, timeout: float | None) -> int:
-        """Run the handlers of events that have arrived, and return for how many events.
+    def check_running(self, what: str) -> None:
+        """Check that a run is under way.
 
         Args:
-            limit: number of events; None for all.
-            timeout: seconds to wait for the first; None to wait without a limit.
+            what: a description of what it would bring.
 
         Raises:
-            RuntimeError: the client runs handlers on threads of its own.
-        """
-        if self._caller_queue is None:
-            raise RuntimeError("the client runs handlers on its own thread: make it with handlers='caller'")
-        self.fork.warn_if_forked()
-        return self._caller_queue.run(limit, timeout)
-
-    def check_waiting(self, what: str) -> None:
-        """Check that the caller may wait for an answer, and that it can arrive.
-
-        Args:
-            what: a description of the answer.
-
-        Raises:
-            RuntimeError: called on the thread that brings the answer.
             NotConnected: no run is under way.
         """
-        self._check_thread()
-        self._check_running(what)
-
-    def _check_taking(self) -> None:
-        self._check_thread()
-        self.fork.raise_if_forked("no event can come")
-
-    def _check_thread(self) -> None:
-        run = self._run
-        if run is not None and run.delivers_here:
-            raise RuntimeError(
-                "a handler must not wait for events on the thread that would bring them: wait on another thread, or "
-                "make the client with workers=, whose handlers may"
-            )
-
-    def _check_running(self, what: str) -> None:
-        self.fork.raise_if_forked(f"{what} cannot come")
         run = self._run
         if run is None or run.disconnected.is_set() or run.state.status in (Status.CLOSING, Status.CLOSED):
             raise NotConnected(f"{what} cannot come: the client is not connected; call connect() first")
-
-    def _warn_of_missing_intents(self, events: Iterable[str]) -> None:
-        for event in events:
-            if warning := missing_intent_warning(event, self._options.intents):
-                self._log.warning("%s", warning)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -368,9 +444,24 @@ class Lifecycle:
         return self._before if run is None else run.state
 
     @property
+    def guild_view(self) -> Guilds:
+        """The states of the guilds, for the program."""
+        return self.guilds.view
+
+    @property
     def status(self) -> Status:
         """The state of the newest run."""
         return self.state.status
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the last heartbeat to its acknowledgement; infinity before the first."""
+        return self.state.latency
+
+    @property
+    def latencies(self) -> tuple[float, ...]:
+        """The last latencies, the newest last."""
+        return self.state.latencies
 
     @property
     def session(self) -> Session:
@@ -394,6 +485,21 @@ class Lifecycle:
         """The error that ended the newest run."""
         return self.state.error
 
+    def explain(self) -> str:
+        """See `Client.explain`."""
+        snapshot = self.snapshot()
+        return "\n".join([*self.state.history.render(snapshot.now), f"now: {snapshot.describe()}"])
+
+    def health(self) -> dict[str, Any]:
+        """See `Client.health`."""
+        return self.snapshot().health()
+
+    def in_short(self) -> str:
+        """The shard and its state in a few words."""
+        now, (shard_id, count) = self.snapshot(), self._options.shard
+        state = f"{now.in_short()} seq={now.session.seq} events_waiting={now.stats.events_waiting}"
+        return f"shard={shard_id}/{count} {state}"
+
     def snapshot(self) -> ClientSnapshot:
         """Return all that is known now."""
         run, state = self._run, self.state
@@ -416,8 +522,49 @@ class Lifecycle:
         )
 
 
-def _join(run: Shard) -> None:
-    """Wait for the last steps of a finished run. Raises the error that ended it."""
+def run_until_closed(
+    start: Callable[[], Run], caller_queue: CallerQueue | None, on_interrupt: Callable[[], None]
+) -> None:
+    """Start a run and wait until it has ended; run handlers here with ``handlers="caller"``.
+
+    Args:
+        on_interrupt: called on Ctrl-C; closes the run.
+
+    Raises:
+        GatewayError: the error that ended the run.
+        Exception: any exception that `start` raised.
+    """
+    run = None
+    try:
+        run = started = start()
+        if caller_queue is not None:
+            caller_queue.run_until(lambda: started.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
+        run.closed.wait()
+    except KeyboardInterrupt:
+        on_interrupt()
+    if run is not None:
+        join_run(run, None, waits_for_caller=False)
+
+
+def join_run(run: Run, timeout: float | None, waits_for_caller: bool) -> bool:
+    """Wait until a run has ended, and return whether it has.
+
+    Args:
+        timeout: seconds; None to wait without a limit.
+        waits_for_caller: whether the end of the run waits for the caller, as it is a handler.
+
+    Raises:
+        GatewayError: the error that ended the run.
+        RuntimeError: the caller is a handler; 0 as `timeout` is allowed.
+    """
+    if timeout != 0 and not run.closed.is_set() and waits_for_caller:
+        raise RuntimeError(
+            "a handler must not wait until the client is closed, since the client waits for the handler to return: "
+            "return from the handler, or wait on another thread"
+        )
+    if not run.closed.wait(timeout):
+        return False
     run.thread.join()
     if run.error is not None:
         raise run.error
+    return True

@@ -36,12 +36,12 @@ class Lines(str):
 
 
 class ShardLog(_Adapter):
-    """`LOGGER` with the shard in each message and on each record."""
+    """`LOGGER` with the shard in each message and on each record; None for all shards of a manager."""
 
-    def __init__(self, shard: tuple[int, int]) -> None:
-        name = f"{shard[0]}/{shard[1]}"
+    def __init__(self, shard: tuple[int, int] | None) -> None:
+        name = "all" if shard is None else f"{shard[0]}/{shard[1]}"
         super().__init__(LOGGER, {"shard": name})
-        self._prefix = f"[shard {name}]"
+        self._prefix = "[all shards]" if shard is None else f"[shard {name}]"
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message. An exception of a log handler is printed and does not reach the caller."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from support import wait_until
 
 from vox_gateway.concurrency.scheduler import Scheduler
+from vox_gateway.dispatch.current_shard import CurrentShard
 from vox_gateway.dispatch.dispatcher import Dispatcher, DispatcherConfig
+from vox_gateway.dispatch.dispatcher_thread import DispatcherThread
 from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.dispatch.event_queue import EventQueue, Milestone
-from vox_gateway.dispatch.executors import CallerExecutor, CallerQueue, InlineExecutor, WorkerExecutor
+from vox_gateway.dispatch.executors import CallerExecutor, CallerQueue, InlineExecutor, WorkerExecutor, WorkerPool
 from vox_gateway.dispatch.executors.runner import RunnerConfig
 from vox_gateway.dispatch.guilds import GuildTracker
 from vox_gateway.dispatch.progress import InlineProgress, TrackedProgress
@@ -43,13 +46,16 @@ class Run:
         self.ended = threading.Event()
         self.caller_queue = CallerQueue()
         self.before_ready: list[str] = []
+        self.thread = DispatcherThread("test-dispatcher")
+        self.pool: WorkerPool | None = None
         self.dispatcher = self._make(executor)
         self.queue, self.progress = self.dispatcher.queue, self.dispatcher.progress
 
     def _make(self, executor: str) -> Dispatcher:
         runner = RunnerConfig(self.emitter, 60.0, self.scheduler, LOG)
         config = DispatcherConfig(
-            name="test-dispatcher",
+            shard=0,
+            current=(current := CurrentShard()),
             emitter=self.emitter,
             subscribers=self.subscribers,
             guilds=self.guilds,
@@ -62,17 +68,24 @@ class Run:
         )
         if executor == "inline":
             inline = InlineProgress()
-            return Dispatcher(config, EventQueue(100, inline), InlineExecutor(runner, inline))
+            queue = EventQueue(100, inline, self.thread.inbox)
+            return Dispatcher(config, queue, InlineExecutor(runner, inline, thread=self.thread))
         progress = TrackedProgress()
-        queue = EventQueue(100, progress)
+        queue = EventQueue(100, progress, self.thread.inbox)
         if executor == "caller":
-            return Dispatcher(
-                config, queue, CallerExecutor(runner, progress, queue.made_room, pending=self.caller_queue)
+            caller = CallerExecutor(
+                runner, progress, queue.made_room, pending=self.caller_queue, shard=0, current=current
             )
-        workers = WorkerExecutor(
-            runner, progress, queue.made_room, name="test", count=2, on_failure=self.failures.append
-        )
+            return Dispatcher(config, queue, caller)
+        self.pool = WorkerPool(runner, name="test", count=2, on_failure=self.failures.append)
+        workers = WorkerExecutor(progress, queue.made_room, pool=self.pool, shard=0, current=current, log=LOG)
         return Dispatcher(config, queue, workers)
+
+    def start(self) -> None:
+        self.dispatcher.start(SESSION)
+        self.thread.start()
+        if self.pool is not None:
+            self.pool.start()
 
     def put(self, *events: bytes) -> None:
         self.queue.put(list(events), lambda: True, pytest.fail)
@@ -80,7 +93,11 @@ class Run:
     def finish(self) -> None:
         """Wait for everything that was put."""
         self.queue.finish()
+        self.thread.finish()
         assert self.dispatcher.join(5)
+        if self.pool is not None:
+            self.pool.finish()
+            self.pool.join(time.monotonic() + 5)
         self.caller_queue.run(None, 0)
         self.scheduler.stop()
 
@@ -110,7 +127,7 @@ def run(request: pytest.FixtureRequest, make: MakeRun) -> Run:
 def test_events_reach_their_handlers_in_order(run: Run) -> None:
     seen: list[int] = []
     run.emitter.on("NEWS", seen.append)
-    run.dispatcher.start(SESSION)
+    run.start()
     run.put(*(raw(seq, str(seq)) for seq in range(1, 50)), raw(50, name="UNHEARD"))
     run.finish()
     assert seen == list(range(1, 50))
@@ -129,7 +146,7 @@ def test_subscribers_receive_events_before_handlers(make: MakeRun) -> None:
 
     run.subscribers.add(Recorder(), ["NEWS", "HELLO"])
     run.emitter.on("NEWS", lambda data: order.append("handler NEWS"))
-    run.dispatcher.start(SESSION)
+    run.start()
     run.queue.put([{"op": 10, "d": {}}], lambda: True, pytest.fail)
     run.put(raw(1))
     run.finish()
@@ -139,7 +156,7 @@ def test_subscribers_receive_events_before_handlers(make: MakeRun) -> None:
 def test_an_undecodable_event_stops_delivery_until_restart(run: Run) -> None:
     seen: list[int] = []
     run.emitter.on("NEWS", seen.append)
-    run.dispatcher.start(SESSION)
+    run.start()
     run.put(raw(1, "1"), raw(2, "2").replace(b'"NEWS"', b"null"), raw(3, "3"))
     run.queue.signal("open")
     run.queue.restart()
@@ -151,7 +168,7 @@ def test_an_undecodable_event_stops_delivery_until_restart(run: Run) -> None:
 
 
 def test_ready_waits_until_the_session_is_published_and_saved(run: Run) -> None:
-    run.dispatcher.start(SESSION)
+    run.start()
     milestone = Milestone(Session("new", 1), resumed=False)
     seen: list[list[str]] = []
     run.emitter.on("READY", lambda data: seen.append(list(run.before_ready)))
@@ -178,7 +195,7 @@ def test_an_event_that_no_stream_takes_any_more_is_left_to_the_next_run(make: Ma
 
     run.subscribers.add(Closing(), ["DISPATCH"])  # receives the event before the stream
     run.emitter.on("NEWS", handled.append)
-    run.dispatcher.start(SESSION)
+    run.start()
     run.put(raw(1, "1"))
     assert taken.wait(5)
     run.dispatcher.drop_events()
@@ -205,7 +222,7 @@ def test_an_event_that_is_decoded_while_streams_end_is_left_to_the_next_run(make
         return json.loads(data)
 
     run.dispatcher._decode = decode
-    run.dispatcher.start(SESSION)
+    run.start()
     run.put(raw(1, "1"))
     assert decoding.wait(5)
     run.dispatcher.drop_events()
@@ -224,7 +241,7 @@ def test_a_signal_that_a_full_stream_has_no_room_for_fails_nothing(make: MakeRun
     stream = EventStream(
         ("open",), maxsize=1, overflow="block", subscribers=run.subscribers, check_thread=lambda: None, log=LOG
     )
-    run.dispatcher.start(SESSION)
+    run.start()
     run.queue.signal("open")
     run.queue.signal("open")
     wait_until(lambda: len(stream) == 1)
@@ -239,7 +256,7 @@ def test_a_failing_subscriber_is_reported_and_its_event_stays_undelivered(run: R
             raise ValueError("broken")
 
     run.subscribers.add(Broken(), ["NEWS"])
-    run.dispatcher.start(SESSION)
+    run.start()
     run.put(raw(1), raw(2))
     run.finish()
     assert [repr(error) for error in run.failures] == ["ValueError('broken')"]
@@ -255,7 +272,7 @@ def test_dropped_events_are_not_handled_and_signals_are(run: Run) -> None:
     run.dispatcher.drop_events()
     run.put(raw(2))
     run.queue.signal("close", {"code": 1000})
-    run.dispatcher.start(SESSION)
+    run.start()
     run.finish()
     assert seen == ["close"]
     assert run.dispatcher.undelivered == 2
@@ -268,7 +285,7 @@ def test_an_event_that_a_full_stream_has_no_room_for_is_left_to_the_next_run(run
     )
     handled: list[int] = []
     run.emitter.on("NEWS", handled.append)
-    run.dispatcher.start(SESSION)
+    run.start()
     run.put(raw(1, "1"), raw(2, "2"), raw(3, "3"))
     wait_until(lambda: run.queue.untaken == 2)
     run.dispatcher.drop_events()

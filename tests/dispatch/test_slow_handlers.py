@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from support import TIMEOUT, in_background
 
-from vox_gateway.dispatch.slow_handlers import SlowHandlers, Work
+from vox_gateway.dispatch.slow_handlers import RunningWork, SlowHandlers
 from vox_gateway.log import ShardLog
 
 
@@ -22,8 +22,8 @@ class Agenda:
         return True
 
 
-def slow_handlers(agenda: Agenda, work: Callable[[], Work]) -> SlowHandlers:
-    return SlowHandlers(10.0, agenda, work, lambda: None, ShardLog((0, 1)))  # type: ignore[arg-type]
+def slow_handlers(agenda: Agenda, work: Callable[[], RunningWork]) -> SlowHandlers:
+    return SlowHandlers(10.0, agenda, work, lambda: None)  # type: ignore[arg-type]
 
 
 def test_the_check_rests_while_no_handler_runs() -> None:
@@ -42,9 +42,9 @@ def test_a_handler_that_begins_as_the_check_goes_to_rest_is_watched() -> None:
     """It finds the check armed, and so does not arm it: the check has to look again once it is disarmed."""
     agenda, looks = Agenda(), []
 
-    def work() -> Work:
+    def work() -> RunningWork:
         looks.append(slow.armed)
-        return None if len(looks) == 1 else ("NEWS", 0.0)
+        return None if len(looks) == 1 else ("NEWS", 0.0, ShardLog((0, 1)))
 
     slow = slow_handlers(agenda, work)
     slow.arm()
@@ -65,7 +65,7 @@ def test_a_signal_handler_may_arm_at_any_moment() -> None:
             super().__setattr__(name, value)
 
     agenda = Agenda()
-    slow = Interrupted(10.0, agenda, lambda: None, lambda: None, ShardLog((0, 1)))  # type: ignore[arg-type]
+    slow = Interrupted(10.0, agenda, lambda: None, lambda: None)  # type: ignore[arg-type]
     in_background(slow.arm).result(TIMEOUT)
     assert len(agenda.calls) == 1
     assert slow.armed

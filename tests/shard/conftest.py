@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from vox_gateway import Client, IdentifyGate
+from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.config import Options
 from vox_gateway.dispatch.event_queue import EventQueue
 from vox_gateway.dispatch.progress import InlineProgress
@@ -33,7 +36,15 @@ def options_for(gateway: LocalGateway) -> Options:
 
 
 @pytest.fixture
-def make_config(gateway: LocalGateway) -> MakeConfig:
+def scheduler() -> Iterator[Scheduler]:
+    """Calls what is due; ended at the end."""
+    scheduler = Scheduler("test-heartbeat", ShardLog((0, 1)), pytest.fail)
+    yield scheduler
+    scheduler.stop()
+
+
+@pytest.fixture
+def make_config(gateway: LocalGateway, scheduler: Scheduler) -> MakeConfig:
     """Makes what a connection needs, with a queue that nobody empties."""
 
     def make(**changes: Any) -> ConnectionConfig:
@@ -46,7 +57,9 @@ def make_config(gateway: LocalGateway) -> MakeConfig:
             "options": options,
             "identify": lambda: options.identify(None),
             "find_url": find_url,
-            "queue": EventQueue(1000, InlineProgress()),
+            "queue": EventQueue(1000, InlineProgress(), Queue()),
+            "heartbeats": scheduler,
+            "turn": threading.Lock(),
             "mailbox": Mailbox(),
             "log": ShardLog((0, 1)),
         }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from queue import Queue
 from typing import Any
 
 import pytest
-from support import wait_until
+from support import items, wait_until
 
 from vox_gateway.concurrency.wakeup import Deadline, Wakeup
 from vox_gateway.dispatch.event_queue import EventQueue
@@ -99,7 +100,7 @@ def test_a_resume_counts_what_was_replayed(
 
 def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGateway, make_config: Any) -> None:
     """RESUMED too: a handler may wait for it."""
-    config = make_config(queue=EventQueue(2, InlineProgress()))
+    config = make_config(queue=EventQueue(2, InlineProgress(), Queue()))
     first = Connection(config, NEW, 1)
     first.start()
     until(config.mailbox, Ready)
@@ -169,7 +170,7 @@ def test_an_attempt_that_finds_no_url_opens_and_closes_nothing(make_config: Any)
     assert (end.disconnect.cause, end.disconnect.error, end.reached) == (Cause.UNREACHABLE, error, State.CONNECTING)
     assert connection.join(5)
     config.queue.finish()
-    assert list(config.queue) == []
+    assert list(items(config.queue)) == []
 
 
 def test_an_attempt_that_is_aborted_opens_and_closes_nothing(make_config: Any) -> None:
@@ -190,4 +191,4 @@ def test_an_attempt_that_is_aborted_opens_and_closes_nothing(make_config: Any) -
     leave.set()
     assert connection.join(5)
     config.queue.finish()
-    assert list(config.queue) == []
+    assert list(items(config.queue)) == []

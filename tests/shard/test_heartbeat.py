@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.shard import heartbeat
 from vox_gateway.shard.heartbeat import Heartbeat, HeartbeatSchedule
 
@@ -119,9 +120,9 @@ class Heart:
         self.events.put("slept")
 
 
-def test_the_loop_beats_measures_and_stops() -> None:
+def test_the_loop_beats_measures_and_stops(scheduler: Scheduler) -> None:
     heart = Heart()
-    loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
+    loop = Heartbeat(scheduler, 0.05, heart, lambda: 0.0)
     assert heart.events.get(timeout=5) == "beat"
     loop.acknowledged(time.monotonic())
     assert heart.events.get(timeout=5) == "on_latency"
@@ -134,9 +135,9 @@ def test_the_loop_beats_measures_and_stops() -> None:
     loop.stop()
 
 
-def test_the_loop_tells_of_a_zombie_once_and_waits_to_be_stopped() -> None:
+def test_the_loop_tells_of_a_zombie_once_and_waits_to_be_stopped(scheduler: Scheduler) -> None:
     heart = Heart()
-    loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
+    loop = Heartbeat(scheduler, 0.05, heart, lambda: 0.0)
     assert heart.events.get(timeout=5) == "beat"
     while (event := heart.events.get(timeout=5)) == "beat":  # again, if the thread woke late
         pass
@@ -146,14 +147,14 @@ def test_the_loop_tells_of_a_zombie_once_and_waits_to_be_stopped() -> None:
     assert heart.events.empty()
 
 
-def test_the_loop_beats_on_while_nothing_is_read() -> None:
+def test_the_loop_beats_on_while_nothing_is_read(scheduler: Scheduler) -> None:
     heart = Heart(reading=False)
-    loop = Heartbeat("test-heartbeat", 0.02, heart, lambda: 0.0)
+    loop = Heartbeat(scheduler, 0.02, heart, lambda: 0.0)
     assert [heart.events.get(timeout=5) for _ in range(5)] == ["beat"] * 5
     loop.stop()
 
 
-def test_a_machine_that_slept_is_noticed_by_its_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_slept_is_noticed_by_its_clocks(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock:
         monotonic = staticmethod(time.monotonic)
         ahead = 0.0
@@ -164,7 +165,7 @@ def test_a_machine_that_slept_is_noticed_by_its_clocks(monkeypatch: pytest.Monke
     clock = Clock()
     monkeypatch.setattr(heartbeat, "time", clock)
     heart = Heart(reading=False)
-    loop = Heartbeat("test-heartbeat", 0.05, heart, lambda: 0.0)
+    loop = Heartbeat(scheduler, 0.05, heart, lambda: 0.0)
     assert heart.events.get(timeout=5) == "beat"
     clock.ahead = 29.0
     assert heart.events.get(timeout=5) == "beat"

@@ -13,7 +13,9 @@ from support import wait_until
 
 from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.diagnostics.stats import Traffic
+from vox_gateway.dispatch.current_shard import CurrentShard
 from vox_gateway.dispatch.dispatcher import Dispatcher, DispatcherConfig
+from vox_gateway.dispatch.dispatcher_thread import DispatcherThread
 from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.dispatch.event_queue import EventQueue
 from vox_gateway.dispatch.executors import InlineExecutor
@@ -44,11 +46,12 @@ class Run:
 
     def __init__(self, make_config: Callable[..., ConnectionConfig], initial: RunState, **changes: Any) -> None:
         self.scheduler = Scheduler("test-timers", LOG, pytest.fail)
-        emitter, progress = Emitter(LOG), InlineProgress()
+        emitter, progress, thread = Emitter(LOG), InlineProgress(), DispatcherThread("test-dispatcher")
         self.subscribers = Subscribers(0)
         self.dispatcher = Dispatcher(
             DispatcherConfig(
-                name="test-dispatcher",
+                shard=0,
+                current=CurrentShard(),
                 emitter=emitter,
                 subscribers=self.subscribers,
                 guilds=GuildTracker(True, LOG),
@@ -58,8 +61,8 @@ class Run:
                 on_drained=lambda: None,
                 on_end=lambda: None,
             ),
-            EventQueue(1000, progress),
-            InlineExecutor(RunnerConfig(emitter, 60.0, self.scheduler, LOG), progress),
+            EventQueue(1000, progress, thread.inbox),
+            InlineExecutor(RunnerConfig(emitter, 60.0, self.scheduler, LOG), progress, thread=thread),
         )
         self.config = make_config(queue=self.dispatcher.queue, **changes)
         self.mailbox = self.config.mailbox

@@ -1,4 +1,4 @@
-"""The dispatcher loop: takes events from the event queue, decodes them, and has their handlers run.
+"""Takes events from the event queue, decodes them, and has their handlers run, on a thread that shards may share.
 
 Handlers never run on the reader, so a handler that blocks delays only the events behind it.
 """
@@ -8,22 +8,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .. import events
+from ..concurrency.signals import SignalSafeEvent
 from ..encoding import Payload, raw_dispatch
 from ..encoding.raw_dispatch import RawDispatch
 from ..errors import DecodeError, GatewayError
 from ..opcodes import Opcode
 from ..session.state import Session
+from .current_shard import CurrentShard
 from .emitter import Emitter
-from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Milestone, Signal, is_dispatch
+from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Item, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
 from .guilds import GUILD_EVENTS, GuildTracker
 from .progress import Progress
 from .subscriptions import NoRoom, Subscribers
 
-__all__ = ["Dispatcher", "DispatcherConfig"]
+__all__ = ["Dispatcher", "DispatcherConfig", "EventFilter"]
 
 #: the opcodes that are emitted under their name; the others are only sent
 _RECEIVED = {
@@ -49,7 +51,8 @@ class DispatcherConfig:
     """What a dispatcher is made from.
 
     Attributes:
-        name: of the thread.
+        shard: whose events these are.
+        current: is told whose events are dispatched.
         emitter: has the handlers.
         subscribers: receive events before the handlers.
         guilds: is shown the events about guilds before both.
@@ -57,12 +60,13 @@ class DispatcherConfig:
         on_undecodable: called when an event cannot be decoded; it and the events behind it are rejected until
             `EventQueue.restart`.
         on_failure: called with any other error; the events behind it are rejected.
-        on_drained: called after the last event, before the executor's threads have finished.
+        on_drained: called after the last event, while handlers on threads of the executor may still run.
         on_end: called last of all.
         before_ready: called before READY is dispatched, which waits until it returns.
     """
 
-    name: str
+    shard: int
+    current: CurrentShard
     emitter: Emitter
     subscribers: Subscribers
     guilds: GuildTracker
@@ -74,15 +78,26 @@ class DispatcherConfig:
     before_ready: Callable[[], None] | None = None
 
 
-class Dispatcher:
-    """The thread that takes events from `queue` and hands them to subscribers and to `executor`.
+class EventFilter(Protocol):
+    """Decides which events of a shard are dispatched while another generation of shards gets the same."""
 
-    It calls all callbacks of its config. It is a daemon because a handler that never returns must not keep a script
-    from ending. Its owner ends it with `EventQueue.finish`.
+    def select(self, batch: list[Any]) -> list[Any]:
+        """Return the events to dispatch now. Of the others, `Dispatcher.discard` or `dispatch` is called later."""
+
+
+class Dispatcher:
+    """Takes the events of a shard from `queue` and hands them to subscribers and to `executor`.
+
+    It calls all callbacks of its config. Its owner ends it with `EventQueue.finish`.
+
+    Attributes:
+        filter: selects the events to dispatch; None for all. Any thread may replace it.
+
     """
 
     def __init__(self, config: DispatcherConfig, queue: EventQueue, executor: HandlerExecutor) -> None:
         self.queue = queue
+        queue.consume = self._consume
         self.executor = executor
         self.progress: Progress = executor.progress
         self._config = config
@@ -90,32 +105,22 @@ class Dispatcher:
         self._subscribers = config.subscribers
         self._guilds = config.guilds
         self._decode = config.decode
+        self.filter: EventFilter | None = None
         self._subscribers_ended = False
         # While an event is passed on, some subscribers may have it and `progress` does not count it yet; `settle` waits
         # for the end of that. This is not a lock, which would cost each event 0.2 µs: the dispatcher sets it and then
         # asks whether events are dropped, the supervisor drops events and then asks for it, so one sees the other.
         self._is_passing_on = False
         self._passed_on = threading.Event()  # set at the end of that, once events are dropped
-        self._thread = threading.Thread(target=self._run, name=config.name, daemon=True)
+        self._ended = SignalSafeEvent()
 
     def start(self, session: Session) -> None:
-        """Begin to run handlers, which have seen all of `session`.
-
-        Raises:
-            RuntimeError: a thread cannot be started; none is left behind.
-        """
+        """Begin to run handlers, which have seen all of `session`."""
         self.progress.begin(session)
-        self.executor.start(self._thread)
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self.executor.finish()
-            raise
 
-    def join(self, timeout: float | None) -> bool:
-        """Wait until the loop has ended; return false when `timeout` seconds passed first."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+    def join(self, timeout: float) -> bool:
+        """Wait until the queue has ended and all handlers have returned; return false after `timeout` seconds."""
+        return self._ended.wait(timeout)
 
     def drop_events(self) -> None:
         """Deliver no more dispatches to handlers; the connection's own events still are."""
@@ -132,6 +137,30 @@ class Dispatcher:
     def undelivered(self) -> int:
         """Events that arrived and whose handlers have not begun. An event that is just being taken may count twice."""
         return self.queue.untaken + self.progress.undelivered
+
+    @property
+    def shard(self) -> int:
+        """The id of the shard."""
+        return self._config.shard
+
+    # The three below are for filters, on the dispatcher's thread.
+
+    def observe(self, payload: Payload) -> None:
+        """Note what an event that is not dispatched says about guilds."""
+        if payload["t"] in GUILD_EVENTS:
+            self._guilds.observe(payload)
+
+    def discard(self, count: int) -> None:
+        """Count events as taken that are not dispatched."""
+        self.queue.taken += count
+        self.queue.made_room()
+
+    def dispatch(self, batch: list[Any]) -> None:
+        """Dispatch events that `filter` has held back."""
+        self._config.current.id = self._config.shard
+        if batch:
+            self._guard(self._dispatch_all, batch)
+        self._complete_guilds()
 
     # The three below are for the supervisor's thread, and for the thread that starts the run before it.
 
@@ -151,30 +180,30 @@ class Dispatcher:
             self._passed_on.wait(SETTLED_WITHIN)
         self.progress.settle()
 
-    def is_current_thread(self) -> bool:
-        """Whether the caller is on the dispatcher's thread, where waiting for an event would never end."""
-        return threading.current_thread() is self._thread
-
-    def _run(self) -> None:
+    def _consume(self, item: Item | None) -> None:
+        """Dispatch what arrived; None is the end. Raises nothing."""
+        self._config.current.id = self._config.shard
         try:
-            self._loop()
-        except BaseException as error:
-            self._config.on_failure(error)
-        finally:
-            self._config.on_end()
-
-    def _loop(self) -> None:
-        for item in self.queue:
-            if type(item) is not list:
-                self._guard(self._control, item)
+            if item is None:
+                self._config.on_drained()
+                self.executor.finish(self._end)
+            elif not isinstance(item, list):
+                self._control(item)
             elif is_dispatch(item[0]):
-                self._guard(self._dispatch_all, item)
+                if batch := item if self.filter is None else self.filter.select(item):
+                    self._dispatch_all(batch)
             else:
                 for payload in item:
                     self.queue.took_other()
                     self._guard(self._emit_opcode, payload)
-        self._config.on_drained()
-        self.executor.finish()
+        except BaseException as error:
+            self._config.on_failure(error)
+            if item is None:
+                self._end()
+
+    def _end(self) -> None:
+        self._config.on_end()
+        self._ended.set()
 
     def _dispatch_all(self, batch: list[Any]) -> None:  # noqa: PLR0912  # a call for each step costs every event
         """Dispatch a batch of events. After an event that fails, the others are rejected."""

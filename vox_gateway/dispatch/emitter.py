@@ -236,10 +236,14 @@ class Emitter(EventEmitter):
         with self._lock:
             return sorted(event for event in self._snapshots if isinstance(event, str))
 
+    def _log_of_handler(self) -> ShardLog:
+        """Return the log of the shard whose event is handled on this thread."""
+        return self._handler_log
+
     def _handler_failed(self, handler: Callable[..., Any], event: str, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise error
-        self._handler_log.error("the handler %s of %s raised %r", _name(handler), event, error, exc_info=error)
+        self._log_of_handler().error("the handler %s of %s raised %r", _name(handler), event, error, exc_info=error)
         if event != "error":  # a failing handler of error is logged, or it would be called again forever
             self.emit("error", error, event)
 

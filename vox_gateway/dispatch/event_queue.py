@@ -8,9 +8,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ..concurrency.signals import SignalSafeEvent
 from ..encoding import Payload
@@ -18,7 +18,18 @@ from ..encoding.raw_dispatch import RawDispatch
 from ..session.state import Session
 from .progress import Progress
 
-__all__ = ["CHECK_GUILDS", "RESTART", "Batch", "EventQueue", "Item", "Milestone", "Signal", "is_dispatch"]
+__all__ = [
+    "CHECK_GUILDS",
+    "RESTART",
+    "Batch",
+    "Consumer",
+    "EventQueue",
+    "Inbox",
+    "Item",
+    "Milestone",
+    "Signal",
+    "is_dispatch",
+]
 
 #: seconds of waiting for room after which the reader reports that reading is paused; a busy bot waits for less all the
 #: time
@@ -56,26 +67,41 @@ CHECK_GUILDS: Final = Signal("check guilds")
 Batch = list[Payload] | list[RawDispatch]
 #: what the dispatcher takes in one go
 Item = Batch | Signal | Milestone
+#: the dispatcher thread's: items, each with the queue that it is of; None ends the queue, and alone the thread
+Inbox = queue.Queue["tuple[Consumer, Item | None] | None"]
+
+
+class Consumer(Protocol):
+    """Takes what was put into the inbox for it, on the dispatcher's thread."""
+
+    @property
+    def consume(self) -> Callable[[Any], None]:
+        """Called with each item; raises nothing."""
 
 
 class EventQueue:
-    """What has arrived and is still to be dispatched.
+    """What has arrived on a shard and is still to be dispatched.
 
-    The reader calls `put`, any thread of the run `signal`; the dispatcher iterates, and counts what it takes.
+    The reader calls `put`, any thread of the run `signal`. The dispatcher's thread takes the items from the inbox,
+    which several shards may share, and counts the payloads that it takes.
 
     Args:
         limit: payloads that may wait, here or for an executor's thread.
         progress: counts those that wait for an executor's thread, and says when events are dropped.
+        inbox: of the dispatcher's thread; unbounded, as `put` bounds the payloads in it.
 
     Attributes:
+        consume: takes the items, and None at the end; set by the dispatcher.
         taken: events that the dispatcher, which alone changes it, has taken.
         reader_waits: whether `put` is blocked, and `made_room` should be called.
     """
 
-    def __init__(self, limit: int, progress: Progress) -> None:
+    consume: Callable[[Item | None], None]
+
+    def __init__(self, limit: int, progress: Progress, inbox: Inbox) -> None:
         self.limit = limit
         self._progress = progress
-        self._items: queue.Queue[Item | None] = queue.Queue()  # unbounded: `put` bounds the payloads in it
+        self.inbox = inbox
         # Counts of dispatches and of other payloads. The reader alone counts those that arrive, the dispatcher alone
         # those that it takes.
         self._arrived = self._others_arrived = 0
@@ -101,7 +127,7 @@ class EventQueue:
 
     def put_milestone(self, milestone: Milestone) -> None:
         """Announce the READY or RESUMED that is put next. For the reader; never waits."""
-        self._items.put(milestone)
+        self.inbox.put((self, milestone))
 
     def put(self, batch: Batch, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
         """Append payloads, in order. Blocks while the queue is full and `may_block()` is true; then exceeds the limit.
@@ -124,7 +150,7 @@ class EventQueue:
                 self._arrived += len(part)
             else:
                 self._others_arrived += len(part)
-            self._items.put(part)
+            self.inbox.put((self, part))
         return stuck
 
     def _wait_for_room(self, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
@@ -161,31 +187,24 @@ class EventQueue:
 
     def signal(self, name: str, *args: Any) -> None:
         """Append an event of the connection; never waits, and is never dropped."""
-        self._items.put(Signal(name, args))
+        self.inbox.put((self, Signal(name, args)))
 
     def restart(self) -> None:
         """Mark where events are passed on again after a rejected event."""
-        self._items.put(RESTART)
+        self.inbox.put((self, RESTART))
 
     def check_guilds(self) -> None:
         """Mark where the guilds that have not come are looked at."""
-        self._items.put(CHECK_GUILDS)
+        self.inbox.put((self, CHECK_GUILDS))
 
     def finish(self) -> None:
-        """End the iteration after the items that are in the queue."""
-        self._items.put(None)
+        """End the queue after the items that are in it."""
+        self.inbox.put((self, None))
 
     def abandon(self) -> None:
-        """Leave the items to the parent, in a child that a handler forked: the iteration ends there."""
+        """In a forked child: no thread waits for room; a thread of the parent may have held the lock."""
         self.reader_waits = False
-        self._room = SignalSafeEvent()  # a thread of the parent may have held its lock
-        self._items = queue.Queue()
-        self._items.put(None)
-
-    def __iter__(self) -> Iterator[Item]:
-        """Yield the items until `finish`. For the dispatcher."""
-        while (item := self._items.get()) is not None:
-            yield item
+        self._room = SignalSafeEvent()
 
 
 def is_dispatch(payload: Payload | RawDispatch) -> bool:

@@ -10,8 +10,8 @@ import enum
 import re
 import threading
 import time
-from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
-from typing import Any, NamedTuple
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
+from typing import Any, NamedTuple, Protocol
 
 from .. import events
 from ..encoding import Payload
@@ -270,6 +270,41 @@ class GuildTracker:
             del self._recent[next(iter(self._recent))]
 
 
+class GuildStates(Protocol):
+    """What `Guilds` shows: the tracker of a shard, or those of all shards."""
+
+    @property
+    def guilds(self) -> dict[str, _Guild]:
+        """The guilds by id."""
+
+    def arrival(self, guild_id: object) -> Arrival | None:
+        """See `Guilds.arrival`."""
+
+
+class AllGuilds:
+    """The guilds of all shards.
+
+    Args:
+        trackers: returns those of the shards.
+    """
+
+    def __init__(self, trackers: Callable[[], Iterable[GuildTracker]]) -> None:
+        self._trackers = trackers
+
+    @property
+    def guilds(self) -> dict[str, _Guild]:
+        """The guilds by id."""
+        found: dict[str, _Guild] = {}
+        for tracker in self._trackers():
+            found.update(tracker.guilds)
+        return found
+
+    def arrival(self, guild_id: object) -> Arrival | None:
+        """See `Guilds.arrival`. A guild is in one of the trackers."""
+        arrivals = (tracker.arrival(guild_id) for tracker in self._trackers())
+        return next((arrival for arrival in arrivals if arrival is not None), None)
+
+
 class Guilds(Mapping[str, GuildState]):
     """The ids of the bot's guilds, each with its state; always up to date, and read-only. ::
 
@@ -286,7 +321,7 @@ class Guilds(Mapping[str, GuildState]):
     See: https://docs.discord.com/developers/events/gateway-events#guild-create
     """
 
-    def __init__(self, tracker: GuildTracker) -> None:
+    def __init__(self, tracker: GuildStates) -> None:
         self._tracker = tracker
 
     def arrival(self, guild: Mapping[str, Any]) -> Arrival | None:

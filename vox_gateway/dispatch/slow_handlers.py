@@ -20,6 +20,8 @@ __all__ = ["SlowHandlers"]
 
 #: the event being handled and since when (monotonic), or None
 Work = tuple[str, float] | None
+#: the same, with the log of the shard whose event it is
+RunningWork = tuple[str, float, ShardLog] | None
 
 
 class SlowHandlers:
@@ -35,16 +37,14 @@ class SlowHandlers:
         self,
         after: float,
         scheduler: Scheduler,
-        work: Callable[[], Work],
+        work: Callable[[], RunningWork],
         thread_id: Callable[[], int | None],
-        log: ShardLog,
     ) -> None:
         self._after = after
         self._scheduler = scheduler
-        self._log = log
         self._work = work
         self._thread_id = thread_id
-        self._warned: Work = None  # used on the scheduler's thread only
+        self._warned: RunningWork = None  # used on the scheduler's thread only
         #: whether the check is to come
         self.armed: bool = False
         # Says the same: a flag that is tested and set in one step. Nobody waits for it, since a signal handler may
@@ -71,13 +71,13 @@ class SlowHandlers:
             if self._work() is not None:
                 self.arm()
             return
-        name, since = work
+        name, since, log = work
         now = time.monotonic()
         if now - since >= self._after:
             if work is not self._warned:
                 self._warned = work
                 seconds = f"{now - since:.1f} seconds"
-                self._warn(f"the handler of {name} has been running for {seconds}; events wait behind it")
+                self._warn(log, f"the handler of {name} has been running for {seconds}; events wait behind it")
             since = now
         self._scheduler.call_at(since + self._after, self._check)
 
@@ -86,15 +86,16 @@ class SlowHandlers:
         work = self._work()
         if work is not None:
             self._warn(
+                work[2],
                 f"{limit} events wait (backlog={limit}) behind the handler of {work[0]}, so reading pauses; "
-                "heartbeats go on"
+                "heartbeats go on",
             )
         return work is not None
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, log: ShardLog, text: str) -> None:
         frame = sys._current_frames().get(self._thread_id() or 0)
         stack = traceback.extract_stack(frame) if frame else []
         # From the handler on: the way to it is ours, and of no use to its author.
         ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]
         lines = traceback.format_list(stack[ours[-1] + 1 :] if ours else stack)
-        self._log.warning("%s. It is here:\n%s", text, Lines("".join(lines).rstrip()))
+        log.warning("%s. It is here:\n%s", text, Lines("".join(lines).rstrip()))

@@ -6,22 +6,32 @@ import contextlib
 import queue
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
 from ..event import Event
 from ..log import ShardLog
-from .subscriptions import NoRoom, Subscriber, Subscribers
+from .subscriptions import NoRoom, Subscriber
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "StreamTable"]
 
 T = TypeVar("T")
 
 #: seconds that a full stream may hold up all events before somebody should know why
 STUCK_AFTER = 1.0
+
+
+class StreamTable(Protocol):
+    """Brings events to streams: the subscribers of a shard, or of all."""
+
+    def add(self, subscriber: Subscriber, names: Iterable[str]) -> None:
+        """Publish the events of `names` to `subscriber` from now on."""
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Publish nothing more to `subscriber`."""
 
 
 class EventStream(Subscriber, Generic[T]):
@@ -47,7 +57,7 @@ class EventStream(Subscriber, Generic[T]):
         *,
         maxsize: int,
         overflow: str,
-        subscribers: Subscribers,
+        subscribers: StreamTable,
         check_thread: Callable[[], None],
         log: ShardLog,
     ) -> None:

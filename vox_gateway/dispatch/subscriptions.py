@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..encoding import Payload
@@ -40,7 +40,7 @@ Table = Mapping[str, tuple[Subscriber, ...]]
 
 
 class Subscribers:
-    """The subscribers of a client, by event name; ``"DISPATCH"`` stands for every dispatch event."""
+    """The subscribers of a shard, by event name; ``"DISPATCH"`` stands for every dispatch event."""
 
     def __init__(self, shard: int) -> None:
         self._shard = shard
@@ -48,12 +48,21 @@ class Subscribers:
         self._names: dict[Subscriber, tuple[str, ...]] = {}
         #: the subscribers; replaced whole after each change
         self.table: Table = {}
+        self._shared: dict[Subscriber, None] = {}  # those of them that receive the events of other shards too
+        #: called after `end`
+        self.on_end: Callable[[GatewayError | None], None] | None = None
         # Held by `add` and `remove`, so that no call replaces a newer table by an older. `end` and `publish` take no
         # lock: the thread that holds it may be interrupted by a signal handler that waits for the run to end.
         self._lock = threading.RLock()
 
-    def add(self, subscriber: Subscriber, names: Iterable[str]) -> None:
-        """Publish the events of `names` to `subscriber` from now on."""
+    def add(self, subscriber: Subscriber, names: Iterable[str], *, shared: bool = False) -> None:
+        """Publish the events of `names` to `subscriber` from now on.
+
+        Args:
+            shared: whether it receives the events of other shards too, and so `end` leaves it alone.
+        """
+        if shared:
+            self._shared[subscriber] = None
         self._names[subscriber] = tuple(names)
         with self._lock:
             self._refresh()
@@ -62,6 +71,7 @@ class Subscribers:
         """Publish nothing more to `subscriber`."""
         self._names.pop(subscriber, None)
         with self._lock:
+            self._shared.pop(subscriber, None)
             self._refresh()
 
     def _refresh(self) -> None:
@@ -98,14 +108,25 @@ class Subscribers:
                 subscriber.receive(Event(name, args[0] if args else None, None, self._shard))
 
     def renew(self) -> list[Subscriber]:
-        """Remove all subscribers in a child process, and return them."""
+        """Remove all subscribers in a child process, and return them, but for the shared."""
         self._lock = threading.RLock()
-        subscribers, self._names, self.table = list(self._names), {}, {}
+        subscribers = [subscriber for subscriber in self._names if subscriber not in self._shared]
+        self._names, self._shared, self.table = {}, {}, {}
         return subscribers
 
     def end(self, error: GatewayError | None) -> None:
-        """End and remove all subscribers."""
+        """End and remove all subscribers, but for the shared."""
         for subscriber in list(self._names):
+            if subscriber not in self._shared:
+                self._names.pop(subscriber, None)
+                subscriber.end(error)
+        self._refresh()
+        if self.on_end is not None:
+            self.on_end(error)
+
+    def forget_shared(self) -> None:
+        """Remove the shared subscribers, which have ended. Takes no lock, as `end`."""
+        for subscriber in list(self._shared):
+            self._shared.pop(subscriber, None)
             self._names.pop(subscriber, None)
-            subscriber.end(error)
         self._refresh()

@@ -13,7 +13,7 @@ events that answer them) is pure.
 """
 
 from .members import Members
-from .requester import Requester
+from .requester import Requester, Requests
 from .voice import VoiceConnection
 
-__all__ = ["Members", "Requester", "VoiceConnection"]
+__all__ = ["Members", "Requester", "Requests", "VoiceConnection"]

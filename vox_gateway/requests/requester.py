@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from ..config import Options
 from ..dispatch.subscriptions import Subscribers
@@ -28,7 +28,41 @@ from .rate_limits import RateLimitWarning
 from .voice import JoinVoice, LeaveVoice, VoiceConnection, VoiceMove
 from .voice_cache import VoiceCache
 
-__all__ = ["Requester"]
+__all__ = ["Requester", "Requests"]
+
+
+class Requests(Protocol):
+    """What a client asks of its requester. See the methods of the same names of `Requester`."""
+
+    def expect_refusal(self, op: int) -> None:
+        """See `Requester`."""
+
+    def guild_members(
+        self,
+        guild_id: str | int,
+        query: str | None,
+        limit: int,
+        user_ids: str | int | Iterable[str | int] | None,
+        presences: bool | None,
+        timeout: float | None,
+    ) -> Members:
+        """See `Requester`."""
+
+    def join_voice(
+        self, guild_id: str | int, channel_id: str | int, self_mute: bool, self_deaf: bool, timeout: float | None
+    ) -> VoiceConnection:
+        """See `Requester`."""
+
+    def leave_voice(self, guild_id: str | int, timeout: float | None) -> None:
+        """See `Requester`."""
+
+    def soundboard_sounds(
+        self, guild_ids: Iterable[str | int], timeout: float | None
+    ) -> dict[str | int, list[dict[str, Any]]]:
+        """See `Requester`."""
+
+    def channel_info(self, guild_id: str | int, fields: Iterable[str], timeout: float | None) -> list[dict[str, Any]]:
+        """See `Requester`."""
 
 
 class Requester:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compression import INFLATERS, Block, NoCompression
+from ..concurrency.scheduler import Scheduler
 from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupted, Wakeup
 from ..config import Options
 from ..diagnostics.stats import Traffic
@@ -91,6 +92,8 @@ class ConnectionConfig:
         find_url: called by the reader before it connects; raises ConnectFailed or another GatewayError.
         queue: where the reader puts what arrives.
         mailbox: the supervisor's.
+        heartbeats: calls what is due; shared with other shards.
+        turn: held by the reader that inflates; shared with other shards.
     """
 
     options: Options
@@ -98,6 +101,8 @@ class ConnectionConfig:
     find_url: FindURL
     queue: EventQueue
     mailbox: Mailbox
+    heartbeats: Scheduler
+    turn: threading.Lock
     log: ShardLog
 
 
@@ -330,9 +335,9 @@ class Connection:
         self._batches = []
         try:
             for opcode, run in self._websocket.receive():
-                for block, count in self._blocks(opcode, run):
+                for block, count, pieces in self._cut(self._blocks(opcode, run)):
                     self._inflated += len(block)
-                    if pieces := raw_dispatch.cut(block, count):
+                    if pieces:
                         self._take_raw(pieces, len(block))
                     else:
                         self._take_all(self._codec.decode_all(block, count), len(block))
@@ -340,6 +345,19 @@ class Connection:
                         return
         finally:
             self._hand_over()
+
+    def _cut(self, blocks: Iterator[Block]) -> Iterator[tuple[bytes, int, list[RawDispatch] | None]]:
+        """Inflate and cut blocks, in turn with the readers of other shards.
+
+        Readers that all want the interpreter lock at the same time would keep the dispatcher from it.
+        """
+        while True:
+            with self._config.turn:
+                block = next(blocks, None)
+                if block is None:
+                    return
+                pieces = raw_dispatch.cut(*block)
+            yield *block, pieces
 
     def _hand_over(self) -> None:
         """Put what the read has brought into the queue, then publish how far the session has got."""
@@ -421,8 +439,7 @@ class Connection:
                 self._send_identify_or_resume(op, data)
             case StartHeartbeat(interval):
                 self.rate_limiter.reserve_for_heartbeats(interval)
-                name = f"{self._config.options.name}-heartbeat"
-                self._heartbeat = Heartbeat(name, interval, self, random.random)
+                self._heartbeat = Heartbeat(self._config.heartbeats, interval, self, random.random)
             case BecomeReady(resumed):
                 self._become_ready(resumed)
             case CloseConnection(code, disconnect):

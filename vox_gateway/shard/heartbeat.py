@@ -1,18 +1,18 @@
-"""The heartbeat loop of a connection.
+"""The heartbeat of a connection.
 
 `HeartbeatSchedule` has the rules and is pure: time is an argument. The first heartbeat is due after a random part of
 the interval, the others an interval apart; a connection whose heartbeats are not acknowledged is a zombie. `Heartbeat`
-is the thread. See: https://docs.discord.com/developers/events/gateway#sending-heartbeats
+runs it on a scheduler. See: https://docs.discord.com/developers/events/gateway#sending-heartbeats
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from ..concurrency.scheduler import Scheduler
 
 __all__ = ["Heartbeat", "HeartbeatSchedule"]
 
@@ -84,7 +84,7 @@ class HeartbeatSchedule:
 
 
 class Heart(Protocol):
-    """What the heartbeat loop needs of its connection."""
+    """What the heartbeat needs of its connection."""
 
     @property
     def waiting_since(self) -> float | None:
@@ -103,49 +103,41 @@ class Heart(Protocol):
         """The machine slept: whatever we had is gone."""
 
     def failed(self, error: BaseException) -> None:
-        """The loop has ended, because of an error of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """The reader sends a heartbeat that the server asked for."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Acknowledged:
-    """The reader has read an acknowledgement."""
-
-    at: float
+        """There are no more heartbeats, because of an error of ours."""
 
 
 class Heartbeat:
-    """The loop: beats when a beat is due, and takes acknowledgements.
+    """The heartbeat of a connection: beats when a beat is due, and takes acknowledgements.
 
-    Its thread is a daemon because a script that ends without `close` must not hang; the connection stops it.
+    It has no thread of its own: the shards of a client share a scheduler, which calls all of this but `stop`. Nothing
+    that it calls blocks.
 
     Args:
-        name: of the thread.
+        scheduler: calls what is due.
         interval: seconds.
         heart: the connection.
         random: returns a float in [0, 1).
+
+    Raises:
+        RuntimeError: the scheduler's thread cannot be started.
     """
 
-    def __init__(self, name: str, interval: float, heart: Heart, random: Callable[[], float]) -> None:
+    def __init__(self, scheduler: Scheduler, interval: float, heart: Heart, random: Callable[[], float]) -> None:
         self._pulse = HeartbeatSchedule(interval, time.monotonic(), random())
-        self._heart = heart
-        self._inbox: queue.SimpleQueue[_Answered | _Acknowledged | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._scheduler = scheduler
+        self._heart: Heart | None = heart  # None once it was stopped, so that what is scheduled holds no connection
+        self._acting = threading.Lock()  # held by the scheduler's thread while it calls the heart; `stop` waits for it
+        self._offset = time.time() - time.monotonic()
+        if not scheduler.call_at(self._pulse.due, self._wake):
+            raise RuntimeError("no thread can be started for heartbeats")
 
     def answered(self, at: float) -> None:
         """A heartbeat is about to be sent because the server asked for it; `at` is monotonic time."""
-        self._inbox.put(_Answered(at))
+        self._scheduler.call_at(at, lambda: self._pulse.answered(at))
 
     def acknowledged(self, at: float) -> None:
         """An acknowledgement was read; `at` is monotonic time."""
-        self._inbox.put(_Acknowledged(at))
+        self._scheduler.call_at(at, lambda: self._act(lambda heart: self._take(heart, at)))
 
     @property
     def due(self) -> float:
@@ -153,45 +145,36 @@ class Heartbeat:
         return self._pulse.due
 
     def stop(self) -> None:
-        """End the loop; returns when its thread has ended."""
-        self._inbox.put(None)
-        self._thread.join()
+        """Stop. Returns when the heart is called no more."""
+        with self._acting:
+            self._heart = None
 
-    def _run(self) -> None:
-        try:
-            self._loop()
-        except BaseException as error:
-            self._heart.failed(error)
+    def _act(self, action: Callable[[Heart], None]) -> None:
+        with self._acting:
+            if (heart := self._heart) is not None:
+                try:
+                    action(heart)
+                except BaseException as error:
+                    heart.failed(error)
 
-    def _loop(self) -> None:
+    def _take(self, heart: Heart, at: float) -> None:
+        if (latency := self._pulse.acknowledged(at)) is not None:
+            heart.on_latency(latency)
+
+    def _wake(self) -> None:
+        self._act(self._beat)
+
+    def _beat(self, heart: Heart) -> None:
         pulse = self._pulse
-        offset = time.time() - time.monotonic()
-        while True:
-            try:
-                message = self._inbox.get(timeout=max(pulse.due - time.monotonic(), 0.0))
-            except queue.Empty:
-                pass
-            else:
-                match message:
-                    case _Answered(at):
-                        pulse.answered(at)
-                    case _Acknowledged(at):
-                        if (latency := pulse.acknowledged(at)) is not None:
-                            self._heart.on_latency(latency)
-                    case None:
-                        return
-                continue
-            before, offset = offset, time.time() - time.monotonic()
-            if abs(offset - before) > SLEPT:
-                self._heart.slept()
-            elif reason := pulse.why_zombie(time.monotonic(), self._heart.waiting_since):
-                self._heart.zombie(reason)
-            else:
-                now = time.monotonic()  # before the beat is on its way: its answer may be read at once
-                self._heart.beat()
-                pulse.beaten(now)
-                continue
-            # The connection is being cut off; nothing is left to do but to be stopped.
-            while self._inbox.get() is not None:
-                pass
+        before, self._offset = self._offset, time.time() - time.monotonic()
+        if abs(self._offset - before) > SLEPT:
+            heart.slept()
+        elif reason := pulse.why_zombie(time.monotonic(), heart.waiting_since):
+            heart.zombie(reason)
+        else:
+            now = time.monotonic()  # before the beat is on its way: its answer may be read at once
+            heart.beat()
+            pulse.beaten(now)
+            self._scheduler.call_at(pulse.due, self._wake)
             return
+        self._heart = None  # the connection is being cut off

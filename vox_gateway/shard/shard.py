@@ -6,21 +6,20 @@ it ends the others.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..concurrency.fork import FORKED
-from ..concurrency.scheduler import Scheduler
 from ..concurrency.signals import SignalSafeEvent
 from ..config import Options
 from ..discovery.resolver import GatewayResolver
-from ..dispatch.dispatcher import Dispatcher, DispatcherConfig
+from ..dispatch.dispatcher import Dispatcher, DispatcherConfig, EventFilter
 from ..dispatch.emitter import Emitter
 from ..dispatch.event_queue import EventQueue
-from ..dispatch.executors import CallerExecutor, CallerQueue, HandlerExecutor, InlineExecutor, WorkerExecutor
+from ..dispatch.executors import CallerExecutor, HandlerExecutor, InlineExecutor, WorkerExecutor
 from ..dispatch.executors.runner import RunnerConfig
 from ..dispatch.guilds import GuildTracker
 from ..dispatch.progress import InlineProgress, TrackedProgress
@@ -38,12 +37,13 @@ from .presence import Presence
 from .run_state import RunState
 from .sender import CommandSender
 from .supervisor import Supervisor
+from .threads import CLOSE_BOUND, SharedThreads
 from .url_finder import URLFinder
 
-__all__ = ["ClientParts", "Shard"]
+__all__ = ["ClientParts", "MakeFilter", "Shard", "wait_stopped"]
 
-#: seconds that `close` waits at most
-CLOSE_BOUND = 2.0
+#: makes a filter for the events of a shard
+MakeFilter = Callable[[Dispatcher], EventFilter]
 #: seconds that the dispatcher has to end once `close` waits for its handler no longer, which is `CLOSE_BOUND` less this
 #: and `END_MARGIN` after it was called
 HANDLER_GRACE = 0.3
@@ -53,17 +53,12 @@ END_MARGIN = 0.4
 
 @dataclass(frozen=True)
 class ClientParts:
-    """What a client lends to its runs.
-
-    Attributes:
-        caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
-    """
+    """What a client lends to its runs."""
 
     options: Options
     emitter: Emitter
     subscribers: Subscribers
     guilds: GuildTracker
-    caller_queue: CallerQueue | None
     sender: CommandSender
     log: ShardLog
 
@@ -73,9 +68,12 @@ class Shard:
 
     Args:
         parts: what the client lends.
+        threads: what the shards of the client have in common.
         initial: the state that the run before left, or that of a client that never ran.
         presence: what the first IDENTIFY carries, or None.
         lease: of the session file.
+        on_closed: called when nothing is left of the run, on its last thread.
+        make_filter: see `filter_events`.
 
     Attributes:
         presence: the bot's presence.
@@ -84,23 +82,33 @@ class Shard:
     """
 
     def __init__(
-        self, parts: ClientParts, *, initial: RunState, presence: dict[str, object] | None, lease: SessionLease | None
+        self,
+        parts: ClientParts,
+        threads: SharedThreads,
+        *,
+        initial: RunState,
+        presence: dict[str, object] | None,
+        lease: SessionLease | None,
+        on_closed: Callable[[], None] | None = None,
+        make_filter: MakeFilter | None = None,
     ) -> None:
         options, log = parts.options, parts.log
         self.disconnected: SignalSafeEvent = SignalSafeEvent()
         self.closed: SignalSafeEvent = SignalSafeEvent()
         self._parts = parts
+        self._threads = threads
         self._options = options
         self._log = log
         self._lease = lease
+        self._on_closed = on_closed
         self._mailbox: Mailbox = Mailbox()
         self._forked: RunState | None = None
-        self._scheduler = Scheduler(f"{options.name}-timers", log, self.failed)
-        self.presence: Presence = Presence(presence, parts.sender, self._scheduler, self._mailbox)
+        self.presence: Presence = Presence(presence, parts.sender, threads.timers, self._mailbox)
         queue, executor = self._make_executor()
         self._dispatcher = Dispatcher(
             DispatcherConfig(
-                name=f"{options.name}-dispatcher",
+                shard=options.shard[0],
+                current=threads.current,
                 emitter=parts.emitter,
                 subscribers=parts.subscribers,
                 guilds=parts.guilds,
@@ -114,6 +122,7 @@ class Shard:
             queue,
             executor,
         )
+        self.filter_events(make_filter)
         holder = object()
         resolver = GatewayResolver(
             options.api, options.token, options.network, gate=options.identify_gate, holder=holder, log=log
@@ -124,6 +133,8 @@ class Shard:
             find_url=URLFinder(options, resolver, log).find,
             queue=self._dispatcher.queue,
             mailbox=self._mailbox,
+            heartbeats=threads.heartbeats,
+            turn=threads.turn,
             log=log,
         )
         self._supervisor = Supervisor(
@@ -168,6 +179,15 @@ class Shard:
         """What runs the handlers."""
         return self._dispatcher.executor
 
+    def filter_events(self, make_filter: MakeFilter | None) -> None:
+        """Let a filter select the events to dispatch; None for all."""
+        self._dispatcher.filter = None if make_filter is None else make_filter(self._dispatcher)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading is paused, since the backlog is full."""
+        return self.state.history.timeline.paused_at is not None
+
     def start(self) -> None:
         """Start the threads, or none of them.
 
@@ -177,11 +197,6 @@ class Shard:
         parts = self._parts
         parts.sender.open()
         parts.guilds.begin(self._check_guilds_at, lambda: parts.sender.is_ready)
-        if parts.caller_queue is not None:
-            parts.caller_queue.begin(lambda: self.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
-        code = KEEP_SESSION if self._lease else 1000
-        # A script that ends without close() says goodbye all the same.
-        atexit.register(self.stop, code, "")
         try:
             with contextlib.ExitStack() as undo:
                 undo.callback(self._finish)
@@ -191,6 +206,8 @@ class Shard:
                     undo.callback(self._lease.end)
                     self._lease.start(self._position, self._unfinished, self.failed)
                 self._dispatcher.start(self.state.session)
+                self._threads.join(self)
+                undo.callback(self._threads.leave, self)
                 undo.callback(self._dispatcher.join, HANDLER_GRACE)
                 undo.callback(self._dispatcher.queue.finish)
                 undo.callback(self._dispatcher.keep_subscribers)
@@ -201,7 +218,7 @@ class Shard:
                         undo.pop_all()  # from here on the supervisor's thread ends the others
         except KeyboardInterrupt:  # as that thread began
             if self.thread.ident is not None:
-                self.stop(code, "")
+                self.stop(self._code_at_exit, "")
             raise
         except RuntimeError as error:
             raise RuntimeError(
@@ -210,22 +227,25 @@ class Shard:
             ) from error
 
     def stop(self, code: int, reason: str) -> None:
-        """Close the connection and end the threads; waits for that, `CLOSE_BOUND` seconds at most.
+        """Close the connection and end the threads; waits for that, `CLOSE_BOUND` seconds at most."""
+        self.post_close(code, reason)
+        wait_stopped([self], time.monotonic() + CLOSE_BOUND)
 
-        A handler that calls this is not waited for: it ends when it returns.
-        """
+    def post_close(self, code: int, reason: str) -> None:
+        """Begin to close the connection and to end the threads. Does not wait."""
         self._mailbox.put(Close(code, reason))
-        if self.thread.ident is None:
-            return  # called by a signal handler in the middle of `start`, which has to go on for the run to end
-        if self.executor.is_current_thread():
-            self.disconnected.wait(CLOSE_BOUND)
-            return
-        # The handler that runs now has until then to return; it may be the handler that called close(), long ago.
-        if self.closed.wait(CLOSE_BOUND - HANDLER_GRACE - END_MARGIN):
-            self.thread.join(HANDLER_GRACE)
-            return
+
+    def stop_waiting(self) -> None:
+        """Do not wait any longer for handlers to return."""
         self._mailbox.put(StopWaiting())
-        self.closed.wait(HANDLER_GRACE + END_MARGIN)
+
+    def close_at_exit(self) -> None:
+        """The program ends without `close`: close. Does not wait."""
+        self.post_close(self._code_at_exit, "")
+
+    @property
+    def _code_at_exit(self) -> int:
+        return KEEP_SESSION if self._lease else 1000
 
     def restart(self, code: int, reason: str) -> None:
         """Close the connection, if any, and resume on another. Does not wait."""
@@ -237,7 +257,6 @@ class Shard:
 
         None of its threads is there, unless a handler has forked: that one ends when the handler returns.
         """
-        atexit.unregister(self.stop)
         state = self._supervisor.published
         self._forked = replace(
             state,
@@ -252,11 +271,12 @@ class Shard:
         self.disconnected.set()
         self.closed.set()
         self._dispatcher.abandon()
+        self._threads.abandon()
 
     @property
     def delivers_here(self) -> bool:
         """Whether the caller is on the thread that brings events."""
-        return self._dispatcher.is_current_thread()
+        return self._threads.dispatcher.is_current()
 
     @property
     def waits_for_caller(self) -> bool:
@@ -267,24 +287,33 @@ class Shard:
 
     def failed(self, error: BaseException) -> None:
         """The calling thread cannot go on: log it, and end the run with an error. Raises nothing."""
-        self._mailbox.put(Fail(log_failure(self._log, error)))
+        self.fail(log_failure(self._log, error))
+
+    def fail(self, failure: ThreadFailed) -> None:
+        """A thread has failed, which was logged: end the run with an error."""
+        self._mailbox.put(Fail(failure))
 
     def _check_guilds_at(self, when: float) -> None:
-        self._scheduler.call_at(when, self._dispatcher.queue.check_guilds)
+        self._threads.timers.call_at(when, self._dispatcher.queue.check_guilds)
 
     def _make_executor(self) -> tuple[EventQueue, HandlerExecutor]:
-        options, parts = self._options, self._parts
-        config = RunnerConfig(parts.emitter, options.slow_handler_warning, self._scheduler, self._log)
+        options, parts, threads = self._options, self._parts, self._threads
+        config = RunnerConfig(parts.emitter, options.slow_handler_warning, threads.timers, self._log)
         on_completed = None if self._lease is None else self._lease.progressed
-        if parts.caller_queue is None and not options.workers:
+        inbox, shard, current = threads.dispatcher.inbox, options.shard[0], threads.current
+        if threads.caller_queue is None and threads.workers is None:
             inline = InlineProgress(on_completed)
-            return EventQueue(options.backlog, inline), InlineExecutor(config, inline)
+            return EventQueue(options.backlog, inline, inbox), InlineExecutor(config, inline, thread=threads.dispatcher)
         progress = TrackedProgress(on_completed)
-        queue = EventQueue(options.backlog, progress)
-        if parts.caller_queue is not None:
-            return queue, CallerExecutor(config, progress, queue.made_room, pending=parts.caller_queue)
+        queue = EventQueue(options.backlog, progress, inbox)
+        if threads.caller_queue is not None:
+            pending = threads.caller_queue
+            return queue, CallerExecutor(
+                config, progress, queue.made_room, pending=pending, shard=shard, current=current
+            )
+        assert threads.workers is not None, "the client has workers"
         return queue, WorkerExecutor(
-            config, progress, queue.made_room, name=options.name, count=options.workers, on_failure=self.failed
+            progress, queue.made_room, pool=threads.workers, shard=shard, current=current, log=self._log
         )
 
     # -- the supervisor's thread -------------------------------------------------------------------------------------
@@ -307,7 +336,7 @@ class Shard:
             supervisor.wait_for_handlers,
             self._leave_handlers,
             self._end_lease,
-            self._scheduler.stop,
+            self._leave_threads,
             supervisor.take_all,
         ):
             try:
@@ -353,14 +382,18 @@ class Shard:
         if self._lease is not None:
             self._lease.end()
 
+    def _leave_threads(self) -> None:
+        self._threads.leave(self)
+
     def _finish(self) -> None:
         """Nothing is left of the run: say so."""
-        atexit.unregister(self.stop)
         self._supervisor.move(State.CLOSED)
         self.disconnected.set()
         self.closed.set()
-        if self._parts.caller_queue is not None:
-            self._parts.caller_queue.wake()
+        if self._threads.caller_queue is not None:
+            self._threads.caller_queue.wake()
+        if self._on_closed is not None:
+            self._on_closed()
 
     # -- the session file ------------------------------------------------------------------------------------------
 
@@ -375,3 +408,31 @@ class Shard:
     def _unfinished(self) -> Session | None:
         """The session before the first event whose handlers have not returned; None when all have. For an ended run."""
         return None if self._dispatcher.progress.is_idle else self._dispatcher.progress.completed
+
+
+def wait_stopped(shards: Sequence[Shard], until: float) -> None:
+    """Wait until shards have ended after `post_close`, until the monotonic time `until` at most.
+
+    A handler that calls this is not waited for: it ends when it returns.
+    """
+    # A signal handler may call this in the middle of `start`, which has to go on for the run to end.
+    started = [shard for shard in shards if shard.thread.ident is not None]
+    if any(shard.executor.is_current_thread() for shard in started):
+        for shard in started:
+            shard.disconnected.wait(_left(until))
+        return
+    # The handler that runs now has until then to return; it may be the handler that called close(), long ago.
+    late = []
+    for shard in started:
+        if shard.closed.wait(_left(until - HANDLER_GRACE - END_MARGIN)):
+            shard.thread.join(HANDLER_GRACE)
+        else:
+            late.append(shard)
+    for shard in late:
+        shard.stop_waiting()
+    for shard in late:
+        shard.closed.wait(_left(until))
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)

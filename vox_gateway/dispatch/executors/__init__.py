@@ -3,6 +3,6 @@
 from .base import HandlerExecutor
 from .caller import CallerExecutor, CallerQueue
 from .inline import InlineExecutor
-from .thread_pool import WorkerExecutor
+from .thread_pool import WorkerExecutor, WorkerPool
 
-__all__ = ["CallerExecutor", "CallerQueue", "HandlerExecutor", "InlineExecutor", "WorkerExecutor"]
+__all__ = ["CallerExecutor", "CallerQueue", "HandlerExecutor", "InlineExecutor", "WorkerExecutor", "WorkerPool"]

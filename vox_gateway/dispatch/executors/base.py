@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from ...encoding import Payload
@@ -14,21 +14,13 @@ __all__ = ["HandlerExecutor"]
 
 
 class HandlerExecutor(ABC):
-    """Runs the handlers of the events that the dispatcher takes, in order.
+    """Runs the handlers of the events of a shard that the dispatcher takes, in order.
 
     Attributes:
         progress: how far the handlers have got.
     """
 
     progress: Progress
-
-    @abstractmethod
-    def start(self, dispatcher: threading.Thread) -> None:
-        """Begin, before `dispatcher` runs.
-
-        Raises:
-            RuntimeError: a thread cannot be started; none is left behind.
-        """
 
     @abstractmethod
     def dispatch(self, payload: Payload) -> None:
@@ -39,8 +31,8 @@ class HandlerExecutor(ABC):
         """Run the handlers of any other event. The dispatcher's thread."""
 
     @abstractmethod
-    def finish(self) -> None:
-        """Expect no more events; return when the handlers on threads of this executor have returned."""
+    def finish(self, on_finished: Callable[[], None]) -> None:
+        """Expect no more events; call `on_finished` when all handlers on threads of ours have returned."""
 
     @abstractmethod
     def abandon(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...concurrency.signals import SignalSafeEvent
 from ...encoding import Payload
+from ..current_shard import CurrentShard
 from ..progress import Delivery, TrackedProgress
 from ..slow_handlers import Work
 from .deferred import DeferredExecutor
@@ -103,19 +104,30 @@ class CallerQueue:
 
 
 class CallerExecutor(DeferredExecutor):
-    """Leaves each event to the thread that runs `pending`."""
+    """Leaves each event to the thread that runs `pending`.
+
+    Args:
+        shard: whose events these are.
+        current: is told whose events the thread handles.
+    """
 
     def __init__(
-        self, config: RunnerConfig, progress: TrackedProgress, on_begun: Callable[[], None], *, pending: CallerQueue
+        self,
+        config: RunnerConfig,
+        progress: TrackedProgress,
+        on_begun: Callable[[], None],
+        *,
+        pending: CallerQueue,
+        shard: int,
+        current: CurrentShard,
     ) -> None:
         super().__init__(progress, on_begun)
         self._pending = pending
+        self._shard = shard
+        self._current = current
         self._log = config.log
         self._caller: int | None = None
         self._runner = Runner(config, lambda: self._caller)
-
-    def start(self, dispatcher: threading.Thread) -> None:
-        """See `HandlerExecutor`. The caller's thread runs already."""
 
     def dispatch(self, payload: Payload) -> None:
         """See `HandlerExecutor`."""
@@ -129,8 +141,11 @@ class CallerExecutor(DeferredExecutor):
         def handle() -> bool:
             if not to_run:
                 return False
-            self._caller = threading.get_ident()
-            self._runner.signal(event, *to_run.pop())
+            self._caller, self._current.id = threading.get_ident(), self._shard
+            try:
+                self._runner.signal(event, *to_run.pop())
+            finally:
+                self._current.id = None
             return True
 
         self._pending.put(handle)
@@ -139,15 +154,17 @@ class CallerExecutor(DeferredExecutor):
         try:
             if not self._begin(delivery):
                 return False
-            self._caller = threading.get_ident()
+            self._caller, self._current.id = threading.get_ident(), self._shard
             self._runner.dispatch(payload)
         finally:  # Ctrl-C may be raised anywhere here
             self.progress.finish_delivery(delivery)
+            self._current.id = None
         return True
 
-    def finish(self) -> None:
-        """See `HandlerExecutor`."""
+    def finish(self, on_finished: Callable[[], None]) -> None:
+        """See `HandlerExecutor`. The caller's thread is not ours."""
         self._pending.wake()
+        on_finished()
 
     def abandon(self) -> None:
         """See `HandlerExecutor`."""
@@ -161,7 +178,8 @@ class CallerExecutor(DeferredExecutor):
     @property
     def current(self) -> Work:
         """See `HandlerExecutor`."""
-        return self._runner.work
+        work = self._runner.work
+        return None if work is None else work[:2]
 
     def warn_of_full_queue(self, limit: int) -> bool:
         """See `HandlerExecutor`."""

@@ -1,9 +1,10 @@
-"""Handlers on the dispatcher's own thread, one after the other: the default."""
+"""Handlers on the dispatcher's thread, one after the other: the default."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 
+from ..dispatcher_thread import DispatcherThread
 from ..progress import InlineProgress
 from ..slow_handlers import Work
 from .base import HandlerExecutor
@@ -15,26 +16,21 @@ __all__ = ["InlineExecutor"]
 class InlineExecutor(Runner, HandlerExecutor):
     """Runs the handlers at once."""
 
-    def __init__(self, config: RunnerConfig, progress: InlineProgress) -> None:
-        super().__init__(config, self._thread_id)
+    def __init__(self, config: RunnerConfig, progress: InlineProgress, *, thread: DispatcherThread) -> None:
+        super().__init__(config, lambda: thread.ident)
         self.progress: InlineProgress = progress
-        self._thread: threading.Thread | None = None
+        self._thread = thread
 
-    def _thread_id(self) -> int | None:
-        return None if self._thread is None else self._thread.ident
-
-    def start(self, dispatcher: threading.Thread) -> None:
-        """See `HandlerExecutor`."""
-        self._thread = dispatcher
-
-    def finish(self) -> None:
+    def finish(self, on_finished: Callable[[], None]) -> None:
         """See `HandlerExecutor`. Every event was handled when it came."""
+        on_finished()
 
     @property
     def current(self) -> Work:
         """See `HandlerExecutor`."""
-        return self.work
+        work = self.work
+        return None if work is None else work[:2]
 
     def is_current_thread(self) -> bool:
         """See `HandlerExecutor`."""
-        return threading.current_thread() is self._thread
+        return self._thread.is_current()

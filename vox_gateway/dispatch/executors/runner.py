@@ -11,7 +11,7 @@ from ...concurrency.scheduler import Scheduler
 from ...encoding import Payload
 from ...log import ShardLog
 from ..emitter import Emitter
-from ..slow_handlers import SlowHandlers, Work
+from ..slow_handlers import RunningWork, SlowHandlers
 
 __all__ = ["Runner", "RunnerConfig"]
 
@@ -24,6 +24,7 @@ class RunnerConfig:
         emitter: has the handlers.
         slow_after: seconds after which a running handler is warned about.
         scheduler: calls the check for slow handlers.
+        log: of the shard, or the first shard, whose events it runs.
     """
 
     emitter: Emitter
@@ -37,13 +38,17 @@ class Runner:
 
     Args:
         thread_id: returns the identifier of that thread, for the stack in warnings.
+
+    Attributes:
+        log: of the shard whose events it runs now.
     """
 
     def __init__(self, config: RunnerConfig, thread_id: Callable[[], int | None]) -> None:
-        self.work: Work = None
+        self.work: RunningWork = None
+        self.log = config.log
         self._emitter = config.emitter
         self._abandoned = False
-        self._slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id, config.log)
+        self._slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id)
 
     def dispatch(self, payload: Payload) -> None:
         """Run the handlers of a dispatch, if it has any."""
@@ -52,7 +57,7 @@ class Runner:
         if not whole and name not in emitter.heard:
             return
         try:
-            self.work = (name, time.monotonic())
+            self.work = (name, time.monotonic(), self.log)
             if not self._slow.armed:
                 self._slow.arm()
             if whole:
@@ -67,7 +72,7 @@ class Runner:
         if event not in self._emitter.heard:
             return
         try:
-            self.work = (event, time.monotonic())
+            self.work = (event, time.monotonic(), self.log)
             self._slow.arm()
             self._emitter.emit(event, *args)
         finally:

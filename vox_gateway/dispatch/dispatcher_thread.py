@@ -1,0 +1,74 @@
+"""The dispatcher's thread, which dispatches the events of all shards of a client."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from .event_queue import Inbox
+
+__all__ = ["DispatcherThread"]
+
+
+class DispatcherThread:
+    """The thread that dispatches the events of one or more shards, in the order in which they arrived.
+
+    It is a daemon because a handler that never returns must not keep a script from ending. Its owner ends it with
+    `finish`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.inbox: Inbox = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: the system has no more threads.
+        """
+        self._thread.start()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Call `function` on the thread, after the items that are in its inbox."""
+        self.inbox.put((_Call(function), None))
+
+    def finish(self) -> None:
+        """End the thread after the items that are in its inbox."""
+        self.inbox.put(None)
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended, if it was ever started; `timeout` seconds at most."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def abandon(self) -> None:
+        """Leave all items to the parent, in a child that a handler on this thread forked: the thread ends there."""
+        self.inbox = queue.Queue()
+        self.inbox.put(None)
+
+    def is_current(self) -> bool:
+        """Whether the caller is on this thread, where waiting for an event would never end."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's identifier, for stack traces."""
+        return self._thread.ident
+
+    def _run(self) -> None:
+        while (entry := self.inbox.get()) is not None:
+            consumer, item = entry
+            consumer.consume(item)
+
+
+class _Call:
+    """An entry of the inbox that belongs to no shard."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def consume(self, item: None) -> None:
+        """Call the function."""
+        self._function()
