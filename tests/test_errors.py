@@ -22,6 +22,7 @@ EXAMPLES: dict[type[GatewayError], tuple[tuple[Any, ...], str]] = {
     errors.GatewayError: (("it went wrong",), "it went wrong"),
     errors.AlreadyConnected: (("call close() first",), "call close() first"),
     errors.NotConnected: (("call connect() first",), "call connect() first"),
+    errors.ReshardFailed: (("2 session starts remain",), "2 session starts remain"),
     errors.CommandTimeout: (("not sent",), "not sent"),
     errors.StreamEnded: (("the stream is over",), "the stream is over"),
     errors.ThreadFailed: (

@@ -33,6 +33,7 @@ from .errors import (
     PayloadTooLarge,
     ProtocolViolation,
     RateLimited,
+    ReshardFailed,
     ShardingRequired,
     StreamEnded,
     ThreadFailed,
@@ -48,6 +49,7 @@ from .requests import Members, VoiceConnection
 from .session.format import SavedSession
 from .session.state import Session
 from .session.store import SessionStore
+from .sharding import ManagedShard, ShardManager
 
 __all__ = [
     "CHANNEL_OBFUSCATED",
@@ -83,6 +85,7 @@ __all__ = [
     "InvalidIntents",
     "InvalidShard",
     "InvalidVersion",
+    "ManagedShard",
     "Members",
     "MissingExtra",
     "NotConnected",
@@ -90,10 +93,12 @@ __all__ = [
     "PayloadTooLarge",
     "ProtocolViolation",
     "RateLimited",
+    "ReshardFailed",
     "SavedSession",
     "Session",
     "SessionStartLimit",
     "SessionStore",
+    "ShardManager",
     "ShardingRequired",
     "Stats",
     "Status",

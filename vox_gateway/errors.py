@@ -57,6 +57,7 @@ __all__ = [
     "PayloadTooLarge",
     "ProtocolViolation",
     "RateLimited",
+    "ReshardFailed",
     "ShardingRequired",
     "StreamEnded",
     "ThreadFailed",
@@ -89,6 +90,10 @@ class AlreadyConnected(GatewayError, RuntimeError):
 
 class NotConnected(GatewayError):
     """A command was given while the client is not running, so that no connection can be expected."""
+
+
+class ReshardFailed(GatewayError):
+    """`ShardManager.reshard` was refused or given up; the shards are as they were before."""
 
 
 class CommandTimeout(GatewayError, TimeoutError):

@@ -3,7 +3,7 @@
 A scrape reads the counts that clients have anyway, so metrics add nothing to the cost of an event. Called on the thread
 that serves the scrape. ::
 
-    GatewayCollector(client)
+    GatewayCollector(client)  # or a ShardManager, for each of its shards
     prometheus_client.start_http_server(8000)
 
 See: https://prometheus.io/docs/practices/naming/ and https://prometheus.io/docs/instrumenting/writing_exporters/
@@ -18,6 +18,7 @@ from typing import Any
 from .client import Client
 from .diagnostics.stats import Stats, Status
 from .errors import MissingExtra
+from .sharding import ManagedShard, ShardManager
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
@@ -37,7 +38,7 @@ class GatewayCollector(Collector):
     after it was closed.
 
     Args:
-        clients: 1 or more, each of a different shard.
+        clients: 1 or more, each of a different shard; or a single `ShardManager`, which exports all of its shards.
         registry: the default registry of Prometheus if not given; a registry holds a single collector of this class.
 
     Raises:
@@ -58,12 +59,19 @@ class GatewayCollector(Collector):
     def collect(self) -> Iterator[_Family]:
         """Yield the metrics with their current values, for the registry."""
         families = _families()
-        for client in self._clients:
+        for client in self._shards():
             health, stats = client.health(), client.stats
             for name, value in _values(health, stats).items():
                 if value is not None:
                     families[name].add_metric([str(health["shard"][0])], value)
         yield from families.values()
+
+    def _shards(self) -> Iterator[Client | ManagedShard]:
+        for client in self._clients:
+            if isinstance(client, ShardManager):
+                yield from client.shards.values()
+            else:
+                yield client
 
 
 def _families() -> dict[str, Any]:
@@ -121,9 +129,13 @@ def _check_clients(clients: tuple[object, ...]) -> list[Client]:
     if not clients:
         raise TypeError("clients must hold at least one Client")
     checked: dict[int, Client] = {}
+    if len(clients) == 1 and isinstance(clients[0], ShardManager):
+        return [clients[0]]
     for client in clients:
         if not isinstance(client, Client):
             raise TypeError(f"clients must be Clients, not {client!r}")
+        if isinstance(client, ShardManager):
+            raise TypeError("a ShardManager must be the only one of clients: it exports all of its shards")
         shard = client.health()["shard"][0]
         if shard in checked:
             raise ValueError(f"clients must differ in their shard, and two are shard {shard}; use a registry for each")

@@ -344,6 +344,27 @@ def check_session_file(path: object) -> Path | None:
     return absolute
 
 
+def check_session_files(path: object) -> str | Callable[[int, int], Any] | None:
+    """Return the absolute path of an existing folder, or a path with ``{shard}`` in an existing folder, or a function.
+
+    Raises:
+        TypeError, ValueError: it is none of these, and not None.
+    """
+    if path is None or (callable(path) and not isinstance(path, os.PathLike)):
+        return path
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(
+            f"session_file must be a path, a function of a shard's id and the number of shards, or None, not {path!r}"
+        )
+    absolute = Path(path).absolute()
+    folder = absolute.parent if "{shard}" in absolute.name else absolute
+    if not folder.is_dir():
+        raise ValueError(
+            f"session_file={str(path)!r} must be a folder that exists, or a path with {{shard}} in its name"
+        )
+    return str(absolute)
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

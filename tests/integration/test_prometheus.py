@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
 
+from vox_gateway import IdentifyGate, ShardManager
 from vox_gateway.testing import LocalGateway
 
 if TYPE_CHECKING:
@@ -197,3 +198,17 @@ def test_invalid_collector_arguments_are_refused(
         collector(client, registry=None)
     with pytest.raises(ValueError, match="two are shard 0"):
         collector(client, make_client(gateway), registry=registry)
+
+
+def test_a_manager_is_exported_with_each_of_its_shards(
+    gateway: LocalGateway, make_client: MakeClient, registry: CollectorRegistry, collector: type[GatewayCollector]
+) -> None:
+    gate = IdentifyGate(interval=0)
+    with ShardManager(token="any", url=gateway.url, shards=2, identify_gate=gate) as manager:
+        with pytest.raises(TypeError, match="must be the only one"):
+            collector(make_client(gateway), manager, registry=registry)
+        collector(manager, registry=registry)
+        assert manager.wait_until_ready(10)
+        with scraper(registry) as scrape:
+            found = scrape()
+        assert found["up", "0"] == found["up", "1"] == 1

@@ -1,0 +1,189 @@
+"""Another number of shards without missing an event, over real sockets."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+
+import pytest
+from manager_helpers import MakeManager, guild_id
+from support import in_background, wait_until
+
+from vox_gateway import GuildState, InvalidShard, NotConnected, ReshardFailed, ShardManager, Status
+from vox_gateway.testing import LocalGateway, guild
+
+TIMEOUT = 10.0
+#: seconds of overlap: what the gateway sends arrives at once
+OVERLAP = 0.05
+
+
+def start(manager: ShardManager) -> ShardManager:
+    manager.connect(async_=True)
+    assert manager.wait_until_ready(TIMEOUT)
+    return manager
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 3}, {"handlers": "caller"}], ids=["thread", "workers", "caller"])
+def test_each_event_arrives_once_and_in_order(
+    gateway: LocalGateway, make_manager: MakeManager, options: dict[str, Any]
+) -> None:
+    """4 shards to 8 to 3, while a guild of each of 24 shards sends one message after the other."""
+    manager = make_manager(gateway, **options)
+    seen: dict[str, list[int]] = {str(guild_id(0, number, 1)): [] for number in range(24)}
+    done, over = threading.Event(), threading.Event()
+    streamed = manager.stream("MESSAGE_CREATE", maxsize=0)
+
+    @manager.on("MESSAGE_CREATE")
+    def note(message: Any) -> None:
+        seen[message["guild_id"]].append(message["nonce"])
+
+    def send() -> int:
+        sent = 0
+        while not done.is_set():
+            for where in seen:
+                gateway.dispatch("MESSAGE_CREATE", {"guild_id": where, "nonce": sent})
+            sent += 1
+            done.wait(0.002)
+        return sent
+
+    def pump() -> None:
+        while not over.is_set():
+            manager.dispatch_pending(timeout=0.05)
+
+    start(manager)
+    pumping = in_background(pump) if options.get("handlers") == "caller" else None
+    sending = in_background(send)
+    wait_until(lambda: all(len(nonces) > 3 for nonces in seen.values()))
+    for total in (8, 3):
+        manager.reshard(total, overlap=OVERLAP, timeout=TIMEOUT)
+        assert list(manager.shards) == list(range(total))
+        assert {session.shard[1] for session in gateway.sessions} == {total}
+        before = {guild: len(nonces) for guild, nonces in seen.items()}
+        wait_until(lambda before=before: all(len(seen[guild]) > before[guild] + 3 for guild in seen))
+    done.set()
+    sent = sending.result(TIMEOUT)
+    wait_until(lambda: all(len(nonces) >= sent for nonces in seen.values()))
+    over.set()
+    if pumping is not None:
+        pumping.result(TIMEOUT)
+    assert all(nonces == list(range(sent)) for nonces in seen.values())
+    assert len(streamed) == 24 * sent
+    assert manager.stats.identifies == 4 + 8 + 3
+
+
+def test_what_begins_a_session_does_not_come_again(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    manager = make_manager(gateway)
+    came: queue.SimpleQueue[tuple[str, int | None]] = queue.SimpleQueue()
+    manager.on("READY", lambda data: came.put(("READY", manager.current_shard)))
+    manager.on("GUILD_CREATE", lambda data: came.put(("GUILD_CREATE", manager.current_shard)))
+    start(manager)
+    assert {came.get(timeout=TIMEOUT) for _ in range(8)} == {
+        (name, shard) for name in ("READY", "GUILD_CREATE") for shard in range(4)
+    }
+    manager.reshard(2, overlap=OVERLAP)
+    assert {came.get(timeout=TIMEOUT) for _ in range(2)} == {("READY", 0), ("READY", 1)}
+    assert manager.wait_until_guilds(TIMEOUT)
+    assert dict(manager.guilds) == {str(guild_id(shard)): GuildState.AVAILABLE for shard in range(4)}
+    assert gateway.dispatch("GUILD_CREATE", guild(guild_id(1, 7))) == 1
+    assert came.get(timeout=TIMEOUT) == ("GUILD_CREATE", 1)
+
+
+def test_commands_go_to_the_new_shards(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    manager = start(make_manager(gateway))
+    manager.presence_update(status="idle")
+    manager.reshard(2, overlap=OVERLAP)
+    assert manager.shard_of(guild_id(3)) == 1
+    identify = [received for received in gateway.received if received.name == "IDENTIFY"][-1]
+    assert identify.data["presence"]["status"] == "idle"
+    manager.voice_state_update(guild_id(3), None, timeout=TIMEOUT)
+    assert gateway.expect("VOICE_STATE_UPDATE", shard=1).data["guild_id"] == str(guild_id(3))
+    assert [gateway.expect_close().code for _ in range(4)] == [1000] * 4
+
+
+def test_a_new_shard_that_is_refused_leaves_all_as_it_was(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    with LocalGateway(identify_interval=0, shard_multiple=2, guilds=[]) as strict:
+        manager = start(make_manager(strict))
+        with pytest.raises(ReshardFailed, match=r"shard \d of 5 has ended: .*4010"):
+            manager.reshard(5, overlap=OVERLAP)
+        assert manager.status is Status.READY
+        assert list(manager.shards) == [0, 1, 2, 3]
+        with manager.stream("MESSAGE_CREATE") as events:
+            strict.dispatch("MESSAGE_CREATE", {}, shard=3)
+            assert events.get(TIMEOUT).shard == 3
+        manager.reshard(6, overlap=OVERLAP)
+        assert manager.wait_until_ready(TIMEOUT)
+
+
+def test_more_shards_than_session_starts_are_refused(make_manager: MakeManager) -> None:
+    with LocalGateway(identify_interval=0, session_starts_remaining=9, shards=4, guilds=[]) as gateway:
+        manager = start(make_manager(gateway, shards="auto"))
+        with pytest.raises(ReshardFailed, match="6 shards need as many session starts, and 5 remain"):
+            manager.reshard(6)
+        assert gateway.session_starts_remaining == 5
+
+
+def test_a_handler_that_holds_up_events_ends_the_wait(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    manager = make_manager(gateway)
+    blocked, leave = threading.Event(), threading.Event()
+    refused: list[BaseException] = []
+
+    @manager.on("MESSAGE_CREATE")
+    def block(message: Any) -> None:
+        try:
+            manager.reshard(2)
+        except RuntimeError as error:
+            refused.append(error)
+        blocked.set()
+        leave.wait(TIMEOUT)
+
+    start(manager)
+    gateway.dispatch("MESSAGE_CREATE", {})
+    assert blocked.wait(TIMEOUT)
+    assert "a handler must not wait for new shards" in str(refused[0])
+    with pytest.raises(ReshardFailed, match="within timeout"):
+        manager.reshard(2, overlap=OVERLAP, timeout=0.3)
+    leave.set()
+    manager.reshard(2, overlap=OVERLAP)
+
+
+def test_only_a_manager_that_runs_all_shards_changes_their_number(
+    gateway: LocalGateway, make_manager: MakeManager
+) -> None:
+    part = make_manager(gateway, shards=([0, 1], 4))
+    with pytest.raises(NotConnected):
+        part.reshard(2)
+    start(part)
+    with pytest.raises(ReshardFailed, match="this process runs a part of the shards"):
+        part.reshard(2)
+    with pytest.raises(ValueError, match="shards must be"):
+        part.reshard(0)
+
+
+def test_close_ends_a_change_that_is_under_way(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    manager = start(make_manager(gateway))
+    changing = in_background(lambda: manager.reshard(2, overlap=60))
+    gateway.wait_connected(6, TIMEOUT)
+    manager.close()
+    with pytest.raises((ReshardFailed, NotConnected)):
+        changing.result(TIMEOUT)
+    assert manager.wait_closed(0)
+
+
+@pytest.mark.parametrize("argument", [{"shard_multiple": 4}, {"max_guilds_per_shard": 2}])
+def test_a_number_that_discord_does_not_accept_is_changed(make_manager: MakeManager, argument: dict[str, int]) -> None:
+    guilds = [guild(guild_id(shard)) for shard in range(4)]
+    with LocalGateway(identify_interval=0, shards=4, guilds=guilds, **argument) as gateway:
+        manager = make_manager(gateway, shards=1)
+        manager.connect(async_=True)
+        wait_until(lambda: len(manager.shards) == 4 and manager.status is Status.READY)
+        assert {session.shard for session in gateway.sessions} == {(shard, 4) for shard in range(4)}
+        manager.close()
+        assert manager.wait_closed(0)
+
+
+def test_a_number_that_discord_recommends_and_refuses_ends_the_manager(make_manager: MakeManager) -> None:
+    with LocalGateway(identify_interval=0, shards=3, shard_multiple=2, guilds=[]) as gateway:
+        manager = make_manager(gateway, shards=3)
+        with pytest.raises(InvalidShard):
+            manager.connect()

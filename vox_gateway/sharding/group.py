@@ -1,0 +1,484 @@
+"""The shards of a manager, as its callers use them: what `Lifecycle` is to a `Client` with one shard.
+
+Any thread calls this. Commands and questions go to the shards; what begins and ends together is up to the coordinator
+of the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from ..concurrency.fork import FORKED, ForkCheck
+from ..concurrency.signals import SignalSafeEvent, defer_sigint
+from ..config import CALLER, Options
+from ..diagnostics.stats import Stats, Status
+from ..discovery.gateway_bot import GatewayBot
+from ..dispatch.current_shard import CurrentShard
+from ..dispatch.emitter import Emitter
+from ..dispatch.executors import CallerQueue
+from ..dispatch.guilds import AllGuilds, Guilds
+from ..errors import AlreadyConnected, GatewayError, NotConnected, ReshardFailed
+from ..lifecycle import join_run, run_until_closed
+from ..log import ShardLog
+from ..opcodes import Opcode, opcode_name
+from ..receiver import Receiver
+from ..requests import Requester, Requests
+from ..session.store import SessionStore
+from ..shard.threads import SharedThreads
+from .coordinator import Coordinator, Reshard
+from .plan import ShardPlan, session_path
+from .requests import ShardRequests
+from .shards import ManagedShard
+from .streams import SharedSubscribers
+
+__all__ = ["SessionFiles", "ShardGroup"]
+
+#: where shards keep their sessions: a folder or a pattern, or a function of the shard's id and the number of shards
+SessionFiles = str | Callable[[int, int], SessionStore] | None
+#: the prefix of the names of the threads that the shards share
+NAME = "vox_gateway-shards"
+#: from the furthest from READY to READY
+_ORDER = [Status.CLOSED, Status.WAITING, Status.CONNECTING, Status.IDENTIFYING, Status.RESUMING, Status.READY]
+
+
+class ShardGroup:
+    """The shards of a manager.
+
+    Args:
+        options: the checked arguments, for any shard.
+        plan: which shards to run; None for as many as Discord recommends.
+        session_files: where each shard keeps its session; see `ShardManager`.
+        emitter: has the handlers.
+
+    Attributes:
+        receiver: the caller's side of the events.
+        fork: refuses calls in a forked child until `start`.
+        subscribers: receive the events of all shards.
+        current: the shard whose event is handled on the calling thread.
+
+    Raises:
+        TypeError, ValueError: a session file cannot be used.
+        OSError: a session file cannot be read.
+    """
+
+    def __init__(
+        self, options: Options, plan: ShardPlan | None, session_files: SessionFiles, emitter: Emitter, log: ShardLog
+    ) -> None:
+        self._options = options
+        self._emitter = emitter
+        self._log = log
+        self._session_files = session_files
+        self._auto = plan is None
+        self.fork = ForkCheck(log)
+        self.subscribers = SharedSubscribers()
+        self.current = CurrentShard()
+        self.receiver = Receiver(options, self, log)
+        self._guilds = Guilds(AllGuilds(lambda: [shard.lifecycle.guilds for shard in self.shards.values()]))
+        #: the plan and the shards, by id; replaced whole
+        self._shards: tuple[ShardPlan, dict[int, ManagedShard]] | None = None
+        self._retired = Stats()  # the counts of generations that are not in use any more
+        self._renew()
+        if plan is not None:
+            self._use(plan)
+
+    def _renew(self) -> None:
+        # Guards `_run`, as in `Lifecycle`.
+        self._lock = threading.RLock()
+        self._run: Coordinator | None = None  # the newest
+        self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
+        self._known = SignalSafeEvent()  # rings when the shards are known, or will not be
+
+    # -- the shards ------------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> ShardPlan:
+        """Which shards run here.
+
+        Raises:
+            NotConnected: Discord has not been asked yet.
+        """
+        return self._known_shards()[0]
+
+    @property
+    def shards(self) -> Mapping[int, ManagedShard]:
+        """The shards, by id; none while their number is not known."""
+        return {} if self._shards is None else self._shards[1]
+
+    def shard_for(self, guild_id: str | int, name: str = "guild_id") -> ManagedShard:
+        """Return the shard of a guild.
+
+        Raises:
+            NotConnected: the number of shards is not known.
+            TypeError, ValueError: `guild_id` is not an id, or of a shard that does not run here.
+        """
+        plan, shards = self._known_shards()
+        return shards[plan.shard_of(guild_id, name)]
+
+    def _known_shards(self) -> tuple[ShardPlan, dict[int, ManagedShard]]:
+        if self._shards is None:
+            raise NotConnected("Discord has not been asked for the number of shards: call connect() first")
+        return self._shards
+
+    def _use(self, plan: ShardPlan) -> None:
+        """Make the shards of `plan`, unless they are there."""
+        if self._shards is not None and self._shards[0] == plan:
+            return
+        shards = self._make_shards(plan)
+        old, self._shards = self._shards, (plan, shards)
+        if old is not None:
+            self.subscribers.detach(shard.lifecycle.subscribers for shard in old[1].values())
+        self.subscribers.attach(shard.lifecycle.subscribers for shard in shards.values())
+        self._known.set()
+
+    def _make_shards(self, plan: ShardPlan) -> dict[int, ManagedShard]:
+        shards = {}
+        for shard in plan.ids:
+            options = self._options.for_shard((shard, plan.total), self._session_file(shard, plan.total))
+            shards[shard] = ManagedShard(options, self._emitter, self.fork)
+        return shards
+
+    def _session_file(self, shard: int, total: int) -> str | SessionStore | None:
+        files = self._session_files
+        if files is None:
+            return None
+        return session_path(files, shard, total) if isinstance(files, str) else files(shard, total)
+
+    # -- for the coordinator, on its thread ------------------------------------------------------------------------
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether Get Gateway Bot has to be asked before the shards can be made."""
+        return self._auto or self._options.url is None
+
+    @property
+    def total(self) -> int | None:
+        """The number of shards of the bot, if all of them run here."""
+        return self._shards[0].total if self._shards is not None and self._shards[0].is_whole else None
+
+    def learn(self, bot: GatewayBot, asked_at: float) -> None:
+        """Note the session starts in an answer of Get Gateway Bot."""
+        self._options.identify_gate.learn(self, bot.session_start_limit, asked_at, time.monotonic())
+
+    def make(self, bot: GatewayBot | None, asked_at: float) -> tuple[ManagedShard, ...]:
+        """Return the shards to run; `bot` is the answer of Get Gateway Bot."""
+        if bot is not None:
+            self.learn(bot, asked_at)
+            self._options = dataclasses.replace(self._options, url=self._options.url or bot.url)
+            self._use(ShardPlan.all_of(bot.shards) if self._auto else self.plan)
+        return tuple(self.shards.values())
+
+    def is_current(self, shard: ManagedShard) -> bool:
+        """Whether a shard is of the generation that is in use."""
+        return self.shards.get(shard.id) is shard
+
+    def make_next(self, total: int) -> tuple[ManagedShard, ...]:
+        """Return a new generation of shards, which is not in use yet.
+
+        Raises:
+            TypeError, ValueError: a session file cannot be used.
+            OSError: a session file cannot be read.
+        """
+        shards = tuple(self._make_shards(ShardPlan.all_of(total)).values())
+        self.subscribers.attach(shard.lifecycle.subscribers for shard in shards)
+        return shards
+
+    def use_next(self, shards: tuple[ManagedShard, ...]) -> None:
+        """Use a generation that `make_next` made."""
+        old = self.shards
+        self._retired = self.stats  # so that no count goes back
+        self._shards = ShardPlan.all_of(len(shards)), {shard.id: shard for shard in shards}
+        self.subscribers.detach(shard.lifecycle.subscribers for shard in old.values())
+
+    def drop_next(self, shards: tuple[ManagedShard, ...]) -> None:
+        """Forget a generation that `make_next` made."""
+        self.subscribers.detach(shard.lifecycle.subscribers for shard in shards)
+
+    def expect(self, shards: tuple[ManagedShard, ...], on_end: Callable[[GatewayError | None], None]) -> None:
+        """Expect shards to run; call `on_end` when the last of them delivers no more events."""
+        self.subscribers.open([shard.lifecycle.subscribers for shard in shards], on_end)
+
+    def end_streams(self, error: GatewayError | None) -> None:
+        """End the streams of all shards, and the waits for the number of shards."""
+        self.subscribers.end(error)
+        self._known.set()
+
+    # -- starting and ending ---------------------------------------------------------------------------------------
+
+    def start(self) -> Coordinator:
+        """Start a run and return it.
+
+        Raises:
+            AlreadyConnected: a run is connected.
+            RuntimeError: a thread cannot be started; nothing was connected.
+        """
+        with self._lock:
+            previous = self._run
+            if previous is not None and not previous.is_over:
+                raise AlreadyConnected("the manager is connected already: call close() first")
+            options, log = self._options, self._log
+            with defer_sigint():
+                threads = SharedThreads(NAME, options, self._emitter, self._caller_queue, self.current, log)
+                run = self._run = Coordinator(options, self, threads, log)
+                if self._shards is None:
+                    self._known.clear()
+                if self._caller_queue is not None:
+                    self._caller_queue.begin(lambda: run.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
+                self.fork.mark_connected()
+                try:
+                    run.start()
+                except BaseException:
+                    self._run = previous
+                    raise
+            return run
+
+    def run(self, on_interrupt: Callable[[], None]) -> None:
+        """Start a run and wait until it has ended; see `run_until_closed`."""
+        run_until_closed(self.start, self._caller_queue, on_interrupt)
+
+    def reshard(self, total: int, overlap: float, timeout: float | None) -> None:
+        """Change the number of shards; see `ShardManager.reshard`."""
+        run = self._run
+        self.fork.raise_if_forked("the number of shards was not changed")
+        if run is None or run.is_closing:
+            raise NotConnected("the number of shards was not changed: the manager is not connected")
+        if run.threads.is_handler_thread():
+            raise RuntimeError("a handler must not wait for new shards, whose events it holds up: use another thread")
+        if self.total is None:
+            raise ReshardFailed("this process runs a part of the shards, so it cannot change their number")
+        done, results = SignalSafeEvent(), []
+
+        def reply(error: Exception | None) -> None:
+            results.append(error)
+            done.set()
+
+        run.reshard(Reshard(total, overlap, timeout, reply))
+        done.wait()
+        if results[0] is not None:
+            raise results[0]
+
+    def close(self, code: int, reason: str, reconnect: bool) -> None:
+        """Close all connections, and unless `reconnect` end the run."""
+        with self._lock:
+            run = self._run
+        if run is None or run.closed.is_set():
+            return
+        if reconnect:
+            for shard in self.shards.values():
+                shard.lifecycle.close(code, reason, reconnect=True)
+        else:
+            run.stop(code, reason)
+
+    def wait_closed(self, timeout: float | None) -> bool:
+        """Wait until no shard is left, and return whether that is so.
+
+        Raises:
+            GatewayError: the error that ended the newest run.
+            RuntimeError: called by a handler, for which the run would wait in turn; 0 as `timeout` is allowed.
+        """
+        run = self._run
+        return run is None or join_run(run, timeout, run.threads.is_handler_thread())
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process. A run that is under way belongs to the parent."""
+        run = self._run
+        forked = run is not None and not run.closed.is_set()
+        if run is not None and forked:
+            run.abandon()
+            self.fork.mark_forked()
+        shards = [*self.shards.values()]
+        for shard in shards:
+            shard.after_fork()
+        self.subscribers.after_fork(FORKED if forked else None)
+        self._renew()
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def make_requester(self) -> Requests:
+        """Make what sends requests and waits for their answers."""
+        return ShardRequests(self._requester_of)
+
+    def _requester_of(self, guild_id: str | int, name: str) -> Requester:
+        return self.shard_for(guild_id, name).requester
+
+    def send(self, op: int, data: Any, timeout: float | None) -> None:
+        """Send a command to the shard of its guild; of several guilds, to the shard of each.
+
+        Raises:
+            CommandTimeout: it was not sent in time.
+            NotConnected: no run is under way, or it was closed while this waited.
+            PayloadTooLarge: it is larger than the gateway accepts.
+            TypeError, ValueError: `data` has no guild, or holds a value that cannot be encoded.
+        """
+        for shard, part in self._parts(op, data).items():
+            shard.send(op, part, timeout)
+
+    def _parts(self, op: int, data: Any) -> dict[ManagedShard, Any]:
+        fields = data if isinstance(data, Mapping) else {}
+        if "guild_id" in fields:
+            return {self.shard_for(fields["guild_id"]): data}
+        if "guild_ids" not in fields:
+            raise ValueError(
+                f"{opcode_name(op)} needs a guild_id in its data, which says which shard sends it; to send it on a "
+                "shard of your choice, use ShardManager.shards[shard_id].send_packet()"
+            )
+        guilds: dict[ManagedShard, list[Any]] = {}
+        for guild_id in fields["guild_ids"]:
+            guilds.setdefault(self.shard_for(guild_id, "guild_ids"), []).append(guild_id)
+        return {shard: {**fields, "guild_ids": ids} for shard, ids in guilds.items()}
+
+    def update_presence(
+        self, presence: dict[str, Any], timeout: float | None, shards: Iterable[int] | None = None
+    ) -> None:
+        """Hand over the presence to all shards, or to some. Each sends it when it is ready and the limits allow.
+
+        Args:
+            presence: what the next IDENTIFY holds.
+            timeout: not used: this does not wait.
+            shards: ids; None for all, and for those that are added later.
+
+        Raises:
+            NotConnected: no run is under way.
+            PayloadTooLarge: it is larger than the gateway accepts.
+            TypeError, ValueError: `presence` holds a value that cannot be encoded, or a shard does not run here.
+        """
+        encoded = self._options.encode(Opcode.PRESENCE_UPDATE, presence)
+        self.fork.raise_if_forked("PRESENCE_UPDATE was not sent")
+        self.check_running("PRESENCE_UPDATE")
+        known = self.shards
+        wanted = known.keys() if shards is None else [*shards]
+        for shard in wanted:
+            if shard not in known:
+                raise ValueError(f"shards must hold ids of shards that run here, not {shard!r}")
+        if shards is None:
+            self._options = dataclasses.replace(self._options, presence=presence)
+        for shard in wanted:
+            known[shard].lifecycle.offer_presence(presence, encoded)
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+
+    @property
+    def caller_queue(self) -> CallerQueue | None:
+        """Where handlers wait for the caller, with ``handlers="caller"``."""
+        return self._caller_queue
+
+    @property
+    def delivers_here(self) -> bool:
+        """Whether the caller is on the thread that brings events."""
+        run = self._run
+        return run is not None and run.threads.dispatcher.is_current()
+
+    def check_running(self, what: str) -> None:
+        """Raise NotConnected if no run is under way, which would bring `what`."""
+        run = self._run
+        if run is None or run.is_closing:
+            raise NotConnected(f"{what} cannot come: the manager is not connected; call connect() first")
+
+    def wait_until_ready(self, timeout: float | None) -> bool:
+        """Wait for READY or RESUMED of every shard, and return whether all arrived; False at once in a forked child."""
+        if self.fork.warn_if_forked():
+            return False
+        left = _time_left(timeout)
+        self._known.wait(left())
+        # All of them: a shard that has failed ends the wait for itself alone.
+        waited = [shard.lifecycle.wait_until_ready(left()) for shard in self.shards.values()]
+        return bool(waited) and all(waited)
+
+    def wait_until_guilds(self, timeout: float | None) -> bool:
+        """Wait until the guilds of every shard have come, and return whether all did.
+
+        Raises:
+            ValueError: the intents bring no guilds.
+            RuntimeError: called on the thread that brings them.
+        """
+        left = _time_left(timeout)
+        self._known.wait(left())
+        waited = [shard.lifecycle.wait_until_guilds(left()) for shard in self.shards.values()]
+        return bool(waited) and all(waited)
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def guild_view(self) -> Guilds:
+        """The states of the guilds of all shards, for the program."""
+        return self._guilds
+
+    @property
+    def status(self) -> Status:
+        """The state of the shard that is furthest from READY, of those that run."""
+        run = self._run
+        if run is None or run.closed.is_set():
+            return Status.CLOSED
+        if run.is_closing:
+            return Status.CLOSING
+        states = {shard.status for shard in self.shards.values()} - {Status.CLOSED, Status.CLOSING}
+        return min(states, key=_ORDER.index, default=Status.CONNECTING)
+
+    @property
+    def latency(self) -> float:
+        """The largest latency of a shard; infinity before the first heartbeat was acknowledged."""
+        known = [shard.latency for shard in self.shards.values() if shard.latency != float("inf")]
+        return max(known, default=float("inf"))
+
+    @property
+    def stats(self) -> Stats:
+        """The counts of all shards together."""
+        counts = [self._retired, *(shard.stats for shard in self.shards.values())]
+        return Stats(*map(sum, zip(*map(dataclasses.astuple, counts), strict=True)))
+
+    @property
+    def session(self) -> NoReturn:
+        """Each shard has its own session."""
+        raise AttributeError("a ShardManager has a session for each shard: use manager.shards[shard_id].session")
+
+    @property
+    def latencies(self) -> NoReturn:
+        """Each shard has its own."""
+        raise AttributeError("a ShardManager has latencies for each shard: use manager.shards[shard_id].latencies")
+
+    @property
+    def handled(self) -> NoReturn:
+        """Each shard has its own session."""
+        raise AttributeError("a ShardManager has a session for each shard: use manager.shards[shard_id].handled")
+
+    def explain(self) -> str:
+        """Return a line for the manager and one for each shard."""
+        shards = self.shards.values()
+        lines = [f"shard {shard.id}/{shard.total}: {shard.lifecycle.snapshot().describe()}" for shard in shards]
+        return "\n".join([self._summary(), *lines])
+
+    def health(self) -> dict[str, Any]:
+        """See `ShardManager.health`."""
+        shards = {str(shard.id): shard.health() for shard in self.shards.values()}
+        return {
+            "ok": bool(shards) and all(health["ok"] for health in shards.values()),
+            "status": self.status.value,
+            "total": None if self._shards is None else self._shards[0].total,
+            "shards": shards,
+        }
+
+    def in_short(self) -> str:
+        """The shards and their states in a few words."""
+        if self._shards is None:
+            return f"shards=auto {self.status}"
+        counts = " ".join(f"{status}={count}" for status, count in self._counts().items())
+        return f"shards={len(self.shards)}/{self.plan.total} {counts}"
+
+    def _summary(self) -> str:
+        if self._shards is None:
+            return f"the number of shards is not known yet; {self.status}"
+        counts = ", ".join(f"{count} {status}" for status, count in self._counts().items())
+        return f"{len(self.shards)} of {self.plan.total} shards: {counts}"
+
+    def _counts(self) -> dict[Status, int]:
+        states = [shard.status for shard in self.shards.values()]
+        return {status: states.count(status) for status in Status if status in states}
+
+
+def _time_left(timeout: float | None) -> Callable[[], float | None]:
+    """Return a function that returns what is left of `timeout` seconds."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    return lambda: None if deadline is None else max(deadline - time.monotonic(), 0.0)

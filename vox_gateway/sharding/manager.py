@@ -1,0 +1,244 @@
+"""The manager: a client whose connection is many shards.
+
+All methods are those of `Client`; `ShardGroup` is what they call, in the place of `Lifecycle`.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+from ..accelerators import Reader
+from ..client import Client
+from ..config import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
+from ..discovery.identify_limiter import IdentifyGate
+from ..log import ShardLog
+from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
+from ..protocol import payloads
+from ..session.store import SessionStore
+from ..validation import check_count, check_seconds, check_session_files, check_timeout
+from .coordinator import OVERLAP
+from .group import ShardGroup
+from .plan import AUTO, check_shards
+from .shards import ManagedShard
+
+__all__ = ["ShardManager"]
+
+
+class ShardManager(Client):
+    """Runs many shards in this process, with the methods of a `Client` for all of them. ::
+
+        manager = ShardManager(token="...", shards="auto")
+
+        @manager.on("MESSAGE_CREATE")
+        def greet(message):
+            print(message["content"], "on shard", manager.current_shard)
+
+        manager.connect()
+
+    Handlers, streams and waits get the events of every shard. Events of a guild keep their order; events of different
+    shards have none. Commands with a guild go to the guild's shard.
+
+    All shards share the threads that run handlers: one, or `workers`. A handler that blocks delays handlers of other
+    shards, but neither reading nor heartbeats. Each shard has two threads of its own.
+
+    A shard that fails ends alone, is logged and emitted as ``"error"``, and the others go on. An error that every shard
+    would get, such as a refused token, ends all. `close` takes 2 seconds for all shards together.
+
+    Args:
+        shards: how many shards the bot has, all run here; ``(shard ids, number of shards)`` for a part of them; or
+            ``"auto"`` for the number that Discord recommends, which is asked for on `connect`, with `max_concurrency`.
+        session_file: a folder, or a path with ``{shard}`` and perhaps ``{total}`` in its name, for a file a shard; or a
+            function from a shard's id and the number of shards to its `SessionStore`.
+        backlog: for each shard.
+        identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids.
+
+    The other arguments are those of `Client`. With ``url=None``, Get Gateway Bot is asked once for all shards.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used; the message names it.
+        MissingExtra: an argument needs an optional package.
+        OSError: a session file cannot be read.
+
+    See: https://docs.discord.com/developers/events/gateway#sharding
+    """
+
+    _lifecycle: ShardGroup
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        shards: int | str | tuple[Iterable[int], int] = AUTO,
+        url: str | None = DEFAULT_GATEWAY,
+        api_url: str = DEFAULT_API,
+        port: int | None = None,
+        encoding: Literal["json", "etf"] = "json",
+        compress: bool | Literal["zlib-stream", "zstd-stream", "payload"] = True,
+        json: Literal["simplejson", "msgspec", "orjson"] | Reader | None = None,
+        properties: Mapping[str, str] = DEFAULT_PROPERTIES,
+        large_threshold: int | None = None,
+        presence: Mapping[str, Any] | None = None,
+        intents: int | None = None,
+        capabilities: int = 0,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        connect_timeout: float = 10.0,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        slow_handler_warning: float = 10.0,
+        backlog: int = 10_000,
+        handlers: Literal["thread", "caller"] = "thread",
+        workers: int = 0,
+        session_file: str | os.PathLike[str] | Callable[[int, int], SessionStore] | None = None,
+        identify_gate: IdentifyGate | None = None,
+    ) -> None:
+        self._plan = check_shards(shards)
+        self._session_files = check_session_files(session_file)
+        super().__init__(
+            token=token,
+            url=url,
+            api_url=api_url,
+            port=port,
+            encoding=encoding,
+            compress=compress,
+            json=json,
+            properties=properties,
+            large_threshold=large_threshold,
+            presence=presence,
+            intents=intents,
+            capabilities=capabilities,
+            proxy=proxy,
+            ssl_context=ssl_context,
+            connect_timeout=connect_timeout,
+            max_message_size=max_message_size,
+            slow_handler_warning=slow_handler_warning,
+            backlog=backlog,
+            handlers=handlers,
+            workers=workers,
+            identify_gate=identify_gate,
+        )
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("<Client ", "<ShardManager ", 1)
+
+    # -- shards ----------------------------------------------------------------------------------------------------
+
+    @property
+    def shards(self) -> dict[int, ManagedShard]:
+        """The shards that run here, by id. Empty while their number is not known, with ``shards="auto"``."""
+        return dict(self._lifecycle.shards)
+
+    @property
+    def current_shard(self) -> int | None:
+        """In a handler: the id of the shard that its event is of. None on a thread that runs no handler."""
+        return self._lifecycle.current.id
+
+    def shard_of(self, guild_id: str | int) -> int:
+        """Return the id of the shard that a guild belongs to.
+
+        Args:
+            guild_id: the guild.
+
+        Raises:
+            NotConnected: the number of shards is not known yet, with ``shards="auto"``.
+            TypeError, ValueError: `guild_id` is not an id, or its shard does not run in this process.
+
+        See: https://docs.discord.com/developers/events/gateway#sharding-sharding-formula
+        """
+        return self._lifecycle.plan.shard_of(guild_id)
+
+    def reshard(self, shards: int, *, overlap: float = OVERLAP, timeout: float | None = None) -> None:
+        """Change the number of shards without missing an event.
+
+        The new shards connect beside the old ones, in the order of their ids. When all are ready, and `overlap` has
+        passed, events come from the new shards, and the old ones are closed. Each event reaches handlers and streams
+        once, and events of a guild keep their order. If anything fails before that, the old shards stay in use.
+
+        READY of the new shards is emitted, but not the GUILD_CREATEs that belong to it. A voice connection belongs to
+        an old shard, and has to be joined again; requests that wait for an answer raise NotConnected.
+
+        With 4010 and 4011 the manager does this by itself, with the number that Discord recommends.
+
+        Args:
+            shards: the new number of shards.
+            overlap: seconds for which all shards are connected before the switch.
+            timeout: seconds until the switch; None to wait without a limit.
+
+        Raises:
+            ReshardFailed: too few session starts remain, a new shard failed, or `timeout` passed. Nothing was changed.
+            NotConnected: the manager is not running.
+            RuntimeError: called by a handler.
+            TypeError, ValueError: an argument cannot be used.
+
+        See: https://docs.discord.com/developers/events/gateway#sharding
+        """
+        total = check_count("shards", shards, 1)
+        self._lifecycle.reshard(total, check_seconds("overlap", overlap), check_timeout(timeout))
+
+    # -- what differs from a client with one shard -----------------------------------------------------------------
+
+    def presence_update(
+        self,
+        *,
+        status: Literal["online", "dnd", "idle", "invisible", "offline"],
+        afk: bool = False,
+        game: Mapping[str, Any] | None = None,
+        since: int | None = None,
+        activities: Iterable[Mapping[str, Any]] | None = None,
+        timeout: float | None = None,
+        shards: Iterable[int] | None = None,
+    ) -> None:
+        """Change the bot's presence on all shards, or on some. Does not wait: a shard sends it once it is ready.
+
+        Args:
+            status, afk, game, since, activities: as for `Client.presence_update`.
+            timeout: accepted as by `Client`, and not used.
+            shards: ids of shards; None for all.
+
+        Raises:
+            NotConnected: the manager is not running.
+            PayloadTooLarge: the encoded command is over 4096 bytes; a ValueError.
+            TypeError, ValueError: an argument cannot be used; the message names it.
+
+        See: https://docs.discord.com/developers/events/gateway-events#update-presence
+        """
+        data = payloads.presence_update(status=status, afk=afk, game=game, since=since, activities=activities)
+        self._lifecycle.update_presence(data, check_timeout(timeout), shards)
+
+    def health(self) -> dict[str, Any]:
+        """Return the state of all shards as values that JSON can hold, for a health route or a monitor.
+
+        Returns:
+            A dict with these keys.
+
+            - ``ok``: whether every shard does its work; see `Client.health`.
+            - ``status``: as `status`.
+            - ``total``: the number of shards of the bot; None while it is not known.
+            - ``shards``: for each shard that runs here, its id as a string and the dict of `Client.health`.
+        """
+        return self._lifecycle.health()
+
+    def explain(self) -> str:
+        """Return a text that says what each shard does now, a line each.
+
+        ``manager.shards[shard_id].explain()`` says what a shard has done lately. The lines hold neither the token nor a
+        whole session id.
+        """
+        return self._lifecycle.explain()
+
+    # -- private ---------------------------------------------------------------------------------------------------
+
+    def _make_lifecycle(self) -> ShardGroup:
+        return ShardGroup(self._options, self._plan, self._session_files, self, self._log)
+
+    def _make_log(self) -> ShardLog:
+        return ShardLog(None)
+
+    def _log_of_handler(self) -> ShardLog:
+        shard = self.shards.get(-1 if self.current_shard is None else self.current_shard)
+        return self._log if shard is None else shard.log
+
+    def _close_for_exit(self) -> None:
+        self.close(resumable=self._session_files is not None)

@@ -1,0 +1,84 @@
+"""Which shards a process runs, and which of them a guild belongs to. Pure.
+
+See: https://docs.discord.com/developers/events/gateway#sharding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..protocol.payloads import snowflake
+
+__all__ = ["AUTO", "ShardPlan", "check_shards", "session_path"]
+
+#: as many shards as Discord recommends
+AUTO = "auto"
+_WANTED = 'a number of shards, "auto", or (shard ids, number of shards)'
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """The shards of a process.
+
+    Attributes:
+        ids: of the shards that run here, in ascending order.
+        total: the number of shards of the bot.
+    """
+
+    ids: tuple[int, ...]
+    total: int
+
+    @classmethod
+    def all_of(cls, total: int) -> ShardPlan:
+        """Return the plan for all of `total` shards."""
+        return cls(tuple(range(total)), total)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all shards run here."""
+        return len(self.ids) == self.total
+
+    def shard_of(self, guild_id: str | int, name: str = "guild_id") -> int:
+        """Return the id of the shard that a guild belongs to.
+
+        Raises:
+            TypeError, ValueError: `guild_id` is not an id, or its shard does not run here; the message has `name`.
+        """
+        shard = (int(snowflake(guild_id, name)) >> 22) % self.total
+        if not self.is_whole and shard not in self.ids:
+            raise ValueError(f"{name}={guild_id} is of shard {shard} of {self.total}, which this process does not run")
+        return shard
+
+
+def check_shards(shards: object) -> ShardPlan | None:
+    """Check the argument `shards` of `ShardManager`; return None for ``"auto"``.
+
+    Raises:
+        TypeError, ValueError: it cannot be used.
+    """
+    if shards == AUTO:
+        return None
+    if isinstance(shards, int) and not isinstance(shards, bool):
+        if shards < 1:
+            raise ValueError(f"shards must be at least 1, not {shards}")
+        return ShardPlan.all_of(shards)
+    if not (isinstance(shards, tuple) and len(shards) == 2 and isinstance(shards[0], Iterable)):
+        raise TypeError(f"shards must be {_WANTED}, not {shards!r}")
+    ids, total = sorted(set(shards[0])), shards[1]
+    if not all(type(value) is int for value in (*ids, total)):
+        raise TypeError(f"shards must be {_WANTED}, not {shards!r}")
+    if not ids or not 0 <= ids[0] <= ids[-1] < total:
+        raise ValueError(f"shards must hold ids from 0 to {total - 1}, at least one, not {shards!r}")
+    return ShardPlan(tuple(ids), total)
+
+
+def session_path(pattern: str, shard: int, total: int) -> str:
+    """Return the path of a shard's session file.
+
+    Args:
+        pattern: a path with ``{shard}``, and perhaps ``{total}``; or that of a folder.
+    """
+    if "{shard}" not in pattern:
+        return f"{pattern.rstrip('/')}/shard-{shard}-of-{total}.json"
+    return pattern.replace("{shard}", str(shard)).replace("{total}", str(total))

@@ -1,0 +1,65 @@
+"""The requests of a manager: each goes to the requester of its guild's shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..requests import Members, Requester, Requests, VoiceConnection
+from ..requests.pending import Timeout
+
+__all__ = ["ShardRequests"]
+
+
+class ShardRequests(Requests):
+    """Makes a manager's requests; see the `Client` methods of the same names.
+
+    Args:
+        requester_of: returns the requester of the shard of a guild. Takes the guild's id and the argument's name.
+    """
+
+    def __init__(self, requester_of: Callable[[str | int, str], Requester]) -> None:
+        self._of = requester_of
+
+    def expect_refusal(self, op: int) -> None:
+        """See `Requester`. `ShardGroup.send` calls that of the shard that sends the command."""
+
+    def guild_members(
+        self,
+        guild_id: str | int,
+        query: str | None,
+        limit: int,
+        user_ids: str | int | Iterable[str | int] | None,
+        presences: bool | None,
+        timeout: float | None,
+    ) -> Members:
+        """See `Client.fetch_guild_members`."""
+        requester = self._of(guild_id, "guild_id")
+        return requester.guild_members(guild_id, query, limit, user_ids, presences, timeout)
+
+    def join_voice(
+        self, guild_id: str | int, channel_id: str | int, self_mute: bool, self_deaf: bool, timeout: float | None
+    ) -> VoiceConnection:
+        """See `Client.join_voice`."""
+        return self._of(guild_id, "guild_id").join_voice(guild_id, channel_id, self_mute, self_deaf, timeout)
+
+    def leave_voice(self, guild_id: str | int, timeout: float | None) -> None:
+        """See `Client.leave_voice`."""
+        self._of(guild_id, "guild_id").leave_voice(guild_id, timeout)
+
+    def soundboard_sounds(
+        self, guild_ids: Iterable[str | int], timeout: float | None
+    ) -> dict[str | int, list[dict[str, Any]]]:
+        """See `Client.fetch_soundboard_sounds`. The shards are asked one after the other."""
+        of_requester: dict[Requester, list[str | int]] = {}
+        given = [*guild_ids] if not isinstance(guild_ids, str) else guild_ids
+        for guild_id in given:
+            of_requester.setdefault(self._of(guild_id, "guild_ids"), []).append(guild_id)
+        left, answers = Timeout(timeout), {}
+        for requester, guilds in of_requester.items():
+            answers.update(requester.soundboard_sounds(guilds, left.left))
+        return {guild_id: answers[guild_id] for guild_id in given}
+
+    def channel_info(self, guild_id: str | int, fields: Iterable[str], timeout: float | None) -> list[dict[str, Any]]:
+        """See `Client.fetch_channel_info`."""
+        return self._of(guild_id, "guild_id").channel_info(guild_id, fields, timeout)
