@@ -18,12 +18,12 @@ import pytest
 from pty_support import Terminal, terminal
 from rich.console import Console
 
-from vox_gateway import AuthenticationFailed, Client, IdentifyGate
+from vox_gateway import Client, IdentifyGate
 from vox_gateway.cli import main
 from vox_gateway.cli.shared.stderr import print_line
 from vox_gateway.cli.tail.dashboard import Dashboard, shard_state
 from vox_gateway.cli.tail.rates import Rate, Rates, merge
-from vox_gateway.cli.tail.shards import Shards
+from vox_gateway.cli.tail.running import run_client
 from vox_gateway.cli.tail.table import ShardRow, TableData, render
 from vox_gateway.testing import LocalGateway
 
@@ -151,57 +151,29 @@ def test_words_from_outside_neither_steer_the_terminal_nor_are_markup() -> None:
     assert lines[6].startswith("[bold]A? ")
 
 
-# -- shards as one -----------------------------------------------------------------------------------------------------
+# -- running -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_shard_that_is_refused_ends_all() -> None:
-    gate = IdentifyGate(interval=0)
-    with LocalGateway(identify_interval=0) as gateway, LocalGateway(token="another", identify_interval=0) as strict:
-        clients = [
-            Client(token="any", url=one.url, shard=(number, 3), identify_gate=gate)
-            for number, one in enumerate((gateway, gateway, strict))
-        ]
-        before = threading.active_count()
-        with pytest.raises(AuthenticationFailed):
-            Shards(clients).run()
-        assert [client.status.value for client in clients] == ["closed"] * 3
-        assert threading.active_count() <= before
-        assert gateway.sessions == ()
-
-
-def test_it_ends_when_it_is_asked_to_and_ticks_until_then() -> None:
+def test_it_ends_when_the_client_is_closed_and_ticks_until_then() -> None:
     with LocalGateway(identify_interval=0) as gateway:
         client = Client(token="any", url=gateway.url, identify_gate=IdentifyGate(interval=0))
-        shards = Shards([client])
         ticks: list[bool] = []
 
         def tick() -> None:
             ticks.append(client.wait_until_ready(PATIENCE))
             if len(ticks) == 3:
-                shards.close()
+                client.close()
 
-        shards.run(tick, 0.01)
+        run_client(client, tick=tick, interval=0.01)
         assert ticks == [True] * 3
         assert gateway.expect_close(PATIENCE).code == 1000
 
 
-@pytest.mark.parametrize("has_started", [False, True])
-def test_ctrl_c_while_a_thread_starts_ends_it(has_started: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raised where a signal would raise it: in the main thread, just before or after the thread begins."""
-    start = threading.Thread.start
-
-    def interrupted(thread: threading.Thread) -> None:
-        if not thread.name.startswith("vox_gateway-watch-") or has_started:
-            start(thread)
-        if thread.name == "vox_gateway-watch-1":
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+def test_it_ends_at_once_if_it_was_asked_to_before_it_connected() -> None:
     with LocalGateway(identify_interval=0) as gateway:
-        gate = IdentifyGate(interval=0)
-        clients = [Client(token="any", url=gateway.url, shard=(one, 2), identify_gate=gate) for one in range(2)]
-        Shards(clients).run()
-        assert [client.status.value for client in clients] == ["closed"] * 2
+        client = Client(token="any", url=gateway.url, identify_gate=IdentifyGate(interval=0))
+        run_client(client, is_ended=lambda: True)
+        assert client.status.value == "closed"
 
 
 # -- the dashboard -----------------------------------------------------------------------------------------------------
@@ -229,7 +201,7 @@ def test_the_dashboard_shows_what_clients_do_and_prints_lines_above_it(
     bot = {"id": "1", "username": "vox\x1b[2J"}
     with LocalGateway(identify_interval=0, bot=bot) as gateway:
         client = Client(token="any", url=gateway.url, identify_gate=IdentifyGate(interval=0))
-        with Dashboard([client], frozenset({"MESSAGE_CREATE"}), with_stderr=True) as dashboard, client:
+        with Dashboard(client, frozenset({"MESSAGE_CREATE"}), with_stderr=True) as dashboard, client:
             dashboard.draw()
             client.wait_until_ready(PATIENCE)
             with client.stream("MESSAGE_CREATE") as events:

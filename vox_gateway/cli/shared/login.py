@@ -14,6 +14,7 @@ from ...errors import MissingExtra
 from ...intents import KNOWN_EVENTS, Intents, intents_for
 from ...network.urls import DEFAULT_GATEWAY
 from ...opcodes import Opcode
+from ...sharding import ShardManager
 from . import arguments
 from .exits import CommandError, Exit
 
@@ -55,11 +56,11 @@ def add_login(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGro
     return shards
 
 
-def make_client(args: argparse.Namespace, shard: tuple[int, int] | None = None) -> Client:
+def make_client(args: argparse.Namespace, shards: int | None = None) -> Client:
     """Return a client for the options, with the token from the environment.
 
     Args:
-        shard: overrides the option ``--shard``.
+        shards: how many shards a `ShardManager` is to run; None for a client with the option ``--shard``.
 
     Raises:
         CommandError: the token is missing, or an option is invalid.
@@ -67,15 +68,15 @@ def make_client(args: argparse.Namespace, shard: tuple[int, int] | None = None) 
     token = os.environ.get("DISCORD_TOKEN", "")
     if not token:
         raise CommandError(_HOW_TO_LOG_IN, Exit.UNUSABLE)
+    options = {
+        "token": token,
+        "url": args.url,
+        "intents": args.intents,
+        "encoding": args.encoding,
+        "compress": False if args.compress == "none" else args.compress,
+    }
     try:
-        return Client(
-            token=token,
-            url=args.url,
-            intents=args.intents,
-            shard=shard or args.shard,
-            encoding=args.encoding,
-            compress=False if args.compress == "none" else args.compress,
-        )
+        return Client(shard=args.shard, **options) if shards is None else ShardManager(shards=shards, **options)
     except (ValueError, MissingExtra) as error:  # the message never contains the token
         raise CommandError(str(error), Exit.UNUSABLE) from None
 

@@ -7,21 +7,23 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import simplejson
 
 from ...client import Client
+from ...concurrency.signals import SignalSafeEvent
 from ...errors import GatewayError, MissingExtra
 from ...sanitize import sanitize_line
+from ...sharding import ShardManager
 from ..shared import arguments
 from ..shared.exits import CommandError, Exit, exit_codes
 from ..shared.login import add_login, make_client, notes
 from ..shared.parsers import add_command
 from ..shared.stderr import say
 from ..shared.stdout import watched
-from .shards import Shards
+from .running import run_client
 
 if TYPE_CHECKING:
     from .dashboard import Dashboard
@@ -87,44 +89,50 @@ def run(args: argparse.Namespace) -> int:
         MissingExtra: rich is not installed.
     """
     dashboard = _dashboard() if args.pretty else None
-    shards = [None] if args.shards is None else [(number, args.shards) for number in range(args.shards)]
-    clients = [make_client(args, shard) for shard in shards]
+    client = make_client(args, args.shards)
     for note in notes(args.events or frozenset(), args.intents):
         say(note)
     try:
         if dashboard is None:
-            _print_lines(clients, args)
+            _print_lines(client, args.events)
         else:
-            with dashboard(clients, args.events, with_stderr=sys.stderr.isatty()) as table:
-                Shards(clients).run(table.draw, table.REFRESH_INTERVAL)
+            with dashboard(client, args.events, with_stderr=sys.stderr.isatty()) as table:
+                run_client(client, tick=table.draw, interval=table.REFRESH_INTERVAL)
     except GatewayError:
         return Exit.FAILED  # the log on stderr has the reason
     say("closed")
     return Exit.OK
 
 
-def _print_lines(clients: Sequence[Client], args: argparse.Namespace) -> None:
-    shards = Shards(clients)
-    output = _Output(shards.close, sys.stdout.fileno())
-    for number, client in enumerate(clients):
-        _print_events(client, output, args.events, {} if args.shards is None else {"shard": number})
-    with watched(sys.stdout, shards.close):
-        shards.run()
+def _print_lines(client: Client, events: frozenset[str] | None) -> None:
+    ended = SignalSafeEvent()
+
+    def end() -> None:
+        ended.set()  # for the case that the client has not been connected yet
+        client.close()
+
+    output = _Output(end, sys.stdout.fileno())
+    _print_events(client, output, events)
+    with watched(sys.stdout, end):
+        run_client(client, is_ended=ended.is_set)
     if output.error is not None and not isinstance(output.error, BrokenPipeError):
         raise CommandError(f"the events cannot be written to stdout: {output.error}")
 
 
-def _print_events(client: Client, output: _Output, events: frozenset[str] | None, shard: dict[str, int]) -> None:
+def _print_events(client: Client, output: _Output, events: frozenset[str] | None) -> None:
+    manager = client if isinstance(client, ShardManager) else None
+
     @client.on("DISPATCH")
     def show(payload: dict[str, Any]) -> None:
         if events is None or payload["t"] in events:
+            shard = {} if manager is None else {"shard": manager.current_shard}
             output.write({**{key: payload.get(key) for key in ("t", "s", "d")}, **shard})
 
     @client.on("READY")
     def ready(data: dict[str, Any]) -> None:
         name = sanitize_line(str(data.get("user", {}).get("username")))
-        who = f"connected as {name}, in {len(data.get('guilds', ()))} guilds"
-        say(" ".join([f"shard {number}" for number in shard.values()] + [who]))
+        shard = "" if manager is None else f"shard {manager.current_shard} "
+        say(f"{shard}connected as {name}, in {len(data.get('guilds', ()))} guilds")
 
 
 def _dashboard() -> type[Dashboard]:

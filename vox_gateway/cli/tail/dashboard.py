@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from ...client import Client
 from ...sanitize import sanitize_line
+from ...sharding import ShardManager
 from ..shared.stderr import redirected
 from .rates import Rates, merge
 from .table import ShardRow, TableData, render
@@ -24,27 +24,27 @@ __all__ = ["Dashboard", "shard_state"]
 
 
 class Dashboard:
-    """A context manager that shows the state of clients; the last table stays on the screen.
+    """A context manager that shows the state of a client; the last table stays on the screen.
 
     Args:
-        clients: a client per shard; handlers are added to each.
+        client: handlers are added to it; a `ShardManager` has a row for each shard.
         events: names of the events to count; None for all.
         with_stderr: whether stderr is the same terminal. Its lines are then printed above the table.
     """
 
     REFRESH_INTERVAL = 0.5  #: seconds
 
-    def __init__(self, clients: Sequence[Client], events: frozenset[str] | None, with_stderr: bool) -> None:
-        self._clients = clients
+    def __init__(self, client: Client, events: frozenset[str] | None, with_stderr: bool) -> None:
+        self._client = client
+        self._manager = client if isinstance(client, ShardManager) else None
         self._started_at = time.monotonic()
-        self._rates = [Rates(self._started_at) for _ in clients]
+        self._rates: dict[int | None, Rates] = {}  # by shard id; that of a client alone under None
         self._bot = ""
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._with_stderr = with_stderr
         # No auto_refresh: rich's refresh thread would print in the middle of our lines.
         self._live = Live(console=Console(), auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-        for client, rates in zip(clients, self._rates, strict=True):
-            self._watch(client, rates, events)
+        self._watch(events)
 
     def __enter__(self) -> Dashboard:
         with contextlib.ExitStack() as stack:
@@ -66,13 +66,14 @@ class Dashboard:
         # The cursor takes the last line.
         self._live.update(render(self._data(time.monotonic()), self._live.console.height - 1), refresh=True)
 
-    def _watch(self, client: Client, rates: Rates, events: frozenset[str] | None) -> None:
-        @client.on("DISPATCH")
+    def _watch(self, events: frozenset[str] | None) -> None:
+        @self._client.on("DISPATCH")
         def count(payload: dict[str, Any]) -> None:
             if events is None or payload["t"] in events:
-                rates.count(payload["t"], time.monotonic())
+                shard = None if self._manager is None else self._manager.current_shard
+                self._rates_of(shard).count(payload["t"], time.monotonic())
 
-        @client.on("READY")
+        @self._client.on("READY")
         def ready(data: dict[str, Any]) -> None:
             self._bot = str(data.get("user", {}).get("username", ""))
 
@@ -81,11 +82,19 @@ class Dashboard:
             for line in self._lines.get().splitlines():
                 self._live.console.print(Text(line))
 
+    def _rates_of(self, shard: int | None) -> Rates:
+        return self._rates.setdefault(shard, Rates(self._started_at))
+
+    def _health(self) -> dict[int | None, dict[str, Any]]:
+        if self._manager is None:
+            return {None: self._client.health()}
+        return {number: shard.health() for number, shard in self._manager.shards.items()}
+
     def _data(self, now: float) -> TableData:
-        snapshots = [rates.snapshot(now) for rates in self._rates]
-        shards = []
-        for client, counted in zip(self._clients, snapshots, strict=True):
-            health = client.health()
+        shards, snapshots = [], []
+        for number, health in self._health().items():
+            counted = self._rates_of(number).snapshot(now)
+            snapshots.append(counted)
             shards.append(
                 ShardRow(
                     shard=(health["shard"][0], health["shard"][1]),
