@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import Client, IdentifyGate, get_gateway_bot
+from vox_gateway import Client, IdentifyGate, ShardManager, get_gateway_bot
 from vox_gateway.testing import LocalGateway
 
 ROOT = Path(__file__).parent.parent
@@ -83,10 +83,11 @@ def gateway_for_discord(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iter
     """Run a gateway in place of Discord: the defaults of `url` and `api_url` point to it."""
     with LocalGateway(**{"identify_interval": 0, **options}) as gateway:
         monkeypatch.setenv("DISCORD_TOKEN", "MTEw.Gabc.not-a-real-token")
-        monkeypatch.setitem(Client.__init__.__kwdefaults__, "url", gateway.url)
-        monkeypatch.setitem(Client.__init__.__kwdefaults__, "api_url", gateway.http_url)
+        for kind in (Client, ShardManager):
+            monkeypatch.setitem(kind.__init__.__kwdefaults__, "url", gateway.url)
+            monkeypatch.setitem(kind.__init__.__kwdefaults__, "api_url", gateway.http_url)
+            monkeypatch.setitem(kind.__init__.__kwdefaults__, "identify_gate", IdentifyGate(interval=0))
         monkeypatch.setitem(get_gateway_bot.__kwdefaults__, "api_url", gateway.http_url)
-        monkeypatch.setitem(Client.__init__.__kwdefaults__, "identify_gate", IdentifyGate(interval=0))
         yield gateway
 
 

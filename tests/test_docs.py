@@ -57,7 +57,10 @@ SCRIPTS = [one for one in PYTHON if one not in TESTS and not any(word in one.cod
 TOO_LONG = 60
 
 #: pages with a gateway that is not like the others, or with more than one client
-GATEWAYS: dict[str, dict[str, Any]] = {"how-to/errors.md": {"allowed_intents": Intents.default()}}
+GATEWAYS: dict[str, dict[str, Any]] = {
+    "how-to/errors.md": {"allowed_intents": Intents.default()},
+    "how-to/sharding.md": {"shards": 2},
+}
 CLIENTS = {"how-to/sharding.md": 2}
 
 
@@ -388,7 +391,7 @@ def test_the_picture_of_the_threads_has_the_names_of_the_source() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vox_gateway").rglob("*.py"))
     for thread in ("reader", "heartbeat", "dispatcher", "reconnect"):
         assert re.search(rf"^    {thread}\b", picture, re.MULTILINE)
-        assert f'options.name}}-{thread}"' in source
+        assert f'name}}-{thread}"' in source
 
 
 def test_the_reference_is_complete() -> None:
