@@ -13,7 +13,7 @@ from . import corpus
 from .contest import EventsLost, Result, compete
 from .contestants import CONTESTANTS, GOALS, of_every_python
 
-SMALL = ("latency", "idle", "start")
+SMALL = ("latency", "idle", "start", "shards")
 
 
 def main() -> int:
@@ -40,9 +40,9 @@ def main() -> int:
         show_formats(args.events, args.rounds)
         return 0
     if args.what in SMALL:
-        from . import small
+        from . import shards, small
 
-        print(getattr(small, args.what)())
+        print(shards.shards() if args.what == "shards" else getattr(small, args.what)())
         return 0
     everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
     chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]
