@@ -160,7 +160,11 @@ def test_a_constructor_is_shown_where_users_call_it(site: Path) -> None:
         name: "sig-paren" in signature
         for name, signature in re.findall(r'<dt [^>]*id="vox_gateway\.([A-Z][a-z]\w+)">(.*?)</dt>', client, re.DOTALL)
     }
-    assert {name for name, has_parameters in shown.items() if has_parameters} == {"Client", "IdentifyGate"}
+    assert {name for name, has_parameters in shown.items() if has_parameters} == {
+        "Client",
+        "IdentifyGate",
+        "ShardManager",
+    }
     assert {"Event", "EventStream", "GatewayBot"} <= shown.keys()
 
 
