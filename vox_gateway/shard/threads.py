@@ -73,10 +73,10 @@ class SharedThreads:
         current: CurrentShard,
         log: ShardLog,
     ) -> None:
-        self.timers = Scheduler(f"{name}-timers", log, self.fail)
-        self.heartbeats = Scheduler(f"{name}-heartbeat", log, self.fail)
-        self.turn = threading.Lock()
-        self.dispatcher = DispatcherThread(f"{name}-dispatcher")
+        self.timers: Scheduler = Scheduler(f"{name}-timers", log, self.fail)
+        self.heartbeats: Scheduler = Scheduler(f"{name}-heartbeat", log, self.fail)
+        self.turn: threading.Lock = threading.Lock()
+        self.dispatcher: DispatcherThread = DispatcherThread(f"{name}-dispatcher")
         self.current = current
         self.caller_queue = caller_queue
         self.workers: WorkerPool | None = None

@@ -177,7 +177,8 @@ class Coordinator:
     """
 
     def __init__(self, options: Options, shards: Shards, threads: SharedThreads, log: ShardLog) -> None:
-        self.disconnected, self.closed = SignalSafeEvent(), SignalSafeEvent()
+        self.disconnected: SignalSafeEvent = SignalSafeEvent()
+        self.closed: SignalSafeEvent = SignalSafeEvent()
         self.error: GatewayError | None = None
         self.threads = threads
         self._options = options
@@ -191,7 +192,7 @@ class Coordinator:
         self._is_resharding = False
         self._refused: GatewayError | None = None  # why the number of shards has to change
         #: a daemon, because a script that ends without `close` must not hang
-        self.thread = threading.Thread(target=self._run, name="vox_gateway-shards", daemon=True)
+        self.thread: threading.Thread = threading.Thread(target=self._run, name="vox_gateway-shards", daemon=True)
 
     # -- for the group, on any thread ------------------------------------------------------------------------------
 
@@ -238,7 +239,8 @@ class Coordinator:
         self.error = NotConnected(FORKED)
         self.threads.abandon()
         self._running = {}
-        self.disconnected, self.closed = SignalSafeEvent(), SignalSafeEvent()
+        self.disconnected = SignalSafeEvent()
+        self.closed = SignalSafeEvent()
         self.disconnected.set()
         self.closed.set()
 

@@ -73,10 +73,10 @@ class ShardGroup:
         self._log = log
         self._session_files = session_files
         self._auto = plan is None
-        self.fork = ForkCheck(log)
-        self.subscribers = SharedSubscribers()
-        self.current = CurrentShard()
-        self.receiver = Receiver(options, self, log)
+        self.fork: ForkCheck = ForkCheck(log)
+        self.subscribers: SharedSubscribers = SharedSubscribers()
+        self.current: CurrentShard = CurrentShard()
+        self.receiver: Receiver = Receiver(options, self, log)
         self._guilds = Guilds(AllGuilds(lambda: [shard.lifecycle.guilds for shard in self.shards.values()]))
         #: the plan and the shards, by id; replaced whole
         self._shards: tuple[ShardPlan, dict[int, ManagedShard]] | None = None

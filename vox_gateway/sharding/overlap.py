@@ -61,7 +61,7 @@ class Overlap:
     ) -> None:
         self.decode = decode
         self.on_ready = on_ready
-        self.is_switched = False
+        self.is_switched: bool = False
         self._clock = clock
         self._new: list[_NewShard] = []
         # Dispatched by the old generation and not seen in the new: when, by fingerprint; and both in order of time.

@@ -11,6 +11,7 @@ from ..dispatch.emitter import Emitter
 from ..dispatch.guilds import Guilds
 from ..lifecycle import Lifecycle
 from ..log import ShardLog
+from ..requests.requester import Requester
 from ..session.state import Session
 from ..validation import check_op, check_timeout
 
@@ -29,10 +30,11 @@ class ManagedShard:
     """
 
     def __init__(self, options: Options, emitter: Emitter, fork: ForkCheck) -> None:
-        self.id, self.total = options.shard
-        self.log = ShardLog(options.shard)
-        self.lifecycle = Lifecycle(options, emitter, self.log, fork)
-        self.requester = self.lifecycle.make_requester()
+        self.id: int = options.shard[0]
+        self.total: int = options.shard[1]
+        self.log: ShardLog = ShardLog(options.shard)
+        self.lifecycle: Lifecycle = Lifecycle(options, emitter, self.log, fork)
+        self.requester: Requester = self.lifecycle.make_requester()
 
     def __repr__(self) -> str:
         return f"<ManagedShard {self.lifecycle.in_short()}>"

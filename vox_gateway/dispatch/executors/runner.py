@@ -45,7 +45,7 @@ class Runner:
 
     def __init__(self, config: RunnerConfig, thread_id: Callable[[], int | None]) -> None:
         self.work: RunningWork = None
-        self.log = config.log
+        self.log: ShardLog = config.log
         self._emitter = config.emitter
         self._abandoned = False
         self._slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id)

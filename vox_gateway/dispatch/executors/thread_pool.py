@@ -41,7 +41,9 @@ class WorkerPool:
     def __init__(
         self, config: RunnerConfig, *, name: str, count: int, on_failure: Callable[[BaseException], object]
     ) -> None:
-        self.workers = [_Worker(config, f"{name}-worker-{number}", on_failure) for number in range(count)]
+        self.workers: list[_Worker] = [
+            _Worker(config, f"{name}-worker-{number}", on_failure) for number in range(count)
+        ]
 
     def start(self) -> None:
         """Start the threads.
