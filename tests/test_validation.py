@@ -150,6 +150,7 @@ def test_an_argument_of_another_type_is_refused(check: Any, value: Any, message:
         (check_op, "HELLO", "op_code must not be HELLO: it is only received"),
         (check_event, "error", "no event brings it"),
         (check_overflow, "wait", "overflow must be one of 'drop', 'block', not 'wait'"),
+        (check_reason, "a\ud800", "reason must not hold the lone surrogate"),
         (check_reason, "ü" * 62, "reason must be at most 123 bytes, not 124"),
         (check_code, 1002, "code must be 1000, 1001, or from 3000 to 4999, not 1002"),
         (check_code, 5000, "not 5000"),

@@ -169,13 +169,17 @@ def check_reason(reason: object) -> str:
     """Return the reason of a close frame; empty for None.
 
     Raises:
-        TypeError, ValueError: it is not text, or too long.
+        TypeError, ValueError: it is not text, too long, or cannot be encoded.
     """
     if reason is None:
         return ""
     if not isinstance(reason, str):
         raise TypeError(f"reason must be text or None, not {reason!r}")
-    if (size := len(reason.encode(errors="surrogatepass"))) > MAX_REASON:
+    try:
+        size = len(reason.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"reason must not hold the lone surrogate {reason[error.start]!r}") from None
+    if size > MAX_REASON:
         raise ValueError(f"reason must be at most {MAX_REASON} bytes, not {size}")
     return reason
 

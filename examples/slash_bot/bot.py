@@ -49,10 +49,10 @@ class Api:
             # Not with a Session: several threads make requests, and a Session may be used by one only.
             response = requests.request(method, self._url + path, headers=self._headers, json=json, timeout=10)
             if response.status_code != 429:
-                break
+                response.raise_for_status()
+                return response
             time.sleep(float(response.headers["Retry-After"]))
-        response.raise_for_status()
-        return response
+        raise requests.HTTPError(f"{method} {path} was rate limited five times")
 
     def respond(self, interaction, response):
         """Send the first response to an interaction, which is due within three seconds."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vox_gateway import events
+from vox_gateway import Opcode, events
 from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.log import ShardLog
 
@@ -318,3 +318,38 @@ def test_the_tables_of_the_hot_path_hold_plain_text_only(emitter: Emitter) -> No
     assert {type(event) for event in emitter.heard_events()} == {str}
     emitter._renew_handlers()
     assert {type(event) for event in emitter.heard_events()} == {str}
+
+
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+
+class AsyncCallable:
+    async def __call__(self, data: object) -> None: ...
+
+
+async def async_generator(data: object) -> Any:
+    yield data
+
+
+def generator(data: object) -> Any:
+    yield data
+
+
+@pytest.mark.parametrize(
+    "handler", [AsyncCallable(), generator, async_generator], ids=["object", "generator", "async generator"]
+)
+def test_a_handler_whose_call_would_run_nothing_is_refused(emitter: Emitter, handler: Any) -> None:
+    with pytest.raises(TypeError, match=r"is an async function or a generator: handlers here are plain functions"):
+        emitter.on("x", handler)
+
+
+@pytest.mark.parametrize("register", ["on", "once"])
+def test_a_decorator_without_a_name_is_refused(emitter: Emitter, register: str) -> None:
+    with pytest.raises(TypeError, match=r"write @client.on\(events.READY\) above generator"):
+        getattr(emitter, register)(generator)
+
+
+@pytest.mark.parametrize("event", [5, None, b"x", "", Opcode.HELLO])
+def test_what_names_no_event_is_refused(emitter: Emitter, event: Any) -> None:
+    with pytest.raises(TypeError, match="event must be the name of an event, not "):
+        emitter.on(event, print)

@@ -130,3 +130,13 @@ def test_a_store_is_checked_at_once() -> None:
     ]:
         with pytest.raises(TypeError, match=words):
             Client(token=TOKEN, session_file=wrong)  # type: ignore[arg-type]
+
+
+def test_a_store_with_an_async_method_is_refused() -> None:
+    class AsyncStore:
+        def load(self) -> None: ...
+        async def save(self, session: SavedSession) -> None: ...
+        def clear(self) -> None: ...
+
+    with pytest.raises(TypeError, match=r"session_file=AsyncStore: save\(\) must be a plain function"):
+        Client(token="any", session_file=AsyncStore())  # type: ignore[arg-type]

@@ -74,14 +74,14 @@ class Emitter(EventEmitter):
             event: a name of `vox_gateway.events`, or the same as text.
             f: the handler; None to use the result as a decorator.
             check: called before the handler with the same arguments, on the same thread; the handler is called if it
-                returns a true value. What it raises counts as raised by the handler. A handler has one check for an
-                event, the last that was given.
+                returns a true value. What it raises counts as raised by the handler. A handler is
+                registered once for an event: registering it again, with `once` too, replaces the earlier registration.
 
         Returns:
             The handler, unchanged; or a decorator that returns it.
 
         Raises:
-            TypeError: `f` or `check` is not a function, or is an async function.
+            TypeError: `event` is not a name, or `f` or `check` is not a plain function.
         """
         return self._register(event, f, check, once=False)
 
@@ -119,7 +119,7 @@ class Emitter(EventEmitter):
             The handler, unchanged; or a decorator that returns it.
 
         Raises:
-            TypeError: `f` or `check` is not a function, or is an async function.
+            TypeError: `event` is not a name, or `f` or `check` is not a plain function.
         """
         return self._register(event, f, check, once=True)
 
@@ -139,7 +139,11 @@ class Emitter(EventEmitter):
         super().remove_listener(event, f)
 
     def _register(self, event: Any, f: Any, check: Callable[..., object] | None, *, once: bool) -> Any:
-        if inspect.iscoroutinefunction(check_predicate(check)):
+        if callable(event) and f is None:
+            raise TypeError(f"the name of an event is missing: write @client.on(events.READY) above {_name(event)}")
+        if not isinstance(event, str) or not event:
+            raise TypeError(f"event must be the name of an event, not {event!r}")
+        if _is_async(check_predicate(check)):
             raise TypeError(f"check must be a plain function, not the async function {_name(check)}")
 
         def register(handler: Any) -> Any:
@@ -172,10 +176,10 @@ class Emitter(EventEmitter):
     def _add_event_handler(self, event: str, k: Callable[..., Any], v: Callable[..., Any]) -> None:
         if not callable(k):
             raise TypeError(f"a handler of {event} must be a function, not {k!r}")
-        if inspect.iscoroutinefunction(k):
+        if _is_async(k):
             raise TypeError(
-                f"the handler {_name(k)} of {event} is an async function: handlers here are plain functions, "
-                "which may block"
+                f"the handler {_name(k)} of {event} is an async function or a generator: handlers here are plain "
+                "functions, which may block"
             )
         event = _plain(event)
         super()._add_event_handler(event, k, v)
@@ -275,6 +279,16 @@ class _Conditional:
 def _plain(event: str) -> str:
     """Return the name as a `str` itself: looking it up in a table with other keys is slower for every event."""
     return str.__str__(event) if isinstance(event, str) else event
+
+
+def _is_async(handler: Any) -> bool:
+    """Whether a call runs nothing, but returns a coroutine or a generator."""
+    return any(
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+        for function in (handler, getattr(handler, "__call__", None))  # noqa: B004  # of an object with that method
+    )
 
 
 def _name(handler: Any) -> str:

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from .. import events
 from ..encoding import Payload
@@ -20,6 +20,8 @@ from ..encoding.raw_dispatch import RawDispatch
 from ..log import ShardLog
 
 __all__ = ["GUILD_EVENTS", "Arrival", "GuildState", "GuildTracker", "Guilds"]
+
+T = TypeVar("T")
 
 #: the events that the tracker reads
 GUILD_EVENTS = frozenset({events.READY, events.RESUMED, events.GUILD_CREATE, events.GUILD_DELETE})
@@ -347,6 +349,20 @@ class Guilds(Mapping[str, GuildState]):
 
     def __getitem__(self, guild_id: str | int) -> GuildState:
         return self._tracker.guilds[str(guild_id)].state
+
+    @overload
+    def get(self, guild_id: str | int, /) -> GuildState | None: ...
+    @overload
+    def get(self, guild_id: str | int, /, default: GuildState | T) -> GuildState | T: ...
+    def get(self, guild_id: str | int, /, default: Any = None) -> Any:
+        """Return the state of a guild; `default` if the bot is not in it."""
+        try:
+            return self[guild_id]
+        except KeyError:
+            return default
+
+    def __contains__(self, guild_id: object) -> bool:
+        return str(guild_id) in self._tracker.guilds
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._copy())

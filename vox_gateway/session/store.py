@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,7 +36,7 @@ class SessionStore(Protocol):
         Called by `Client.connect` on its caller's thread, which raises what this raises.
         """
 
-    def save(self, session: SavedSession) -> None:
+    def save(self, session: SavedSession, /) -> None:
         """Replace what was saved."""
 
     def clear(self) -> None:
@@ -71,9 +72,13 @@ class OwnedStore:
         """Refuse a file that this client must not replace. Changes nothing, and does not look into other stores.
 
         Raises:
+            TypeError: a method of the store is an async function.
             ValueError: the file is another bot's or shard's, not a session file, or not a regular file.
             OSError: it cannot be read.
         """
+        for method in (self.store.load, self.store.save, self.store.clear):
+            if inspect.iscoroutinefunction(method):
+                raise TypeError(f"{self}: {method.__name__}() must be a plain function, which may block, not async")
         with contextlib.suppress(DamagedSession):  # another process may be about to replace it
             if isinstance(self.store, SessionFile) and (saved := self.store.read()) is not None:
                 self.owner.check(saved, str(self))

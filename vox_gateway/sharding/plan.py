@@ -14,6 +14,8 @@ __all__ = ["AUTO", "ShardPlan", "check_shards", "session_path"]
 
 #: as many shards as Discord recommends
 AUTO = "auto"
+#: shards of a bot, more than any has; an id that is passed by mistake is far larger
+MAX_SHARDS = 100_000
 _WANTED = 'a number of shards, "auto", or (shard ids, number of shards)'
 
 
@@ -60,14 +62,17 @@ def check_shards(shards: object) -> ShardPlan | None:
     if shards == AUTO:
         return None
     if isinstance(shards, int) and not isinstance(shards, bool):
-        if shards < 1:
-            raise ValueError(f"shards must be at least 1, not {shards}")
+        if not 1 <= shards <= MAX_SHARDS:
+            raise ValueError(f"shards must be from 1 to {MAX_SHARDS}, not {shards}")
         return ShardPlan.all_of(shards)
     if not (isinstance(shards, tuple) and len(shards) == 2 and isinstance(shards[0], Iterable)):
         raise TypeError(f"shards must be {_WANTED}, not {shards!r}")
-    ids, total = sorted(set(shards[0])), shards[1]
-    if not all(type(value) is int for value in (*ids, total)):
+    given, total = list(shards[0]), shards[1]
+    if not all(type(value) is int for value in (*given, total)):
         raise TypeError(f"shards must be {_WANTED}, not {shards!r}")
+    ids = sorted(set(given))
+    if len(ids) != len(given):
+        raise ValueError(f"shards must hold each id once, not {given!r}")
     if not ids or not 0 <= ids[0] <= ids[-1] < total:
         raise ValueError(f"shards must hold ids from 0 to {total - 1}, at least one, not {shards!r}")
     return ShardPlan(tuple(ids), total)
