@@ -30,6 +30,7 @@ LAYERS = (
     ("session",),
     ("protocol",),
     ("discovery",),
+    ("coordination",),
     ("dispatch",),
     ("diagnostics",),
     ("config",),
@@ -46,6 +47,11 @@ LAYERS = (
 #: knows no socket, no thread and no clock
 PURE = (
     "capabilities",
+    "coordination.assignment",
+    "coordination.interface",
+    "coordination.leases",
+    "coordination.state",
+    "coordination.turns",
     "errors",
     "events",
     "intents",

@@ -137,6 +137,7 @@ def test_each_extra_brings_what_it_is_for(metadata: importlib.metadata.Distribut
     assert brought["zstd"] <= {"backports.zstd", "backports-zstd"}  # Python has its own from 3.14 on
     assert brought["speed"] == {"msgspec", "zlib-ng", "vox-gateway"}
     assert brought["prometheus"] <= {"prometheus_client", "prometheus-client"}
+    assert brought["cluster"] == {"redis"}
     assert brought["docs"] == {"sphinx", "myst-parser", "furo"}
     assert brought["dev"] >= {"vox-gateway", "pytest", "ruff", "mypy", "hypothesis", "coverage", "setuptools"}
 
@@ -156,7 +157,8 @@ def test_pytest_finds_the_plugin(metadata: importlib.metadata.Distribution) -> N
 
 
 def test_the_wheel_holds_the_whole_package_its_types_and_nothing_else(wheel: zipfile.Path) -> None:
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "vox_gateway").rglob("*.py")}
+    sources = [path for kind in ("py", "lua") for path in (ROOT / "vox_gateway").rglob(f"*.{kind}")]
+    modules = {str(path.relative_to(ROOT)) for path in sources}
     shipped = {name for name in wheel.root.namelist() if ".dist-info/" not in name and not name.endswith("/")}
     assert shipped == modules | {"vox_gateway/py.typed", PYTEST_PLUGIN, COMMAND}
 

@@ -1,0 +1,111 @@
+"""Coordination within one process. Nothing outlives it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+from ..concurrency.fork import in_child
+from .interface import Change, GateSettings, NodeInfo, TurnRequest, Turns, View, Watch
+from .leases import LeaseTimes
+from .state import SharedState, lost
+
+__all__ = ["MemoryCoordination"]
+
+
+class MemoryCoordination:
+    """Coordinates nodes of one process; the default, and the reference for the other forms.
+
+    Args:
+        times: of leases.
+        gate: how often the bot may IDENTIFY.
+    """
+
+    def __init__(self, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
+        self.times = times or LeaseTimes()
+        self._settings = gate or GateSettings()
+        self._renew()
+        in_child(self, MemoryCoordination._renew)
+
+    def _renew(self) -> None:
+        self._state = SharedState(self._settings.max_concurrency)
+        self._sessions: dict[tuple[int, int], str] = {}
+        self._changes = {Change.LEASES: 0, Change.GATE: 0}
+        self._changed = threading.Condition()  # guards all fields above
+
+    def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
+        """See `Coordination`."""
+        with self._changed:
+            view, changed = self._state.beat(node, hold, self.times, time.monotonic())
+            self._notify(changed)
+            return view
+
+    def leave(self, node: NodeInfo) -> None:
+        """See `Coordination`."""
+        with self._changed:
+            self._notify(self._state.leave(node.id))
+
+    def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
+        """See `Coordination`."""
+        with self._changed:
+            turns, changed = self._state.turns(node, request, self._settings, self.times.ttl, time.monotonic())
+            self._notify(changed)
+            return turns
+
+    def load(self, total: int, shard: int) -> str | None:
+        """See `Coordination`."""
+        with self._changed:
+            return self._sessions.get((total, shard))
+
+    def save(self, node: NodeInfo, shard: int, session: str) -> None:
+        """See `Coordination`."""
+        with self._changed:
+            self._check(node, shard)
+            self._sessions[node.total, shard] = session
+
+    def clear(self, node: NodeInfo, shard: int) -> None:
+        """See `Coordination`."""
+        with self._changed:
+            self._check(node, shard)
+            self._sessions.pop((node.total, shard), None)
+
+    def watch(self) -> Watch:
+        """See `Coordination`."""
+        return _MemoryWatch(self)
+
+    def close(self) -> None:
+        """See `Coordination`."""
+
+    def _check(self, node: NodeInfo, shard: int) -> None:
+        self._state.expire(time.monotonic(), self.times.ttl)
+        if not self._state.owns(node, shard):
+            raise lost(node, shard)
+
+    def _notify(self, changed: Change) -> None:
+        for kind in changed:
+            self._changes[kind] += 1
+        if changed:
+            self._changed.notify_all()
+
+    def _wait(self, seen: dict[Change, int], seconds: float) -> Change:
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes != seen, seconds)
+            changed = Change.NONE
+            for kind, count in self._changes.items():
+                if seen[kind] != count:
+                    changed |= kind
+            seen.update(self._changes)
+            return changed
+
+
+class _MemoryWatch:
+    def __init__(self, coordination: MemoryCoordination) -> None:
+        self._coordination = coordination
+        self._seen = dict(coordination._changes)
+
+    def wait(self, seconds: float) -> Change:
+        return self._coordination._wait(self._seen, seconds)
+
+    def close(self) -> None:
+        pass

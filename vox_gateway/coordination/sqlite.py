@@ -1,0 +1,254 @@
+"""Coordination of processes on one machine, through an SQLite file.
+
+Every step is a transaction that begins with a lock (``BEGIN IMMEDIATE``), reads the state of a bot, changes it and
+writes it back. A process that has died is noticed within a second, by its lock; one that hangs when its heartbeats are
+missed. Times are those of the machine's clock: setting it forward by more than `LeaseTimes.ttl` may cost each shard a
+RESUME. The file must not be on a network file system.
+
+See: https://www.sqlite.org/lang_transaction.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from ..concurrency.fork import FORKED, in_child
+from .interface import Change, CoordinationFailed, GateSettings, NodeInfo, TurnRequest, Turns, View, Watch
+from .leases import LeaseTimes
+from .slots import Slot
+from .state import SharedState, lost
+
+__all__ = ["SQLiteCoordination"]
+
+T = TypeVar("T")
+
+#: seconds that a step waits for another process's
+BUSY_TIMEOUT = 2.0
+#: seconds between two looks at what others changed, and at whether they are alive
+POLL_INTERVAL, ALIVE_INTERVAL = 0.05, 0.5
+_TABLES = """
+CREATE TABLE IF NOT EXISTS state (
+    bot TEXT PRIMARY KEY, state TEXT NOT NULL, leases_changed INTEGER NOT NULL, gate_changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS session (
+    bot TEXT, total INTEGER, shard INTEGER, session TEXT NOT NULL, PRIMARY KEY (bot, total, shard)
+) WITHOUT ROWID;
+"""
+
+
+class SQLiteCoordination:
+    """Coordinates the processes of one machine.
+
+    Args:
+        path: of the file, which is made if it does not exist.
+        bot: identifies the bot; bots may share a file.
+        times: of leases.
+        gate: how often the bot may IDENTIFY.
+
+    Raises:
+        CoordinationFailed: the file cannot be used.
+    """
+
+    def __init__(self, path: str, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
+        self.times = times or LeaseTimes()
+        self._settings = gate or GateSettings()
+        self._path = os.path.abspath(path)
+        self._bot = bot
+        self._peers: dict[str, int] = {}  # slots of the other nodes at the last heartbeat
+        self._lock = threading.Lock()  # guards the connection; taken by the nodes' threads and session writers
+        self._connection: sqlite3.Connection | None = None
+        try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds session ids
+            self._slot = Slot(f"{self._path}-nodes")
+            self._connection = _connect(self._path)
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise self._failed(error) from None
+        in_child(self, SQLiteCoordination._abandon)
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
+        """See `Coordination`."""
+
+        def step(state: SharedState, now: float) -> tuple[View, Change]:
+            buried = state.bury({name for name, slot in state.slots().items() if self._slot.is_free(slot)})
+            view, changed = state.beat(node, hold, self.times, now, self._slot.number)
+            self._peers = {name: slot for name, slot in state.slots().items() if name != node.id}
+            return view, changed | buried
+
+        return self._change(step)
+
+    def leave(self, node: NodeInfo) -> None:
+        """See `Coordination`."""
+        self._change(lambda state, now: (None, state.leave(node.id)))
+
+    def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
+        """See `Coordination`."""
+        return self._change(lambda state, now: state.turns(node, request, self._settings, self.times.ttl, now))
+
+    def load(self, total: int, shard: int) -> str | None:
+        """See `Coordination`."""
+        with self._transaction() as connection:
+            key = (self._bot, total, shard)
+            row = connection.execute(
+                "SELECT session FROM session WHERE bot = ? AND total = ? AND shard = ?", key
+            ).fetchone()
+            return None if row is None else str(row[0])
+
+    def save(self, node: NodeInfo, shard: int, session: str) -> None:
+        """See `Coordination`."""
+        with self._transaction() as connection:
+            self._check(connection, node, shard)
+            values = (self._bot, node.total, shard, session)
+            connection.execute("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?)", values)
+
+    def clear(self, node: NodeInfo, shard: int) -> None:
+        """See `Coordination`."""
+        with self._transaction() as connection:
+            self._check(connection, node, shard)
+            key = (self._bot, node.total, shard)
+            connection.execute("DELETE FROM session WHERE bot = ? AND total = ? AND shard = ?", key)
+
+    def watch(self) -> Watch:
+        """See `Coordination`."""
+        return _SQLiteWatch(self)
+
+    def close(self) -> None:
+        """See `Coordination`."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+        if slot := getattr(self, "_slot", None):
+            slot.close()
+
+    # -- transactions --------------------------------------------------------------------------------------------------
+
+    def _change(self, step: Callable[[SharedState, float], tuple[T, Change]]) -> T:
+        with self._transaction() as connection:
+            before, leases_changed, gate_changed = self._read(connection)
+            state = self._decode(before)
+            result, changed = step(state, time.time())
+            after = json.dumps(state.to_json())
+            if after != before or changed:
+                counts = leases_changed + (Change.LEASES in changed), gate_changed + (Change.GATE in changed)
+                connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", (self._bot, after, *counts))
+            return result
+
+    def _check(self, connection: sqlite3.Connection, node: NodeInfo, shard: int) -> None:
+        state = self._decode(self._read(connection)[0])
+        state.expire(time.time(), self.times.ttl)
+        if not state.owns(node, shard):
+            raise lost(node, shard)
+
+    def _read(self, connection: sqlite3.Connection) -> tuple[str, int, int]:
+        query = "SELECT state, leases_changed, gate_changed FROM state WHERE bot = ?"
+        row: tuple[str, int, int] | None = connection.execute(query, (self._bot,)).fetchone()
+        return row or ("", 0, 0)
+
+    def _decode(self, text: str) -> SharedState:
+        return SharedState.from_json(json.loads(text)) if text else SharedState(self._settings.max_concurrency)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._connection
+            if connection is None:
+                raise CoordinationFailed(f"{self._path} was closed")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> CoordinationFailed:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return CoordinationFailed(f"the shards cannot be coordinated through {self._path}: {reason}")
+
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    def _counts(self) -> tuple[int, int] | None:
+        """Return the numbers of changes; None if they cannot be read."""
+        with self._lock:
+            if self._connection is None:
+                return None
+            try:
+                return self._read(self._connection)[1:]
+            except sqlite3.Error:
+                return None
+
+    def _has_dead_peer(self) -> bool:
+        return any(self._slot.is_free(slot) for slot in self._peers.values())
+
+    def _abandon(self) -> None:
+        # SQLite's locks are the parent's: closing the child's copy of the connection could release them.
+        if self._connection is not None:
+            _abandoned.append(self._connection)
+        self._connection = None
+        self._slot.number = None
+        self._lock = threading.Lock()
+        self._path = f"{self._path} ({FORKED})"
+
+
+#: connections of the parent process, which must not be closed here
+_abandoned: list[sqlite3.Connection] = []
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_TABLES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class _SQLiteWatch:
+    """Polls: SQLite does not report changes of other processes."""
+
+    def __init__(self, coordination: SQLiteCoordination) -> None:
+        self._coordination = coordination
+        self._seen: tuple[int, int] | None = None
+        self._pause = threading.Event()
+        self._alive_at = 0.0
+
+    def wait(self, seconds: float) -> Change:
+        until = time.monotonic() + seconds
+        while not (changed := self._look()) and (left := until - time.monotonic()) > 0:
+            self._pause.wait(min(left, POLL_INTERVAL))
+        return changed
+
+    def _look(self) -> Change:
+        changed = Change.NONE
+        counts = self._coordination._counts()
+        if counts is not None:
+            seen, self._seen = self._seen or (-1, -1), counts
+            changed |= Change.LEASES if counts[0] != seen[0] else Change.NONE
+            changed |= Change.GATE if counts[1] != seen[1] else Change.NONE
+        if (now := time.monotonic()) >= self._alive_at:
+            self._alive_at = now + ALIVE_INTERVAL
+            if self._coordination._has_dead_peer():
+                changed |= Change.LEASES
+        return changed
+
+    def close(self) -> None:
+        pass

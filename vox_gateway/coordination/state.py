@@ -1,0 +1,148 @@
+"""Nodes, leases and the identify queue of a bot as one value. Pure: the time is an argument.
+
+`memory` keeps it in an object and `sqlite` in a row of a table; both change it under a lock. Redis has the same in
+``scripts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .interface import Change, GateSettings, Lease, LeaseLost, NodeInfo, TurnRequest, Turns, View
+from .leases import LeaseTimes
+from .turns import IdentifyQueue
+
+__all__ = ["SharedState", "lost"]
+
+
+@dataclass
+class _Node:
+    info: NodeInfo
+    expires_at: float
+    slot: int | None
+
+
+class SharedState:
+    """What the nodes of a bot agree on. A node's leases count as long as its heartbeat.
+
+    Attributes:
+        queue: the identify queue.
+    """
+
+    def __init__(self, max_concurrency: int) -> None:
+        self.queue = IdentifyQueue(max_concurrency)
+        self._nodes: dict[str, _Node] = {}
+        self._leases: dict[int, dict[int, Lease]] = {}  # by number of shards and shard
+
+    def slots(self) -> dict[str, int]:
+        """Return the ids of nodes, and the numbers that they gave in `beat`."""
+        return {node: one.slot for node, one in self._nodes.items() if one.slot is not None}
+
+    def beat(
+        self, node: NodeInfo, hold: Mapping[int, float], times: LeaseTimes, now: float, slot: int | None = None
+    ) -> tuple[View, Change]:
+        """Renew, take and release leases; see `Coordination.beat`. Returns what has changed for other nodes too."""
+        changed = self.expire(now, times.ttl)
+        before = self._nodes.get(node.id)
+        if before is None or before.info != node:
+            changed |= Change.LEASES
+        self._nodes[node.id] = _Node(node, now + times.ttl, slot)
+        leases = self._leases.setdefault(node.total, {})
+        for shard in [shard for shard, lease in leases.items() if lease.owner == node.id and shard not in hold]:
+            del leases[shard]
+            changed |= Change.LEASES
+        for shard, load in hold.items():
+            if shard not in leases or leases[shard].owner == node.id:
+                leases[shard] = Lease(node.id, load)
+        return self._view(node, now, before is None), changed
+
+    def _view(self, node: NodeInfo, now: float, is_new: bool) -> View:
+        peers = {name: one for name, one in self._nodes.items() if one.info.total == node.total}
+        expiries = [one.expires_at - now for name, one in peers.items() if name != node.id]
+        return View(
+            {name: one.info for name, one in peers.items()},
+            dict(self._leases.get(node.total, {})),
+            min(expiries, default=None),
+            is_new,
+        )
+
+    def leave(self, node_id: str) -> Change:
+        """Remove a node; return what has changed."""
+        changed = Change.LEASES if self._nodes.pop(node_id, None) else Change.NONE
+        for leases in self._leases.values():
+            for shard in [shard for shard, lease in leases.items() if lease.owner == node_id]:
+                del leases[shard]
+        if self.queue.forget(node_id):
+            changed |= Change.GATE
+        return changed
+
+    def expire(self, now: float, ttl: float) -> Change:
+        """Remove the nodes whose heartbeat is too old; return what has changed."""
+        changed = Change.NONE
+        for name, one in list(self._nodes.items()):
+            # A clock that was set back must not keep a dead node alive.
+            one.expires_at = min(one.expires_at, now + ttl)
+            if one.expires_at <= now:
+                changed |= self._drop(name)
+        return changed
+
+    def _drop(self, node_id: str) -> Change:
+        """Remove a node that died. Its turns run out by themselves: it may have sent an IDENTIFY."""
+        del self._nodes[node_id]
+        for leases in self._leases.values():
+            for shard in [shard for shard, lease in leases.items() if lease.owner == node_id]:
+                del leases[shard]
+        return Change.LEASES | Change.GATE
+
+    def bury(self, node_ids: set[str]) -> Change:
+        """Remove nodes that are known to be dead; return what has changed."""
+        changed = Change.NONE
+        for name in node_ids & self._nodes.keys():
+            changed |= self._drop(name)
+        return changed
+
+    def turns(
+        self, node: NodeInfo, request: TurnRequest, settings: GateSettings, ttl: float, now: float
+    ) -> tuple[Turns, Change]:
+        """Ask for turns; see `Coordination.turns`. Returns what has changed for other nodes too."""
+        changed = self.expire(now, ttl)
+        waiting = {shard: count for shard, count in request.waiting.items() if self.owns(node, shard)}
+        allowed = TurnRequest(waiting, request.sent, request.learned)
+        turns, ask_again = self.queue.ask(node.id, allowed, self._nodes, settings, now)
+        return turns, changed | (Change.GATE if ask_again else Change.NONE)
+
+    def owns(self, node: NodeInfo, shard: int) -> bool:
+        """Return whether a node holds the lease of a shard."""
+        lease = self._leases.get(node.total, {}).get(shard)
+        return lease is not None and lease.owner == node.id
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as values that JSON can hold."""
+        return {
+            "nodes": [asdict(one) for one in self._nodes.values()],
+            "leases": [
+                [total, shard, lease.owner, lease.load]
+                for total, leases in self._leases.items()
+                for shard, lease in leases.items()
+            ],
+            "queue": self.queue.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SharedState:
+        """Return what `to_json` made values of."""
+        state = cls(1)
+        state.queue = IdentifyQueue.from_json(data["queue"])
+        for one in data["nodes"]:
+            info = NodeInfo(**one["info"])
+            state._nodes[info.id] = _Node(info, one["expires_at"], one["slot"])
+        for total, shard, owner, load in data["leases"]:
+            state._leases.setdefault(total, {})[shard] = Lease(owner, load)
+        return state
+
+
+def lost(node: NodeInfo, shard: int) -> LeaseLost:
+    """Return the error of a node that does not hold a shard's lease."""
+    return LeaseLost(f"shard {shard} of {node.total} belongs to another process, so its session was not changed")
