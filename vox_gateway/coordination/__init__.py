@@ -1,20 +1,44 @@
 """Several processes that run the shards of one bot: who runs which, and who may IDENTIFY when.
 
-A `Coordination` keeps what they agree on: in memory, in an SQLite file for processes on one machine, or in Redis.
+A `Coordination` keeps what they agree on: in memory, in an SQLite file for processes on one machine, or in Redis. A
+`Node` is one process's part. `ShardManager` uses it like this::
+
+    coordination = open_coordination("sqlite:///bot.db", bot=bot_id(token))
+    node = Node(coordination, shards=16, post=mailbox.put)
+    node.start()
+
+and takes from its mailbox:
+
+- `Assigned`: make a shard with ``identify_gate=node.gate`` and
+  ``session_file=node.session_store(shard, SavedSession.from_json)``, and run it: it loads the session that the shard's
+  last owner saved, and resumes it.
+- `Revoked`: close the shards with 4000, so that they can be resumed; when a shard is closed and its session is saved,
+  call ``node.release(shard)``. Another process runs it from then on.
+- `CoordinationEnded`: a mistake of ours; all shards are revoked.
+
+Before every attempt to connect, also to RESUME, a shard asks ``node.holds(shard)``, and closes if it is false: two
+processes that run a shard would end each other's connections forever. On SIGTERM the manager calls ``node.drain()``,
+answers the `Revoked` that follows, waits for ``node.drained`` and calls ``node.close()``. ``node.report(shard, load)``
+lets busy shards be spread.
 """
 
 from .interface import Change, Coordination, CoordinationFailed, GateSettings, LeaseLost, NodeInfo, Turns, View
 from .leases import LeaseTimes
+from .node import Assigned, CoordinationEnded, Node, Revoked
 from .opening import bot_id, open_coordination
 
 __all__ = [
+    "Assigned",
     "Change",
     "Coordination",
+    "CoordinationEnded",
     "CoordinationFailed",
     "GateSettings",
     "LeaseLost",
     "LeaseTimes",
+    "Node",
     "NodeInfo",
+    "Revoked",
     "Turns",
     "View",
     "bot_id",

@@ -1,0 +1,402 @@
+"""A node: takes its share of the shards, gives them up in time, and hands them over."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from coordination_support import TIMES, Loop, Open, Owner
+from redis_server import RedisServer
+from support import wait_until
+
+from vox_gateway.coordination import (
+    Assigned,
+    Coordination,
+    CoordinationEnded,
+    CoordinationFailed,
+    GateSettings,
+    LeaseLost,
+    LeaseTimes,
+    Node,
+    Revoked,
+    bot_id,
+    open_coordination,
+)
+from vox_gateway.coordination.leases import Leases
+from vox_gateway.coordination.memory import MemoryCoordination
+from vox_gateway.discovery.session_start_limit import SessionStartLimit
+
+ALL = frozenset(range(8))
+NEVER = dataclasses.replace(TIMES, rebalance=3600.0)
+
+
+@pytest.fixture
+def own() -> Iterator[Callable[..., Owner]]:
+    """Starts nodes, which are closed at the end."""
+    found: list[Owner] = []
+
+    def call(*arguments: Any, **options: Any) -> Owner:
+        found.append(Owner(*arguments, **options))
+        return found[-1]
+
+    yield call
+    for owner in found:
+        owner.node.close()
+
+
+Own = Callable[..., Owner]
+
+
+@dataclass
+class Saved:
+    text: str
+
+    def to_json(self) -> str:
+        return self.text
+
+
+# -- sharing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_alone_runs_all_shards(opened: Open, own: Own) -> None:
+    owner = own(opened())
+    wait_until(lambda: owner.running == ALL)
+    assert owner.events == [Assigned(ALL)]
+    assert all(map(owner.node.holds, ALL))
+    assert not owner.node.holds(8)
+    owner.node.close()
+    assert not any(map(owner.node.holds, ALL))
+
+
+def test_nodes_that_start_together_share_without_a_move(opened: Open, own: Own) -> None:
+    times = dataclasses.replace(NEVER, join=0.3)
+    owners = [own(opened(times)) for _ in range(2)]
+    wait_until(lambda: owners[0].running | owners[1].running == ALL)
+    assert [len(owner.running) for owner in owners] == [4, 4]
+    assert [type(event) for owner in owners for event in owner.events].count(Revoked) == 0
+
+
+def test_a_node_that_comes_gets_its_share(opened: Open, own: Own) -> None:
+    first = own(opened())
+    wait_until(lambda: first.running == ALL)
+    second = own(opened())
+    wait_until(lambda: len(second.running) == 4 and first.running == ALL - second.running)
+    assert first.lost == second.lost == []
+
+
+def test_no_shard_moves_before_it_is_released(opened: Open, own: Own) -> None:
+    first = own(opened(), releases=False)
+    wait_until(lambda: first.running == ALL)
+    second = own(opened())
+    wait_until(lambda: len(first.running) == 4)
+    moved = ALL - first.running
+    assert not any(map(first.node.holds, moved)), "it may not connect again"
+    first.node.session_store(min(moved), Saved).save(Saved("kept"))
+    assert second.running == frozenset()
+    first.node.release(min(moved))
+    wait_until(lambda: second.running == {min(moved)})
+    loaded = second.node.session_store(min(moved), Saved).load()
+    assert loaded == Saved("kept")
+    with pytest.raises(LeaseLost):
+        first.node.session_store(min(moved), Saved).save(Saved("late"))
+    first.node.release(*moved)
+    wait_until(lambda: second.running == moved)
+
+
+def test_the_others_take_over_when_a_node_closes(opened: Open, own: Own) -> None:
+    first, second = own(opened(NEVER)), own(opened(NEVER))
+    wait_until(lambda: first.running | second.running == ALL)
+    first.node.close()
+    wait_until(lambda: second.running == ALL)
+
+
+def test_a_node_that_drains_hands_over_everything(opened: Open, own: Own) -> None:
+    first = own(opened(NEVER))
+    wait_until(lambda: first.running == ALL)
+    second = own(opened(NEVER))
+    wait_until(lambda: second.node.view is not None)
+    first.node.drain()
+    assert first.node.drained.wait(5)
+    wait_until(lambda: second.running == ALL)
+    assert first.events == [Assigned(ALL), Revoked(ALL, lost=False)]
+    assert second.lost == []
+
+
+def test_capacity_is_kept(opened: Open, own: Own) -> None:
+    small = own(opened(), capacity=3)
+    wait_until(lambda: len(small.running) == 3)
+    large = own(opened())
+    wait_until(lambda: large.running | small.running == ALL)
+    assert len(small.running) <= 3
+
+
+def test_busy_shards_are_spread(opened: Open, own: Own) -> None:
+    first = own(opened(), shards=4)
+    wait_until(lambda: len(first.running) == 4)
+    for shard, load in enumerate((900.0, 900.0, 1.0, 1.0)):
+        first.node.report(shard, load)
+    second = own(opened(), shards=4)
+    wait_until(lambda: {0, 1} & second.running)
+    wait_until(lambda: first.running | second.running == set(range(4)))
+    assert {0, 1} & first.running
+
+
+# -- giving up ---------------------------------------------------------------------------------------------------------
+
+
+def test_leases_hold_until_their_time() -> None:
+    leases = Leases(frozenset({1}), 7.0)
+    assert leases.holds(1, 6.9)
+    assert not leases.holds(1, 7.0)
+    assert not leases.holds(2, 0.0)
+    assert not leases.expired(6.9)
+    assert leases.expired(7.0)
+    assert not Leases().expired(7.0)
+
+
+def test_closing_takes_less_than_the_leases_last() -> None:
+    times = LeaseTimes()
+    assert times.give_up + 2.0 < times.ttl
+    assert times.renew + 2 * times.retry < times.give_up
+
+
+@pytest.fixture
+def server(tmp_path: Any) -> Iterator[RedisServer]:
+    if not RedisServer.is_installed():
+        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    server = RedisServer(tmp_path)
+    yield server
+    server.go_on()
+    server.stop()
+
+
+@pytest.fixture
+def opened_at(server: RedisServer) -> Iterator[Callable[..., Coordination]]:
+    """Opens a coordination at a server of its own; takes fields of `LeaseTimes`."""
+    with contextlib.ExitStack() as stack:
+
+        def call(**times: float) -> Coordination:
+            coordination = open_coordination(server.url, bot="1", times=dataclasses.replace(TIMES, **times))
+            return stack.enter_context(contextlib.closing(coordination))
+
+        yield call
+
+
+OpenAt = Callable[..., Coordination]
+
+
+def test_a_node_that_is_cut_off_gives_up_its_shards(server: RedisServer, opened_at: OpenAt, own: Own) -> None:
+    coordination = opened_at(ttl=30.0)
+    owner = own(coordination)
+    wait_until(lambda: owner.running == ALL)
+    server.pause()
+    wait_until(lambda: not owner.node.holds(0))
+    wait_until(lambda: owner.lost == [ALL])
+    server.go_on()
+    wait_until(lambda: owner.running == ALL)
+    assert owner.events == [Assigned(ALL), Revoked(ALL, lost=True), Assigned(ALL)]
+
+
+def test_a_short_cut_moves_nothing(server: RedisServer, opened_at: OpenAt, own: Own) -> None:
+    coordination = opened_at(give_up=25.0, ttl=30.0)
+    first, second = own(coordination), own(coordination)
+    wait_until(lambda: len(first.running) == len(second.running) == 4)
+    before = [*first.events], [*second.events]
+    server.pause()
+    wait_until(lambda: first.node._is_failing)
+    server.go_on()
+    wait_until(lambda: not first.node._is_failing)
+    assert (first.events, second.events) == before
+
+
+def test_nothing_moves_when_redis_loses_everything(server: RedisServer, opened_at: OpenAt, own: Own) -> None:
+    coordination = opened_at(give_up=25.0, ttl=30.0)
+    first, second = own(coordination), own(coordination)
+    wait_until(lambda: len(first.running) == len(second.running) == 4)
+    before = [*first.events], [*second.events]
+    server.stop()
+    wait_until(lambda: first.node._is_failing)
+    views = [first.node.view, second.node.view]
+    server.start()
+
+    def both_are_back() -> bool:
+        now = [first.node.view, second.node.view]
+        return all(view is not old and view and len(view.leases) == 8 for view, old in zip(now, views, strict=True))
+
+    wait_until(both_are_back)
+    assert (first.events, second.events) == before
+
+
+def test_a_node_closes_while_the_network_hangs(server: RedisServer, opened_at: OpenAt, own: Own) -> None:
+    coordination = opened_at()
+    owner = own(coordination)
+    wait_until(lambda: owner.running == ALL)
+    server.pause()
+    owner.node.close()
+    assert "vox_gateway-coordination" not in {thread.name for thread in threading.enumerate()}
+    assert not owner.node.holds(0)
+
+
+def test_shards_that_others_took_are_lost(own: Own) -> None:
+    coordination = MemoryCoordination(TIMES)
+    owner = own(coordination)
+    wait_until(lambda: owner.running == ALL)
+    coordination.leave(owner.node.info)  # as when a node is paused for too long
+    thief = dataclasses.replace(owner.node.info, id="thief")
+    coordination.beat(thief, {0: 1.0})
+    wait_until(lambda: owner.lost == [{0}])
+    assert 0 not in owner.running
+    wait_until(lambda: owner.running >= {4, 5, 6, 7} or owner.running == ALL - {0})
+
+
+def test_a_mistake_ends_the_node_and_revokes_its_shards() -> None:
+    class Broken(MemoryCoordination):
+        is_broken = False
+
+        def beat(self, *arguments: Any) -> Any:
+            if self.is_broken:
+                raise RuntimeError("a mistake")
+            return super().beat(*arguments)
+
+    coordination = Broken(TIMES)
+    owner = Owner(coordination)
+    try:
+        wait_until(lambda: owner.running == ALL)
+        coordination.is_broken = True
+        wait_until(lambda: isinstance(owner.events[-1], CoordinationEnded))
+        assert owner.lost == [ALL]
+        assert "a mistake" in str(owner.events[-1])
+    finally:
+        owner.node.close()
+
+
+def test_a_forked_child_has_no_shards(opened: Open, own: Own) -> None:
+    coordination = opened()
+    owner = own(coordination)
+    wait_until(lambda: owner.running == ALL)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            owner.node.close()
+            code = int(any(map(owner.node.holds, ALL)))
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    view = owner.node.view
+    wait_until(lambda: owner.node.view is not view)
+    assert owner.node.holds(0), "the parent goes on"
+    assert owner.events == [Assigned(ALL)]
+
+
+# -- the gate ----------------------------------------------------------------------------------------------------------
+
+
+def test_shards_identify_one_by_one_in_order(opened: Open, own: Own) -> None:
+    times = dataclasses.replace(NEVER, join=0.3)
+    owners = [own(opened(times, GateSettings(interval=0.02, gather=0.1))) for _ in range(2)]
+    wait_until(lambda: owners[0].running | owners[1].running == ALL)
+    identified: list[int] = []
+    loops = [Loop(owner.node, shard, identified) for owner in owners for shard in owner.running]
+    for loop in loops:
+        loop.step()
+    wait_until(lambda: all(loop.is_done for loop in loops))
+    assert identified == sorted(ALL)
+
+
+def test_a_shard_that_leaves_lets_others_in(opened: Open, own: Own) -> None:
+    owner = own(opened(gate=GateSettings(interval=60.0, gather=0.0)), shards=2)
+    gate, woken = owner.node.gate, threading.Event()
+    wait_until(lambda: len(owner.running) == 2)
+    assert gate.enter(1, "one", lambda: None, 0.0) is None
+    wait_until(lambda: gate.enter(1, "one", lambda: None, 0.0) == 0.0)
+    assert gate.enter(0, "zero", woken.set, 0.0) is None
+    gate.leave(1, "one")
+    gate.leave(1, "one")
+    assert woken.wait(5)
+    assert gate.enter(0, "zero", woken.set, 0.0) == 0.0
+
+
+def test_no_turn_for_a_shard_that_the_node_does_not_hold(own: Own) -> None:
+    owner = own(MemoryCoordination(TIMES, GateSettings(interval=0.0, gather=0.0)), shards=2, capacity=1)
+    wait_until(lambda: len(owner.running) == 1)
+    gate, woken = owner.node.gate, threading.Event()
+    (held,) = owner.running
+    assert gate.enter(1 - held, "not held", lambda: None, 0.0) is None
+    assert gate.enter(held, "held", woken.set, 0.0) is None
+    assert woken.wait(5)
+    assert gate.enter(1 - held, "not held", lambda: None, 0.0) is None
+
+
+def test_every_node_learns_the_session_starts(opened: Open, own: Own) -> None:
+    settings = GateSettings(interval=0.0, gather=0.0)
+    owners = [own(opened(dataclasses.replace(NEVER, join=0.3), settings)) for _ in range(2)]
+    wait_until(lambda: owners[0].running | owners[1].running == ALL)
+    gates = [owner.node.gate for owner in owners]
+    limit = SessionStartLimit(1000, 0, 60.0, datetime.now(timezone.utc), 16)
+    assert gates[0].learn("any", limit, time.monotonic(), 0.0) == 60.0
+    wait_until(lambda: gates[0].starts_in(0.0) > 0)
+    shard, woken = min(owners[1].running), threading.Event()
+    gates[1].enter(shard, "holder", woken.set, 0.0)
+    wait_until(lambda: gates[1].starts_in(0.0) > 0)
+    assert [(gate.max_concurrency, gate.remaining(0.0)) for gate in gates] == [(16, 0), (16, 0)]
+    wait = gates[1].enter(shard, "holder", woken.set, 0.0)
+    assert wait is not None
+    assert wait > 0
+    gates[0].learn("any", dataclasses.replace(limit, remaining=5), time.monotonic(), 0.0)
+    assert woken.wait(5)
+    wait_until(lambda: gates[1].enter(shard, "holder", woken.set, 0.0) == 0.0)
+
+
+# -- opening -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "message"),
+    [
+        ("postgres://user:secret@host/1", ValueError, "not a URL that begins with 'postgres'"),
+        ("sqlite:///", ValueError, "must end with the name of a file"),
+        ("sqlite:////no/such/folder/bot.db", CoordinationFailed, "the folder /no/such/folder does not exist"),
+        (7, TypeError, "coordination must be None, "),
+    ],
+)
+def test_what_cannot_be_opened(url: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        open_coordination(url, bot="1")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path: Any) -> None:
+    (tmp_path / "bot.db").write_text("not a database" * 100)
+    with pytest.raises(CoordinationFailed, match="file is not a database"):
+        open_coordination(f"sqlite:///{tmp_path}/bot.db", bot="1")
+
+
+def test_a_server_that_is_not_there(tmp_path: Any, own: Own) -> None:
+    pytest.importorskip("redis")
+    with contextlib.closing(open_coordination(f"unix://{tmp_path}/none", bot="1", times=TIMES)) as coordination:
+        owner = own(coordination)
+        wait_until(lambda: owner.node._is_failing)
+        with pytest.raises(CoordinationFailed, match="the shards cannot be coordinated through Redis"):
+            coordination.load(8, 0)
+
+
+def test_the_id_of_a_bot() -> None:
+    assert bot_id("MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token") == "1100000000000000001"
+    assert bot_id("made up") != bot_id("made out")
+    assert "made" not in bot_id("made up")
+
+
+def test_arguments_of_a_node() -> None:
+    with pytest.raises(ValueError, match="capacity"):
+        Node(MemoryCoordination(), shards=1, post=print, capacity=0)
+    with pytest.raises(ValueError, match="shards"):
+        Node(MemoryCoordination(), shards=0, post=print)

@@ -1,0 +1,150 @@
+"""Real processes that share shards: killed, paused, drained, and all at once at one SQLite file."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coordination_support import GATE, TIMES
+from support import wait_until
+
+from vox_gateway.coordination import GateSettings, LeaseTimes
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+PROGRAM = Path(__file__).with_name("node_program.py")
+#: nothing moves while all live
+STILL = replace(TIMES, join=0.4, rebalance=3600.0)
+FAST = GateSettings(interval=0.0, max_concurrency=64, gather=0.0)
+
+
+class Process:
+    """A process that runs shards.
+
+    Attributes:
+        lines: what it printed.
+        running: its shards, as far as it said.
+    """
+
+    def __init__(self, url: str, bot: str, shards: int, times: LeaseTimes, gate: GateSettings) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.running: set[int] = set()
+        settings = [json.dumps(asdict(times)), json.dumps(asdict(gate))]
+        command = [sys.executable, PROGRAM, url, bot, str(shards), *settings]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read, name="test-reader", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said = json.loads(line)
+            self.lines.append(said)
+            self.running |= set(said["shards"]) if said["event"] == "assigned" else set()
+            self.running -= set(said["shards"]) if said["event"] == "revoked" else set()
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in [*self.lines] if line["event"] == event]
+
+    def shards_of(self, event: str) -> set[int]:
+        return {line["shard"] for line in self.of(event)}
+
+    def drain(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("drain\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.communicate(timeout=10)
+        self._reader.join()
+
+
+Start = Callable[..., list[Process]]
+
+
+@pytest.fixture
+def start(shared_url: str, bot: str) -> Iterator[Start]:
+    """Starts processes, and waits until they run all shards."""
+    found: list[Process] = []
+
+    def call(count: int, shards: int, times: LeaseTimes = STILL, gate: GateSettings = FAST) -> list[Process]:
+        found.extend(Process(shared_url, bot, shards, times, gate) for _ in range(count))
+        wait_until(lambda: set().union(*(one.running for one in found)) == set(range(shards)))
+        return found
+
+    yield call
+    for one in found:
+        one.process.stdin.close()  # type: ignore[union-attr]  # all at once, and then wait
+    for one in found:
+        one.process.stdin = None
+        one.end()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(request.getfixturevalue("redis_url")) if request.param == "redis" else f"sqlite:///{tmp_path}/bot.db"
+
+
+def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_url: str) -> None:
+    # SQLite must not wait for the leases to expire: the process's lock ends with it.
+    ttl = 600.0 if shared_url.startswith("sqlite") else 1.2
+    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.3, 60.0)))
+    wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12)
+    killed, *others = sorted(processes, key=lambda one: -len(one.running))
+    lost = set(killed.running)
+    killed.process.kill()
+    wait_until(lambda: set().union(*(one.shards_of("resume") for one in others)) == lost)
+    assert set().union(*(one.running for one in others)) == set(range(12))
+    assert sum(len(one.of("identify")) for one in processes) == 12, "no session was lost"
+    assert not any(one.of("revoked") for one in others)
+
+
+def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start) -> None:
+    paused, other = start(2, 8, replace(STILL, ttl=1.0, give_up=0.7))
+    wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8)
+    paused, other = (paused, other) if paused.running else (other, paused)
+    theirs = set(paused.running)
+    paused.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: other.running == set(range(8)))
+    wait_until(lambda: other.shards_of("resume") >= theirs)
+    paused.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: paused.of("revoked"))
+    (revoked,) = paused.of("revoked")
+    assert revoked["lost"]
+    assert set(revoked["shards"]) == theirs
+    assert not any(revoked["holds"])
+    assert not theirs & paused.shards_of("resume")
+    resumes = [line["shard"] for line in other.of("resume")]
+    assert len(resumes) == len(set(resumes)), "each shard moved once"
+
+
+def test_a_deploy_spends_no_identify(start: Start) -> None:
+    (old,) = start(1, 8)
+    wait_until(lambda: old.shards_of("identify") == set(range(8)))
+    *_, new = start(1, 8)
+    old.drain()
+    wait_until(lambda: new.shards_of("resume") == set(range(8)))
+    assert new.of("identify") == []
+    assert [line["lost"] for line in old.of("revoked")] == [False]
+
+
+def test_many_processes_keep_the_interval(start: Start) -> None:
+    gate = replace(GATE, interval=0.1, max_concurrency=4)
+    processes = start(3, 20, replace(STILL, ttl=10.0, give_up=7.0), gate)
+    wait_until(lambda: sum(len(one.of("identify")) for one in processes) == 20)
+    identified = sorted((line["at"], line["shard"]) for one in processes for line in one.of("identify"))
+    assert len({shard for _, shard in identified}) == 20
+    for key in range(4):
+        times = [at for at, shard in identified if shard % 4 == key]
+        least = min(later - earlier for earlier, later in itertools.pairwise(times))
+        assert least >= gate.interval - 0.005, "the clocks of the store and of the line differ by milliseconds"

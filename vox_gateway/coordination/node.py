@@ -1,0 +1,473 @@
+"""One process's part in running a bot: which shards it may run, until when, and when they may IDENTIFY.
+
+Three threads, with an inbox each or a watch: ``vox_gateway-coordination`` owns the node's state and never does I/O, so
+that it gives up its shards in time whatever the network does; ``vox_gateway-coordination-io`` makes one request at a
+time; ``vox_gateway-coordination-watch`` waits for changes that other nodes make. What the shards' owner has to do is
+posted to it as `Assigned` and `Revoked`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..concurrency.fork import in_child
+from ..errors import ThreadFailed
+from ..validation import check_count
+from .assignment import assign
+from .gate import NodeGate, Said
+from .interface import Change, Coordination, CoordinationFailed, GateSettings, NodeInfo, Turns, View
+from .leases import Leases
+from .sessions import SavedText, SharedSessionStore
+
+__all__ = ["Assigned", "CoordinationEnded", "Node", "Revoked"]
+
+_LOG = logging.getLogger("vox_gateway.coordination")
+_NAME = "vox_gateway-coordination"
+#: seconds between two looks of the watch thread at whether it should stop
+WATCH_INTERVAL = 0.25
+#: seconds that `close` waits for the node to leave, and then for its threads
+LEAVE_WITHIN, JOIN_WITHIN = 1.0, 0.5
+#: how much busier than another a node may be before shards move; loads other than 1 change all the time
+SLACK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """These shards are this node's: run them."""
+
+    shards: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """These shards are not this node's any more: close each so that it can be resumed, then call `Node.release`.
+
+    Attributes:
+        shards: the shards.
+        lost: another process may run them already. Otherwise it waits, and their sessions can still be saved.
+    """
+
+    shards: frozenset[int]
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinationEnded:
+    """The node's thread has failed. All its shards are revoked, and no others will come.
+
+    Attributes:
+        error: why.
+    """
+
+    error: ThreadFailed
+
+
+Event = Assigned | Revoked | CoordinationEnded
+
+
+@dataclass(frozen=True, slots=True)
+class _Beaten:
+    asked_at: float
+    answer: View | CoordinationFailed
+
+
+@dataclass(frozen=True, slots=True)
+class _Turned:
+    said: Said
+    answer: Turns | CoordinationFailed
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class _Released:
+    shards: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    mistake: Exception
+
+
+_Message = _Beaten | _Turned | _Changed | _Released | _Drain | _Stop | _Failed
+
+
+class Node:
+    """A process that runs some of a bot's shards.
+
+    Args:
+        coordination: what it shares with the other nodes. It is not closed with the node.
+        shards: the number of shards of the bot.
+        post: called with what the shards' owner has to do, on the node's thread; must not block.
+        capacity: how many shards this node may run; None for all.
+        gate: as `coordination` has it.
+        name: for people; the machine's name and the process id by default.
+
+    Attributes:
+        info: the node, as others see it.
+        gate: the identify gate for the shards.
+        view: all nodes and leases at the last heartbeat; None before.
+        drained: set once `drain` was called and no shard is left.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        coordination: Coordination,
+        *,
+        shards: int,
+        post: Callable[[Event], None],
+        capacity: int | None = None,
+        gate: GateSettings | None = None,
+        name: str | None = None,
+    ) -> None:
+        total = check_count("shards", shards, 1)
+        capacity = total if capacity is None else check_count("capacity", capacity, 1)
+        name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self.info = NodeInfo(secrets.token_hex(8), name, total, capacity)
+        self.view: View | None = None
+        self.drained = threading.Event()
+        self._coordination = coordination
+        self._times = coordination.times
+        self._post = post
+        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.gate = NodeGate(gate or GateSettings(), lambda: self._inbox.put(_Changed(Change.GATE)))
+        # The thread's own; `_leases` is read by any.
+        self._leases = Leases()
+        self._closing: set[int] = set()  # shards that are not released yet; their leases are kept while possible
+        self._gone: set[int] = set()  # of these, the shards of which another node has the lease
+        self._loads: dict[int, float] = {}
+        self._take: frozenset[int] = frozenset()
+        self._take_from = 0.0  # when it may take shards, or hand over some
+        self._members: frozenset[NodeInfo] = frozenset()
+        self._members_since = 0.0
+        self._beat_at = 0.0
+        self._ask_at: float | None = None
+        self._is_busy = self._is_draining = self._is_failing = False
+        self._stopped = threading.Event()
+        self._left = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in (
+                (self._run, _NAME),
+                (self._make_requests, f"{_NAME}-io"),
+                (self._watch, f"{_NAME}-watch"),
+            )
+        ]
+        in_child(self, Node._abandon)
+
+    # -- for the shards' owner, on any thread ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Join the other nodes. Does not wait."""
+        for thread in self._threads:
+            thread.start()
+
+    def holds(self, shard: int) -> bool:
+        """Return whether a shard may connect now. To be asked before each attempt, also to RESUME. Does no I/O."""
+        return self._leases.holds(shard, time.monotonic())
+
+    def report(self, shard: int, load: float) -> None:
+        """Note how busy a shard is, such as its events per second; shards are shared out by that. Default: 1.0."""
+        self._loads[shard] = load
+
+    def session_store(self, shard: int, decode: Callable[[str], SavedText]) -> SharedSessionStore[SavedText]:
+        """Return the session store of a shard.
+
+        Args:
+            shard: its id.
+            decode: makes of a text what ``to_json`` made a text of, such as ``SavedSession.from_json``.
+        """
+        return SharedSessionStore(self._coordination, self.info, shard, decode)
+
+    def release(self, *shards: int) -> None:
+        """Let others run shards: they are closed, and their sessions are saved. Does not wait."""
+        self._inbox.put(_Released(frozenset(shards)))
+
+    def drain(self) -> None:
+        """Hand over all shards: each is revoked, and others take it once it is released. Does not wait."""
+        self._inbox.put(_Drain())
+
+    def close(self) -> None:
+        """Leave the other nodes. Idempotent. Returns within 2 seconds, even if the network hangs.
+
+        The shards must be closed before: others may take them at once.
+        """
+        self._inbox.put(_Stop())
+        if self._threads[0].ident is not None and threading.current_thread() not in self._threads:
+            self._left.wait(LEAVE_WITHIN)
+            self._requests.put(None)
+            until = time.monotonic() + JOIN_WITHIN
+            for thread in self._threads:
+                thread.join(max(until - time.monotonic(), 0.0))
+        self._stopped.set()
+        self._leases = Leases()
+
+    def _abandon(self) -> None:
+        """In a forked child: the shards are the parent's, and so are the threads."""
+        self._leases = Leases()
+        self._stopped, self._left, self.drained = threading.Event(), threading.Event(), threading.Event()
+        self._stopped.set()
+        self._left.set()
+        self._inbox, self._requests = queue.SimpleQueue(), queue.SimpleQueue()
+
+    # -- the thread that owns the state ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._do_what_is_due(time.monotonic())
+                try:
+                    message = self._inbox.get(timeout=self._next_due(time.monotonic()))
+                except queue.Empty:
+                    continue
+                if isinstance(message, _Stop):
+                    break
+                self._apply(message)
+        except BaseException as mistake:
+            _LOG.critical("a mistake in vox_gateway has ended the coordination of shards", exc_info=mistake)
+            self._revoke(self._leases.shards, lost=True)
+            self._post(CoordinationEnded(ThreadFailed(_NAME, mistake)))
+        finally:
+            self._leases = Leases()
+            self._stopped.set()  # before the others hear that this node leaves, as its own watch does too
+            self._requests.put(self._leave)
+
+    def _leave(self) -> None:
+        try:
+            self._coordination.leave(self.info)
+        except CoordinationFailed as error:
+            _LOG.info("the other processes will notice in %g seconds that this one left: %s", self._times.ttl, error)
+        finally:
+            self._left.set()
+
+    def _next_due(self, now: float) -> float:
+        due = [self._leases.until] if self._leases.shards else []
+        if not self._is_busy:
+            due.append(self._beat_at)
+            due += [] if self._ask_at is None else [self._ask_at]
+        return max(min(due, default=now + self._times.renew) - now, 0.0)
+
+    def _do_what_is_due(self, now: float) -> None:
+        if self._leases.expired(now):
+            _LOG.warning(
+                "the last heartbeat that the other processes could see was sent %.1f seconds ago",
+                now - self._leases.until + self._times.give_up,
+            )
+            self._revoke(self._leases.shards, lost=True)
+        if self._is_busy:
+            return
+        if now >= self._beat_at:
+            self._beat()
+        elif self._ask_at is not None and now >= self._ask_at:
+            self._ask()
+
+    def _apply(self, message: _Message) -> None:
+        match message:
+            case _Beaten(asked_at, answer):
+                self._is_busy = False
+                self._note_beat(asked_at, answer)
+            case _Turned(said, answer):
+                self._is_busy = False
+                self._note_turns(said, answer)
+            case _Changed(change):
+                now = time.monotonic()
+                if Change.LEASES in change:
+                    self._beat_at = now
+                if Change.GATE in change:
+                    self._ask_at = now
+            case _Released(shards):
+                self._closing -= shards
+                self._beat_at = time.monotonic()
+            case _Drain():
+                self._is_draining = True
+                self.info = replace(self.info, capacity=0)
+                self._take = frozenset()
+                self._revoke(self._leases.shards, lost=False)
+                self._beat_at = time.monotonic()
+            case _Failed(mistake):
+                raise mistake
+            case _Stop():
+                pass
+
+    # -- heartbeats --------------------------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        shards = self._leases.shards | self._take | (self._closing - self._gone)
+        hold = {shard: self._loads.get(shard, 1.0) for shard in sorted(shards)}
+        node = self.info
+        self._is_busy = True
+        self._requests.put(lambda: self._request_beat(node, hold))
+
+    def _request_beat(self, node: NodeInfo, hold: Mapping[int, float]) -> None:
+        asked_at = time.monotonic()
+        try:
+            self._inbox.put(_Beaten(asked_at, self._coordination.beat(node, hold)))
+        except CoordinationFailed as error:
+            self._inbox.put(_Beaten(asked_at, error))
+
+    def _note_beat(self, asked_at: float, answer: View | CoordinationFailed) -> None:
+        now = time.monotonic()
+        if not isinstance(answer, View):
+            self._note_failure(answer, now)
+            self._beat_at = now + self._times.retry
+            return
+        if self._is_failing:
+            self._is_failing = False
+            _LOG.info("the other processes are reached again")
+        mine = {shard for shard, lease in answer.leases.items() if lease.owner == self.info.id}
+        self._revoke(self._leases.shards - mine, lost=True)
+        self._gone = self._closing - mine
+        if asked_at + self._times.give_up <= now:  # this process was paused
+            self._take = frozenset()
+            self._beat_at = now
+            self.view = answer
+            return
+        # Not those that were given up while this answer was under way: they are closing.
+        new = (self._take & mine) - self._closing - self._leases.shards
+        self._leases = Leases(self._leases.shards | new, asked_at + self._times.give_up)
+        if new:
+            _LOG.info("this process runs %d more shards: %s", len(new), _ranges(new))
+            self._post(Assigned(frozenset(new)))
+        if new or self.gate.is_waiting:  # again, since the server may have lost it
+            self._ask_at = now
+        self._plan_next_beat(answer, asked_at, now)
+        self.view = answer
+
+    def _plan_next_beat(self, view: View, asked_at: float, now: float) -> None:
+        if view.is_new:
+            # A server that has forgotten this node has forgotten the others too: they need time to come back.
+            self._take_from = now + (self._times.join if self.view is None else self._times.give_up)
+        members = frozenset(view.nodes.values())
+        if members != self._members:
+            self._members, self._members_since = members, now
+        self._beat_at = asked_at + self._times.renew
+        if view.expires_in is not None:
+            self._beat_at = min(self._beat_at, max(now + view.expires_in, now))
+        self._take = frozenset()
+        if self._is_draining:
+            if not self._leases.shards and not self._closing:
+                self.drained.set()
+            return
+        if now < self._take_from:
+            self._beat_at = min(self._beat_at, self._take_from)
+            return
+        rebalance_at = self._members_since + self._times.rebalance
+        if now < rebalance_at:
+            self._beat_at = min(self._beat_at, rebalance_at)
+        self._choose(view, now >= rebalance_at)
+        if self._take:
+            self._beat_at = now
+
+    def _choose(self, view: View, may_move: bool) -> None:
+        """Choose the shards to take, and revoke those that another node should have."""
+        planned = assign(
+            self.info.total,
+            {node.id: node.capacity for node in view.nodes.values()},
+            {shard: lease.owner for shard, lease in view.leases.items()},
+            {shard: lease.load for shard, lease in view.leases.items()},
+            may_move=may_move,
+            slack=SLACK if any(lease.load != 1.0 for lease in view.leases.values()) else 0.0,
+        )
+        mine = {shard for shard, node in planned.items() if node == self.info.id}
+        self._take = frozenset(mine - view.leases.keys() - self._closing)
+        if may_move:
+            self._revoke(self._leases.shards - mine, lost=False)
+
+    def _revoke(self, shards: frozenset[int] | set[int], *, lost: bool) -> None:
+        if not shards:
+            return
+        self._leases = replace(self._leases, shards=self._leases.shards - shards)
+        self._closing |= shards
+        if lost:
+            _LOG.warning("%d shards were lost, and are closed: %s", len(shards), _ranges(shards))
+        else:
+            _LOG.info("handing over %d shards: %s", len(shards), _ranges(shards))
+        self._post(Revoked(frozenset(shards), lost))
+
+    def _note_failure(self, error: CoordinationFailed, now: float) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            _LOG.warning("%s; shards are closed unless it works within %g seconds", error, self._times.give_up)
+
+    # -- the identify gate -------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        said, node = self.gate.said(self.holds), self.info
+        self._ask_at = None
+        self._is_busy = True
+        self._requests.put(lambda: self._request_turns(node, said))
+
+    def _request_turns(self, node: NodeInfo, said: Said) -> None:
+        try:
+            self._inbox.put(_Turned(said, self._coordination.turns(node, said.request(time.monotonic()))))
+        except CoordinationFailed as error:
+            self._inbox.put(_Turned(said, error))
+
+    def _note_turns(self, said: Said, answer: Turns | CoordinationFailed) -> None:
+        now = time.monotonic()
+        if not isinstance(answer, Turns):
+            self._note_failure(answer, now)
+            ask_in: float | None = self._times.retry
+        elif self.gate.apply(said, answer, self.holds):
+            ask_in = 0.0
+        else:
+            ask_in = answer.ask_in
+        if ask_in is not None:
+            self._ask_at = min(now + ask_in, now + ask_in if self._ask_at is None else self._ask_at)
+
+    # -- the other threads -------------------------------------------------------------------------------------------
+
+    def _make_requests(self) -> None:
+        while (request := self._requests.get()) is not None:
+            try:
+                request()
+            except Exception as mistake:
+                self._inbox.put(_Failed(mistake))
+
+    def _watch(self) -> None:
+        watch = self._coordination.watch()
+        try:
+            while not self._stopped.is_set():
+                if change := watch.wait(WATCH_INTERVAL):
+                    self._inbox.put(_Changed(change))
+        except Exception as mistake:
+            self._inbox.put(_Failed(mistake))
+        finally:
+            watch.close()
+
+
+def _ranges(shards: Any) -> str:
+    """Return shard ids as in ``0-3, 7``."""
+    parts: list[list[int]] = []
+    for shard in sorted(shards):
+        if parts and parts[-1][-1] == shard - 1:
+            parts[-1][1:] = [shard]
+        else:
+            parts.append([shard])
+    return ", ".join("-".join(map(str, part)) for part in parts)

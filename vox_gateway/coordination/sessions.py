@@ -1,0 +1,67 @@
+"""The session store of a shard that any node may run: a shard's next owner loads what the last one saved.
+
+The writer of a client calls it on the thread ``session-file``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from .interface import Coordination, NodeInfo
+
+__all__ = ["SavedText", "SharedSessionStore"]
+
+
+class _Saved(Protocol):
+    def to_json(self) -> str: ...
+
+
+SavedText = TypeVar("SavedText", bound=_Saved)
+
+
+class SharedSessionStore(Generic[SavedText]):
+    """Keeps the session of a shard where other nodes find it. Only the node that holds the shard's lease changes it.
+
+    Args:
+        coordination: where it is kept.
+        node: the node that runs the shard.
+        shard: the shard's id.
+        decode: makes of a text what ``to_json`` made a text of.
+    """
+
+    def __init__(
+        self, coordination: Coordination, node: NodeInfo, shard: int, decode: Callable[[str], SavedText]
+    ) -> None:
+        self._coordination = coordination
+        self._node = node
+        self._shard = shard
+        self._decode = decode
+
+    def load(self) -> SavedText | None:
+        """Return what was saved last; None if there is nothing.
+
+        Raises:
+            CoordinationFailed: it cannot be reached.
+            ValueError: raised by `decode`.
+        """
+        text = self._coordination.load(self._node.total, self._shard)
+        return None if text is None else self._decode(text)
+
+    def save(self, session: SavedText) -> None:
+        """Replace what was saved.
+
+        Raises:
+            LeaseLost: the shard belongs to another node now.
+            CoordinationFailed: it cannot be reached.
+        """
+        self._coordination.save(self._node, self._shard, session.to_json())
+
+    def clear(self) -> None:
+        """Forget what was saved. Harmless if there is nothing.
+
+        Raises:
+            LeaseLost: the shard belongs to another node now.
+            CoordinationFailed: it cannot be reached.
+        """
+        self._coordination.clear(self._node, self._shard)
