@@ -36,7 +36,7 @@ class Owner:
         self.running: frozenset[int] = frozenset()
         self.events: list[object] = []
         self._releases = releases
-        self.node = Node(coordination, shards=shards, post=self._note, gate=GATE, **options)
+        self.node = Node(coordination, shards=shards, post=self._note, **options)
         self.node.start()
 
     def _note(self, event: object) -> None:

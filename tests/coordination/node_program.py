@@ -18,7 +18,7 @@ url, bot, shards, times, gate_settings = sys.argv[1:]
 gate = GateSettings(**json.loads(gate_settings))
 events: queue.SimpleQueue[object] = queue.SimpleQueue()
 coordination = open_coordination(url, bot=bot, times=LeaseTimes(**json.loads(times)), gate=gate)
-node = Node(coordination, shards=int(shards), post=events.put, gate=gate)
+node = Node(coordination, shards=int(shards), post=events.put)
 
 
 def say(event: str, **more: object) -> None:

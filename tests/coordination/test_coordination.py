@@ -23,7 +23,7 @@ from vox_gateway.coordination.interface import Learned, TurnRequest, Turns
 from vox_gateway.discovery.session_start_limit import SessionStartLimit
 
 NUMBERS = itertools.count()
-SHORT = dataclasses.replace(TIMES, ttl=0.05)
+SHORT = dataclasses.replace(TIMES, renew=0.01, give_up=0.02, ttl=0.05)
 SLOW = GateSettings(interval=60.0, gather=0.0)
 
 

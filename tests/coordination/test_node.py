@@ -166,6 +166,8 @@ def test_closing_takes_less_than_the_leases_last() -> None:
     times = LeaseTimes()
     assert times.give_up + 2.0 < times.ttl
     assert times.renew + 2 * times.retry < times.give_up
+    with pytest.raises(ValueError, match="each more than the one before"):
+        LeaseTimes(give_up=10.0)
 
 
 @pytest.fixture

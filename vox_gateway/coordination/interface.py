@@ -181,6 +181,10 @@ class Coordination(Protocol):
     def times(self) -> LeaseTimes:
         """The times of leases."""
 
+    @property
+    def gate(self) -> GateSettings:
+        """How often the bot may IDENTIFY."""
+
     def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
         """Renew the leases of a node, and return what all nodes hold after that.
 

@@ -32,6 +32,10 @@ class LeaseTimes:
     join: float = 0.5
     rebalance: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.renew < self.give_up < self.ttl:
+            raise ValueError(f"renew, give_up and ttl must be above 0 and each more than the one before, not {self}")
+
 
 @dataclass(frozen=True, slots=True)
 class Leases:

@@ -24,12 +24,12 @@ class MemoryCoordination:
 
     def __init__(self, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
         self.times = times or LeaseTimes()
-        self._settings = gate or GateSettings()
+        self.gate = gate or GateSettings()
         self._renew()
         in_child(self, MemoryCoordination._renew)
 
     def _renew(self) -> None:
-        self._state = SharedState(self._settings.max_concurrency)
+        self._state = SharedState(self.gate.max_concurrency)
         self._sessions: dict[tuple[int, int], str] = {}
         self._changes = {Change.LEASES: 0, Change.GATE: 0}
         self._changed = threading.Condition()  # guards all fields above
@@ -49,7 +49,7 @@ class MemoryCoordination:
     def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
         """See `Coordination`."""
         with self._changed:
-            turns, changed = self._state.turns(node, request, self._settings, self.times.ttl, time.monotonic())
+            turns, changed = self._state.turns(node, request, self.gate, self.times.ttl, time.monotonic())
             self._notify(changed)
             return turns
 

@@ -24,7 +24,7 @@ from ..errors import ThreadFailed
 from ..validation import check_count
 from .assignment import assign
 from .gate import NodeGate, Said
-from .interface import Change, Coordination, CoordinationFailed, GateSettings, NodeInfo, Turns, View
+from .interface import Change, Coordination, CoordinationFailed, NodeInfo, Turns, View
 from .leases import Leases
 from .sessions import SavedText, SharedSessionStore
 
@@ -122,7 +122,6 @@ class Node:
         shards: the number of shards of the bot.
         post: called with what the shards' owner has to do, on the node's thread; must not block.
         capacity: how many shards this node may run; None for all.
-        gate: as `coordination` has it.
         name: for people; the machine's name and the process id by default.
 
     Attributes:
@@ -142,7 +141,6 @@ class Node:
         shards: int,
         post: Callable[[Event], None],
         capacity: int | None = None,
-        gate: GateSettings | None = None,
         name: str | None = None,
     ) -> None:
         total = check_count("shards", shards, 1)
@@ -156,7 +154,7 @@ class Node:
         self._post = post
         self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.gate = NodeGate(gate or GateSettings(), lambda: self._inbox.put(_Changed(Change.GATE)))
+        self.gate = NodeGate(coordination.gate, lambda: self._inbox.put(_Changed(Change.GATE)))
         # The thread's own; `_leases` is read by any.
         self._leases = Leases()
         self._closing: set[int] = set()  # shards that are not released yet; their leases are kept while possible

@@ -66,7 +66,7 @@ class RedisCoordination:
 
     def __init__(self, url: str, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
         self.times = times or LeaseTimes()
-        self._settings = gate or GateSettings()
+        self.gate = gate or GateSettings()
         self._prefix = f"vox:{{{bot}}}"
         self._client = redis_py.Redis.from_url(
             url,
@@ -100,7 +100,7 @@ class RedisCoordination:
 
     def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
         """See `Coordination`."""
-        settings, learned = self._settings, request.learned
+        settings, learned = self.gate, request.learned
         said: dict[str, Any] = {
             "waiting": request.waiting,
             "sent": {shard: _ms(ago) for shard, ago in request.sent.items()},

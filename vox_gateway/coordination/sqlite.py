@@ -58,7 +58,7 @@ class SQLiteCoordination:
 
     def __init__(self, path: str, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
         self.times = times or LeaseTimes()
-        self._settings = gate or GateSettings()
+        self.gate = gate or GateSettings()
         self._path = os.path.abspath(path)
         self._bot = bot
         self._peers: dict[str, int] = {}  # slots of the other nodes at the last heartbeat
@@ -92,7 +92,7 @@ class SQLiteCoordination:
 
     def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
         """See `Coordination`."""
-        return self._change(lambda state, now: state.turns(node, request, self._settings, self.times.ttl, now))
+        return self._change(lambda state, now: state.turns(node, request, self.gate, self.times.ttl, now))
 
     def load(self, total: int, shard: int) -> str | None:
         """See `Coordination`."""
@@ -155,7 +155,7 @@ class SQLiteCoordination:
         return row or ("", 0, 0)
 
     def _decode(self, text: str) -> SharedState:
-        return SharedState.from_json(json.loads(text)) if text else SharedState(self._settings.max_concurrency)
+        return SharedState.from_json(json.loads(text)) if text else SharedState(self.gate.max_concurrency)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

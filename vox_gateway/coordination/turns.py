@@ -70,7 +70,7 @@ class IdentifyQueue:
             alive: the ids of all nodes; the others lose their places.
             now: in seconds, of any clock that all nodes share.
         """
-        changed = self._expire(alive, now)
+        changed = self._expire(alive, settings, now)
         for shard, ago in request.sent.items():
             changed |= self._note_sent(node, shard, now - max(ago, 0.0), settings.interval)
         changed |= self._replace(node, request, now)
@@ -88,10 +88,15 @@ class IdentifyQueue:
 
     # -- what a node says ------------------------------------------------------------------------------------------
 
-    def _expire(self, alive: Container[str], now: float) -> bool:
-        self.sent = [(at, shard) for at, shard in self.sent if at > now - DAY]
+    def _expire(self, alive: Container[str], settings: GateSettings, now: float) -> bool:
+        # A clock that was set back must not hold up anybody: nothing is later than now.
+        self.sent = [(min(at, now), shard) for at, shard in self.sent if at > now - DAY]
         if self._budget is not None and now >= self._budget.resets_at:
             self._budget = _Budget(self._budget.total, self._budget.total, now + DAY)
+        for waiter in self._waiters:
+            waiter.since = min(waiter.since, now)
+        for turn in self._turns:
+            turn.until = min(turn.until, now + settings.turn)
         over = [turn for turn in self._turns if turn.until <= now]
         self._turns = [turn for turn in self._turns if turn.until > now]
         self.sent += [(now, turn.shard) for turn in over]  # perhaps; the node did not say

@@ -122,15 +122,16 @@ local function not_before(shard, at)
     local key = shard % max_concurrency
     free_at[key] = math.max(free_at[key] or 0, at)
 end
-for field, over_at in pairs_of(keys.turns) do not_before(split(field), tonumber(over_at)) end
+for field, over_at in pairs_of(keys.turns) do not_before(split(field), math.min(tonumber(over_at), now + turn)) end
+-- A clock that was set back must not hold up anybody: nothing is later than now.
 local recent = redis.call('ZRANGEBYSCORE', keys.sent, '(' .. text(now - interval), '+inf', 'WITHSCORES')
 for index = 1, #recent, 2 do
-    not_before(tonumber(string.match(recent[index], '^%S+')), tonumber(recent[index + 1]) + interval)
+    not_before(tonumber(string.match(recent[index], '^%S+')), math.min(tonumber(recent[index + 1]), now) + interval)
 end
 for field, value in pairs_of(keys.queue) do
     local shard, node = split(field)
     local failures, from = string.match(value, '^(%S+) (%S+)$')
-    local waiter = {field = field, node = node, tonumber(failures), shard, tonumber(from)}
+    local waiter = {field = field, node = node, tonumber(failures), shard, math.min(tonumber(from), now)}
     local key = shard % max_concurrency
     since[key] = math.min(since[key] or waiter[3], waiter[3])
     local other = first[key]

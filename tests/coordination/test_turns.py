@@ -1,0 +1,68 @@
+"""The identify queue and the shared state as values; what all forms have in common is in `test_coordination`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+from vox_gateway.coordination.interface import GateSettings, Learned, NodeInfo, TurnRequest
+from vox_gateway.coordination.leases import LeaseTimes
+from vox_gateway.coordination.state import SharedState
+from vox_gateway.coordination.turns import IdentifyQueue
+from vox_gateway.discovery.session_start_limit import SessionStartLimit
+
+SETTINGS = GateSettings()
+ONE, OTHER = (NodeInfo(name, name, 64, 64) for name in ("one", "other"))
+
+
+def test_the_times_of_buckets() -> None:
+    """Two nodes and sixteen shards: each bucket begins 5 seconds after the one before, whoever has the shards."""
+    queue, now, at = IdentifyQueue(4), 0.0, {}
+    waiting = {"one": set(range(0, 16, 2)), "other": set(range(1, 16, 2))}
+    sent: dict[str, dict[int, float]] = {"one": {}, "other": {}}
+    while any(waiting.values()):
+        for node in waiting:
+            turns, _ = queue.ask(node, TurnRequest(dict.fromkeys(waiting[node], 0), sent[node]), waiting, SETTINGS, now)
+            at.update(dict.fromkeys(turns.granted, now))
+            sent[node] = dict.fromkeys(turns.granted, 0.1)  # when it asks again
+            waiting[node] -= turns.granted
+        now = round(now + 0.1, 1)
+    assert sorted(at) == list(range(16))
+    for shard, when in at.items():
+        due = SETTINGS.gather + shard // 4 * SETTINGS.interval
+        assert due <= when < due + 0.3, "as often as the nodes ask"
+
+
+def test_a_clock_that_is_set_back_holds_up_nobody() -> None:
+    queue, later, earlier = IdentifyQueue(1), 10_000.0, 100.0
+    request = TurnRequest({0: 0})
+    queue.ask("one", request, {"one"}, SETTINGS, later)
+    assert queue.ask("one", request, {"one"}, SETTINGS, later + 1)[0].granted == {0}
+    queue.ask("one", TurnRequest({1: 0}, {0: 0.0}), {"one"}, SETTINGS, later + 2)
+    turns, _ = queue.ask("one", TurnRequest({1: 0}), {"one"}, SETTINGS, earlier)
+    assert turns.ask_in == SETTINGS.interval
+    assert queue.ask("one", TurnRequest({1: 0}), {"one"}, SETTINGS, earlier + 5)[0].granted == {1}
+    turns, _ = queue.ask("other", TurnRequest({2: 0}), {"one", "other"}, SETTINGS, 0.0)
+    assert turns.ask_in == SETTINGS.turn
+
+
+def test_a_dead_node_does_not_live_on_by_a_clock_that_is_set_back() -> None:
+    state, times = SharedState(1), LeaseTimes()
+    state.beat(ONE, {0: 1.0}, times, 10_000.0)
+    assert state.beat(OTHER, {}, times, 100.0)[0].expires_in == times.ttl
+    assert set(state.beat(OTHER, {}, times, 100.0 + times.ttl)[0].nodes) == {"other"}
+
+
+def test_the_state_survives_as_json() -> None:
+    state, times = SharedState(1), LeaseTimes()
+    state.beat(ONE, {0: 1.0, 1: 2.5, 2: 1.0}, times, 0.0, slot=7)
+    learned = Learned(SessionStartLimit(1000, 5, 60.0, datetime.now(timezone.utc), 2), 0.0)
+    state.turns(ONE, TurnRequest({0: 0, 1: 0, 2: 0}, {3: 0.0}, learned), SETTINGS, times.ttl, 1.0)
+    state.turns(ONE, TurnRequest({0: 0, 1: 0, 2: 3}), SETTINGS, times.ttl, 7.0)
+    text = json.dumps(state.to_json())
+    copy = SharedState.from_json(json.loads(text))
+    assert json.dumps(copy.to_json()) == text
+    assert copy.slots() == {"one": 7}
+    requests = (TurnRequest({0: 0, 2: 3}, {1: 0.5}), TurnRequest({2: 3}))
+    for request in requests:
+        assert copy.turns(ONE, request, SETTINGS, times.ttl, 8.0) == state.turns(ONE, request, SETTINGS, times.ttl, 8.0)
