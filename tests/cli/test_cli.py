@@ -15,7 +15,7 @@ from vox_gateway import LOGGER, ConnectFailed, MissingExtra, __version__
 from vox_gateway.cli import main, tail
 from vox_gateway.cli.shared.exits import CommandError, Exit
 
-COMMANDS = ["demo", "doctor", "tail", "record", "replay", "serve"]
+COMMANDS = ["demo", "doctor", "tail", "record", "replay", "serve", "simulate"]
 
 
 def run_tail_as(monkeypatch: pytest.MonkeyPatch, outcome: BaseException | int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import GatewayError, MissingExtra
-from . import demo, doctor, record, replay, serve, tail
+from . import demo, doctor, record, replay, serve, simulate, tail
 from .shared.exits import CommandError, Exit, exit_codes
 from .shared.log import log_on_stderr
 from .shared.parsers import Parser
@@ -22,7 +22,7 @@ from .shared.stdout import OutputFailed, abandon, flush
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, doctor, tail, record, replay, serve)
+_COMMANDS = (demo, doctor, tail, record, replay, serve, simulate)
 
 _EPILOG = f"""\
 examples:
@@ -33,6 +33,7 @@ examples:
   vox-gateway record events.jsonl
   vox-gateway replay events.jsonl --speed 10
   vox-gateway serve
+  vox-gateway simulate --shards 128
 
 environment:
   DISCORD_TOKEN          the bot's token, where a command needs it
