@@ -130,20 +130,22 @@ def test_a_node_that_drains_hands_over_everything(opened: Open, own: Own) -> Non
     assert second.lost == []
 
 
-def test_capacity_is_kept(opened: Open, own: Own) -> None:
-    small = own(opened(), capacity=3)
+def test_capacity_is_kept(own: Own) -> None:
+    coordination = MemoryCoordination(TIMES)
+    small = own(coordination, capacity=3)
     wait_until(lambda: len(small.running) == 3)
-    large = own(opened())
+    large = own(coordination)
     wait_until(lambda: large.running | small.running == ALL)
     assert len(small.running) <= 3
 
 
-def test_busy_shards_are_spread(opened: Open, own: Own) -> None:
-    first = own(opened(), shards=4)
+def test_busy_shards_are_spread(own: Own) -> None:
+    coordination = MemoryCoordination(TIMES)
+    first = own(coordination, shards=4)
     wait_until(lambda: len(first.running) == 4)
     for shard, load in enumerate((900.0, 900.0, 1.0, 1.0)):
         first.node.report(shard, load)
-    second = own(opened(), shards=4)
+    second = own(coordination, shards=4)
     wait_until(lambda: {0, 1} & second.running)
     wait_until(lambda: first.running | second.running == set(range(4)))
     assert {0, 1} & first.running
@@ -304,7 +306,7 @@ def test_a_forked_child_has_no_shards(opened: Open, own: Own) -> None:
 
 def test_shards_identify_one_by_one_in_order(opened: Open, own: Own) -> None:
     times = dataclasses.replace(NEVER, join=0.3)
-    owners = [own(opened(times, GateSettings(interval=0.02, gather=0.1))) for _ in range(2)]
+    owners = [own(opened(times, GateSettings(interval=0.02, gather=0.2))) for _ in range(2)]
     wait_until(lambda: owners[0].running | owners[1].running == ALL)
     identified: list[int] = []
     loops = [Loop(owner.node, shard, identified) for owner in owners for shard in owner.running]
@@ -314,8 +316,8 @@ def test_shards_identify_one_by_one_in_order(opened: Open, own: Own) -> None:
     assert identified == sorted(ALL)
 
 
-def test_a_shard_that_leaves_lets_others_in(opened: Open, own: Own) -> None:
-    owner = own(opened(gate=GateSettings(interval=60.0, gather=0.0)), shards=2)
+def test_a_shard_that_leaves_lets_others_in(own: Own) -> None:
+    owner = own(MemoryCoordination(TIMES, GateSettings(interval=60.0, gather=0.0)), shards=2)
     gate, woken = owner.node.gate, threading.Event()
     wait_until(lambda: len(owner.running) == 2)
     assert gate.enter(1, "one", lambda: None, 0.0) is None

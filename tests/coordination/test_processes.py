@@ -97,8 +97,8 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_url: str) -> None:
     # SQLite must not wait for the leases to expire: the process's lock ends with it.
-    ttl = 600.0 if shared_url.startswith("sqlite") else 1.2
-    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.3, 60.0)))
+    ttl = 600.0 if shared_url.startswith("sqlite") else 2.5
+    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.5, 60.0)))
     wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12)
     killed, *others = sorted(processes, key=lambda one: -len(one.running))
     lost = set(killed.running)
@@ -110,7 +110,7 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
 
 
 def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start) -> None:
-    paused, other = start(2, 8, replace(STILL, ttl=1.0, give_up=0.7))
+    paused, other = start(2, 8, replace(STILL, ttl=2.0, give_up=1.5))
     wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8)
     paused, other = (paused, other) if paused.running else (other, paused)
     theirs = set(paused.running)

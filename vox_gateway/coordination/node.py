@@ -87,6 +87,11 @@ class _Turned:
 
 
 @dataclass(frozen=True, slots=True)
+class _GateAsked:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class _Changed:
     change: Change
 
@@ -111,7 +116,7 @@ class _Failed:
     mistake: Exception
 
 
-_Message = _Beaten | _Turned | _Changed | _Released | _Drain | _Stop | _Failed
+_Message = _Beaten | _Turned | _GateAsked | _Changed | _Released | _Drain | _Stop | _Failed
 
 
 class Node:
@@ -154,7 +159,7 @@ class Node:
         self._post = post
         self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.gate = NodeGate(coordination.gate, lambda: self._inbox.put(_Changed(Change.GATE)))
+        self.gate = NodeGate(coordination.gate, lambda: self._inbox.put(_GateAsked()))
         # The thread's own; `_leases` is read by any.
         self._leases = Leases()
         self._closing: set[int] = set()  # shards that are not released yet; their leases are kept while possible
@@ -293,12 +298,13 @@ class Node:
             case _Turned(said, answer):
                 self._is_busy = False
                 self._note_turns(said, answer)
+            case _GateAsked():
+                self._ask_at = time.monotonic()
             case _Changed(change):
-                now = time.monotonic()
                 if Change.LEASES in change:
-                    self._beat_at = now
-                if Change.GATE in change:
-                    self._ask_at = now
+                    self._beat_at = time.monotonic()
+                if Change.GATE in change and self.gate.is_waiting:
+                    self._ask_at = time.monotonic()
             case _Released(shards):
                 self._closing -= shards
                 self._beat_at = time.monotonic()
