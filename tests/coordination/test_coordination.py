@@ -251,6 +251,15 @@ def test_the_first_waits_for_those_that_may_come_before_it(opened: Open) -> None
     assert 50 < answer.ask_in <= 60
 
 
+def test_it_waits_for_nobody_if_others_were_before_it(opened: Open) -> None:
+    coordination, one = opened(gate=GateSettings(interval=0.05, gather=0.0)), node()
+    owners(coordination, one, 0, 1)
+    ask(coordination, one, 0)
+    ask(coordination, one, 1, sent={0: 0.0})
+    patient = opened(gate=GateSettings(interval=0.05, gather=60.0))
+    wait_until(lambda: ask(patient, one, 1).granted == {1})
+
+
 def test_a_shard_whose_turn_came_to_nothing_comes_behind_the_others(opened: Open) -> None:
     coordination, one = opened(gate=GateSettings(interval=0.0, gather=0.0)), node()
     owners(coordination, one, 0, 1)

@@ -95,10 +95,11 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("redis_url")) if request.param == "redis" else f"sqlite:///{tmp_path}/bot.db"
 
 
+@pytest.mark.slow
 def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_url: str) -> None:
     # SQLite must not wait for the leases to expire: the process's lock ends with it.
-    ttl = 600.0 if shared_url.startswith("sqlite") else 2.5
-    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.5, 60.0)))
+    ttl = 600.0 if shared_url.startswith("sqlite") else 2.0
+    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.4, 60.0)))
     wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12)
     killed, *others = sorted(processes, key=lambda one: -len(one.running))
     lost = set(killed.running)
@@ -109,6 +110,7 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
     assert not any(one.of("revoked") for one in others)
 
 
+@pytest.mark.slow
 def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start) -> None:
     paused, other = start(2, 8, replace(STILL, ttl=2.0, give_up=1.5))
     wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8)

@@ -93,7 +93,7 @@ class GateSettings:
         daily_limit: IDENTIFYs in any 24 hours, until Discord has been asked; slightly under the 1000 that reset the
             token.
         turn: seconds after which a turn that was neither used nor given back is over.
-        gather: seconds that the first shard waits for others, which may come before it.
+        gather: seconds that a shard waits for others, which may come before it, if nobody was waiting.
     """
 
     interval: float = 5.0

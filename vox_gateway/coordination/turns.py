@@ -145,7 +145,9 @@ class IdentifyQueue:
         for key, waiter in first.items():
             if waiter.node != node:
                 continue
-            free_at = max(self._free_at(key, settings.interval), since[key] + settings.gather)
+            free_at = self._free_at(key, settings.interval)
+            if free_at <= since[key]:  # nobody was before it: others may be about to come
+                free_at = since[key] + settings.gather
             wait = max(free_at - now, self._starts_in(settings, now))
             if wait > 0:
                 ask_in.append(wait)

@@ -124,7 +124,7 @@ local function not_before(shard, at)
 end
 for field, over_at in pairs_of(keys.turns) do not_before(split(field), math.min(tonumber(over_at), now + turn)) end
 -- A clock that was set back must not hold up anybody: nothing is later than now.
-local recent = redis.call('ZRANGEBYSCORE', keys.sent, '(' .. text(now - interval), '+inf', 'WITHSCORES')
+local recent = redis.call('ZRANGEBYSCORE', keys.sent, '(' .. text(now - interval - gather), '+inf', 'WITHSCORES')
 for index = 1, #recent, 2 do
     not_before(tonumber(string.match(recent[index], '^%S+')), math.min(tonumber(recent[index + 1]), now) + interval)
 end
@@ -149,7 +149,8 @@ for key, waiter in pairs(first) do order[#order + 1] = {key = key, waiter = wait
 table.sort(order, function(one, other) return one.waiter[2] < other.waiter[2] end)
 for _, one in ipairs(order) do
     if one.waiter.node == id then
-        local at = math.max(free_at[one.key] or 0, since[one.key] + gather)
+        local at = free_at[one.key] or 0
+        if at <= since[one.key] then at = since[one.key] + gather end -- others may be about to come
         local wait = math.max(at - now, starts_in())
         if wait > 0 then
             if ask_in < 0 or wait < ask_in then ask_in = wait end
