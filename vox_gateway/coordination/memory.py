@@ -83,8 +83,8 @@ class MemoryCoordination:
             raise lost(node, shard)
 
     def _notify(self, changed: Change) -> None:
-        for kind in changed:
-            self._changes[kind] += 1
+        for kind in self._changes:
+            self._changes[kind] += kind in changed
         if changed:
             self._changed.notify_all()
 
