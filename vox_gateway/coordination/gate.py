@@ -56,6 +56,8 @@ class NodeGate(IdentifyGate):
         ask: posts to the node that there is something to say.
     """
 
+    max_concurrency: int
+
     def __init__(self, settings: GateSettings, ask: Callable[[], None]) -> None:
         super().__init__(settings.max_concurrency, settings.interval, settings.daily_limit)
         self._ask = ask

@@ -23,8 +23,8 @@ class MemoryCoordination:
     """
 
     def __init__(self, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
-        self.times = times or LeaseTimes()
-        self.gate = gate or GateSettings()
+        self.times: LeaseTimes = times or LeaseTimes()
+        self.gate: GateSettings = gate or GateSettings()
         self._renew()
         in_child(self, MemoryCoordination._renew)
 

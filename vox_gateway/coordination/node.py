@@ -151,15 +151,15 @@ class Node:
         total = check_count("shards", shards, 1)
         capacity = total if capacity is None else check_count("capacity", capacity, 1)
         name = name or f"{socket.gethostname()}-{os.getpid()}"
-        self.info = NodeInfo(secrets.token_hex(8), name, total, capacity)
+        self.info: NodeInfo = NodeInfo(secrets.token_hex(8), name, total, capacity)
         self.view: View | None = None
-        self.drained = threading.Event()
+        self.drained: threading.Event = threading.Event()
         self._coordination = coordination
         self._times = coordination.times
         self._post = post
         self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.gate = NodeGate(coordination.gate, lambda: self._inbox.put(_GateAsked()))
+        self.gate: NodeGate = NodeGate(coordination.gate, lambda: self._inbox.put(_GateAsked()))
         # The thread's own; `_leases` is read by any.
         self._leases = Leases()
         self._closing: set[int] = set()  # shards that are not released yet; their leases are kept while possible
@@ -234,7 +234,8 @@ class Node:
     def _abandon(self) -> None:
         """In a forked child: the shards are the parent's, and so are the threads."""
         self._leases = Leases()
-        self._stopped, self._left, self.drained = threading.Event(), threading.Event(), threading.Event()
+        self._stopped, self._left = threading.Event(), threading.Event()
+        self.drained = threading.Event()
         self._stopped.set()
         self._left.set()
         self._inbox, self._requests = queue.SimpleQueue(), queue.SimpleQueue()

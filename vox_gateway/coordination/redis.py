@@ -34,8 +34,8 @@ try:
     import redis as redis_py
     from redis.backoff import NoBackoff
     from redis.retry import Retry
-except ImportError as error:
-    raise MissingExtra("coordination through Redis", "cluster") from error
+except ImportError as _error:
+    raise MissingExtra("coordination through Redis", "cluster") from _error
 
 __all__ = ["RedisCoordination"]
 
@@ -65,8 +65,8 @@ class RedisCoordination:
     """
 
     def __init__(self, url: str, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
-        self.times = times or LeaseTimes()
-        self.gate = gate or GateSettings()
+        self.times: LeaseTimes = times or LeaseTimes()
+        self.gate: GateSettings = gate or GateSettings()
         self._prefix = f"vox:{{{bot}}}"
         self._client = redis_py.Redis.from_url(
             url,

@@ -57,8 +57,8 @@ class SQLiteCoordination:
     """
 
     def __init__(self, path: str, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
-        self.times = times or LeaseTimes()
-        self.gate = gate or GateSettings()
+        self.times: LeaseTimes = times or LeaseTimes()
+        self.gate: GateSettings = gate or GateSettings()
         self._path = os.path.abspath(path)
         self._bot = bot
         self._peers: dict[str, int] = {}  # slots of the other nodes at the last heartbeat

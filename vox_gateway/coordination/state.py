@@ -32,7 +32,7 @@ class SharedState:
     """
 
     def __init__(self, max_concurrency: int) -> None:
-        self.queue = IdentifyQueue(max_concurrency)
+        self.queue: IdentifyQueue = IdentifyQueue(max_concurrency)
         self._nodes: dict[str, _Node] = {}
         self._leases: dict[int, dict[int, Lease]] = {}  # by number of shards and shard
 
