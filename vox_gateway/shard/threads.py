@@ -41,8 +41,8 @@ class Member(Protocol):
         """The program ends without `close`: close. Does not wait."""
 
     @property
-    def disconnected(self) -> SignalSafeEvent:
-        """Set when no connection is left."""
+    def closed(self) -> SignalSafeEvent:
+        """Set when nothing of it is left."""
 
 
 class SharedThreads:
@@ -150,4 +150,4 @@ class SharedThreads:
         for member in members:
             member.close_at_exit()
         for member in members:
-            member.disconnected.wait(max(until - time.monotonic(), 0.0))
+            member.closed.wait(max(until - time.monotonic(), 0.0))
