@@ -18,6 +18,7 @@ BOT = itertools.count(1)
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server for all tests; they use different bots."""
+    pytest.importorskip("redis")
     if not RedisServer.is_installed():
         pytest.skip("redis-server is not installed: apt-get install redis-server")
     server = RedisServer(tmp_path_factory.mktemp("redis"))
