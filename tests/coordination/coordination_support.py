@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from vox_gateway.coordination import Assigned, Coordination, GateSettings, LeaseTimes, Node, Revoked
 
-__all__ = ["GATE", "TIMES", "Loop", "Open", "Owner"]
+__all__ = ["GATE", "TIMES", "Loop", "Meeting", "Open", "Owner"]
 
-#: short enough for a test, long enough for a busy machine
-TIMES = LeaseTimes(ttl=3.0, renew=0.1, retry=0.05, give_up=1.3, join=0.0, rebalance=0.0)
-GATE = GateSettings(interval=0.3, turn=2.0, gather=0.0)
+#: renewals are frequent, and no machine is so busy that a lease or a turn ends by itself
+TIMES = LeaseTimes(ttl=30.0, renew=0.1, retry=0.05, give_up=20.0, join=0.0, rebalance=0.0)
+GATE = GateSettings(interval=0.3, turn=15.0, gather=0.0)
 
 #: opens a coordination for one bot, as a process would; takes `times` and `gate`
 Open = Callable[..., Coordination]
@@ -53,6 +54,30 @@ class Owner:
     def lost(self) -> list[frozenset[int]]:
         """The shards of each time that some were lost."""
         return [event.shards for event in self.events if isinstance(event, Revoked) and event.lost]
+
+
+class Meeting:
+    """A coordination whose nodes hear the answer to their first heartbeat when all have sent it.
+
+    Args:
+        coordination: of a node.
+        barrier: with as many parties as there are nodes.
+    """
+
+    def __init__(self, coordination: Coordination, barrier: threading.Barrier) -> None:
+        self._coordination = coordination
+        self._barrier: threading.Barrier | None = barrier
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coordination, name)
+
+    def beat(self, *arguments: Any) -> Any:
+        """As the coordination's."""
+        view = self._coordination.beat(*arguments)
+        barrier, self._barrier = self._barrier, None
+        if barrier is not None:
+            barrier.wait(10)
+        return view
 
 
 class Loop:

@@ -84,8 +84,11 @@ def test_a_node_alone_waits_for_nobody(opened: Open) -> None:
 def test_leases_end_with_the_heartbeats(opened: Open) -> None:
     mine, theirs, one, other = opened(SHORT), opened(SHORT), node(), node()
     owners(mine, one, 0)
-    wait_until(lambda: owners(theirs, other, 0) == {0: other.id})
-    assert owners(mine, one, 0) == {0: other.id}, "it comes too late"
+
+    def comes_too_late() -> bool:  # unless the machine is so busy that the other's lease ends before
+        return owners(theirs, other, 0) == {0: other.id} and owners(mine, one, 0) == {0: other.id}
+
+    wait_until(comes_too_late)
 
 
 def test_generations_share_nothing_but_the_gate(opened: Open) -> None:

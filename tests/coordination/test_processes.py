@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -63,6 +65,15 @@ class Process:
         self.process.stdin.write("drain\n")
         self.process.stdin.flush()
 
+    def pause(self, url: str) -> None:
+        """Stop it between two steps: within one, it would hold up all others of an SQLite file."""
+        with contextlib.ExitStack() as stack:
+            if url.startswith("sqlite"):
+                path = url.removeprefix("sqlite:///")
+                lock = stack.enter_context(contextlib.closing(sqlite3.connect(path, timeout=10.0)))
+                lock.execute("BEGIN IMMEDIATE")
+            self.process.send_signal(signal.SIGSTOP)
+
     def end(self) -> None:
         self.process.send_signal(signal.SIGCONT)
         self.process.communicate(timeout=10)
@@ -98,8 +109,8 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.mark.slow
 def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_url: str) -> None:
     # SQLite must not wait for the leases to expire: the process's lock ends with it.
-    ttl = 600.0 if shared_url.startswith("sqlite") else 2.0
-    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.4, 60.0)))
+    ttl = 600.0 if shared_url.startswith("sqlite") else 2.5
+    processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.5, 60.0)))
     wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12)
     killed, *others = sorted(processes, key=lambda one: -len(one.running))
     lost = set(killed.running)
@@ -111,12 +122,12 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
 
 
 @pytest.mark.slow
-def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start) -> None:
-    paused, other = start(2, 8, replace(STILL, ttl=2.0, give_up=1.5))
+def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start, shared_url: str) -> None:
+    paused, other = start(2, 8, replace(STILL, ttl=2.5, give_up=2.0))
     wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8)
     paused, other = (paused, other) if paused.running else (other, paused)
     theirs = set(paused.running)
-    paused.process.send_signal(signal.SIGSTOP)
+    paused.pause(shared_url)
     wait_until(lambda: other.running == set(range(8)))
     wait_until(lambda: other.shards_of("resume") >= theirs)
     paused.process.send_signal(signal.SIGCONT)
@@ -142,7 +153,7 @@ def test_a_deploy_spends_no_identify(start: Start) -> None:
 
 def test_many_processes_keep_the_interval(start: Start) -> None:
     gate = replace(GATE, interval=0.1, max_concurrency=4)
-    processes = start(3, 20, replace(STILL, ttl=10.0, give_up=7.0), gate)
+    processes = start(3, 20, STILL, gate)
     wait_until(lambda: sum(len(one.of("identify")) for one in processes) == 20)
     identified = sorted((line["at"], line["shard"]) for one in processes for line in one.of("identify"))
     assert len({shard for _, shard in identified}) == 20
