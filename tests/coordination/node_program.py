@@ -21,6 +21,9 @@ coordination = open_coordination(url, bot=bot, times=LeaseTimes(**json.loads(tim
 node = Node(coordination, shards=int(shards), post=events.put)
 
 
+sessions: dict[int, str] = {}
+
+
 def say(event: str, **more: object) -> None:
     print(json.dumps({"event": event, "at": time.time(), **more}), flush=True)
 
@@ -37,7 +40,7 @@ def connect(shard: int) -> None:
     """What a reconnect loop does: RESUME if there is a session, otherwise IDENTIFY when the gate allows it."""
     if not node.holds(shard):
         return
-    store = node.session_store(shard, Saved)
+    store = node.session_store(shard, Saved, sessions.get(shard))
     if store.load() is not None:
         say("resume", shard=shard)
     elif node.gate.enter(shard, shard, lambda: events.put(shard), time.monotonic()) == 0.0:
@@ -57,6 +60,7 @@ node.start()
 while (event := events.get()) is not None:
     if isinstance(event, Assigned):
         say("assigned", shards=sorted(event.shards))
+        sessions.update(event.sessions)
         for number in sorted(event.shards):
             connect(number)
     elif isinstance(event, Revoked):

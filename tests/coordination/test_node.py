@@ -22,6 +22,7 @@ from vox_gateway.coordination import (
     Coordination,
     CoordinationEnded,
     CoordinationFailed,
+    Drained,
     GateSettings,
     LeaseLost,
     LeaseTimes,
@@ -103,7 +104,8 @@ def test_no_shard_moves_before_it_is_released(opened: Open, own: Own) -> None:
     assert second.running == frozenset()
     first.node.release(min(moved))
     wait_until(lambda: second.running == {min(moved)})
-    loaded = second.node.session_store(min(moved), Saved).load()
+    assigned = next(event for event in second.events if isinstance(event, Assigned))
+    loaded = second.node.session_store(min(moved), Saved, assigned.sessions.get(min(moved))).load()
     assert loaded == Saved("kept")
     with pytest.raises(LeaseLost):
         first.node.session_store(min(moved), Saved).save(Saved("late"))
@@ -126,7 +128,7 @@ def test_a_node_that_drains_hands_over_everything(opened: Open, own: Own) -> Non
     first.node.drain()
     assert first.node.drained.wait(5)
     wait_until(lambda: second.running == ALL)
-    assert first.events == [Assigned(ALL), Revoked(ALL, lost=False)]
+    assert first.events == [Assigned(ALL), Revoked(ALL, lost=False), Drained()]
     assert second.lost == []
 
 
@@ -396,7 +398,7 @@ def test_a_server_that_is_not_there(tmp_path: Any, own: Own) -> None:
         owner = own(coordination)
         wait_until(lambda: owner.node._is_failing)
         with pytest.raises(CoordinationFailed, match="the shards cannot be coordinated through Redis"):
-            coordination.load(8, 0)
+            coordination.load(8, [0])
 
 
 def test_the_id_of_a_bot() -> None:

@@ -10,22 +10,24 @@ A `Coordination` keeps what they agree on: in memory, in an SQLite file for proc
 and takes from its mailbox:
 
 - `Assigned`: make a shard with ``identify_gate=node.gate`` and
-  ``session_file=node.session_store(shard, SavedSession.from_json)``, and run it: it loads the session that the shard's
-  last owner saved, and resumes it.
+  ``session_file=node.session_store(shard, SavedSession.from_json, sessions.get(shard))``, and run it: it resumes the
+  session that the shard's last owner saved, which came with `Assigned`.
 - `Revoked`: close the shards with 4000, so that they can be resumed; when a shard is closed and its session is saved,
   call ``node.release(shard)``. Another process runs it from then on.
+- `Drained`: the node was drained, by this process or by an order from outside: end the run.
 - `CoordinationEnded`: a mistake of ours; all shards are revoked.
 
-Before every attempt to connect, also to RESUME, a shard asks ``node.holds(shard)``, and closes if it is false: two
-processes that run a shard would end each other's connections forever. On SIGTERM the manager calls ``node.drain()``,
-answers the `Revoked` that follows, waits for ``node.drained`` and calls ``node.close()``. ``node.report(shard, load)``
-lets busy shards be spread.
+Before every attempt to connect, also to RESUME, a shard asks ``node.holds(shard)``, and does not connect if it is
+false: two processes that run a shard would end each other's connections forever. A shard that ends with an error of
+its own is released with ``failed=True``, so that another process tries it. On SIGTERM the manager calls
+``node.drain()``, answers the `Revoked` that follows, waits for `Drained` and calls ``node.close()``.
+``node.report(shard, load, state)`` lets busy shards be spread.
 """
 
 from .interface import Change, Coordination, CoordinationFailed, GateSettings, LeaseLost, NodeInfo, Turns, View
 from .leases import LeaseTimes
-from .node import Assigned, CoordinationEnded, Node, Revoked
-from .opening import bot_id, open_coordination
+from .node import Assigned, CoordinationEnded, Drained, Event, Node, Revoked
+from .opening import bot_id, check_coordination, open_coordination
 
 __all__ = [
     "Assigned",
@@ -33,6 +35,8 @@ __all__ = [
     "Coordination",
     "CoordinationEnded",
     "CoordinationFailed",
+    "Drained",
+    "Event",
     "GateSettings",
     "LeaseLost",
     "LeaseTimes",
@@ -42,5 +46,6 @@ __all__ = [
     "Turns",
     "View",
     "bot_id",
+    "check_coordination",
     "open_coordination",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -199,8 +199,8 @@ class Coordination(Protocol):
     def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
         """Tell the identify gate, and ask for turns. A shard whose lease the node does not hold gets none."""
 
-    def load(self, total: int, shard: int) -> str | None:
-        """Return what was saved of a shard's session."""
+    def load(self, total: int, shards: Collection[int]) -> dict[int, str]:
+        """Return what was saved of the sessions of shards, without those of which nothing was."""
 
     def save(self, node: NodeInfo, shard: int, session: str) -> None:
         """Replace what is saved of a shard's session.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..concurrency.fork import in_child
 from .interface import Change, GateSettings, NodeInfo, TurnRequest, Turns, View, Watch
@@ -53,10 +53,10 @@ class MemoryCoordination:
             self._notify(changed)
             return turns
 
-    def load(self, total: int, shard: int) -> str | None:
+    def load(self, total: int, shards: Collection[int]) -> dict[int, str]:
         """See `Coordination`."""
         with self._changed:
-            return self._sessions.get((total, shard))
+            return {shard: self._sessions[total, shard] for shard in shards if (total, shard) in self._sessions}
 
     def save(self, node: NodeInfo, shard: int, session: str) -> None:
         """See `Coordination`."""

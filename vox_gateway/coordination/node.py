@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..concurrency.fork import in_child
@@ -28,23 +28,32 @@ from .interface import Change, Coordination, CoordinationFailed, NodeInfo, Turns
 from .leases import Leases
 from .sessions import SavedText, SharedSessionStore
 
-__all__ = ["Assigned", "CoordinationEnded", "Node", "Revoked"]
+__all__ = ["Assigned", "CoordinationEnded", "Drained", "Event", "Node", "Revoked"]
 
 _LOG = logging.getLogger("vox_gateway.coordination")
 _NAME = "vox_gateway-coordination"
 #: seconds between two looks of the watch thread at whether it should stop
 WATCH_INTERVAL = 0.25
-#: seconds that `close` waits for the node to leave, and then for its threads
-LEAVE_WITHIN, JOIN_WITHIN = 1.0, 0.5
+#: seconds that `close` waits for the node to leave and for its threads, and the part of it that is kept for the threads
+CLOSE_WITHIN, JOIN_PART = 1.5, 1 / 3
+#: seconds for which a node whose shard has failed takes no more shards, so that others try: doubled with each failure
+#: in a row, up to the second; failures are in a row within `FAILURES_WITHIN` seconds
+FIRST_REST, MAX_REST, FAILURES_WITHIN = 5.0, 60.0, 300.0
 #: how much busier than another a node may be before shards move; loads other than 1 change all the time
 SLACK = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """These shards are this node's: run them."""
+    """These shards are this node's: run them.
+
+    Attributes:
+        shards: the shards.
+        sessions: what was saved of their sessions; see `Node.session_store`.
+    """
 
     shards: frozenset[int]
+    sessions: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +80,19 @@ class CoordinationEnded:
     error: ThreadFailed
 
 
-Event = Assigned | Revoked | CoordinationEnded
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The node was drained, and no shard is left: close it."""
+
+
+Event = Assigned | Revoked | CoordinationEnded | Drained
 
 
 @dataclass(frozen=True, slots=True)
 class _Beaten:
     asked_at: float
     answer: View | CoordinationFailed
+    sessions: Mapping[int, str] = field(default_factory=dict)  # of shards that the node has taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +114,7 @@ class _Changed:
 @dataclass(frozen=True, slots=True)
 class _Released:
     shards: frozenset[int]
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +149,7 @@ class Node:
         info: the node, as others see it.
         gate: the identify gate for the shards.
         view: all nodes and leases at the last heartbeat; None before.
-        drained: set once `drain` was called and no shard is left.
+        drained: set once `drain` was called and no shard is left; `Drained` is posted too.
 
     Raises:
         TypeError, ValueError: an argument cannot be used.
@@ -171,6 +187,10 @@ class Node:
         self._members_since = 0.0
         self._beat_at = 0.0
         self._ask_at: float | None = None
+        self._failures = 0  # of shards, in a row
+        self._failed_at = 0.0
+        self._rest_until: float | None = None
+        self._capacity = capacity  # outside of rests
         self._is_busy = self._is_draining = self._is_failing = False
         self._stopped = threading.Event()
         self._left = threading.Event()
@@ -195,37 +215,56 @@ class Node:
         """Return whether a shard may connect now. To be asked before each attempt, also to RESUME. Does no I/O."""
         return self._leases.holds(shard, time.monotonic())
 
-    def report(self, shard: int, load: float) -> None:
-        """Note how busy a shard is, such as its events per second; shards are shared out by that. Default: 1.0."""
+    @property
+    def is_reached(self) -> bool:
+        """Whether the last heartbeat was answered."""
+        return self.view is not None and not self._is_failing
+
+    def report(self, shard: int, load: float, state: Mapping[str, Any] | None = None) -> None:
+        """Note how a shard is doing.
+
+        Args:
+            load: how busy it is, such as its events per second; shards are shared out by that. Default: 1.0.
+            state: values that JSON can hold, for people.
+        """
         self._loads[shard] = load
 
-    def session_store(self, shard: int, decode: Callable[[str], SavedText]) -> SharedSessionStore[SavedText]:
-        """Return the session store of a shard.
+    def session_store(
+        self, shard: int, decode: Callable[[str], SavedText], saved: str | None = None
+    ) -> SharedSessionStore[SavedText]:
+        """Return the session store of a shard. It saves in the coordination, and loads what `Assigned` brought.
 
         Args:
             shard: its id.
             decode: makes of a text what ``to_json`` made a text of, such as ``SavedSession.from_json``.
+            saved: the shard's session in `Assigned.sessions`, if any.
         """
-        return SharedSessionStore(self._coordination, self.info, shard, decode)
+        return SharedSessionStore(self._coordination, self.info, shard, decode, saved)
 
-    def release(self, *shards: int) -> None:
-        """Let others run shards: they are closed, and their sessions are saved. Does not wait."""
-        self._inbox.put(_Released(frozenset(shards)))
+    def release(self, *shards: int, failed: bool = False) -> None:
+        """Let others run shards: they are closed, and their sessions are saved. Does not wait.
+
+        Args:
+            failed: whether they ended by themselves, with an error. This node takes no more shards for some seconds,
+                longer with each failure, so that others try them.
+        """
+        self._inbox.put(_Released(frozenset(shards), failed))
 
     def drain(self) -> None:
         """Hand over all shards: each is revoked, and others take it once it is released. Does not wait."""
         self._inbox.put(_Drain())
 
-    def close(self) -> None:
-        """Leave the other nodes. Idempotent. Returns within 2 seconds, even if the network hangs.
+    def close(self, within: float = CLOSE_WITHIN) -> None:
+        """Leave the other nodes. Idempotent. The shards must be closed before: others may take them at once.
 
-        The shards must be closed before: others may take them at once.
+        Args:
+            within: seconds after which it returns even if the network hangs.
         """
         self._inbox.put(_Stop())
         if self._threads[0].ident is not None and threading.current_thread() not in self._threads:
-            self._left.wait(LEAVE_WITHIN)
+            until = time.monotonic() + within
+            self._left.wait(within * (1 - JOIN_PART))
             self._requests.put(None)
-            until = time.monotonic() + JOIN_WITHIN
             for thread in self._threads:
                 thread.join(max(until - time.monotonic(), 0.0))
         self._stopped.set()
@@ -275,6 +314,7 @@ class Node:
         if not self._is_busy:
             due.append(self._beat_at)
             due += [] if self._ask_at is None else [self._ask_at]
+        due += [] if self._rest_until is None else [self._rest_until]
         return max(min(due, default=now + self._times.renew) - now, 0.0)
 
     def _do_what_is_due(self, now: float) -> None:
@@ -284,6 +324,10 @@ class Node:
                 now - self._leases.until + self._times.give_up,
             )
             self._revoke(self._leases.shards, lost=True)
+        if self._rest_until is not None and now >= self._rest_until:
+            self._rest_until = None
+            self.info = replace(self.info, capacity=0 if self._is_draining else self._capacity)
+            self._beat_at = now
         if self._is_busy:
             return
         if now >= self._beat_at:
@@ -293,9 +337,9 @@ class Node:
 
     def _apply(self, message: _Message) -> None:
         match message:
-            case _Beaten(asked_at, answer):
+            case _Beaten(asked_at, answer, sessions):
                 self._is_busy = False
-                self._note_beat(asked_at, answer)
+                self._note_beat(asked_at, answer, sessions)
             case _Turned(said, answer):
                 self._is_busy = False
                 self._note_turns(said, answer)
@@ -306,9 +350,12 @@ class Node:
                     self._beat_at = time.monotonic()
                 if Change.GATE in change and self.gate.is_waiting:
                     self._ask_at = time.monotonic()
-            case _Released(shards):
+            case _Released(shards, failed):
+                self._leases = replace(self._leases, shards=self._leases.shards - shards)
                 self._closing -= shards
                 self._beat_at = time.monotonic()
+                if failed:
+                    self._rest(self._beat_at)
             case _Drain():
                 self._is_draining = True
                 self.info = replace(self.info, capacity=0)
@@ -320,23 +367,36 @@ class Node:
             case _Stop():
                 pass
 
+    def _rest(self, now: float) -> None:
+        """A shard has failed here: run no more shards than now for some time."""
+        in_a_row = now - self._failed_at < FAILURES_WITHIN
+        self._failures = self._failures + 1 if in_a_row else 1
+        self._failed_at = now
+        self._rest_until = now + min(FIRST_REST * 2.0 ** (self._failures - 1), MAX_REST)
+        self._take = frozenset()
+        self.info = replace(self.info, capacity=len(self._leases.shards))
+
     # -- heartbeats --------------------------------------------------------------------------------------------------
 
     def _beat(self) -> None:
         shards = self._leases.shards | self._take | (self._closing - self._gone)
         hold = {shard: self._loads.get(shard, 1.0) for shard in sorted(shards)}
-        node = self.info
+        node, take = self.info, self._take
         self._is_busy = True
-        self._requests.put(lambda: self._request_beat(node, hold))
+        self._requests.put(lambda: self._request_beat(node, hold, take))
 
-    def _request_beat(self, node: NodeInfo, hold: Mapping[int, float]) -> None:
+    def _request_beat(self, node: NodeInfo, hold: Mapping[int, float], take: frozenset[int]) -> None:
         asked_at = time.monotonic()
         try:
-            self._inbox.put(_Beaten(asked_at, self._coordination.beat(node, hold)))
+            view = self._coordination.beat(node, hold)
+            mine = [shard for shard in sorted(take) if shard in view.leases and view.leases[shard].owner == node.id]
+            # From now on nobody else can change the sessions.
+            sessions = self._coordination.load(node.total, mine) if mine else {}
+            self._inbox.put(_Beaten(asked_at, view, sessions))
         except CoordinationFailed as error:
             self._inbox.put(_Beaten(asked_at, error))
 
-    def _note_beat(self, asked_at: float, answer: View | CoordinationFailed) -> None:
+    def _note_beat(self, asked_at: float, answer: View | CoordinationFailed, sessions: Mapping[int, str]) -> None:
         now = time.monotonic()
         if not isinstance(answer, View):
             self._note_failure(answer, now)
@@ -358,7 +418,8 @@ class Node:
         self._leases = Leases(self._leases.shards | new, asked_at + self._times.give_up)
         if new:
             _LOG.info("this process runs %d more shards: %s", len(new), _ranges(new))
-            self._post(Assigned(frozenset(new)))
+            kept = {shard: text for shard, text in sessions.items() if shard in new}
+            self._post(Assigned(frozenset(new), kept))
         if new or self.gate.is_waiting:  # again, since the server may have lost it
             self._ask_at = now
         self._plan_next_beat(answer, asked_at, now)
@@ -376,8 +437,9 @@ class Node:
             self._beat_at = min(self._beat_at, max(now + view.expires_in, now))
         self._take = frozenset()
         if self._is_draining:
-            if not self._leases.shards and not self._closing:
+            if not (self._leases.shards or self._closing or self.drained.is_set()):
                 self.drained.set()
+                self._post(Drained())
             return
         if now < self._take_from:
             self._beat_at = min(self._beat_at, self._take_from)

@@ -11,7 +11,7 @@ from .interface import Coordination, CoordinationFailed, GateSettings
 from .leases import LeaseTimes
 from .memory import MemoryCoordination
 
-__all__ = ["bot_id", "open_coordination"]
+__all__ = ["bot_id", "check_coordination", "open_coordination"]
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _SQLITE = "sqlite:///"
@@ -44,6 +44,30 @@ def open_coordination(
         from .redis import RedisCoordination
 
         return RedisCoordination(url, bot, times, gate)
+    path = _check_path(url)
+    from .sqlite import SQLiteCoordination
+
+    return SQLiteCoordination(path, bot, times, gate)
+
+
+def check_coordination(given: object) -> None:
+    """Refuse what is neither a URL for `open_coordination` nor a `Coordination`. Connects to nothing.
+
+    Raises:
+        TypeError, ValueError: it cannot be used.
+        CoordinationFailed: the folder of the SQLite file does not exist.
+        MissingExtra: Redis needs the extra ``cluster``.
+    """
+    if isinstance(given, str) and given.startswith(_REDIS):
+        open_coordination(given, bot="").close()
+    elif isinstance(given, str):
+        _check_path(given)
+    elif isinstance(given, type) or not (hasattr(given, "beat") and hasattr(given, "watch")):
+        raise TypeError(f"coordination must be {_WANTED}, or a Coordination, not {type(given).__name__}")
+
+
+def _check_path(url: str) -> str:
+    """Return the path of an SQLite file."""
     if not url.startswith(_SQLITE):
         # It may hold a password.
         raise ValueError(f"coordination must be {_WANTED}, not a URL that begins with {url.partition(':')[0]!r}")
@@ -53,9 +77,7 @@ def open_coordination(
         raise ValueError(f"coordination={url!r} must end with the name of a file")
     if not os.path.isdir(folder):
         raise CoordinationFailed(f"coordination={url!r}: the folder {folder} does not exist, make it first")
-    from .sqlite import SQLiteCoordination
-
-    return SQLiteCoordination(path, bot, times, gate)
+    return path
 
 
 def bot_id(token: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from ..concurrency.fork import in_child
@@ -124,10 +124,11 @@ class RedisCoordination:
             answer["max_concurrency"],
         )
 
-    def load(self, total: int, shard: int) -> str | None:
+    def load(self, total: int, shards: Collection[int]) -> dict[int, str]:
         """See `Coordination`."""
-        text = self._try(lambda: self._client.get(f"{self._prefix}:session:{total}:{shard}"))
-        return None if text is None else str(text)
+        keys = [f"{self._prefix}:session:{total}:{shard}" for shard in shards]
+        texts = self._try(lambda: self._client.mget(keys)) if keys else []
+        return {shard: str(text) for shard, text in zip(shards, texts, strict=True) if text is not None}
 
     def save(self, node: NodeInfo, shard: int, session: str) -> None:
         """See `Coordination`."""

@@ -1,6 +1,6 @@
 """The session store of a shard that any node may run: a shard's next owner loads what the last one saved.
 
-The writer of a client calls it on the thread ``session-file``.
+The writer of a client saves on the thread ``session-file``. What was saved is loaded by the node, with the lease.
 """
 
 from __future__ import annotations
@@ -28,25 +28,30 @@ class SharedSessionStore(Generic[SavedText]):
         node: the node that runs the shard.
         shard: the shard's id.
         decode: makes of a text what ``to_json`` made a text of.
+        saved: what was saved when the node got the lease.
     """
 
     def __init__(
-        self, coordination: Coordination, node: NodeInfo, shard: int, decode: Callable[[str], SavedText]
+        self,
+        coordination: Coordination,
+        node: NodeInfo,
+        shard: int,
+        decode: Callable[[str], SavedText],
+        saved: str | None,
     ) -> None:
         self._coordination = coordination
         self._node = node
         self._shard = shard
         self._decode = decode
+        self._saved = saved
 
     def load(self) -> SavedText | None:
-        """Return what was saved last; None if there is nothing.
+        """Return what was saved when the node got the lease; None if there was nothing. Does no I/O.
 
         Raises:
-            CoordinationFailed: it cannot be reached.
             ValueError: raised by `decode`.
         """
-        text = self._coordination.load(self._node.total, self._shard)
-        return None if text is None else self._decode(text)
+        return None if self._saved is None else self._decode(self._saved)
 
     def save(self, session: SavedText) -> None:
         """Replace what was saved.

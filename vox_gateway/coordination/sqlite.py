@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
 from ..concurrency.fork import FORKED, in_child
@@ -94,14 +94,12 @@ class SQLiteCoordination:
         """See `Coordination`."""
         return self._change(lambda state, now: state.turns(node, request, self.gate, self.times.ttl, now))
 
-    def load(self, total: int, shard: int) -> str | None:
+    def load(self, total: int, shards: Collection[int]) -> dict[int, str]:
         """See `Coordination`."""
         with self._transaction() as connection:
-            key = (self._bot, total, shard)
-            row = connection.execute(
-                "SELECT session FROM session WHERE bot = ? AND total = ? AND shard = ?", key
-            ).fetchone()
-            return None if row is None else str(row[0])
+            query = "SELECT shard, session FROM session WHERE bot = ? AND total = ?"
+            rows = connection.execute(query, (self._bot, total)).fetchall()
+            return {shard: session for shard, session in rows if shard in shards}
 
     def save(self, node: NodeInfo, shard: int, session: str) -> None:
         """See `Coordination`."""
