@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -89,6 +89,8 @@ class Options:
     workers: int
     session_store: OwnedStore | None
     identify_gate: IdentifyGate
+    #: asked before each attempt to connect: whether this process is the one that runs the shard now
+    may_connect: Callable[[], bool] = lambda: True
 
     @property
     def secure(self) -> bool:

@@ -300,6 +300,11 @@ class Lifecycle:
         else:
             run.stop(code, reason)
 
+    @property
+    def is_saving(self) -> bool:
+        """Whether a run has ended and its session is still being written."""
+        return self._session_writer is not None and self._session_writer.is_saving
+
     def wait_closed(self, timeout: float | None) -> bool:
         """Wait until no run is left, and return whether that is so.
 

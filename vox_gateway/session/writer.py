@@ -128,6 +128,12 @@ class SessionWriter:
         earlier = (other for other in self._leases if not other.ended or other.unfinished() is not None)
         self._leases = (*earlier, lease)
 
+    @property
+    def is_saving(self) -> bool:
+        """Whether the session is still being written after the last lease has ended."""
+        thread = self._thread
+        return self._is_open and self._is_over and thread is not None and thread.is_alive()
+
     # -- for leases ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:

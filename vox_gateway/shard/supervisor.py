@@ -58,6 +58,8 @@ __all__ = ["Supervisor"]
 ABANDON_AFTER = 0.3
 #: seconds beyond `connect_timeout` before an attempt is held to be stuck in a name lookup
 LOOKUP_GRACE = 0.5
+#: seconds until a shard that may not connect asks again; it is closed before that, unless the process was paused
+LOOK_AGAIN = 1.0
 #: close codes that end the session on the server's side
 ENDS_SESSION = (1000, 1001)
 
@@ -204,12 +206,24 @@ class Supervisor:
         while self.close is None:
             if self._decode_failed:
                 plan = self._plan_from_before_failure()
-            if plan.resume:
-                break
-            self._wait_for_gate()
-            if not self._decode_failed:
+            if not plan.resume:
+                self._wait_for_gate()
+            if not self._options.may_connect():
+                self._wait_for_right()
+            elif not self._decode_failed:
                 break
         return plan
+
+    def _wait_for_right(self) -> None:
+        """Another process may run the shard now: wait until told to stop, which follows, or until it may connect."""
+        if self.close is not None:
+            return
+        self._gate.leave(self._shard_id, self._holder)
+        self._log.info("another process may run this shard now: not connecting")
+        waiting = self.published.history.queueing(time.monotonic(), None, "the right to run this shard")
+        self.publish(history=waiting)
+        while self.close is None and not self._options.may_connect():
+            self._wait(LOOK_AGAIN)
 
     def _plan_from_before_failure(self) -> ConnectPlan:
         """Go back to before the event that could not be decoded."""
