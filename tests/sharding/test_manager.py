@@ -412,7 +412,7 @@ def test_a_forked_child_connects_by_itself(gateway: LocalGateway) -> None:
 def test_a_manager_takes_the_arguments_of_a_client() -> None:
     def arguments(kind: type[Client]) -> dict[str, Any]:
         found = dict(inspect.signature(kind).parameters)
-        for other in ("shard", "shards", "session_file"):
+        for other in ("shard", "shards", "session_file", "coordination", "capacity", "node_name"):
             found.pop(other, None)
         return found
 

@@ -25,7 +25,7 @@ from types import FrameType
 
 from .wakeup import Selector, Wakeup
 
-__all__ = ["SignalSafeEvent", "defer_sigint"]
+__all__ = ["SignalSafeEvent", "defer_sigint", "on_sigterm"]
 
 #: seconds between two polls while the wake-up descriptor belongs to somebody else, such as an asyncio loop
 POLL_INTERVAL = 0.5
@@ -48,6 +48,28 @@ def defer_sigint() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if received:
             handler(*received[0])
+
+
+@contextlib.contextmanager
+def on_sigterm(call: Callable[[], None]) -> Iterator[None]:
+    """Call a function on SIGTERM, on the main thread, until the end of the block.
+
+    Does nothing on another thread, and where the program handles or ignores SIGTERM itself.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        call()
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is handle:  # the program may have set its own
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class SignalSafeEvent:

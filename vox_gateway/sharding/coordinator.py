@@ -19,6 +19,7 @@ from ..concurrency.fork import FORKED
 from ..concurrency.signals import SignalSafeEvent
 from ..concurrency.wakeup import Interrupted, Wakeup
 from ..config import Options
+from ..coordination import Event, Node
 from ..diagnostics.stats import Status
 from ..discovery.gateway_bot import GatewayBot, ask_gateway_bot
 from ..errors import (
@@ -42,7 +43,7 @@ from ..shard.threads import CLOSE_BOUND, SharedThreads
 from .overlap import WINDOW, Overlap
 from .shards import ManagedShard
 
-__all__ = ["OVERLAP", "Coordinator", "Reshard", "Shards"]
+__all__ = ["OVERLAP", "Coordinator", "Drain", "Failed", "Message", "Reshard", "Shards", "Stop"]
 
 #: errors of the bot rather than of a shard: the other shards would get them too
 OF_ALL = (AuthenticationFailed, CertificateInvalid, DisallowedIntents, InvalidIntents, InvalidVersion)
@@ -157,7 +158,12 @@ class Reshard:
     reply: Callable[[Exception | None], None]
 
 
-Message = Stop | ShardClosed | Answered | Failed | ShardReady | Switched | Reshard
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Hand over all shards to other processes."""
+
+
+Message = Stop | ShardClosed | Answered | Failed | ShardReady | Switched | Reshard | Drain | Event
 
 
 class Coordinator:
@@ -172,6 +178,7 @@ class Coordinator:
         disconnected: no connection is left, and none will be made.
         closed: nothing is left of the run.
         error: what ended the run.
+        node: this process, if it shares the shards with others.
         thread: the last to end, except for handlers that are left behind.
         is_closing: `stop` was called, or all shards have ended.
     """
@@ -180,6 +187,7 @@ class Coordinator:
         self.disconnected: SignalSafeEvent = SignalSafeEvent()
         self.closed: SignalSafeEvent = SignalSafeEvent()
         self.error: GatewayError | None = None
+        self.node: Node | None = None
         self.threads = threads
         self._options = options
         self._shards = shards
@@ -293,20 +301,23 @@ class Coordinator:
 
     def _start(self, shard: ManagedShard, make_filter: MakeFilter | None = None) -> None:
         """Start a shard, unless the run is closing. A shard that cannot be started stops no other."""
-        if self._stopping is not None:
-            return
+        if self._stopping is None and (error := self._try_to_start(shard, make_filter)) is not None:
+            self.error = self.error or error
+            shard.lifecycle.subscribers.end(error)
+
+    def _try_to_start(self, shard: ManagedShard, make_filter: MakeFilter | None = None) -> GatewayError | None:
+        """Start a shard; return why it was not started."""
         try:
             run = shard.lifecycle.start(self.threads, lambda: self._mailbox.put(ShardClosed(shard)), make_filter)
         except (GatewayError, OSError, RuntimeError, ValueError) as error:
             shard.log.error("the shard was not started: %s", error)
             if not isinstance(error, GatewayError):
                 error = ConnectFailed(f"shard {shard.id} was not started: {error}")
-            self.error = self.error or error
-            shard.lifecycle.subscribers.end(error)
-            return
+            return error
         self._running[shard] = run
         if (stop := self._stopping) is not None:  # which may have come too early to see this shard
             run.post_close(stop.code, stop.reason)
+        return None
 
     def _shards_silent(self, error: GatewayError | None) -> None:
         """No shard delivers events any more. Called on the thread of the last."""

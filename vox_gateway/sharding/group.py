@@ -6,6 +6,7 @@ of the run.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from ..concurrency.fork import FORKED, ForkCheck
-from ..concurrency.signals import SignalSafeEvent, defer_sigint
+from ..concurrency.signals import SignalSafeEvent, defer_sigint, on_sigterm
 from ..config import CALLER, Options
+from ..coordination import Node
 from ..diagnostics.stats import Stats, Status
 from ..discovery.gateway_bot import GatewayBot
 from ..dispatch.current_shard import CurrentShard
@@ -27,8 +29,10 @@ from ..log import ShardLog
 from ..opcodes import Opcode, opcode_name
 from ..receiver import Receiver
 from ..requests import Requester, Requests
+from ..session.format import SavedSession
 from ..session.store import SessionStore
 from ..shard.threads import SharedThreads
+from .coordinated import CHANGE_NUMBER, CoordinatedRun, Membership
 from .coordinator import Coordinator, Reshard
 from .plan import ShardPlan, session_path
 from .requests import ShardRequests
@@ -52,6 +56,7 @@ class ShardGroup:
         options: the checked arguments, for any shard.
         plan: which shards to run; None for as many as Discord recommends.
         session_files: where each shard keeps its session; see `ShardManager`.
+        membership: how this process shares the shards with others; None if it does not.
         emitter: has the handlers.
 
     Attributes:
@@ -66,12 +71,19 @@ class ShardGroup:
     """
 
     def __init__(
-        self, options: Options, plan: ShardPlan | None, session_files: SessionFiles, emitter: Emitter, log: ShardLog
+        self,
+        options: Options,
+        plan: ShardPlan | None,
+        session_files: SessionFiles,
+        membership: Membership | None,
+        emitter: Emitter,
+        log: ShardLog,
     ) -> None:
         self._options = options
         self._emitter = emitter
         self._log = log
         self._session_files = session_files
+        self._membership = membership
         self._auto = plan is None
         self.fork: ForkCheck = ForkCheck(log)
         self.subscribers: SharedSubscribers = SharedSubscribers()
@@ -80,9 +92,12 @@ class ShardGroup:
         self._guilds = Guilds(AllGuilds(lambda: [shard.lifecycle.guilds for shard in self.shards.values()]))
         #: the plan and the shards, by id; replaced whole
         self._shards: tuple[ShardPlan, dict[int, ManagedShard]] | None = None
-        self._retired = Stats()  # the counts of generations that are not in use any more
+        self._retired = Stats()  # the counts of shards that are not in use any more
+        self._leaving: tuple[ManagedShard, ...] = ()  # shards that are on their way to another process
         self._renew()
-        if plan is not None:
+        if membership is not None:
+            self._shards = ShardPlan((), membership.total), {}
+        elif plan is not None:
             self._use(plan)
 
     def _renew(self) -> None:
@@ -91,6 +106,8 @@ class ShardGroup:
         self._run: Coordinator | None = None  # the newest
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
         self._known = SignalSafeEvent()  # rings when the shards are known, or will not be
+        if self.shards:
+            self._known.set()
 
     # -- the shards ------------------------------------------------------------------------------------------------
 
@@ -116,7 +133,31 @@ class ShardGroup:
             TypeError, ValueError: `guild_id` is not an id, or of a shard that does not run here.
         """
         plan, shards = self._known_shards()
-        return shards[plan.shard_of(guild_id, name)]
+        try:
+            return shards[plan.shard_of(guild_id, name)]
+        except KeyError:
+            raise ValueError(f"{name}={guild_id} is of a shard that has moved to another process") from None
+        except ValueError as error:
+            raise self._with_owner(error, guild_id, plan.total) from None
+
+    def _with_owner(self, error: ValueError, guild_id: str | int, total: int) -> ValueError:
+        """Add to the error of a shard that does not run here which process runs it."""
+        node = self._node
+        if node is None or (view := node.view) is None or not str(guild_id).isdecimal():
+            return error
+        lease = view.leases.get((int(guild_id) >> 22) % total)
+        owner = None if lease is None else view.nodes.get(lease.owner)
+        return error if owner is None or owner.id == node.info.id else ValueError(f"{error}: {owner.name} runs it")
+
+    def shard_of(self, guild_id: str | int) -> int:
+        """Return the id of the shard of a guild; see `shard_for`."""
+        return self.shard_for(guild_id).id
+
+    @property
+    def _node(self) -> Node | None:
+        """This process, while it shares the shards with others."""
+        run = self._run
+        return None if run is None else run.node
 
     def _known_shards(self) -> tuple[ShardPlan, dict[int, ManagedShard]]:
         if self._shards is None:
@@ -197,6 +238,39 @@ class ShardGroup:
         """Forget a generation that `make_next` made."""
         self.subscribers.detach(shard.lifecycle.subscribers for shard in shards)
 
+    def add(self, shard_id: int, node: Node, saved: str | None) -> ManagedShard:
+        """Make a shard that was assigned, and bring its events; `saved` is its session."""
+        plan, shards = self._known_shards()
+        store = node.session_store(shard_id, SavedSession.from_json, saved)
+        options = self._options.for_shard((shard_id, plan.total), store)
+        options = dataclasses.replace(options, identify_gate=node.gate, may_connect=lambda: node.holds(shard_id))
+        shard = ManagedShard(options, self._emitter, self.fork)
+        self.subscribers.attach([shard.lifecycle.subscribers])
+        self._replace(dict(sorted({**shards, shard_id: shard}.items())))
+        return shard
+
+    def remove(self, shard: ManagedShard) -> None:
+        """A shard begins to move to another process: do not use it any more."""
+        self._leaving = (*self._leaving, shard)
+        self._replace({other: one for other, one in self.shards.items() if one is not shard})
+
+    def retire(self, shard: ManagedShard) -> None:
+        """Nothing is left of the run of a shard: keep its counts."""
+        self.subscribers.detach([shard.lifecycle.subscribers])
+        if self.is_current(shard):
+            self.remove(shard)
+        if shard in self._leaving:
+            self._retired = _sum([self._retired, dataclasses.replace(shard.stats, events_waiting=0)])
+            self._leaving = tuple(other for other in self._leaving if other is not shard)
+
+    def _replace(self, shards: dict[int, ManagedShard]) -> None:
+        """Use the shards that run in this process now."""
+        self._shards = ShardPlan(tuple(shards), self.plan.total), shards
+        if shards:
+            self._known.set()
+        elif self._run is not None and not self._run.is_closing:
+            self._known.clear()
+
     def expect(self, shards: tuple[ManagedShard, ...], on_end: Callable[[GatewayError | None], None]) -> None:
         """Expect shards to run; call `on_end` when the last of them delivers no more events."""
         self.subscribers.open([shard.lifecycle.subscribers for shard in shards], on_end)
@@ -215,29 +289,90 @@ class ShardGroup:
             AlreadyConnected: a run is connected.
             RuntimeError: a thread cannot be started; nothing was connected.
         """
-        with self._lock:
-            previous = self._run
-            if previous is not None and not previous.is_over:
-                raise AlreadyConnected("the manager is connected already: call close() first")
-            options, log = self._options, self._log
-            with defer_sigint():
-                threads = SharedThreads(NAME, options, self._emitter, self._caller_queue, self.current, log)
-                run = self._run = Coordinator(options, self, threads, log)
-                if self._shards is None:
-                    self._known.clear()
-                if self._caller_queue is not None:
-                    self._caller_queue.begin(lambda: run.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
-                self.fork.mark_connected()
-                try:
-                    run.start()
-                except BaseException:
-                    self._run = previous
-                    raise
+        self._check_over()
+        with contextlib.ExitStack() as undo:
+            make_run = self._run_maker(undo)  # without the lock: it may wait for a file
+            with self._lock:
+                run = self._start(make_run)
+            undo.pop_all()
             return run
 
+    def _check_over(self) -> Coordinator | None:
+        """Return the run before. Raises AlreadyConnected if it is connected."""
+        previous = self._run
+        if previous is not None and not previous.is_over:
+            raise AlreadyConnected("the manager is connected already: call close() first")
+        return previous
+
+    def _run_maker(self, undo: contextlib.ExitStack) -> Callable[[SharedThreads], Coordinator]:
+        """Return what makes a run; `undo` undoes what was opened for it."""
+        membership, options, log = self._membership, self._options, self._log
+        if membership is None:
+            return lambda threads: Coordinator(options, self, threads, log)
+        coordination, close = membership.open(options.token)
+        undo.callback(close)
+        return lambda threads: CoordinatedRun(options, self, threads, log, membership, coordination, close)
+
+    def _start(self, make_run: Callable[[SharedThreads], Coordinator]) -> Coordinator:
+        """Start a run. The lock is held."""
+        previous = self._check_over()
+        options, log = self._options, self._log
+        with defer_sigint():
+            threads = SharedThreads(NAME, options, self._emitter, self._caller_queue, self.current, log)
+            run = self._run = make_run(threads)
+            if run.node is not None:
+                self._options = dataclasses.replace(options, identify_gate=run.node.gate)
+            if not self.shards:
+                self._known.clear()
+            if self._caller_queue is not None:
+                self._caller_queue.begin(lambda: run.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
+            self.fork.mark_connected()
+            try:
+                run.start()
+            except BaseException:
+                self._run = previous
+                raise
+        return run
+
     def run(self, on_interrupt: Callable[[], None]) -> None:
-        """Start a run and wait until it has ended; see `run_until_closed`."""
-        run_until_closed(self.start, self._caller_queue, on_interrupt)
+        """Start a run and wait until it has ended; see `run_until_closed`. SIGTERM hands over the shards."""
+        if self._membership is None:
+            run_until_closed(self.start, self._caller_queue, on_interrupt)
+            return
+        asked: list[None] = []
+
+        def start() -> Coordinator:
+            run = self.start()
+            if asked:
+                self._begin_to_drain()
+            return run
+
+        def hand_over() -> None:
+            asked.append(None)
+            self._begin_to_drain()
+
+        with on_sigterm(hand_over):
+            run_until_closed(start, self._caller_queue, on_interrupt)
+
+    def _begin_to_drain(self) -> None:
+        if isinstance(run := self._run, CoordinatedRun):
+            run.drain()
+
+    def drain(self, timeout: float | None) -> bool:
+        """Hand over all shards, and end the run; see `ShardManager.drain`."""
+        run = self._run
+        if self._membership is None:
+            raise RuntimeError("drain() hands shards over to other processes: make the manager with coordination=")
+        self.fork.raise_if_forked("the shards were not handed over")
+        if not isinstance(run, CoordinatedRun) or run.is_closing:
+            raise NotConnected("the shards were not handed over: the manager is not connected")
+        if timeout != 0 and run.threads.is_handler_thread():
+            raise RuntimeError(
+                "a handler must not wait until the shards are handed over, since that waits for the handler to return: "
+                "use timeout=0, or another thread"
+            )
+        run.drain()
+        return run.closed.wait(timeout) and run.is_handed_over
 
     def reshard(self, total: int, overlap: float, timeout: float | None) -> None:
         """Change the number of shards; see `ShardManager.reshard`."""
@@ -247,6 +382,8 @@ class ShardGroup:
             raise NotConnected("the number of shards was not changed: the manager is not connected")
         if run.threads.is_handler_thread():
             raise RuntimeError("a handler must not wait for new shards, whose events it holds up: use another thread")
+        if self._membership is not None:
+            raise ReshardFailed(CHANGE_NUMBER)
         if self.total is None:
             raise ReshardFailed("this process runs a part of the shards, so it cannot change their number")
         done, results = SignalSafeEvent(), []
@@ -289,8 +426,10 @@ class ShardGroup:
         if run is not None and forked:
             run.abandon()
             self.fork.mark_forked()
-        shards = [*self.shards.values()]
-        for shard in shards:
+        if self._membership is not None:
+            self._shards, self._leaving = (ShardPlan((), self._membership.total), {}), ()
+            self.subscribers.detach(self.subscribers.tables)
+        for shard in [*self.shards.values()]:
             shard.after_fork()
         self.subscribers.after_fork(FORKED if forked else None)
         self._renew()
@@ -383,9 +522,22 @@ class ShardGroup:
             return False
         left = _time_left(timeout)
         self._known.wait(left())
-        # All of them: a shard that has failed ends the wait for itself alone.
-        waited = [shard.lifecycle.wait_until_ready(left()) for shard in self.shards.values()]
-        return bool(waited) and all(waited)
+        return self._wait_for_each(lambda shard: shard.lifecycle.wait_until_ready(left()), left)
+
+    def _wait_for_each(self, wait: Callable[[ManagedShard], bool], left: Callable[[], float | None]) -> bool:
+        """Wait for every shard, and return whether all waits succeeded. Shards that move to and fro are followed."""
+        waited: dict[ManagedShard, bool] = {}
+        while self._known.wait(left()):
+            # All of them: a shard that has failed ends the wait for itself alone.
+            new = [shard for shard in self.shards.values() if shard not in waited]
+            waited.update((shard, wait(shard)) for shard in new)
+            current = [shard for shard in self.shards.values() if shard in waited]
+            run = self._run
+            if not all(waited[shard] for shard in current) or run is None or run.is_closing or left() == 0.0:
+                return bool(current) and len(current) == len(self.shards) and all(waited[shard] for shard in current)
+            if current and len(current) == len(self.shards):
+                return True
+        return False
 
     def wait_until_guilds(self, timeout: float | None) -> bool:
         """Wait until the guilds of every shard have come, and return whether all did.
@@ -396,8 +548,7 @@ class ShardGroup:
         """
         left = _time_left(timeout)
         self._known.wait(left())
-        waited = [shard.lifecycle.wait_until_guilds(left()) for shard in self.shards.values()]
-        return bool(waited) and all(waited)
+        return self._wait_for_each(lambda shard: shard.lifecycle.wait_until_guilds(left()), left)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -415,7 +566,8 @@ class ShardGroup:
         if run.is_closing:
             return Status.CLOSING
         states = {shard.status for shard in self.shards.values()} - {Status.CLOSED, Status.CLOSING}
-        return min(states, key=_ORDER.index, default=Status.CONNECTING)
+        without = Status.CONNECTING if self._membership is None else Status.WAITING
+        return min(states, key=_ORDER.index, default=without)
 
     @property
     def latency(self) -> float:
@@ -426,8 +578,7 @@ class ShardGroup:
     @property
     def stats(self) -> Stats:
         """The counts of all shards together."""
-        counts = [self._retired, *(shard.stats for shard in self.shards.values())]
-        return Stats(*map(sum, zip(*map(dataclasses.astuple, counts), strict=True)))
+        return _sum([self._retired, *(shard.stats for shard in (*self.shards.values(), *self._leaving))])
 
     @property
     def session(self) -> NoReturn:
@@ -448,16 +599,35 @@ class ShardGroup:
         """Return a line for the manager and one for each shard."""
         shards = self.shards.values()
         lines = [f"shard {shard.id}/{shard.total}: {shard.lifecycle.snapshot().describe()}" for shard in shards]
+        if (node := self._node) is not None:
+            others = 0 if node.view is None else len(node.view.nodes.keys() - {node.info.id})
+            reached = "" if node.is_reached else ", which cannot be reached now"
+            lines.insert(0, f"process {node.info.name}, beside {others} others{reached}")
         return "\n".join([self._summary(), *lines])
 
     def health(self) -> dict[str, Any]:
         """See `ShardManager.health`."""
         shards = {str(shard.id): shard.health() for shard in self.shards.values()}
+        is_well = all(health["ok"] for health in shards.values())
+        node = self._health_of_node()
         return {
-            "ok": bool(shards) and all(health["ok"] for health in shards.values()),
+            "ok": is_well and (bool(shards) if node is None else node["reached"]),
             "status": self.status.value,
             "total": None if self._shards is None else self._shards[0].total,
             "shards": shards,
+            **({} if self._membership is None else {"node": node}),
+        }
+
+    def _health_of_node(self) -> dict[str, Any] | None:
+        node = self._node
+        if node is None or self.status in (Status.CLOSED, Status.CLOSING):
+            return None
+        others = [] if node.view is None else [one.name for one in node.view.nodes.values() if one.id != node.info.id]
+        return {
+            "name": node.info.name,
+            "reached": node.is_reached,
+            "shards": [shard for shard in range(self.plan.total) if node.holds(shard)],
+            "others": sorted(others),
         }
 
     def in_short(self) -> str:
@@ -476,6 +646,10 @@ class ShardGroup:
     def _counts(self) -> dict[Status, int]:
         states = [shard.status for shard in self.shards.values()]
         return {status: states.count(status) for status in Status if status in states}
+
+
+def _sum(counts: list[Stats]) -> Stats:
+    return Stats(*map(sum, zip(*map(dataclasses.astuple, counts), strict=True)))
 
 
 def _time_left(timeout: float | None) -> Callable[[], float | None]:

@@ -13,12 +13,15 @@ from typing import Any, Literal
 from ..accelerators import Reader
 from ..client import Client
 from ..config import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
+from ..coordination import Coordination
 from ..discovery.identify_limiter import IdentifyGate
 from ..log import ShardLog
 from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
 from ..protocol import payloads
+from ..protocol.machine import KEEP_SESSION
 from ..session.store import SessionStore
 from ..validation import check_count, check_seconds, check_session_files, check_timeout
+from .coordinated import Membership
 from .coordinator import OVERLAP
 from .group import ShardGroup
 from .plan import AUTO, check_shards
@@ -54,6 +57,15 @@ class ShardManager(Client):
             function from a shard's id and the number of shards to its `SessionStore`.
         backlog: for each shard.
         identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids.
+        coordination: shares the shards with other processes of the bot, which all give the same number in `shards`:
+            ``"sqlite:///bot.db"`` for processes on one machine, ``"redis://host:6379/0"`` (extra ``cluster``) for any,
+            or a `Coordination`, which the program closes. Each process runs its part; shards move when a process
+            comes, drains or dies, and are resumed where their handlers had got to, so `shards` and the guilds here
+            change while the manager runs. It also keeps the sessions and spaces out the IDENTIFYs.
+        capacity: with `coordination`, how many shards this process runs at most; None for any number. Busy shards are
+            shared out in proportion.
+        node_name: with `coordination`, the name of this process, for people; None for the machine's name and the
+            process id.
 
     The other arguments are those of `Client`. With ``url=None``, Get Gateway Bot is asked once for all shards.
 
@@ -61,11 +73,13 @@ class ShardManager(Client):
         TypeError, ValueError: an argument cannot be used; the message names it.
         MissingExtra: an argument needs an optional package.
         OSError: a session file cannot be read.
+        CoordinationFailed: the folder of the SQLite file does not exist.
 
     See: https://docs.discord.com/developers/events/gateway#sharding
     """
 
     _lifecycle: ShardGroup
+    _membership: Membership | None = None
 
     def __init__(
         self,
@@ -93,9 +107,17 @@ class ShardManager(Client):
         workers: int = 0,
         session_file: str | os.PathLike[str] | Callable[[int, int], SessionStore] | None = None,
         identify_gate: IdentifyGate | None = None,
+        coordination: str | Coordination | None = None,
+        capacity: int | None = None,
+        node_name: str | None = None,
     ) -> None:
         self._plan = check_shards(shards)
         self._session_files = check_session_files(session_file)
+        if coordination is not None:
+            _check_alone(shards, session_file, identify_gate)
+            self._membership = Membership(coordination, check_count("shards", shards, 1), capacity, node_name)
+        elif capacity is not None or node_name is not None:
+            raise ValueError("capacity and node_name are for a manager with coordination=")
         super().__init__(
             token=token,
             url=url,
@@ -147,7 +169,7 @@ class ShardManager(Client):
 
         See: https://docs.discord.com/developers/events/gateway#sharding-sharding-formula
         """
-        return self._lifecycle.plan.shard_of(guild_id)
+        return self._lifecycle.shard_of(guild_id)
 
     def reshard(self, shards: int, *, overlap: float = OVERLAP, timeout: float | None = None) -> None:
         """Change the number of shards without missing an event.
@@ -176,6 +198,56 @@ class ShardManager(Client):
         """
         total = check_count("shards", shards, 1)
         self._lifecycle.reshard(total, check_seconds("overlap", overlap), check_timeout(timeout))
+
+    # -- several processes -----------------------------------------------------------------------------------------
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Hand over all shards to the other processes, which resume them, and close.
+
+        Each shard moves once its session is saved, so no event is lost and no IDENTIFY is spent. A handler that runs
+        for longer than a second is not waited for, and its event comes again where the shard has moved to. If no other
+        process has room, the shards wait for one that starts.
+
+        A blocking `connect` on the main thread drains on SIGTERM, unless the program handles that signal itself.
+
+        Args:
+            timeout: seconds; None to wait until the manager is closed. The handover goes on after that.
+
+        Returns:
+            Whether all shards were handed over and the manager is closed. False after `timeout`, and if the other
+            processes could not be reached: then they take over when the leases have expired.
+
+        Raises:
+            NotConnected: the manager is not running.
+            RuntimeError: the manager has no `coordination`; or called by a handler, which would wait for itself:
+                ``timeout=0`` is allowed.
+            TypeError, ValueError: `timeout` is not a number of seconds.
+        """
+        return self._lifecycle.drain(check_timeout(timeout))
+
+    def close(
+        self, reason: str | None = None, code: int | None = None, reconnect: bool = False, resumable: bool = False
+    ) -> None:
+        """Close all connections, 2 seconds at most; see `Client.close`.
+
+        With `coordination` the shards belong to the bot, not to this process: they are closed with 4000, and other
+        processes resume them. `drain` does the same without haste.
+
+        Args:
+            reason: text for the server, at most 123 bytes.
+            code: the close code; None for 4000 with `coordination`, and for 1000 without. With 1000 and 1001 the
+                sessions end, and other processes have to IDENTIFY.
+            reconnect: stay connected: close with 4000, then resume on new connections. Does not wait for it.
+            resumable: close with 4000 instead of 1000.
+
+        Raises:
+            TypeError, ValueError: `reason` or `code` cannot be sent.
+
+        See: https://docs.discord.com/developers/events/gateway#initiating-a-disconnect
+        """
+        if code is None:
+            code = 1000 if self._membership is None else KEEP_SESSION
+        super().close(reason, code, reconnect, resumable)
 
     # -- what differs from a client with one shard -----------------------------------------------------------------
 
@@ -217,6 +289,9 @@ class ShardManager(Client):
             - ``status``: as `status`.
             - ``total``: the number of shards of the bot; None while it is not known.
             - ``shards``: for each shard that runs here, its id as a string and the dict of `Client.health`.
+            - ``node``, with `coordination` only: None while not connected, otherwise the ``name`` of this process,
+              whether the coordination is ``reached``, the ``shards`` that this process holds, and the names of the
+              ``others``. A process that holds no shard is ``ok`` while the coordination is reached.
         """
         return self._lifecycle.health()
 
@@ -231,7 +306,7 @@ class ShardManager(Client):
     # -- private ---------------------------------------------------------------------------------------------------
 
     def _make_lifecycle(self) -> ShardGroup:
-        return ShardGroup(self._options, self._plan, self._session_files, self, self._log)
+        return ShardGroup(self._options, self._plan, self._session_files, self._membership, self, self._log)
 
     def _make_log(self) -> ShardLog:
         return ShardLog(None)
@@ -242,3 +317,15 @@ class ShardManager(Client):
 
     def _close_for_exit(self) -> None:
         self.close(resumable=self._session_files is not None)
+
+
+def _check_alone(shards: object, session_file: object, identify_gate: object) -> None:
+    """Refuse what `coordination` replaces."""
+    if not isinstance(shards, int) or isinstance(shards, bool):
+        raise ValueError(
+            f"shards must be a number with coordination=, the same in all processes of the bot, not {shards!r}: they "
+            "share the shards among themselves"
+        )
+    for name, given in (("session_file", session_file), ("identify_gate", identify_gate)):
+        if given is not None:
+            raise ValueError(f"{name} must be None with coordination=, which does this for all processes of the bot")
