@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from redis_server import RedisServer
 
 # The same inputs in every run; HYPOTHESIS_PROFILE=explore generates new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -52,6 +53,17 @@ def open_descriptors() -> dict[str, str]:
         if target.startswith(("socket:", "pipe:")):
             found[entry.name] = target
     return found
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server for all tests; they use different bots."""
+    pytest.importorskip("redis")
+    if not RedisServer.is_installed():
+        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture(autouse=True, scope="session")

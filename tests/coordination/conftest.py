@@ -8,22 +8,10 @@ from pathlib import Path
 
 import pytest
 from coordination_support import GATE, TIMES, Open
-from redis_server import RedisServer
 
 from vox_gateway.coordination import Coordination, GateSettings, LeaseTimes, open_coordination
 
 BOT = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server for all tests; they use different bots."""
-    pytest.importorskip("redis")
-    if not RedisServer.is_installed():
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server.url
-    server.stop()
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])

@@ -46,11 +46,12 @@ class Cause(enum.Enum):
     UNREACHABLE = "no connection could be made"
     RECONNECT_REQUESTED = "close(reconnect=True) was called"
     LOCAL_CLOSE = "close() was called"
+    NOT_OURS = "another process may run this shard"
     SYSTEM_SUSPENDED = "the machine slept"
 
 
 #: endings on our side: they say nothing against the server or the session
-_OURS = frozenset({Cause.RECONNECT_REQUESTED, Cause.LOCAL_CLOSE, Cause.SYSTEM_SUSPENDED})
+_OURS = frozenset({Cause.RECONNECT_REQUESTED, Cause.LOCAL_CLOSE, Cause.NOT_OURS, Cause.SYSTEM_SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)

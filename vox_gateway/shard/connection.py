@@ -455,6 +455,9 @@ class Connection:
         self._post(Ready(self.id, self._ready_at, session, replayed, milestone.published))
 
     def _send_identify_or_resume(self, op: Opcode, data: dict[str, Any]) -> None:
+        if not self._config.options.may_connect():  # any more: connecting took long, or the process was paused
+            self.close(KEEP_SESSION, Disconnect(Cause.NOT_OURS, reason=f"{op.name} was not sent"))
+            return
         now = self._dispatched_at = time.monotonic()
         self.rate_limiter.take_always(now)
         try:

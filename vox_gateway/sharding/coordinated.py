@@ -167,6 +167,7 @@ class CoordinatedRun(Coordinator):
     def _begin_to_stop(self, stop: Stop) -> None:
         if self._stopped_at is None:
             self._stopped_at = time.monotonic()
+            self.node.drain()  # so that it takes none of the shards again that it releases
         super()._begin_to_stop(stop)
 
     def _shards_silent(self, error: GatewayError | None) -> None:
@@ -201,11 +202,11 @@ class CoordinatedRun(Coordinator):
                 self._is_draining = True
                 self._log.info("handing over all shards, to close then")
                 self.node.drain()
-            case Drained():
+            case Drained() if self._stopping is None:
                 self.is_handed_over = True
                 self._begin_to_stop(Stop(KEEP_SESSION, ""))
             case CoordinationEnded(error) | Failed(error):
-                self.error = self.error or error
+                self._keep_error(error)
                 self._begin_to_stop(Stop(KEEP_SESSION, ""))
             case Reshard() if self._stopping is None:
                 message.reply(ReshardFailed(CHANGE_NUMBER))
@@ -246,7 +247,7 @@ class CoordinatedRun(Coordinator):
         self._saving[shard] = True
         self._group.remove(shard)
         if isinstance(error, (*OF_ALL, *OF_NUMBER)):
-            self.error = self.error or error
+            self._keep_error(error)
             if isinstance(error, OF_NUMBER):
                 self._log.error("Discord does not accept %d shards: %s", shard.total, CHANGE_NUMBER)
             self._log.error("closing all shards: the others would get the same error")

@@ -270,6 +270,10 @@ class Coordinator:
             wakeup.cancel()
         self._mailbox.put(stop)
 
+    def _keep_error(self, error: GatewayError | None) -> None:
+        """Note what ends the run; the first error counts."""
+        self.error = self.error or error
+
     def _end_streams(self, error: GatewayError | None) -> None:
         """End the streams, once: those that come later wait for the next run."""
         ended, self._streams_ended = self._streams_ended, True

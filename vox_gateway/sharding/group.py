@@ -602,7 +602,7 @@ class ShardGroup:
         if (node := self._node) is not None:
             others = 0 if node.view is None else len(node.view.nodes.keys() - {node.info.id})
             reached = "" if node.is_reached else ", which cannot be reached now"
-            lines.insert(0, f"process {node.info.name}, beside {others} others{reached}")
+            return "\n".join([f"process {node.info.name}, beside {others} others{reached}", self._summary(), *lines])
         return "\n".join([self._summary(), *lines])
 
     def health(self) -> dict[str, Any]:
