@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +94,43 @@ def test_what_is_assigned_stays(cluster: tuple[int, dict[str, int], dict[int, st
     shards, nodes, owners = cluster
     after = assign(shards, nodes, owners, loads, slack=0.1)
     assert assign(shards, nodes, after, loads, slack=0.1) == after
+
+
+def test_a_pinned_shard_moves_and_another_comes_back() -> None:
+    owners = {0: "a", 1: "a", 2: "b", 3: "b"}
+    after = assign(4, {"a": 4, "b": 4}, owners, pins={0: "b"})
+    assert after[0] == "b"
+    assert Counter(after.values()) == {"a": 2, "b": 2}
+    assert assign(4, {"a": 4, "b": 4}, owners, pins={0: "b"}, may_move=False) == {**owners, 0: "b"}
+    assert assign(4, {"a": 4, "b": 4}, after) == after, "it stays without the pin too"
+
+
+def test_a_pinned_shard_that_is_free_waits_for_its_node() -> None:
+    assert assign(2, {"a": 2, "b": 2}, {0: "a"}, pins={1: "a"}, may_move=False) == {0: "a", 1: "a"}
+
+
+def test_a_pin_is_void_without_the_node_or_room_on_it() -> None:
+    owners = {0: "a", 1: "b"}
+    assert assign(2, {"a": 2, "b": 2}, owners, pins={0: "gone"}) == owners
+    assert assign(2, {"a": 2, "b": 1}, owners, pins={0: "b"}) == owners
+    assert assign(2, {"a": 2, "b": 0}, owners, pins={0: "b"}) == {0: "a", 1: "a"}
+    assert assign(2, {"a": 2, "b": 2}, owners, pins={7: "b"}) == owners
+
+
+def test_pinned_shards_alone_do_not_keep_the_others_uneven() -> None:
+    owners = {**dict.fromkeys(range(6), "a"), **dict.fromkeys(range(6, 10), "b")}
+    after = assign(10, {"a": 10, "b": 10, "c": 10}, owners, pins=dict.fromkeys(range(6), "a"))
+    assert Counter(after.values()) == {"a": 6, "b": 2, "c": 2}
+
+
+@settings(max_examples=50)
+@given(clusters(), st.dictionaries(st.integers(0, 59), st.sampled_from("abcdefgh")))
+def test_pins_are_kept_and_everything_stays(cluster: tuple[int, dict[str, int], dict[int, str]], pins: Any) -> None:
+    shards, nodes, owners = cluster
+    after = assign(shards, nodes, owners, pins=pins)
+    assert sorted(after) == list(range(shards))
+    assert all(after[shard] == node for shard, node in pins.items() if shard < shards and node in nodes)
+    assert assign(shards, nodes, after, pins=pins) == after
 
 
 def test_many_shards_take_a_moment() -> None:

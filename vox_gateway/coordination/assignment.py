@@ -18,6 +18,7 @@ def assign(
     capacities: Mapping[str, int],
     owners: Mapping[int, str],
     loads: Mapping[int, float] | None = None,
+    pins: Mapping[int, str] | None = None,
     *,
     may_move: bool = True,
     slack: float = 0.0,
@@ -29,12 +30,23 @@ def assign(
         capacities: the nodes, and how many shards each may run. Loads are shared out in proportion.
         owners: the shards that run, and their nodes.
         loads: of shards, such as events per second; 1.0 for the others.
+        pins: shards, and the nodes on which an operator wants them, also if `may_move` is false. Such a shard is not
+            moved away to make loads even. Void while the node is not among `capacities` or has no room.
         may_move: take shards from nodes that are alive, so that loads become even.
         slack: how much busier than another a node may be, as a part of the mean; below that nothing moves.
     """
     balance = _Balance(capacities, loads or {})
-    for shard, node in sorted(owners.items()):
-        if node in capacities and 0 <= shard < shards and balance.has_room(node):
+    here = {shard: node for shard, node in sorted(owners.items()) if node in capacities and 0 <= shard < shards}
+    wanted = {shard: node for shard, node in sorted((pins or {}).items()) if 0 <= shard < shards}
+    coming = {shard: node for shard, node in wanted.items() if here.get(shard) != node}
+    for shard, node in here.items():
+        if shard not in coming and balance.has_room(node):
+            balance.add(shard, node, is_pinned=shard in wanted)
+    for shard, node in coming.items():  # they get the room that is left
+        if balance.has_room(node):
+            balance.add(shard, node, is_pinned=True)
+    for shard, node in here.items():
+        if shard not in balance.nodes and balance.has_room(node):
             balance.add(shard, node)
     balance.place([shard for shard in range(shards) if shard not in balance.nodes])
     if may_move:
@@ -54,16 +66,19 @@ class _Balance:
         self._capacities = {node: capacity for node, capacity in capacities.items() if capacity > 0}
         self._loads = loads
         self._sums = dict.fromkeys(self._capacities, 0.0)
-        self._shards: dict[str, list[tuple[float, int]]] = {node: [] for node in self._capacities}  # sorted
+        self._counts = dict.fromkeys(self._capacities, 0)
+        self._shards: dict[str, list[tuple[float, int]]] = {node: [] for node in self._capacities}  # may move; sorted
 
     def has_room(self, node: str) -> bool:
-        return len(self._shards.get(node, ())) < self._capacities.get(node, 0)
+        return self._counts.get(node, 0) < self._capacities.get(node, 0)
 
-    def add(self, shard: int, node: str) -> None:
+    def add(self, shard: int, node: str, *, is_pinned: bool = False) -> None:
         load = self._load(shard)
         self.nodes[shard] = node
         self._sums[node] += load
-        bisect.insort(self._shards[node], (load, shard))
+        self._counts[node] += 1
+        if not is_pinned:
+            bisect.insort(self._shards[node], (load, shard))
 
     def place(self, shards: list[int]) -> None:
         """Give each shard to the node that is the least busy with it, the busiest shards first."""
@@ -81,8 +96,8 @@ class _Balance:
     def even_out(self, slack: float) -> None:
         """Move shards from the busiest node to the least busy, while that makes the busier of both less busy."""
         allowed = slack * sum(self._sums.values()) / max(sum(self._capacities.values()), 1)
-        while any(map(self.has_room, self._capacities)):
-            busiest = max(self._capacities, key=lambda node: (self._share(node), node))
+        while any(map(self.has_room, self._capacities)) and any(self._shards.values()):
+            busiest = max(filter(self._shards.get, self._capacities), key=lambda node: (self._share(node), node))
             idlest = min(filter(self.has_room, self._capacities), key=lambda node: (self._share(node), node))
             limit = (self._share(busiest) - allowed) * self._capacities[idlest] - self._sums[idlest]
             # The busiest shard that is below the limit: it saves the most moves. Sums of floats are not exact.
@@ -93,6 +108,7 @@ class _Balance:
             end = bisect.bisect_right(self._shards[busiest], (load, len(self.nodes) + max(self.nodes)))
             _, shard = self._shards[busiest].pop(min(end - 1, index))
             self._sums[busiest] -= load
+            self._counts[busiest] -= 1
             self.add(shard, idlest)
 
     def _load(self, shard: int) -> float:
