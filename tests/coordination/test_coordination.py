@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 import threading
 from datetime import datetime, timezone
 from typing import Any
@@ -18,6 +19,7 @@ from vox_gateway.coordination import (
     GateSettings,
     LeaseLost,
     NodeInfo,
+    Overview,
 )
 from vox_gateway.coordination.interface import Learned, TurnRequest, Turns
 from vox_gateway.discovery.session_start_limit import SessionStartLimit
@@ -354,6 +356,140 @@ def test_a_turn_that_nobody_ended_counts_as_spent(opened: Open) -> None:
     owners(coordination, one, 0)
     assert ask(coordination, one, 0).granted == {0}
     wait_until(lambda: ask(coordination, one, 0).starts_in > 80_000)
+
+
+# -- for operators -----------------------------------------------------------------------------------------------------
+
+
+def test_the_overview_has_nodes_shards_and_states(opened: Open) -> None:
+    mine, theirs, one, other = opened(), opened(), node(), node(total=4)
+    assert opened().overview() == Overview([], [], {}, [], [], 990, 0.0, 1)
+    mine.beat(one, {0: 2.5, 1: 1.0}, {0: '{"status": "ready", "reason": "a \\u00e9 b"}', 5: "{}"})
+    theirs.beat(other, hold(0), {0: '{"status": "other"}'})
+    mine.beat(one, {0: 3.5, 1: 1.0})
+    seen = opened().overview()
+    assert [status.info for status in seen.nodes] == sorted([one, other], key=lambda info: info.name)
+    assert all(0 < status.expires_in <= TIMES.ttl and not status.is_to_drain for status in seen.nodes)
+    shards = [(shard.total, shard.shard, shard.owner, shard.load, shard.state) for shard in seen.shards]
+    assert shards == [
+        (4, 0, other.id, 1.0, {"status": "other"}),
+        (8, 0, one.id, 3.5, {"status": "ready", "reason": "a é b"}),
+        (8, 1, one.id, 1.0, {}),
+    ]
+    assert [shard.reported_ago is None for shard in seen.shards] == [False, False, True]
+    assert set(theirs.beat(other, hold(0)).nodes) == {other.id}, "whoever looks is no node"
+
+
+def test_the_state_of_a_shard_ends_with_its_lease(opened: Open) -> None:
+    mine, theirs, one, other = opened(), opened(), node(), node()
+    mine.beat(one, hold(0), {0: '{"status": "ready"}'})
+    owners(mine, one)
+    assert theirs.overview().shards == []
+    owners(theirs, other, 0)
+    mine.beat(one, {}, {0: '{"status": "late"}'})
+    (shard,) = mine.overview().shards
+    assert (shard.owner, shard.state) == (other.id, {})
+    theirs.leave(other)
+    assert (len(mine.overview().nodes), mine.overview().shards) == (1, [])
+
+
+def test_the_overview_drops_dead_nodes_and_changes_nothing(opened: Open) -> None:
+    mine, theirs, one, other = opened(SHORT), opened(SHORT), node(), node()
+    owners(mine, one, 0)
+    wait_until(lambda: mine.overview().nodes == [])
+    assert mine.overview().shards == []
+    wait_until(lambda: owners(theirs, other, 0) == {0: other.id})
+
+
+def test_the_overview_has_the_identify_gate(opened: Open) -> None:
+    gate = GateSettings(interval=60.0, gather=0.0)
+    mine, theirs, one, other = opened(gate=gate), opened(gate=gate), node(), node()
+    owners(mine, one, 0, 2, 3)
+    owners(theirs, other, 1, 4)
+    mine.turns(one, TurnRequest(learned=Learned(limit(5, 2), 0.0)))
+    ask(mine, one, 0, 2, 3)
+    theirs.turns(other, TurnRequest({1: 0, 4: 2}))
+    seen = opened(gate=gate).overview()
+    assert (seen.remaining, seen.starts_in, seen.max_concurrency) == (3, 0.0, 2)
+    assert [(holder.node, holder.shard) for holder in seen.holding] == [(one.id, 0), (one.id, 3)]
+    assert all(0 < holder.ends_in <= gate.turn for holder in seen.holding)
+    waiting = [(waiter.node, waiter.shard, waiter.failures) for waiter in seen.waiting]
+    assert sorted(waiting) == sorted([(other.id, 1, 0), (one.id, 2, 0), (other.id, 4, 2)])
+    turn_in = {waiter.shard: waiter.turn_in for waiter in seen.waiting}
+    assert 0 < turn_in[1] <= gate.turn
+    assert turn_in[4] == pytest.approx(turn_in[2] + gate.interval)
+    assert opened(gate=gate).overview().waiting[0].waiting_for >= 0
+    mine.turns(one, TurnRequest({2: 0}, {0: 0.0, 3: 0.0}, Learned(limit(0, 2), 0.0)))
+    seen = theirs.overview()
+    assert seen.remaining == 0
+    assert all(waiter.turn_in >= seen.starts_in > 3500 for waiter in seen.waiting)
+
+
+def test_an_ordered_drain_is_told_until_the_node_is_gone(opened: Open) -> None:
+    mine, theirs, one, other = opened(), opened(), node(), node()
+    owners(mine, one, 0)
+    owners(theirs, other)
+    operator = opened()
+    assert operator.order_drain(one.id)
+    assert operator.order_drain(one.id), "idempotent"
+    assert [mine.beat(one, hold(0)).is_to_drain for _ in range(2)] == [True, True]
+    assert not theirs.beat(other, {}).is_to_drain
+    assert {status.info.id: status.is_to_drain for status in operator.overview().nodes} == {
+        one.id: True,
+        other.id: False,
+    }
+    mine.leave(one)
+    assert not mine.beat(one, {}).is_to_drain, "a node that starts anew"
+    assert not operator.order_drain("nobody")
+
+
+def test_a_pin_is_told_to_all_until_the_node_is_gone(opened: Open) -> None:
+    mine, theirs, one, other = opened(), opened(), node(), node()
+    owners(mine, one, 0)
+    owners(theirs, other)
+    operator = opened()
+    assert operator.order_move(other.id, 0)
+    assert operator.order_move(other.id, 0), "idempotent"
+    assert mine.beat(one, hold(0)).pins == theirs.beat(other, {}).pins == {0: other.id}
+    assert operator.overview().pins == {(8, 0): other.id}
+    assert mine.beat(node(total=4), {}).pins == {}, "another generation"
+    assert operator.order_move(one.id, 0)
+    assert mine.beat(one, hold(0)).pins == {0: one.id}
+    mine.leave(one)
+    assert not theirs.beat(other, {}).pins
+    assert not operator.overview().pins
+    assert not operator.order_move(one.id, 0)
+
+
+def test_a_pin_ends_by_itself(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    for form in ("state", "redis"):
+        if (module := sys.modules.get(f"vox_gateway.coordination.{form}")) is not None:
+            monkeypatch.setattr(module, "PIN_TIME", 0.05)
+    coordination, one = opened(), node()
+    coordination.beat(one, {})
+    assert coordination.order_move(one.id, 3)
+    wait_until(lambda: coordination.overview().pins == {})
+    wait_until(lambda: coordination.beat(one, {}).pins == {})
+
+
+def test_others_hear_of_orders_at_once(opened: Open) -> None:
+    coordination, operator, one = opened(), opened(), node()
+    coordination.beat(one, {})
+    watch = coordination.watch()
+    try:
+        for order in (lambda: operator.order_drain(one.id), lambda: operator.order_move(one.id, 0)):
+            while watch.wait(0.2):
+                pass
+            assert order()
+            assert watch.wait(5) is Change.LEASES
+    finally:
+        watch.close()
+
+
+def test_the_bots_that_are_there(opened: Open, bot: str, form: str) -> None:
+    coordination = opened()
+    coordination.beat(node(), {})
+    assert form == "memory" or bot in coordination.bots()
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------

@@ -132,6 +132,62 @@ def test_a_node_that_drains_hands_over_everything(opened: Open, own: Own) -> Non
     assert second.lost == []
 
 
+def test_an_ordered_drain_is_a_drain(opened: Open, own: Own) -> None:
+    first, second = own(opened()), own(opened())
+    wait_until(lambda: len(first.running) == len(second.running) == 4)
+    mine = first.running
+    assert opened().order_drain(first.node.info.id)
+    assert first.node.drained.wait(5)
+    wait_until(lambda: second.running == ALL)
+    assert [event for event in first.events if isinstance(event, Revoked)][-1] == Revoked(mine, lost=False)
+    assert opened().order_drain(first.node.info.id), "again, which changes nothing"
+    assert first.node.info.capacity == 0
+
+
+def test_an_ordered_move_is_made_by_owner_and_target_alone(opened: Open, own: Own) -> None:
+    nodes = [own(opened(NEVER)) for _ in range(3)]
+    wait_until(lambda: sum(len(one.running) for one in nodes) == 8 and all(one.node.view for one in nodes))
+    source = max(nodes, key=lambda one: len(one.running))
+    target, third = (one for one in nodes if one is not source)
+    shard, before = min(source.running), [*third.events]
+    assert opened().order_move(target.node.info.id, shard)
+    wait_until(lambda: shard in target.running and shard not in source.running)
+    assert (source.lost, target.lost, third.events) == ([], [], before)
+
+
+def test_a_moved_shard_stays_and_another_comes_for_it(opened: Open, own: Own) -> None:
+    nodes = [own(opened()) for _ in range(2)]
+    wait_until(lambda: [len(one.running) for one in nodes] == [4, 4])
+    shard = min(nodes[0].running)
+    assert opened().order_move(nodes[1].node.info.id, shard)
+    wait_until(lambda: shard in nodes[1].running and [len(one.running) for one in nodes] == [4, 4])
+    view = nodes[1].node.view
+    wait_until(lambda: nodes[1].node.view is not view)
+    assert shard in nodes[1].running
+
+
+def test_states_go_with_the_heartbeats(opened: Open, own: Own) -> None:
+    owner = own(opened(), shards=2)
+    wait_until(lambda: len(owner.running) == 2)
+    owner.node.report(1, 7.0, {"status": "ready", "guilds": 3})
+    operator = opened()
+
+    def seen() -> list[tuple[float, Any]]:
+        return [(shard.load, shard.state) for shard in operator.overview().shards]
+
+    wait_until(lambda: seen() == [(1.0, {}), (7.0, {"status": "ready", "guilds": 3})])
+    owner.node.report(1, 8.0)
+    wait_until(lambda: seen() == [(1.0, {}), (8.0, {"status": "ready", "guilds": 3})])
+
+
+def test_a_state_that_cannot_be_sent() -> None:
+    node = Node(MemoryCoordination(), shards=1, post=print)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        node.report(0, 1.0, {"status": object()})
+    with pytest.raises(ValueError, match="at most 4,096 characters"):
+        node.report(0, 1.0, {"reason": "x" * 5000})
+
+
 def test_capacity_is_kept(own: Own) -> None:
     coordination = MemoryCoordination(TIMES)
     small = own(coordination, capacity=3)
@@ -240,6 +296,17 @@ def test_nothing_moves_when_redis_loses_everything(server: RedisServer, opened_a
 
     wait_until(both_are_back)
     assert (first.events, second.events) == before
+
+
+def test_a_state_is_sent_after_the_network_was_cut(server: RedisServer, opened_at: OpenAt, own: Own) -> None:
+    coordination = opened_at()
+    owner = own(coordination, shards=1)
+    wait_until(lambda: owner.running == {0})
+    server.pause()
+    owner.node.report(0, 1.0, {"status": "ready"})
+    wait_until(lambda: owner.node._is_failing)
+    server.go_on()
+    wait_until(lambda: coordination.overview().shards[0].state == {"status": "ready"})
 
 
 def test_a_node_closes_while_the_network_hangs(server: RedisServer, opened_at: OpenAt, own: Own) -> None:
@@ -399,6 +466,13 @@ def test_a_server_that_is_not_there(tmp_path: Any, own: Own) -> None:
         wait_until(lambda: owner.node._is_failing)
         with pytest.raises(CoordinationFailed, match="the shards cannot be coordinated through Redis"):
             coordination.load(8, [0])
+
+
+def test_no_part_of_a_password_is_shown() -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(ValueError, match="percent-encoded") as caught:
+        open_coordination("redis://:hun/ter2@host:6379", bot="1")
+    assert "hun" not in str(caught.value)
 
 
 def test_the_id_of_a_bot() -> None:

@@ -21,15 +21,34 @@ Before every attempt to connect, also to RESUME, a shard asks ``node.holds(shard
 false: two processes that run a shard would end each other's connections forever. A shard that ends with an error of
 its own is released with ``failed=True``, so that another process tries it. On SIGTERM the manager calls
 ``node.drain()``, answers the `Revoked` that follows, waits for `Drained` and calls ``node.close()``.
-``node.report(shard, load, state)`` lets busy shards be spread.
+``node.report(shard, load, state)`` lets busy shards be spread, and operators see the state of each.
+
+Operators need no node: ``coordination.overview()`` is one read, ``order_drain`` makes a node drain as above, and
+``order_move`` moves a shard to a node, where it stays for `PIN_TIME`.
 """
 
-from .interface import Change, Coordination, CoordinationFailed, GateSettings, LeaseLost, NodeInfo, Turns, View
+from .interface import (
+    PIN_TIME,
+    Change,
+    Coordination,
+    CoordinationFailed,
+    GateSettings,
+    LeaseLost,
+    NodeInfo,
+    NodeStatus,
+    Overview,
+    ShardStatus,
+    TurnHolder,
+    Turns,
+    View,
+    Waiter,
+)
 from .leases import LeaseTimes
 from .node import Assigned, CoordinationEnded, Drained, Event, Node, Revoked
-from .opening import bot_id, check_coordination, open_coordination
+from .opening import bot_id, bots_of, check_coordination, open_coordination
 
 __all__ = [
+    "PIN_TIME",
     "Assigned",
     "Change",
     "Coordination",
@@ -42,10 +61,16 @@ __all__ = [
     "LeaseTimes",
     "Node",
     "NodeInfo",
+    "NodeStatus",
+    "Overview",
     "Revoked",
+    "ShardStatus",
+    "TurnHolder",
     "Turns",
     "View",
+    "Waiter",
     "bot_id",
+    "bots_of",
     "check_coordination",
     "open_coordination",
 ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..discovery.session_start_limit import SessionStartLimit
 from ..errors import GatewayError
 from .leases import LeaseTimes
 
 __all__ = [
+    "PIN_TIME",
     "Change",
     "Coordination",
     "CoordinationFailed",
@@ -20,11 +21,20 @@ __all__ = [
     "Lease",
     "LeaseLost",
     "NodeInfo",
+    "NodeStatus",
+    "Overview",
+    "ShardStatus",
+    "TurnHolder",
     "TurnRequest",
     "Turns",
     "View",
+    "Waiter",
     "Watch",
 ]
+
+
+#: seconds for which a shard stays at the node to which an operator has moved it
+PIN_TIME = 3600.0
 
 
 class CoordinationFailed(GatewayError):
@@ -75,12 +85,16 @@ class View:
         leases: by shard; a shard that is not in it is free.
         expires_in: seconds until the first of the other nodes has missed its heartbeats; None without others.
         is_new: the node was not known before.
+        pins: the nodes to which an operator has moved shards, by shard.
+        is_to_drain: an operator has ordered the node to hand over its shards.
     """
 
     nodes: Mapping[str, NodeInfo]
     leases: Mapping[int, Lease]
     expires_in: float | None
     is_new: bool
+    pins: Mapping[int, str] = field(default_factory=dict)
+    is_to_drain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +165,101 @@ class Turns:
     max_concurrency: int
 
 
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node, for operators.
+
+    Attributes:
+        info: the node.
+        expires_in: seconds until its shards may be taken by others, unless it sends another heartbeat.
+        is_to_drain: it was ordered to hand over its shards.
+    """
+
+    info: NodeInfo
+    expires_in: float
+    is_to_drain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """A shard that a node runs, for operators.
+
+    Attributes:
+        total: the number of shards of the bot.
+        shard: its id.
+        owner: the id of the node.
+        load: as the node reported it.
+        state: what the node reported beside the load; empty if it did not.
+        reported_ago: seconds since the state was reported; None if it was not.
+    """
+
+    total: int
+    shard: int
+    owner: str
+    load: float
+    state: Mapping[str, Any]
+    reported_ago: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHolder:
+    """A shard that may IDENTIFY now.
+
+    Attributes:
+        node: the id of its node.
+        shard: its id.
+        ends_in: seconds until the turn is over if it is not used.
+    """
+
+    node: str
+    shard: int
+    ends_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A shard that waits to IDENTIFY. Of the shards of a node with the same rate limit key only the first waits here.
+
+    Attributes:
+        node: the id of its node.
+        shard: its id.
+        failures: how often its turns came to nothing.
+        waiting_for: seconds.
+        turn_in: seconds until its turn, if those before it use theirs and no other comes before it.
+    """
+
+    node: str
+    shard: int
+    failures: int
+    waiting_for: float
+    turn_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the nodes of a bot have agreed on, for operators.
+
+    Attributes:
+        nodes: all that are alive, by name.
+        shards: those that a node runs, in order.
+        pins: the ids of the nodes to which shards were moved, by number of shards and shard.
+        holding: the shards that may IDENTIFY.
+        waiting: the shards that wait for it, the next first.
+        remaining: session starts.
+        starts_in: seconds until session starts are available; 0.0 if some remain.
+        max_concurrency: the number of rate limit keys.
+    """
+
+    nodes: Sequence[NodeStatus]
+    shards: Sequence[ShardStatus]
+    pins: Mapping[tuple[int, int], str]
+    holding: Sequence[TurnHolder]
+    waiting: Sequence[Waiter]
+    remaining: int
+    starts_in: float
+    max_concurrency: int
+
+
 class Change(enum.Flag):
     """What has changed, so that it is worth asking again."""
 
@@ -185,12 +294,13 @@ class Coordination(Protocol):
     def gate(self) -> GateSettings:
         """How often the bot may IDENTIFY."""
 
-    def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
+    def beat(self, node: NodeInfo, hold: Mapping[int, float], states: Mapping[int, str] | None = None) -> View:
         """Renew the leases of a node, and return what all nodes hold after that.
 
         Args:
             hold: shards and their loads. Those that are free become the node's, those of others do not; a lease of the
                 node that is not in it is released.
+            states: what the node reports of some of these shards, as JSON; of the others the last report stays.
         """
 
     def leave(self, node: NodeInfo) -> None:
@@ -215,6 +325,28 @@ class Coordination(Protocol):
         Raises:
             LeaseLost: the node does not hold the shard's lease.
         """
+
+    def overview(self) -> Overview:
+        """Return what the nodes have agreed on. Changes nothing."""
+
+    def order_drain(self, node_id: str) -> bool:
+        """Order a node to hand over its shards. It is told with each heartbeat, until it is gone.
+
+        Returns:
+            Whether there is such a node.
+        """
+
+    def order_move(self, node_id: str, shard: int) -> bool:
+        """Order that a node runs a shard: it is pinned to the node for `PIN_TIME`, or until the node is gone.
+
+        A later order for the shard replaces the earlier one.
+
+        Returns:
+            Whether there is such a node.
+        """
+
+    def bots(self) -> list[str]:
+        """Return the bots for which something is kept where this bot's is, in order."""
 
     def watch(self) -> Watch:
         """Return what waits for changes."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Collection, Mapping
 
 from ..concurrency.fork import in_child
-from .interface import Change, GateSettings, NodeInfo, TurnRequest, Turns, View, Watch
+from .interface import Change, GateSettings, NodeInfo, Overview, TurnRequest, Turns, View, Watch
 from .leases import LeaseTimes
-from .state import SharedState, lost
+from .state import Report, SharedState, lost
 
 __all__ = ["MemoryCoordination"]
 
@@ -30,14 +30,19 @@ class MemoryCoordination:
 
     def _renew(self) -> None:
         self._state = SharedState(self.gate.max_concurrency)
-        self._sessions: dict[tuple[int, int], str] = {}
+        self._sessions: dict[tuple[int, int], str] = {}  # by number of shards and shard, like the next
+        self._reports: dict[tuple[int, int], Report] = {}
         self._changes = {Change.LEASES: 0, Change.GATE: 0}
         self._changed = threading.Condition()  # guards all fields above
 
-    def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
+    def beat(self, node: NodeInfo, hold: Mapping[int, float], states: Mapping[int, str] | None = None) -> View:
         """See `Coordination`."""
         with self._changed:
-            view, changed = self._state.beat(node, hold, self.times, time.monotonic())
+            now = time.monotonic()
+            view, changed = self._state.beat(node, hold, self.times, now)
+            for shard, text in (states or {}).items():
+                if self._state.owns(node, shard):
+                    self._reports[node.total, shard] = Report(node.id, now, text)
             self._notify(changed)
             return view
 
@@ -69,6 +74,30 @@ class MemoryCoordination:
         with self._changed:
             self._check(node, shard)
             self._sessions.pop((node.total, shard), None)
+
+    def overview(self) -> Overview:
+        """See `Coordination`."""
+        with self._changed:
+            copy = SharedState.from_json(self._state.to_json())
+            return copy.overview(self._reports, self.gate, time.monotonic())
+
+    def order_drain(self, node_id: str) -> bool:
+        """See `Coordination`."""
+        with self._changed:
+            exists, changed = self._state.order_drain(node_id, time.monotonic())
+            self._notify(changed)
+            return exists
+
+    def order_move(self, node_id: str, shard: int) -> bool:
+        """See `Coordination`."""
+        with self._changed:
+            exists, changed = self._state.order_move(node_id, shard, time.monotonic())
+            self._notify(changed)
+            return exists
+
+    def bots(self) -> list[str]:
+        """See `Coordination`."""
+        return []
 
     def watch(self) -> Watch:
         """See `Coordination`."""

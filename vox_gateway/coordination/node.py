@@ -26,6 +26,7 @@ from .assignment import assign
 from .gate import NodeGate, Said
 from .interface import Change, Coordination, CoordinationFailed, NodeInfo, Turns, View
 from .leases import Leases
+from .reports import Reports
 from .sessions import SavedText, SharedSessionStore
 
 __all__ = ["Assigned", "CoordinationEnded", "Drained", "Event", "Node", "Revoked"]
@@ -180,7 +181,7 @@ class Node:
         self._leases = Leases()
         self._closing: set[int] = set()  # shards that are not released yet; their leases are kept while possible
         self._gone: set[int] = set()  # of these, the shards of which another node has the lease
-        self._loads: dict[int, float] = {}
+        self._reports = Reports()
         self._take: frozenset[int] = frozenset()
         self._take_from = 0.0  # when it may take shards, or hand over some
         self._members: frozenset[NodeInfo] = frozenset()
@@ -221,13 +222,18 @@ class Node:
         return self.view is not None and not self._is_failing
 
     def report(self, shard: int, load: float, state: Mapping[str, Any] | None = None) -> None:
-        """Note how a shard is doing.
+        """Note how a shard is. It goes with the next heartbeat; does no I/O.
 
         Args:
-            load: how busy it is, such as its events per second; shards are shared out by that. Default: 1.0.
-            state: values that JSON can hold, for people.
+            shard: its id.
+            load: how busy it is, such as its events per second; shards are shared out by that. 1.0 until reported.
+            state: what operators see of the shard, such as ``{"status": "ready", "latency": 0.04}``: values that JSON
+                can hold, of at most 4,096 characters together. None to leave it as it was.
+
+        Raises:
+            TypeError, ValueError: JSON cannot hold `state`, or it is too long.
         """
-        self._loads[shard] = load
+        self._reports.note(shard, load, state)
 
     def session_store(
         self, shard: int, decode: Callable[[str], SavedText], saved: str | None = None
@@ -380,20 +386,24 @@ class Node:
 
     def _beat(self) -> None:
         shards = self._leases.shards | self._take | (self._closing - self._gone)
-        hold = {shard: self._loads.get(shard, 1.0) for shard in sorted(shards)}
+        hold = self._reports.loads(sorted(shards))
+        states = self._reports.take_states(hold)
         node, take = self.info, self._take
         self._is_busy = True
-        self._requests.put(lambda: self._request_beat(node, hold, take))
+        self._requests.put(lambda: self._request_beat(node, hold, states, take))
 
-    def _request_beat(self, node: NodeInfo, hold: Mapping[int, float], take: frozenset[int]) -> None:
+    def _request_beat(
+        self, node: NodeInfo, hold: Mapping[int, float], states: Mapping[int, str], take: frozenset[int]
+    ) -> None:
         asked_at = time.monotonic()
         try:
-            view = self._coordination.beat(node, hold)
+            view = self._coordination.beat(node, hold, states)
             mine = [shard for shard in sorted(take) if shard in view.leases and view.leases[shard].owner == node.id]
             # From now on nobody else can change the sessions.
             sessions = self._coordination.load(node.total, mine) if mine else {}
             self._inbox.put(_Beaten(asked_at, view, sessions))
         except CoordinationFailed as error:
+            self._reports.give_back(states)
             self._inbox.put(_Beaten(asked_at, error))
 
     def _note_beat(self, asked_at: float, answer: View | CoordinationFailed, sessions: Mapping[int, str]) -> None:
@@ -424,6 +434,9 @@ class Node:
             self._ask_at = now
         self._plan_next_beat(answer, asked_at, now)
         self.view = answer
+        if answer.is_to_drain and not self._is_draining:
+            _LOG.info("this process was ordered to hand over its shards")
+            self.drain()
 
     def _plan_next_beat(self, view: View, asked_at: float, now: float) -> None:
         if view.is_new:
@@ -452,19 +465,20 @@ class Node:
             self._beat_at = now
 
     def _choose(self, view: View, may_move: bool) -> None:
-        """Choose the shards to take, and revoke those that another node should have."""
+        """Choose the shards to take, and revoke those that another node should have; pinned shards at any time."""
         planned = assign(
             self.info.total,
             {node.id: node.capacity for node in view.nodes.values()},
             {shard: lease.owner for shard, lease in view.leases.items()},
             {shard: lease.load for shard, lease in view.leases.items()},
+            view.pins,
             may_move=may_move,
             slack=SLACK if any(lease.load != 1.0 for lease in view.leases.values()) else 0.0,
         )
         mine = {shard for shard, node in planned.items() if node == self.info.id}
         self._take = frozenset(mine - view.leases.keys() - self._closing)
-        if may_move:
-            self._revoke(self._leases.shards - mine, lost=False)
+        others = self._leases.shards - mine
+        self._revoke(others if may_move else others & view.pins.keys(), lost=False)
 
     def _revoke(self, shards: frozenset[int] | set[int], *, lost: bool) -> None:
         if not shards:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 
@@ -11,7 +12,7 @@ from .interface import Coordination, CoordinationFailed, GateSettings
 from .leases import LeaseTimes
 from .memory import MemoryCoordination
 
-__all__ = ["bot_id", "check_coordination", "open_coordination"]
+__all__ = ["bot_id", "bots_of", "check_coordination", "open_coordination"]
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _SQLITE = "sqlite:///"
@@ -78,6 +79,21 @@ def _check_path(url: str) -> str:
     if not os.path.isdir(folder):
         raise CoordinationFailed(f"coordination={url!r}: the folder {folder} does not exist, make it first")
     return path
+
+
+def bots_of(url: str) -> list[str]:
+    """Return the bots that processes have run through a coordination, as `open_coordination` takes them.
+
+    Args:
+        url: as `open_coordination` takes it.
+
+    Raises:
+        TypeError, ValueError: `url` cannot be used.
+        CoordinationFailed: it cannot be reached.
+        MissingExtra: Redis needs the extra ``cluster``.
+    """
+    with contextlib.closing(open_coordination(url, bot="")) as coordination:
+        return coordination.bots()
 
 
 def bot_id(token: str) -> str:

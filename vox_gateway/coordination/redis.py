@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -17,11 +18,13 @@ from typing import Any, TypeVar
 from ..concurrency.fork import in_child
 from ..errors import MissingExtra
 from .interface import (
+    PIN_TIME,
     Change,
     CoordinationFailed,
     GateSettings,
     Lease,
     NodeInfo,
+    Overview,
     TurnRequest,
     Turns,
     View,
@@ -29,6 +32,7 @@ from .interface import (
 )
 from .leases import LeaseTimes
 from .state import lost
+from .stored import overview
 
 try:
     import redis as redis_py
@@ -68,30 +72,40 @@ class RedisCoordination:
         self.times: LeaseTimes = times or LeaseTimes()
         self.gate: GateSettings = gate or GateSettings()
         self._prefix = f"vox:{{{bot}}}"
-        self._client = redis_py.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),  # the node tries again, while its leases allow
-        )
+        try:
+            self._client = redis_py.Redis.from_url(
+                url,
+                decode_responses=True,
+                socket_timeout=TIMEOUT,
+                socket_connect_timeout=TIMEOUT,
+                retry=Retry(NoBackoff(), 0),  # the node tries again, while its leases allow
+            )
+        except ValueError:  # whose text may hold a part of a password
+            raise ValueError(
+                f"coordination is a URL that begins with {url.partition(':')[0]!r}, but not one of Redis: expected "
+                '"redis://host:port/number"; special characters of a password must be percent-encoded'
+            ) from None
         self._is_closed = False
         common = _script("common")
-        self._beat, self._leave, self._turns, self._session = (
-            self._client.register_script(common + _script(name)) for name in ("beat", "leave", "turns", "session")
+        self._beat, self._leave, self._turns, self._session, self._order, self._overview = (
+            self._client.register_script(common + _script(name))
+            for name in ("beat", "leave", "turns", "session", "order", "overview")
         )
 
-    def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
+    def beat(self, node: NodeInfo, hold: Mapping[int, float], states: Mapping[int, str] | None = None) -> View:
         """See `Coordination`."""
-        loads = [part for shard, load in hold.items() for part in (shard, repr(float(load)))]
+        said = states or {}
+        parts = [part for shard, load in hold.items() for part in (shard, repr(float(load)), said.get(shard, ""))]
         answer = json.loads(
-            self._call(self._beat, node.id, node.name, node.total, node.capacity, _ms(self.times.ttl), *loads)
+            self._call(self._beat, node.id, node.name, node.total, node.capacity, _ms(self.times.ttl), *parts)
         )
         return View(
             {name: NodeInfo(name, text, node.total, capacity) for name, text, capacity in answer["nodes"]},
             {shard: Lease(owner, load) for shard, owner, load in answer["leases"]},
             None if answer["expires_in"] < 0 else answer["expires_in"] / 1000,
             answer["is_new"],
+            dict(answer["pins"]),
+            answer["is_to_drain"],
         )
 
     def leave(self, node: NodeInfo) -> None:
@@ -139,6 +153,24 @@ class RedisCoordination:
         """See `Coordination`."""
         if not self._call(self._session, node.id, node.total, shard, SESSION_KEPT):
             raise lost(node, shard)
+
+    def overview(self) -> Overview:
+        """See `Coordination`."""
+        return overview(json.loads(self._call(self._overview)), self.gate)
+
+    def order_drain(self, node_id: str) -> bool:
+        """See `Coordination`."""
+        return bool(self._call(self._order, node_id))
+
+    def order_move(self, node_id: str, shard: int) -> bool:
+        """See `Coordination`."""
+        return bool(self._call(self._order, node_id, shard, _ms(PIN_TIME)))
+
+    def bots(self) -> list[str]:
+        """See `Coordination`."""
+        pattern = re.compile(r"vox:\{(.+)\}:nodes")
+        keys = self._try(lambda: list(self._client.scan_iter("vox:{*}:nodes", count=1000)))
+        return sorted(found[1] for key in keys if (found := pattern.fullmatch(str(key))))
 
     def watch(self) -> Watch:
         """See `Coordination`."""

@@ -2,8 +2,8 @@
 
 Every step is a transaction that begins with a lock (``BEGIN IMMEDIATE``), reads the state of a bot, changes it and
 writes it back. A process that has died is noticed within a second, by its lock; one that hangs when its heartbeats are
-missed. Times are those of the machine's clock: setting it forward by more than `LeaseTimes.ttl` may cost each shard a
-RESUME. The file must not be on a network file system.
+missed; one that is stopped in the middle of a step holds up all others. Times are those of the machine's clock: setting
+it forward by more than `LeaseTimes.ttl` may cost each shard a RESUME. The file must not be on a network file system.
 
 See: https://www.sqlite.org/lang_transaction.html
 """
@@ -20,10 +20,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
 from ..concurrency.fork import FORKED, in_child
-from .interface import Change, CoordinationFailed, GateSettings, NodeInfo, TurnRequest, Turns, View, Watch
+from .interface import Change, CoordinationFailed, GateSettings, NodeInfo, Overview, TurnRequest, Turns, View, Watch
 from .leases import LeaseTimes
 from .slots import Slot
-from .state import SharedState, lost
+from .state import Report, SharedState, lost
 
 __all__ = ["SQLiteCoordination"]
 
@@ -39,6 +39,10 @@ CREATE TABLE IF NOT EXISTS state (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS session (
     bot TEXT, total INTEGER, shard INTEGER, session TEXT NOT NULL, PRIMARY KEY (bot, total, shard)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS report (
+    bot TEXT, total INTEGER, shard INTEGER, node TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (bot, total, shard)
 ) WITHOUT ROWID;
 """
 
@@ -75,24 +79,30 @@ class SQLiteCoordination:
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
-    def beat(self, node: NodeInfo, hold: Mapping[int, float]) -> View:
+    def beat(self, node: NodeInfo, hold: Mapping[int, float], states: Mapping[int, str] | None = None) -> View:
         """See `Coordination`."""
 
-        def step(state: SharedState, now: float) -> tuple[View, Change]:
-            buried = state.bury({name for name, slot in state.slots().items() if self._slot.is_free(slot)})
+        def step(connection: sqlite3.Connection, state: SharedState, now: float) -> tuple[View, Change]:
+            buried = self._bury(state)
             view, changed = state.beat(node, hold, self.times, now, self._slot.number)
             self._peers = {name: slot for name, slot in state.slots().items() if name != node.id}
+            rows = [
+                (self._bot, node.total, shard, node.id, now, text)
+                for shard, text in (states or {}).items()
+                if state.owns(node, shard)
+            ]
+            connection.executemany("INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)", rows)
             return view, changed | buried
 
         return self._change(step)
 
     def leave(self, node: NodeInfo) -> None:
         """See `Coordination`."""
-        self._change(lambda state, now: (None, state.leave(node.id)))
+        self._change(lambda _, state, now: (None, state.leave(node.id)))
 
     def turns(self, node: NodeInfo, request: TurnRequest) -> Turns:
         """See `Coordination`."""
-        return self._change(lambda state, now: state.turns(node, request, self.gate, self.times.ttl, now))
+        return self._change(lambda _, state, now: state.turns(node, request, self.gate, self.times.ttl, now))
 
     def load(self, total: int, shards: Collection[int]) -> dict[int, str]:
         """See `Coordination`."""
@@ -115,6 +125,29 @@ class SQLiteCoordination:
             key = (self._bot, node.total, shard)
             connection.execute("DELETE FROM session WHERE bot = ? AND total = ? AND shard = ?", key)
 
+    def overview(self) -> Overview:
+        """See `Coordination`."""
+        with self._transaction() as connection:
+            state = self._decode(self._read(connection)[0])
+            query = "SELECT total, shard, node, at, state FROM report WHERE bot = ?"
+            rows = connection.execute(query, (self._bot,)).fetchall()
+        self._bury(state)
+        reports = {(total, shard): Report(node, at, text) for total, shard, node, at, text in rows}
+        return state.overview(reports, self.gate, time.time())
+
+    def order_drain(self, node_id: str) -> bool:
+        """See `Coordination`."""
+        return self._change(lambda _, state, now: state.order_drain(node_id, now))
+
+    def order_move(self, node_id: str, shard: int) -> bool:
+        """See `Coordination`."""
+        return self._change(lambda _, state, now: state.order_move(node_id, shard, now))
+
+    def bots(self) -> list[str]:
+        """See `Coordination`."""
+        with self._transaction() as connection:
+            return [str(bot) for (bot,) in connection.execute("SELECT bot FROM state ORDER BY bot")]
+
     def watch(self) -> Watch:
         """See `Coordination`."""
         return _SQLiteWatch(self)
@@ -130,11 +163,11 @@ class SQLiteCoordination:
 
     # -- transactions --------------------------------------------------------------------------------------------------
 
-    def _change(self, step: Callable[[SharedState, float], tuple[T, Change]]) -> T:
+    def _change(self, step: Callable[[sqlite3.Connection, SharedState, float], tuple[T, Change]]) -> T:
         with self._transaction() as connection:
             before, leases_changed, gate_changed = self._read(connection)
             state = self._decode(before)
-            result, changed = step(state, time.time())
+            result, changed = step(connection, state, time.time())
             after = json.dumps(state.to_json())
             if after != before or changed:
                 counts = leases_changed + (Change.LEASES in changed), gate_changed + (Change.GATE in changed)
@@ -190,6 +223,9 @@ class SQLiteCoordination:
                 return self._read(self._connection)[1:]
             except sqlite3.Error:
                 return None
+
+    def _bury(self, state: SharedState) -> Change:
+        return state.bury({name for name, slot in state.slots().items() if self._slot.is_free(slot)})
 
     def _has_dead_peer(self) -> bool:
         return any(self._slot.is_free(slot) for slot in self._peers.values())

@@ -6,15 +6,30 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .interface import Change, GateSettings, Lease, LeaseLost, NodeInfo, TurnRequest, Turns, View
+from .interface import (
+    PIN_TIME,
+    Change,
+    GateSettings,
+    Lease,
+    LeaseLost,
+    NodeInfo,
+    NodeStatus,
+    Overview,
+    ShardStatus,
+    TurnRequest,
+    Turns,
+    View,
+)
 from .leases import LeaseTimes
 from .turns import IdentifyQueue
 
-__all__ = ["SharedState", "lost"]
+__all__ = ["Report", "SharedState", "lost"]
 
 
 @dataclass
@@ -22,6 +37,22 @@ class _Node:
     info: NodeInfo
     expires_at: float
     slot: int | None
+    is_to_drain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a node has reported of a shard. It counts while the node holds the shard's lease.
+
+    Attributes:
+        node: its id.
+        at: the time.
+        state: JSON.
+    """
+
+    node: str
+    at: float
+    state: str
 
 
 class SharedState:
@@ -35,6 +66,7 @@ class SharedState:
         self.queue: IdentifyQueue = IdentifyQueue(max_concurrency)
         self._nodes: dict[str, _Node] = {}
         self._leases: dict[int, dict[int, Lease]] = {}  # by number of shards and shard
+        self._pins: dict[tuple[int, int], tuple[str, float]] = {}  # the same; the id of the node, and until when
 
     def slots(self) -> dict[str, int]:
         """Return the ids of nodes, and the numbers that they gave in `beat`."""
@@ -48,7 +80,7 @@ class SharedState:
         before = self._nodes.get(node.id)
         if before is None or before.info != node:
             changed |= Change.LEASES
-        self._nodes[node.id] = _Node(node, now + times.ttl, slot)
+        self._nodes[node.id] = _Node(node, now + times.ttl, slot, before is not None and before.is_to_drain)
         leases = self._leases.setdefault(node.total, {})
         for shard in [shard for shard, lease in leases.items() if lease.owner == node.id and shard not in hold]:
             del leases[shard]
@@ -66,14 +98,14 @@ class SharedState:
             dict(self._leases.get(node.total, {})),
             min(expiries, default=None),
             is_new,
+            {shard: name for (total, shard), (name, _) in self._pins.items() if total == node.total},
+            self._nodes[node.id].is_to_drain,
         )
 
     def leave(self, node_id: str) -> Change:
         """Remove a node; return what has changed."""
         changed = Change.LEASES if self._nodes.pop(node_id, None) else Change.NONE
-        for leases in self._leases.values():
-            for shard in [shard for shard, lease in leases.items() if lease.owner == node_id]:
-                del leases[shard]
+        self._release(node_id)
         if self.queue.forget(node_id):
             changed |= Change.GATE
         return changed
@@ -86,15 +118,22 @@ class SharedState:
             one.expires_at = min(one.expires_at, now + ttl)
             if one.expires_at <= now:
                 changed |= self._drop(name)
+        # Nor may it keep a pin.
+        pins = {key: (name, min(until, now + PIN_TIME)) for key, (name, until) in self._pins.items()}
+        self._pins = {key: (name, until) for key, (name, until) in pins.items() if until > now}
         return changed
 
     def _drop(self, node_id: str) -> Change:
         """Remove a node that died. Its turns run out by themselves: it may have sent an IDENTIFY."""
         del self._nodes[node_id]
+        self._release(node_id)
+        return Change.LEASES | Change.GATE
+
+    def _release(self, node_id: str) -> None:
         for leases in self._leases.values():
             for shard in [shard for shard, lease in leases.items() if lease.owner == node_id]:
                 del leases[shard]
-        return Change.LEASES | Change.GATE
+        self._pins = {key: (name, until) for key, (name, until) in self._pins.items() if name != node_id}
 
     def bury(self, node_ids: set[str]) -> Change:
         """Remove nodes that are known to be dead; return what has changed."""
@@ -118,6 +157,53 @@ class SharedState:
         lease = self._leases.get(node.total, {}).get(shard)
         return lease is not None and lease.owner == node.id
 
+    # -- for operators -------------------------------------------------------------------------------------------------
+
+    def order_drain(self, node_id: str, now: float) -> tuple[bool, Change]:
+        """Order a node to hand over its shards; see `Coordination.order_drain`."""
+        node = self._nodes.get(node_id)
+        if node is None or node.expires_at <= now:
+            return False, Change.NONE
+        node.is_to_drain = True
+        return True, Change.LEASES
+
+    def order_move(self, node_id: str, shard: int, now: float) -> tuple[bool, Change]:
+        """Pin a shard to a node; see `Coordination.order_move`."""
+        node = self._nodes.get(node_id)
+        if node is None or node.expires_at <= now:
+            return False, Change.NONE
+        self._pins[node.info.total, shard] = node_id, now + PIN_TIME
+        return True, Change.LEASES
+
+    def overview(self, reports: Mapping[tuple[int, int], Report], settings: GateSettings, now: float) -> Overview:
+        """Return what operators see; see `Coordination.overview`. What is over is removed: call it on a copy.
+
+        Args:
+            reports: by number of shards and shard.
+        """
+        self.expire(now, math.inf)
+        holding, waiting, starts_in, remaining = self.queue.overview(self._nodes, settings, now)
+        return Overview(
+            sorted(
+                (NodeStatus(one.info, one.expires_at - now, one.is_to_drain) for one in self._nodes.values()),
+                key=lambda one: (one.info.name, one.info.id),
+            ),
+            [
+                _status(total, shard, lease, reports.get((total, shard)), now)
+                for total, leases in sorted(self._leases.items())
+                for shard, lease in sorted(leases.items())
+                if lease.owner in self._nodes
+            ],
+            {key: name for key, (name, _) in sorted(self._pins.items()) if name in self._nodes},
+            holding,
+            waiting,
+            remaining,
+            starts_in,
+            self.queue.max_concurrency,
+        )
+
+    # -- as JSON -------------------------------------------------------------------------------------------------------
+
     def to_json(self) -> dict[str, Any]:
         """Return the state as values that JSON can hold."""
         return {
@@ -127,6 +213,7 @@ class SharedState:
                 for total, leases in self._leases.items()
                 for shard, lease in leases.items()
             ],
+            "pins": [[total, shard, name, until] for (total, shard), (name, until) in self._pins.items()],
             "queue": self.queue.to_json(),
         }
 
@@ -137,10 +224,17 @@ class SharedState:
         state.queue = IdentifyQueue.from_json(data["queue"])
         for one in data["nodes"]:
             info = NodeInfo(**one["info"])
-            state._nodes[info.id] = _Node(info, one["expires_at"], one["slot"])
+            state._nodes[info.id] = _Node(info, one["expires_at"], one["slot"], one["is_to_drain"])
         for total, shard, owner, load in data["leases"]:
             state._leases.setdefault(total, {})[shard] = Lease(owner, load)
+        state._pins = {(total, shard): (name, until) for total, shard, name, until in data["pins"]}
         return state
+
+
+def _status(total: int, shard: int, lease: Lease, report: Report | None, now: float) -> ShardStatus:
+    if report is None or report.node != lease.owner:
+        return ShardStatus(total, shard, lease.owner, lease.load, {}, None)
+    return ShardStatus(total, shard, lease.owner, lease.load, json.loads(report.state), max(now - report.at, 0.0))
 
 
 def lost(node: NodeInfo, shard: int) -> LeaseLost:

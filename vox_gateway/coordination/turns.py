@@ -11,7 +11,7 @@ from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .interface import GateSettings, Learned, TurnRequest, Turns
+from .interface import GateSettings, Learned, TurnHolder, TurnRequest, Turns, Waiter
 
 __all__ = ["IdentifyQueue"]
 
@@ -85,6 +85,29 @@ class IdentifyQueue:
     def forget(self, node: str) -> bool:
         """Remove a node, which is closing; return whether others should ask again."""
         return self._replace(node, TurnRequest(), 0.0)
+
+    def overview(
+        self, alive: Container[str], settings: GateSettings, now: float
+    ) -> tuple[list[TurnHolder], list[Waiter], float, int]:
+        """Return who has a turn, who waits, when session starts are available, and how many remain.
+
+        What is over is removed: call it on a copy.
+        """
+        self._expire(alive, settings, now)
+        starts_in = self._starts_in(settings, now)
+        holding = [TurnHolder(turn.node, turn.shard, turn.until - now) for turn in self._turns]
+        waiting = []
+        turn_in: dict[int, float] = {}
+        for waiter in self._in_order():
+            key = waiter.shard % self.max_concurrency
+            if key in turn_in:
+                turn_in[key] += settings.interval
+            else:
+                turn_in[key] = max(self._free_at(key, settings.interval) - now, starts_in, 0.0)
+            since = now - waiter.since
+            waiting.append(Waiter(waiter.node, waiter.shard, waiter.failures, since, turn_in[key]))
+        waiting.sort(key=lambda one: one.turn_in)  # stable
+        return holding, waiting, starts_in, self._remaining(settings, now)
 
     # -- what a node says ------------------------------------------------------------------------------------------
 
@@ -161,9 +184,12 @@ class IdentifyQueue:
     def _first_waiters(self) -> dict[int, _Waiter]:
         """Return the first waiter with each rate limit key, in the order of buckets."""
         first: dict[int, _Waiter] = {}
-        for waiter in sorted(self._waiters, key=lambda one: (one.failures, one.shard, one.since)):
+        for waiter in self._in_order():
             first.setdefault(waiter.shard % self.max_concurrency, waiter)
         return first
+
+    def _in_order(self) -> list[_Waiter]:
+        return sorted(self._waiters, key=lambda one: (one.failures, one.shard, one.since))
 
     def _free_at(self, key: int, interval: float) -> float:
         held = [turn.until for turn in self._turns if turn.shard % self.max_concurrency == key]

@@ -1,4 +1,5 @@
--- Coordination.beat. ARGV: node id, name, total, capacity, ttl, then shards and loads in turn.
+-- Coordination.beat. ARGV: node id, name, total, capacity, ttl, then of each shard: its id, its load, and what the node
+-- reports of it as JSON, or nothing.
 local id, name, total, capacity, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local leases = leases_key(total)
 drop_dead_nodes()
@@ -13,8 +14,11 @@ redis.call('PEXPIRE', node_key(id), text(ttl))
 redis.call('ZADD', keys.nodes, text(now + ttl), id)
 local is_changed = before ~= capacity
 
-local hold = {}
-for index = 6, #ARGV, 2 do hold[ARGV[index]] = ARGV[index + 1] end
+local hold, states = {}, {}
+for index = 6, #ARGV, 3 do
+    hold[ARGV[index]] = ARGV[index + 1]
+    if ARGV[index + 2] ~= '' then states[ARGV[index]] = ARGV[index + 2] end
+end
 
 local alive, nodes, expires_in = {}, {}, -1
 local members = redis.call('ZRANGE', keys.nodes, 0, -1, 'WITHSCORES')
@@ -49,8 +53,27 @@ for shard, load in pairs(hold) do
     end
 end
 redis.call('PEXPIRE', leases, DAY)
+for shard, state in pairs(states) do
+    if held[shard] and held[shard][1] == id then
+        redis.call('HSET', reports_key(total), shard, id .. ' ' .. text(now) .. ' ' .. state)
+        redis.call('PEXPIRE', reports_key(total), DAY)
+    end
+end
+
+local pins = {}
+for shard, pin in pairs_of(pins_key(total)) do
+    local target, over_at = string.match(pin, '^(%S+) (%S+)$')
+    if alive[target] and tonumber(over_at) > now then
+        pins[#pins + 1] = {tonumber(shard), target}
+    else
+        redis.call('HDEL', pins_key(total), shard)
+    end
+end
 if is_changed then changed('leases') end
 
 local found = {}
 for shard, lease in pairs(held) do found[#found + 1] = {tonumber(shard), lease[1], tonumber(lease[2])} end
-return cjson.encode({nodes = nodes, leases = found, expires_in = expires_in, is_new = not before})
+return cjson.encode({
+    nodes = nodes, leases = found, expires_in = expires_in, is_new = not before, pins = pins,
+    is_to_drain = redis.call('HEXISTS', node_key(id), 'is_to_drain') == 1,
+})

@@ -12,8 +12,10 @@ local keys = {
 }
 local DAY = 86400000
 
-local function node_key(id) return prefix .. ':node:' .. id end         -- hash: name, total, capacity
-local function leases_key(total) return prefix .. ':leases:' .. total end -- hash: shard, "node load"
+local function node_key(id) return prefix .. ':node:' .. id end          -- hash: name, total, capacity, is_to_drain
+local function leases_key(total) return prefix .. ':leases:' .. total end   -- hash: shard, "node load"
+local function reports_key(total) return prefix .. ':reports:' .. total end -- hash: shard, "node time state"
+local function pins_key(total) return prefix .. ':pins:' .. total end       -- hash: shard, "node until"
 
 -- What others should look at again: 'leases' or 'gate'.
 local function changed(kind) redis.call('PUBLISH', prefix .. ':changes', kind) end
