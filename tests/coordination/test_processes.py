@@ -19,7 +19,7 @@ import pytest
 from coordination_support import GATE, TIMES
 from support import wait_until
 
-from vox_gateway.coordination import GateSettings, LeaseTimes
+from vox_gateway.coordination import GateSettings, LeaseTimes, NodeInfo, open_coordination
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -161,3 +161,17 @@ def test_many_processes_keep_the_interval(start: Start) -> None:
         times = [at for at, shard in identified if shard % 4 == key]
         least = min(later - earlier for earlier, later in itertools.pairwise(times))
         assert least >= gate.interval - 0.005, "the clocks of the store and of the line differ by milliseconds"
+
+
+def test_a_process_that_opens_a_file_twice_keeps_its_locks(tmp_path: Path) -> None:
+    """Without them another process that closes the file takes itself for the last one, and removes the log of it."""
+    url = f"sqlite:///{tmp_path}/bot.db"
+    program = "import sys, vox_gateway.coordination as c; one = c.open_coordination(sys.argv[1], bot='1'); one.close()"
+    with contextlib.ExitStack() as stack:
+        first, _ = (stack.enter_context(contextlib.closing(open_coordination(url, bot="1"))) for _ in range(2))
+        info = NodeInfo("id", "name", 1, 1)
+        first.beat(info, {0: 1.0})
+        subprocess.run([sys.executable, "-c", program, url], check=True, timeout=20)
+        first.save(info, 0, "kept")
+        third = stack.enter_context(contextlib.closing(open_coordination(url, bot="1")))
+        assert third.load(1, 0) == "kept"

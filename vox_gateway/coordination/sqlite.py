@@ -69,7 +69,7 @@ class SQLiteCoordination:
         self._lock = threading.Lock()  # guards the connection; taken by the nodes' threads and session writers
         self._connection: sqlite3.Connection | None = None
         try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds session ids
+            _make(self._path)
             self._slot = Slot(f"{self._path}-nodes")
             self._connection = _connect(self._path)
         except (OSError, sqlite3.Error) as error:
@@ -242,6 +242,17 @@ class SQLiteCoordination:
 
 #: connections of the parent process, which must not be closed here
 _abandoned: list[sqlite3.Connection] = []
+
+
+def _make(path: str) -> None:
+    """Make the file if it does not exist, for this user alone: it holds session ids.
+
+    A file that exists is not opened: closing it would release the locks of this process's other connections.
+
+    See: https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _connect(path: str) -> sqlite3.Connection:
