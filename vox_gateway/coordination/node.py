@@ -228,7 +228,8 @@ class Node:
             shard: its id.
             load: how busy it is, such as its events per second; shards are shared out by that. 1.0 until reported.
             state: what operators see of the shard, such as ``{"status": "ready", "latency": 0.04}``: values that JSON
-                can hold, of at most 4,096 characters together. None to leave it as it was.
+                can hold, of at most 4,096 characters together; infinity and NaN become None. By default it is left as
+                it was.
 
         Raises:
             TypeError, ValueError: JSON cannot hold `state`, or it is too long.

@@ -6,6 +6,7 @@ The shards' owner notes them on any thread; the node's threads take them.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,7 +26,11 @@ class Reports:
     def note(self, shard: int, load: float, state: Mapping[str, Any] | None) -> None:
         """Note how a shard is; see `Node.report`."""
         if state is not None:
-            text = json.dumps(dict(state), allow_nan=False, separators=(",", ":"))
+            finite = {
+                name: None if isinstance(value, float) and not math.isfinite(value) else value
+                for name, value in state.items()
+            }
+            text = json.dumps(finite, allow_nan=False, separators=(",", ":"))
             if len(text) > STATE_LIMIT:
                 raise ValueError(f"state must take at most {STATE_LIMIT:,} characters as JSON, not {len(text):,}")
             self._unsent[shard] = text
