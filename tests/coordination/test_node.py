@@ -178,6 +178,8 @@ def test_states_go_with_the_heartbeats(opened: Open, own: Own) -> None:
     wait_until(lambda: seen() == [(1.0, {}), (7.0, {"status": "ready", "guilds": 3})])
     owner.node.report(1, 8.0)
     wait_until(lambda: seen() == [(1.0, {}), (8.0, {"status": "ready", "guilds": 3})])
+    owner.node.report(1, 8.0, {"latency": float("inf")})  # as before the first heartbeat
+    wait_until(lambda: seen()[1] == (8.0, {"latency": None}))
 
 
 def test_a_state_that_cannot_be_sent() -> None:
