@@ -15,7 +15,8 @@ from vox_gateway import LOGGER, ConnectFailed, MissingExtra, __version__
 from vox_gateway.cli import main, tail
 from vox_gateway.cli.shared.exits import CommandError, Exit
 
-COMMANDS = ["demo", "doctor", "tail", "record", "replay", "serve", "simulate"]
+CLUSTER = ["shards", "drain", "move", "gate"]
+COMMANDS = ["demo", "doctor", "tail", "record", "replay", "serve", "simulate", *CLUSTER]
 
 
 def run_tail_as(monkeypatch: pytest.MonkeyPatch, outcome: BaseException | int) -> None:
@@ -70,7 +71,7 @@ def test_the_examples_of_the_help_are_command_lines(
     text = help_of(capsys, *command)
     ran = []
     for name in COMMANDS:
-        module = importlib.import_module(f"vox_gateway.cli.{name}")
+        module = importlib.import_module(f"vox_gateway.cli.{'cluster.' * (name in CLUSTER)}{name}")
         monkeypatch.setattr(module, "run", lambda args: ran.append(args) or 0)
     section = text[text.index("\nexamples:\n") :].strip().partition("\n\n")[0]
     for line in section.splitlines()[1:]:

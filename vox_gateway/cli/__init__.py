@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from .._version import __version__
 from ..errors import GatewayError, MissingExtra
 from . import demo, doctor, record, replay, serve, simulate, tail
+from .cluster import drain, gate, move, shards
 from .shared.exits import CommandError, Exit, exit_codes
 from .shared.log import log_on_stderr
 from .shared.parsers import Parser
@@ -22,7 +23,7 @@ from .shared.stdout import OutputFailed, abandon, flush
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, doctor, tail, record, replay, serve, simulate)
+_COMMANDS = (demo, doctor, tail, record, replay, serve, simulate, shards, drain, move, gate)
 
 _EPILOG = f"""\
 examples:
@@ -34,11 +35,13 @@ examples:
   vox-gateway replay events.jsonl --speed 10
   vox-gateway serve
   vox-gateway simulate --shards 128
+  vox-gateway shards sqlite:///bot.db
 
 environment:
-  DISCORD_TOKEN          the bot's token, where a command needs it
-  HTTPS_PROXY, NO_PROXY  the proxy, and hosts reached without it
-  NO_COLOR               disables colours if set
+  DISCORD_TOKEN             the bot's token, where a command needs it
+  VOX_GATEWAY_COORDINATION  what the processes of a bot share, as a URL
+  HTTPS_PROXY, NO_PROXY     the proxy, and hosts reached without it
+  NO_COLOR                  disables colours if set
 
 Each command has its own --help.
 
@@ -90,8 +93,8 @@ def _run(argv: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="vox-gateway",
-        description="Watch, record and replay Discord Gateway events, diagnose connection problems, and run a local "
-        "gateway.",
+        description="Watch, record and replay Discord Gateway events, diagnose connection problems, run a local "
+        "gateway, and direct the processes that share a bot's shards.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
