@@ -30,7 +30,8 @@ from ..protocol.machine import KEEP_SESSION
 from ..shard.shard import HANDLER_GRACE
 from ..shard.threads import CLOSE_BOUND, SharedThreads
 from ..validation import check_count
-from .coordinator import OF_ALL, OF_NUMBER, Coordinator, Drain, Failed, Message, Reshard, Shards, Stop
+from .coordinator import OF_ALL, OF_NUMBER, Coordinator, Drain, Failed, Message, Shards, Stop
+from .resharding import Reshard
 from .shards import ManagedShard
 
 __all__ = ["CHANGE_NUMBER", "CoordinatedRun", "Membership"]
@@ -179,7 +180,7 @@ class CoordinatedRun(Coordinator):
 
     def _run_shards(self) -> None:
         if self._shards.needs_answer:
-            bot, asked_at = self._ask()
+            bot, asked_at = self.ask()
             if bot is None:
                 return
             self._shards.make(bot, asked_at)
@@ -187,7 +188,7 @@ class CoordinatedRun(Coordinator):
             self.node.start()
         self._report_at = time.monotonic() + REPORT_EVERY
         while self._stopping is None or self._running:
-            self._take(self._next(self._due_in(time.monotonic())))
+            self._take(self.next(self._due_in(time.monotonic())))
             self._do_what_is_due(time.monotonic())
 
     def _take(self, message: Message | None) -> None:
@@ -218,7 +219,7 @@ class CoordinatedRun(Coordinator):
             return
         shard = self._shards_by_id[shard_id] = self._group.add(shard_id, self.node, saved)
         self._shards.expect((shard,), self._shards_silent)
-        if (error := self._try_to_start(shard)) is not None:
+        if (error := self._try_to_start(shard, None)) is not None:
             shard.lifecycle.subscribers.end(error)
             self._note_failure(shard, error)
 
@@ -317,7 +318,7 @@ class CoordinatedRun(Coordinator):
         try:
             self._release_saved()
             while self._saving and time.monotonic() < ends - LEAVE_PART:
-                self._next(SAVE_CHECK)
+                self.next(SAVE_CHECK)
                 self._release_saved()
             for shard in [*self._saving, *self._revoked]:
                 self._group.retire(shard)

@@ -11,7 +11,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,6 @@ from ..concurrency.signals import SignalSafeEvent
 from ..concurrency.wakeup import Interrupted, Wakeup
 from ..config import Options
 from ..coordination import Event, Node
-from ..diagnostics.stats import Status
 from ..discovery.gateway_bot import GatewayBot, ask_gateway_bot
 from ..errors import (
     AuthenticationFailed,
@@ -40,30 +39,21 @@ from ..log import ShardLog
 from ..shard.failure import log_failure
 from ..shard.shard import MakeFilter, Shard, wait_stopped
 from ..shard.threads import CLOSE_BOUND, SharedThreads
-from .overlap import WINDOW, Overlap
+from .resharding import Generations, Reshard, Resharder, ShardReady, Switched
 from .shards import ManagedShard
 
-__all__ = ["OVERLAP", "Coordinator", "Drain", "Failed", "Message", "Reshard", "Shards", "Stop"]
+__all__ = ["Coordinator", "Drain", "Failed", "Message", "Shards", "Stop"]
 
 #: errors of the bot rather than of a shard: the other shards would get them too
 OF_ALL = (AuthenticationFailed, CertificateInvalid, DisallowedIntents, InvalidIntents, InvalidVersion)
 #: errors of a number of shards that Discord does not accept
 OF_NUMBER = (InvalidShard, ShardingRequired)
-#: seconds for which both generations are connected before the switch: events that the old shards got before the new
-#: were ready, and that are still on their way, arrive in that time
-OVERLAP = 5.0
-#: seconds between two looks at an old shard that is too slow to switch, or that has events for handlers after it
-SLOW_CHECK, DRAIN_CHECK = 0.2, 0.02
 #: seconds before Get Gateway Bot is asked again: doubled after each failure, up to the second
 FIRST_DELAY, MAX_DELAY = 1.0, 60.0
 
 
-class Shards(Protocol):
+class Shards(Generations, Protocol):
     """What a coordinator asks of its group."""
-
-    @property
-    def needs_answer(self) -> bool:
-        """Whether Get Gateway Bot has to be asked before the shards can be made."""
 
     def make(self, bot: GatewayBot | None, asked_at: float) -> tuple[ManagedShard, ...]:
         """Return the shards to run; `bot` is the answer of Get Gateway Bot."""
@@ -73,30 +63,6 @@ class Shards(Protocol):
 
     def end_streams(self, error: GatewayError | None) -> None:
         """End the streams of all shards."""
-
-    @property
-    def total(self) -> int | None:
-        """The number of shards of the bot, if all of them run here."""
-
-    def learn(self, bot: GatewayBot, asked_at: float) -> None:
-        """Note the session starts in an answer of Get Gateway Bot."""
-
-    def is_current(self, shard: ManagedShard) -> bool:
-        """Whether a shard is of the generation that is in use."""
-
-    def make_next(self, total: int) -> tuple[ManagedShard, ...]:
-        """Return a new generation of shards, which is not in use yet.
-
-        Raises:
-            TypeError, ValueError: a session file cannot be used.
-            OSError: a session file cannot be read.
-        """
-
-    def use_next(self, shards: tuple[ManagedShard, ...]) -> None:
-        """Use a generation that `make_next` made."""
-
-    def drop_next(self, shards: tuple[ManagedShard, ...]) -> None:
-        """Forget a generation that `make_next` made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,35 +93,6 @@ class Failed:
     """A thread that the shards share has failed."""
 
     error: ThreadFailed
-
-
-@dataclass(frozen=True, slots=True)
-class ShardReady:
-    """READY of a shard of the next generation has been taken."""
-
-    shard_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """The events of the next generation are dispatched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reshard:
-    """Change the number of shards.
-
-    Attributes:
-        total: the new number.
-        overlap: seconds for which both generations are connected before the switch.
-        timeout: seconds until the switch; None for no limit.
-        reply: called with None, or with the reason why nothing was changed.
-    """
-
-    total: int
-    overlap: float
-    timeout: float | None
-    reply: Callable[[Exception | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +134,8 @@ class Coordinator:
         self._running: dict[ManagedShard, Shard] = {}
         self._wakeup: Wakeup | None = None  # of the request that is under way
         self._streams_ended = False
-        self._is_resharding = False
-        self._refused: GatewayError | None = None  # why the number of shards has to change
+        self._resharder = Resharder(options, shards, self, log)
+        self._refused: tuple[ManagedShard, GatewayError] | None = None  # why the number of shards has to change
         #: a daemon, because a script that ends without `close` must not hang
         self.thread: threading.Thread = threading.Thread(target=self._run, name="vox_gateway-shards", daemon=True)
 
@@ -295,21 +232,18 @@ class Coordinator:
     def _run_shards(self) -> None:
         bot, asked_at = None, time.monotonic()
         if self._shards.needs_answer:
-            bot, asked_at = self._ask()
+            bot, asked_at = self.ask()
         if self._stopping is None and self.error is None:
-            shards = self._shards.make(bot, asked_at)
-            self._shards.expect(shards, self._shards_silent)
-            for shard in shards:
-                self._start(shard)
+            self.start_shards(self._shards.make(bot, asked_at), None)
         self._wait_for_shards()
 
-    def _start(self, shard: ManagedShard, make_filter: MakeFilter | None = None) -> None:
+    def _start(self, shard: ManagedShard, make_filter: MakeFilter | None) -> None:
         """Start a shard, unless the run is closing. A shard that cannot be started stops no other."""
         if self._stopping is None and (error := self._try_to_start(shard, make_filter)) is not None:
             self.error = self.error or error
             shard.lifecycle.subscribers.end(error)
 
-    def _try_to_start(self, shard: ManagedShard, make_filter: MakeFilter | None = None) -> GatewayError | None:
+    def _try_to_start(self, shard: ManagedShard, make_filter: MakeFilter | None) -> GatewayError | None:
         """Start a shard; return why it was not started."""
         try:
             run = shard.lifecycle.start(self.threads, lambda: self._mailbox.put(ShardClosed(shard)), make_filter)
@@ -330,13 +264,30 @@ class Coordinator:
 
     def _wait_for_shards(self) -> None:
         while self._running:
-            if isinstance(message := self._next(), Reshard) and self._stopping is None:
-                self._reshard(message)
-            if (refused := self._refused) is not None:
-                self._refused = None
-                self._reshard_as_recommended(refused)
+            if isinstance(message := self.next(), Reshard) and self._stopping is None:
+                self._resharder.change(message)
+            refused, self._refused = self._refused, None
+            if refused is not None and self._shards.is_current(refused[0]):
+                self._resharder.change_as_recommended(refused[1])
 
-    def _next(self, timeout: float | None = None) -> Message | None:
+    # -- for the resharder, on the thread --------------------------------------------------------------------------
+
+    @property
+    def running(self) -> Mapping[ManagedShard, Shard]:
+        """The shards that have not ended."""
+        return self._running
+
+    def start_shards(self, shards: tuple[ManagedShard, ...], make_filter: MakeFilter | None) -> None:
+        """Start shards, unless the run is closing. A shard that cannot be started stops no other."""
+        self._shards.expect(shards, self._shards_silent)
+        for shard in shards:
+            self._start(shard, make_filter)
+
+    def post(self, message: Message) -> None:
+        """Put a message into the mailbox. Any thread."""
+        self._mailbox.put(message)
+
+    def next(self, timeout: float | None = None) -> Message | None:
         """Take the next message, and do what it calls for at any time; None after `timeout` seconds."""
         try:
             message = self._mailbox.get(timeout=timeout)
@@ -347,7 +298,7 @@ class Coordinator:
                 self._forget(shard)
             case Failed(error):  # which the shards have got too
                 self.error = self.error or error
-            case Reshard() if self._is_resharding or self._stopping is not None:
+            case Reshard() if self._resharder.is_busy or self._stopping is not None:
                 message.reply(
                     ReshardFailed("another change of the number of shards is under way, or the manager closes")
                 )
@@ -363,7 +314,7 @@ class Coordinator:
             self.error = self.error or error
             return
         if isinstance(error, OF_NUMBER) and self._shards.total is not None:
-            self._refused = error
+            self._refused = shard, error
             return
         if self.error is None or isinstance(error, OF_ALL):
             self.error = error
@@ -380,134 +331,6 @@ class Coordinator:
                 if isinstance(message := self._mailbox.get_nowait(), Reshard):
                     message.reply(NotConnected("the number of shards was not changed: the manager was closed"))
 
-    # -- another number of shards ----------------------------------------------------------------------------------
-
-    def _reshard_as_recommended(self, refused: GatewayError) -> None:
-        """Discord does not accept the number of shards: ask for another, and change to that."""
-        self._log.warning("%s; asking Discord for the number of shards", refused)
-        results: list[Exception | None] = []
-        bot, asked_at = self._ask()  # which ends at once if the manager closes
-        if bot is not None and bot.shards != self._shards.total:
-            self._shards.learn(bot, asked_at)
-            is_used = any(shard.status is Status.READY for shard in self._running)
-            self._reshard(Reshard(bot.shards, OVERLAP if is_used else 0.0, None, results.append))
-        if results != [None]:
-            self.error = self.error or refused
-            self._log.error("%s", results[0] if results else refused)
-
-    def _reshard(self, request: Reshard) -> None:
-        self._is_resharding = True
-        try:
-            self._check_budget(request.total)
-            shards = self._shards.make_next(request.total)
-        except (GatewayError, OSError, ValueError) as error:
-            request.reply(error)
-        else:
-            request.reply(self._change_to(shards, request))
-        finally:
-            self._is_resharding = False
-
-    def _check_budget(self, total: int) -> None:
-        if self._shards.needs_answer:
-            bot, asked_at = self._ask()
-            if bot is not None:
-                self._shards.learn(bot, asked_at)
-        gate, now = self._options.identify_gate, time.monotonic()
-        if (remaining := gate.remaining(now)) < total:
-            hours = gate.starts_in(now) / 3600
-            when = f": they return in {hours:.1f} hours" if hours else ""
-            raise ReshardFailed(f"{total} shards need as many session starts, and {remaining} remain{when}")
-
-    def _change_to(self, shards: tuple[ManagedShard, ...], request: Reshard) -> ReshardFailed | None:
-        """Run the next generation beside this one, and switch; return the reason why that was given up."""
-        until = None if request.timeout is None else time.monotonic() + request.timeout
-        old = {shard: run for shard, run in self._running.items() if self._shards.is_current(shard)}
-        error_before = self.error
-        overlap = Overlap(self._options.codec.decode, lambda shard_id: self._mailbox.put(ShardReady(shard_id)))
-        for run in old.values():
-            run.filter_events(overlap.old)
-        self._shards.expect(shards, self._shards_silent)
-        self._log.info("starting %d shards beside %d", len(shards), len(old))
-        for shard in shards:
-            self._start(shard, overlap.new)
-        failure = self._await_ready(shards, until) or self._await_overlap(shards, old, request.overlap, until)
-        if failure is not None:
-            _unfilter(old.values())
-            self._end(shards)
-            self._shards.drop_next(shards)
-            self.error = error_before
-            self._log.warning("%s; the shards are as before", failure)
-            return failure
-        self._switch(overlap)
-        self._shards.use_next(shards)
-        self.error = error_before
-        self._refused = None
-        self._drain(old)
-        self._end(tuple(old))
-        new = [run for shard, run in self._running.items() if shard in shards]
-        self.threads.timers.call_at(time.monotonic() + WINDOW, lambda: _unfilter(new))
-        self._log.info("switched to %d shards", len(shards))
-        return None
-
-    def _await_ready(self, shards: tuple[ManagedShard, ...], until: float | None) -> ReshardFailed | None:
-        waiting = {shard.id for shard in shards}
-        while waiting:
-            if (failure := self._why_give_up(shards, until)) is not None:
-                return failure
-            message = self._next(None if until is None else max(until - time.monotonic(), 0.0))
-            if isinstance(message, ShardReady):
-                waiting.discard(message.shard_id)
-        return None
-
-    def _await_overlap(
-        self, shards: tuple[ManagedShard, ...], old: dict[ManagedShard, Shard], seconds: float, until: float | None
-    ) -> ReshardFailed | None:
-        switch_at = time.monotonic() + seconds
-        while (now := time.monotonic()) < switch_at or any(run.is_paused for run in old.values()):
-            if (failure := self._why_give_up(shards, until)) is not None:
-                return failure
-            self._next(max(switch_at - now, SLOW_CHECK))
-        return self._why_give_up(shards, None)
-
-    def _why_give_up(self, shards: tuple[ManagedShard, ...], until: float | None) -> ReshardFailed | None:
-        if self._stopping is not None:
-            return ReshardFailed("the manager closes")
-        for shard in shards:
-            if shard not in self._running:
-                return ReshardFailed(
-                    f"shard {shard.id} of {shard.total} has ended: {shard.lifecycle.error or self.error}"
-                )
-        if until is not None and time.monotonic() >= until:
-            return ReshardFailed("the new shards were not ready, or handlers were not done, within timeout")
-        return None
-
-    def _switch(self, overlap: Overlap) -> None:
-        def switch() -> None:
-            try:
-                overlap.switch()
-            finally:
-                self._mailbox.put(Switched())
-
-        self.threads.dispatcher.call(switch)
-        while not isinstance(self._next(), Switched):
-            pass
-
-    def _drain(self, old: dict[ManagedShard, Shard]) -> None:
-        """Wait until the handlers of all events of the old shards have begun: closing a shard drops the others."""
-        while self._stopping is None and any(
-            run.events_waiting for shard, run in old.items() if shard in self._running
-        ):
-            self._next(DRAIN_CHECK)
-
-    def _end(self, shards: tuple[ManagedShard, ...]) -> None:
-        """Close shards, and wait until they are disconnected. Their handlers may run for longer."""
-        runs = [run for shard in shards if (run := self._running.get(shard)) is not None]
-        for run in runs:
-            run.post_close(1000, "")
-        ends = time.monotonic() + CLOSE_BOUND
-        for run in runs:
-            run.disconnected.wait(max(ends - time.monotonic(), 0.0))
-
     def _finish(self) -> None:
         self._end_streams(self.error)
         self.threads.leave(self)
@@ -519,7 +342,7 @@ class Coordinator:
 
     # -- Get Gateway Bot -------------------------------------------------------------------------------------------
 
-    def _ask(self) -> tuple[GatewayBot | None, float]:
+    def ask(self) -> tuple[GatewayBot | None, float]:
         """Ask Get Gateway Bot until it answers; return the answer, and when it was asked.
 
         Returns None if the run is closing, or when the token is refused.
@@ -575,12 +398,6 @@ class Coordinator:
         """Take messages until there is one of this kind, for `seconds` at most, or until the run is closing."""
         until = time.monotonic() + seconds
         while self._stopping is None and (left := until - time.monotonic()) > 0:
-            if isinstance(message := self._next(left), kind):
+            if isinstance(message := self.next(left), kind):
                 return message
         return None
-
-
-def _unfilter(runs: Iterable[Shard]) -> None:
-    """Let runs dispatch all of their events."""
-    for run in runs:
-        run.filter_events(None)

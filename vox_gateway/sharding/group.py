@@ -33,9 +33,10 @@ from ..session.format import SavedSession
 from ..session.store import SessionStore
 from ..shard.threads import SharedThreads
 from .coordinated import CHANGE_NUMBER, CoordinatedRun, Membership
-from .coordinator import Coordinator, Reshard
+from .coordinator import Coordinator
 from .plan import ShardPlan, session_path
 from .requests import ShardRequests
+from .resharding import Reshard
 from .shards import ManagedShard
 from .streams import SharedSubscribers
 

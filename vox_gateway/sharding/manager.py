@@ -22,9 +22,9 @@ from ..protocol.machine import KEEP_SESSION
 from ..session.store import SessionStore
 from ..validation import check_count, check_seconds, check_session_files, check_timeout
 from .coordinated import Membership
-from .coordinator import OVERLAP
 from .group import ShardGroup
 from .plan import AUTO, check_shards
+from .resharding import OVERLAP
 from .shards import ManagedShard
 
 __all__ = ["ShardManager"]

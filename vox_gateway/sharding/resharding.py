@@ -1,0 +1,265 @@
+"""Changes the number of shards: starts a new generation beside the old one, switches, and ends the old one.
+
+It runs on the coordinator's thread, which gives it the messages of the run while it waits. Which generation dispatches
+an event is decided in `overlap`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..config import Options
+from ..diagnostics.stats import Status
+from ..discovery.gateway_bot import GatewayBot
+from ..errors import GatewayError, ReshardFailed
+from ..log import ShardLog
+from ..shard.shard import MakeFilter, Shard
+from ..shard.threads import CLOSE_BOUND, SharedThreads
+from .overlap import WINDOW, Overlap
+from .shards import ManagedShard
+
+__all__ = ["OVERLAP", "Generations", "Reshard", "Resharder", "Run", "ShardReady", "Switched"]
+
+#: seconds for which both generations are connected before the switch: events that the old shards got before the new
+#: were ready, and that are still on their way, arrive in that time
+OVERLAP = 5.0
+#: seconds between two looks at an old shard that is too slow to switch, or that has events for handlers after it
+SLOW_CHECK, DRAIN_CHECK = 0.2, 0.02
+
+
+class Generations(Protocol):
+    """The shards in use, and those that follow them."""
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether Get Gateway Bot has to be asked before the shards can be made."""
+
+    @property
+    def total(self) -> int | None:
+        """The number of shards of the bot, if all of them run here."""
+
+    def learn(self, bot: GatewayBot, asked_at: float) -> None:
+        """Note the session starts in an answer of Get Gateway Bot."""
+
+    def is_current(self, shard: ManagedShard) -> bool:
+        """Whether a shard is of the generation that is in use."""
+
+    def make_next(self, total: int) -> tuple[ManagedShard, ...]:
+        """Return a new generation of shards, which is not in use yet.
+
+        Raises:
+            TypeError, ValueError: a session file cannot be used.
+            OSError: a session file cannot be read.
+        """
+
+    def use_next(self, shards: tuple[ManagedShard, ...]) -> None:
+        """Use a generation that `make_next` made."""
+
+    def drop_next(self, shards: tuple[ManagedShard, ...]) -> None:
+        """Forget a generation that `make_next` made."""
+
+
+class Run(Protocol):
+    """The run whose shards are changed."""
+
+    error: GatewayError | None
+    threads: SharedThreads
+
+    @property
+    def running(self) -> Mapping[ManagedShard, Shard]:
+        """The shards that have not ended."""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether no shard will be started any more."""
+
+    def start_shards(self, shards: tuple[ManagedShard, ...], make_filter: MakeFilter | None) -> None:
+        """Start shards, unless the run is closing. A shard that cannot be started stops no other."""
+
+    def post(self, message: ShardReady | Switched) -> None:
+        """Put a message into the mailbox. Any thread."""
+
+    def next(self, timeout: float | None = None) -> object:
+        """Take the next message, and do what it calls for at any time; None after `timeout` seconds."""
+
+    def ask(self) -> tuple[GatewayBot | None, float]:
+        """Ask Get Gateway Bot until it answers; return the answer, or None, and when it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reshard:
+    """Change the number of shards.
+
+    Attributes:
+        total: the new number.
+        overlap: seconds for which both generations are connected before the switch.
+        timeout: seconds until the switch; None for no limit.
+        reply: called with None, or with the reason why nothing was changed.
+    """
+
+    total: int
+    overlap: float
+    timeout: float | None
+    reply: Callable[[Exception | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReady:
+    """READY of a shard of the next generation has been taken."""
+
+    shard_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The events of the next generation are dispatched."""
+
+
+class Resharder:
+    """Changes the number of shards of a run. All of it is called on the coordinator's thread.
+
+    Attributes:
+        is_busy: a change is under way.
+    """
+
+    def __init__(self, options: Options, shards: Generations, run: Run, log: ShardLog) -> None:
+        self.is_busy: bool = False
+        self._options = options
+        self._shards = shards
+        self._run = run
+        self._log = log
+
+    def change(self, request: Reshard) -> None:
+        """Do what is asked, or nothing, and reply."""
+        self.is_busy = True
+        try:
+            self._check_budget(request.total)
+            shards = self._shards.make_next(request.total)
+        except (GatewayError, OSError, ValueError) as error:
+            request.reply(error)
+        else:
+            request.reply(self._change_to(shards, request))
+        finally:
+            self.is_busy = False
+
+    def change_as_recommended(self, refused: GatewayError) -> None:
+        """Discord does not accept the number of shards: ask for another, and change to that."""
+        run, shards = self._run, self._shards
+        self._log.warning("%s; asking Discord for the number of shards", refused)
+        results: list[Exception | None] = []
+        bot, asked_at = run.ask()  # which ends at once if the manager closes
+        if bot is not None and bot.shards != shards.total:
+            shards.learn(bot, asked_at)
+            is_used = any(shard.status is Status.READY for shard in run.running)
+            self.change(Reshard(bot.shards, OVERLAP if is_used else 0.0, None, results.append))
+        if results != [None]:
+            run.error = run.error or refused
+            self._log.error("%s", results[0] if results else refused)
+
+    def _check_budget(self, total: int) -> None:
+        if self._shards.needs_answer:
+            bot, asked_at = self._run.ask()
+            if bot is not None:
+                self._shards.learn(bot, asked_at)
+        gate, now = self._options.identify_gate, time.monotonic()
+        if (remaining := gate.remaining(now)) < total:
+            hours = gate.starts_in(now) / 3600
+            when = f": they return in {hours:.1f} hours" if hours else ""
+            raise ReshardFailed(f"{total} shards need as many session starts, and {remaining} remain{when}")
+
+    def _change_to(self, shards: tuple[ManagedShard, ...], request: Reshard) -> ReshardFailed | None:
+        """Run the next generation beside this one, and switch; return the reason why that was given up."""
+        run = self._run
+        until = None if request.timeout is None else time.monotonic() + request.timeout
+        old = {shard: one for shard, one in run.running.items() if self._shards.is_current(shard)}
+        error_before = run.error
+        overlap = Overlap(self._options.codec.decode, lambda shard_id: run.post(ShardReady(shard_id)))
+        for one in old.values():
+            one.filter_events(overlap.old)
+        self._log.info("starting %d shards beside %d", len(shards), len(old))
+        run.start_shards(shards, overlap.new)
+        failure = self._await_ready(shards, until) or self._await_overlap(shards, old, request.overlap, until)
+        if failure is not None:
+            _unfilter(old.values())
+            self._end(shards)
+            self._shards.drop_next(shards)
+            run.error = error_before
+            self._log.warning("%s; the shards are as before", failure)
+            return failure
+        self._switch(overlap)
+        self._shards.use_next(shards)
+        run.error = error_before
+        self._drain(old)
+        self._end(tuple(old))
+        new = [one for shard, one in run.running.items() if shard in shards]
+        run.threads.timers.call_at(time.monotonic() + WINDOW, lambda: _unfilter(new))
+        self._log.info("switched to %d shards", len(shards))
+        return None
+
+    def _await_ready(self, shards: tuple[ManagedShard, ...], until: float | None) -> ReshardFailed | None:
+        waiting = {shard.id for shard in shards}
+        while waiting:
+            if (failure := self._why_give_up(shards, until)) is not None:
+                return failure
+            message = self._run.next(None if until is None else max(until - time.monotonic(), 0.0))
+            if isinstance(message, ShardReady):
+                waiting.discard(message.shard_id)
+        return None
+
+    def _await_overlap(
+        self, shards: tuple[ManagedShard, ...], old: dict[ManagedShard, Shard], seconds: float, until: float | None
+    ) -> ReshardFailed | None:
+        switch_at = time.monotonic() + seconds
+        while (now := time.monotonic()) < switch_at or any(one.is_paused for one in old.values()):
+            if (failure := self._why_give_up(shards, until)) is not None:
+                return failure
+            self._run.next(max(switch_at - now, SLOW_CHECK))
+        return self._why_give_up(shards, None)
+
+    def _why_give_up(self, shards: tuple[ManagedShard, ...], until: float | None) -> ReshardFailed | None:
+        run = self._run
+        if run.is_closing:
+            return ReshardFailed("the manager closes")
+        for shard in shards:
+            if shard not in run.running:
+                return ReshardFailed(
+                    f"shard {shard.id} of {shard.total} has ended: {shard.lifecycle.error or run.error}"
+                )
+        if until is not None and time.monotonic() >= until:
+            return ReshardFailed("the new shards were not ready, or handlers were not done, within timeout")
+        return None
+
+    def _switch(self, overlap: Overlap) -> None:
+        def switch() -> None:
+            try:
+                overlap.switch()
+            finally:
+                self._run.post(Switched())
+
+        self._run.threads.dispatcher.call(switch)
+        while not isinstance(self._run.next(), Switched):
+            pass
+
+    def _drain(self, old: dict[ManagedShard, Shard]) -> None:
+        """Wait until the handlers of all events of the old shards have begun: closing a shard drops the others."""
+        run = self._run
+        while not run.is_closing and any(one.events_waiting for shard, one in old.items() if shard in run.running):
+            run.next(DRAIN_CHECK)
+
+    def _end(self, shards: tuple[ManagedShard, ...]) -> None:
+        """Close shards, and wait until they are disconnected. Their handlers may run for longer."""
+        ending = [one for shard in shards if (one := self._run.running.get(shard)) is not None]
+        for one in ending:
+            one.post_close(1000, "")
+        ends = time.monotonic() + CLOSE_BOUND
+        for one in ending:
+            one.disconnected.wait(max(ends - time.monotonic(), 0.0))
+
+
+def _unfilter(shards: Iterable[Shard]) -> None:
+    """Let shards dispatch all of their events."""
+    for one in shards:
+        one.filter_events(None)
