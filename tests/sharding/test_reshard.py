@@ -156,8 +156,22 @@ def test_only_a_manager_that_runs_all_shards_changes_their_number(
     start(part)
     with pytest.raises(ReshardFailed, match="this process runs a part of the shards"):
         part.reshard(2)
-    with pytest.raises(ValueError, match="shards must be"):
-        part.reshard(0)
+
+
+@pytest.mark.parametrize(
+    ("shards", "error", "message"),
+    [
+        (0, ValueError, "shards must be from 1 to 100000, not 0"),
+        (81384788862181376, ValueError, "shards must be from 1 to 100000, not 81384788862181376"),
+        ("auto", TypeError, "shards must be a number of shards, not 'auto'"),
+        (True, TypeError, "shards must be a number of shards, not True"),
+    ],
+)
+def test_a_number_that_cannot_be_used_is_refused_at_once(
+    make_manager: MakeManager, gateway: LocalGateway, shards: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_manager(gateway).reshard(shards)
 
 
 def test_close_ends_a_change_that_is_under_way(gateway: LocalGateway, make_manager: MakeManager) -> None:

@@ -20,10 +20,10 @@ from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
 from ..protocol import payloads
 from ..protocol.machine import KEEP_SESSION
 from ..session.store import SessionStore
-from ..validation import check_count, check_seconds, check_session_files, check_timeout
+from ..validation import check_seconds, check_session_files, check_timeout
 from .coordinated import Membership
 from .group import ShardGroup
-from .plan import AUTO, check_shards
+from .plan import AUTO, check_shards, check_total
 from .resharding import OVERLAP
 from .shards import ManagedShard
 
@@ -196,7 +196,7 @@ class ShardManager(Client):
 
         See: https://docs.discord.com/developers/events/gateway#sharding
         """
-        total = check_count("shards", shards, 1)
+        total = check_total(shards)
         self._lifecycle.reshard(total, check_seconds("overlap", overlap), check_timeout(timeout))
 
     # -- several processes -----------------------------------------------------------------------------------------

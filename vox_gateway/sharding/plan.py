@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..protocol.payloads import snowflake
 
-__all__ = ["AUTO", "ShardPlan", "check_shards", "session_path"]
+__all__ = ["AUTO", "ShardPlan", "check_shards", "check_total", "session_path"]
 
 #: as many shards as Discord recommends
 AUTO = "auto"
@@ -61,14 +61,13 @@ def check_shards(shards: object) -> ShardPlan | None:
     """
     if shards == AUTO:
         return None
-    if isinstance(shards, int) and not isinstance(shards, bool):
-        if not 1 <= shards <= MAX_SHARDS:
-            raise ValueError(f"shards must be from 1 to {MAX_SHARDS}, not {shards}")
-        return ShardPlan.all_of(shards)
+    if type(shards) is int:
+        return ShardPlan.all_of(check_total(shards))
     if not (isinstance(shards, tuple) and len(shards) == 2 and isinstance(shards[0], Iterable)):
         raise TypeError(f"shards must be {_WANTED}, not {shards!r}")
-    given, total = list(shards[0]), shards[1]
-    if not all(type(value) is int for value in (*given, total)):
+    total = check_total(shards[1])  # first: a range of ids may be as large
+    given = list(shards[0])
+    if not all(type(value) is int for value in given):
         raise TypeError(f"shards must be {_WANTED}, not {shards!r}")
     ids = sorted(set(given))
     if len(ids) != len(given):
@@ -76,6 +75,19 @@ def check_shards(shards: object) -> ShardPlan | None:
     if not ids or not 0 <= ids[0] <= ids[-1] < total:
         raise ValueError(f"shards must hold ids from 0 to {total - 1}, at least one, not {shards!r}")
     return ShardPlan(tuple(ids), total)
+
+
+def check_total(shards: object) -> int:
+    """Return `shards`, the number of all shards of a bot.
+
+    Raises:
+        TypeError, ValueError: it is not a whole number, or out of range.
+    """
+    if type(shards) is not int:
+        raise TypeError(f"shards must be a number of shards, not {shards!r}")
+    if not 1 <= shards <= MAX_SHARDS:
+        raise ValueError(f"shards must be from 1 to {MAX_SHARDS}, not {shards}")
+    return shards
 
 
 def session_path(pattern: str, shard: int, total: int) -> str:
