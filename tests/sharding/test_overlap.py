@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from typing import Any, cast
 
 import pytest
@@ -82,6 +84,22 @@ def test_equal_events_are_counted(both: Generations) -> None:
     assert both.new.dispatched == [event(1)]
 
 
+def test_an_event_that_both_have_got_is_forgotten(both: Generations) -> None:
+    class Data(dict[str, int]):
+        """Can be referenced weakly."""
+
+    data = Data(a=1)
+    kept = weakref.ref(data)
+    both.new.receive(event({"guilds": []}, "READY"), event(data))
+    del data
+    gc.collect()
+    assert kept() is not None
+    both.old.receive(event({"a": 1}))
+    gc.collect()
+    assert kept() is None
+    assert both.new.discarded == 1
+
+
 def test_an_event_that_is_late_on_the_new_shard_is_recognized_for_a_while(both: Generations) -> None:
     both.old.receive(event(1), event(2))
     both.overlap.switch()
@@ -89,7 +107,7 @@ def test_an_event_that_is_late_on_the_new_shard_is_recognized_for_a_while(both: 
     both.new.receive(event(1))
     assert both.new.dispatched == []
     both.now = 2 * WINDOW + 1
-    both.overlap.note_dispatched(("OTHER", "null"))
+    both.overlap.note_dispatched(("OTHER", b""))
     both.new.receive(event(2))
     assert both.new.dispatched == [event(2)]
 

@@ -5,10 +5,13 @@ falls between two events. Before it the old shards' events are dispatched, and t
 the new shards' are dispatched. An event of one generation that the other has dispatched is discarded.
 
 Events are compared by a fingerprint, as nothing in an event is the same in both sessions but its name and its data.
+What is kept is bounded: by the backlog of each new shard, which an event that is held back occupies until the other
+generation dispatches it, and by `WINDOW`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import deque
@@ -29,14 +32,15 @@ WINDOW = 30.0
 #: events of a session alone, which the other generation does not get
 _OF_SESSION = ("READY", "RESUMED")
 
-Fingerprint = tuple[str, str]
+Fingerprint = tuple[str, bytes]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Held:
     """An event of a new shard that was held back.
 
     Attributes:
+        event: only what it says about the state of a guild, once it was dispatched.
         is_dispatched: whether an old shard has dispatched it.
     """
 
@@ -91,8 +95,9 @@ class Overlap:
         held = self._held.get(fingerprint)
         if held:
             shard, entry = held.popleft()
-            entry.is_dispatched = True
-            shard.dispatcher.discard(1)
+            if not held:
+                del self._held[fingerprint]
+            shard.forget(entry)
             return
         now = self._clock()
         self._expire(now)
@@ -143,7 +148,7 @@ class _NewShard(EventFilter):
     def __init__(self, overlap: Overlap, dispatcher: Dispatcher) -> None:
         self.dispatcher = dispatcher
         self._overlap = overlap
-        self._held: list[_Held] = []
+        self._held: dict[_Held, None] = {}  # in order
         self._initial: set[str] = set()  # guilds whose GUILD_CREATE belongs to READY: the old shards had it long ago
 
     def select(self, batch: list[Any]) -> list[Any]:
@@ -163,14 +168,14 @@ class _NewShard(EventFilter):
             if self._overlap.is_switched:
                 selected.append(event)
                 continue
-            self._held.append(held := _Held(event))
+            self._held[held := _Held(event)] = None
             if fingerprint is not None:
                 self._overlap.hold(self, fingerprint, held)
         return selected
 
     def release(self) -> None:
         """Dispatch what was held back and not dispatched by the old generation."""
-        held, self._held = self._held, []
+        held, self._held = self._held, {}
         for entry in held:
             if not entry.is_dispatched:
                 self.dispatcher.dispatch([entry.event])
@@ -178,15 +183,22 @@ class _NewShard(EventFilter):
                 self.dispatcher.observe(payload)
         self.dispatcher.dispatch([])
 
+    def forget(self, entry: _Held) -> None:
+        """The old generation has dispatched an event that is held back here: keep what it says about its guild."""
+        self.dispatcher.discard(1)
+        payload = _decoded(entry.event, self._overlap.decode)
+        if payload is None or (brief := _brief(payload)) is None:
+            del self._held[entry]
+        else:
+            entry.event, entry.is_dispatched = brief, True
+
     def _discard(self, payload: Payload) -> None:
         """Count an event that is not dispatched. What it says about its guild is noted after READY."""
         self.dispatcher.discard(1)
         if self._overlap.is_switched:
             self.dispatcher.observe(payload)
-        elif payload["t"] in GUILD_EVENTS:
-            data = payload.get("d")
-            brief = {key: data[key] for key in ("id", "unavailable") if key in data} if isinstance(data, dict) else data
-            self._held.append(_Held({**payload, "d": brief}, is_dispatched=True))
+        elif (brief := _brief(payload)) is not None:
+            self._held[_Held(brief, is_dispatched=True)] = None
 
     def _begin(self, ready: Payload) -> None:
         guilds = ready["d"].get("guilds") if isinstance(ready.get("d"), dict) else None
@@ -202,6 +214,15 @@ class _NewShard(EventFilter):
         return True
 
 
+def _brief(payload: Payload) -> Payload | None:
+    """Return what an event says about the state of its guild; None if it says nothing."""
+    if payload["t"] not in GUILD_EVENTS:
+        return None
+    data = payload.get("d")
+    brief = {key: data[key] for key in ("id", "unavailable") if key in data} if isinstance(data, dict) else data
+    return {**payload, "d": brief}
+
+
 def _decoded(event: Payload | RawDispatch, decode: Callable[[bytes], Any]) -> Payload | None:
     """Return the payload of an event; None for one that cannot be decoded, which the dispatcher reports."""
     if not isinstance(event, bytes):
@@ -213,4 +234,5 @@ def _decoded(event: Payload | RawDispatch, decode: Callable[[bytes], Any]) -> Pa
 
 
 def _fingerprint(payload: Payload) -> Fingerprint:
-    return payload["t"], json.dumps(payload.get("d"), sort_keys=True, separators=(",", ":"), default=str)
+    data = json.dumps(payload.get("d"), sort_keys=True, separators=(",", ":"), default=str)
+    return payload["t"], hashlib.blake2b(data.encode(), digest_size=16).digest()
