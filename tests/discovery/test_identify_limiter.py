@@ -163,3 +163,16 @@ def test_a_shard_that_leaves_the_queue_lets_the_next_one_in() -> None:
     assert gate.enter(1, "1", lambda: woken.append(1), 0.0) is None
     gate.leave(0, "0")
     assert woken == [1]
+
+
+def test_the_last_session_start_wakes_all_who_wait() -> None:
+    gate, woken = IdentifyGate(interval=0), []
+    enter(gate, 0, 0.0)
+    gate.learn(0, limit(1), asked_at=0.0, now=0.0)
+    assert gate.enter(1, 1, lambda: woken.append(1), 0.0) is None
+    assert gate.enter(2, 2, lambda: woken.append(2), 0.0) is None
+    gate.sent(0, 0, 1.0, 0.0)
+    assert sorted(woken) == [1, 2]
+    assert [gate.enter(shard, shard, lambda: None, 1.0) for shard in (1, 2)] == [599, 599]
+    assert gate.enter(2, 2, lambda: None, 600.0) is None
+    assert gate.enter(1, 1, lambda: None, 600.0) == 0

@@ -427,3 +427,20 @@ def test_a_session_is_a_shard_s(make_manager: MakeManager, gateway: LocalGateway
         assert getattr(manager.shards[1], name) is not None
     assert "shard=1/4 ready" in repr(manager.shards[1])
     assert "now: connected" in manager.shards[1].explain()
+
+
+def test_shards_beyond_the_session_starts_wait_and_say_until_when(
+    make_manager: MakeManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LocalGateway(identify_interval=0, session_starts_remaining=5, shards=8, guilds=[]) as gateway:
+        manager = make_manager(gateway, shards="auto")
+        manager.connect(async_=True)
+        late = [f"shard {shard}/8: waiting for session starts to return, " for shard in (5, 6, 7)]
+        wait_until(lambda: all(line in manager.explain() for line in late))
+        assert [shard.id for shard in manager.shards.values() if shard.status is Status.READY] == [0, 1, 2, 3, 4]
+        assert manager.status is Status.WAITING
+        assert gateway.session_starts_remaining == 0
+        assert sum(received.name == "IDENTIFY" for received in gateway.received) == 5
+    warned = [record.getMessage() for record in caplog.records if "no session starts remain" in record.getMessage()]
+    assert len(warned) == 3
+    assert all("IDENTIFY is refused for 86" in line and "until 20" in line for line in warned)

@@ -70,10 +70,11 @@ class IdentifyGate:
             waiter = self._waiters[holder] = _Waiter(shard_id, wake, (self._failed.get(shard_id, 0), shard_id))
             held = (shard for other, shard in self._holders.items() if other is not holder)
             ahead = (other.shard_id for other in self._waiters.values() if other.order < waiter.order)
+            starts_in = self._starts_in(now)
             if any(self._same_key(shard, shard_id) for shard in (*held, *ahead)):
-                return None
+                return starts_in or None
             next_at = max((at for shard, at in self._next_at.items() if self._same_key(shard, shard_id)), default=now)
-            delay = max(next_at - now, self._starts_in(now), 0.0)
+            delay = max(next_at - now, starts_in, 0.0)
             if not delay:
                 del self._waiters[holder]
                 self._holders[holder] = shard_id
@@ -146,7 +147,8 @@ class IdentifyGate:
                 self._server.remaining -= 1
             self._failed.pop(shard_id, None)
             self._holders.pop(holder, None)
-            waiters = self._next()
+            # All learn for how long they wait once no session start remains; each asks again after that.
+            waiters = list(self._waiters.values()) if self._starts_in(now) else self._next()
         for waiter in waiters:
             waiter.wake()
 

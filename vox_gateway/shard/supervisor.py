@@ -255,22 +255,22 @@ class Supervisor:
 
     def _wait_for_gate(self) -> None:
         """Wait until this shard may IDENTIFY, or until told to stop."""
-        said = False
+        said: bool | None = None  # that no session starts remain
         while self.close is None:
             wait = self._gate.enter(
                 self._shard_id, self._holder, lambda: self._mailbox.put(IdentifyGateChanged()), time.monotonic()
             )
             if wait == 0.0:
                 return
-            if not said:
-                said = True
-                self._log_gate_wait(wait)
+            used_up = wait is not None and self._gate.starts_in(time.monotonic()) > 0
+            if used_up is not said:
+                said = used_up
+                self._log_gate_wait(wait, used_up)
             self._take(wait)
         self._gate.leave(self._shard_id, self._holder)
 
-    def _log_gate_wait(self, wait: float | None) -> None:
+    def _log_gate_wait(self, wait: float | None, used_up: bool) -> None:
         now = time.monotonic()
-        used_up = wait is not None and self._gate.starts_in(now) > 0
         turn = "session starts to return" if used_up else "its turn to IDENTIFY"
         self.publish(history=self.published.history.queueing(now, wait, turn))
         if wait is not None and used_up:
