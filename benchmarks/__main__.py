@@ -13,7 +13,7 @@ from . import corpus
 from .contest import EventsLost, Result, compete
 from .contestants import CONTESTANTS, GOALS, of_every_python
 
-SMALL = ("latency", "idle", "start", "shards")
+SMALL = ("latency", "idle", "start", "shards", "reshard")
 
 
 def main() -> int:
@@ -40,9 +40,10 @@ def main() -> int:
         show_formats(args.events, args.rounds)
         return 0
     if args.what in SMALL:
-        from . import shards, small
+        from . import reshard, shards, small
 
-        print(shards.shards() if args.what == "shards" else getattr(small, args.what)())
+        module = {"shards": shards, "reshard": reshard}.get(args.what, small)
+        print(getattr(module, args.what)())
         return 0
     everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
     chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]

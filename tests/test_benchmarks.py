@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, environments, formats, small
+from benchmarks import corpus, environments, formats, reshard, small
 from benchmarks.contest import EventsLost, Result, Servers, compete, median
 from benchmarks.contestants import CONTESTANTS, GOALS, Contestant, of_every_python
 
@@ -135,6 +135,18 @@ def test_each_python_is_found_once() -> None:
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_the_memory_of_a_shard_is_measured(scheme: str) -> None:
     assert f"memory on {scheme}: " in small.idle_on(scheme, 2)
+
+
+def test_what_became_of_events_is_judged() -> None:
+    assert reshard.judge(3, {0: [0, 1, 2], 1: [0, 1, 2]}, guilds=2) == reshard.Verdict(0, 0, 0)
+    assert reshard.judge(3, {0: [0, 0, 2, 1]}, guilds=2) == reshard.Verdict(3, 1, 1)
+    assert reshard.longest_pause([1.0, 2.0, 5.0, 9.0], 0.0, 6.0) == 3.0
+
+
+def test_events_under_resharding_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reshard, "STEADY", 0.1)
+    monkeypatch.setattr(reshard, "OVERLAP", 0.05)
+    assert "missing 0, duplicates 0, out of order 0" in reshard.reshard(500.0, (1, 2, 1))
 
 
 DRAW = """

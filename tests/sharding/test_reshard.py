@@ -28,7 +28,7 @@ def start(manager: ShardManager) -> ShardManager:
 def test_each_event_arrives_once_and_in_order(
     gateway: LocalGateway, make_manager: MakeManager, options: dict[str, Any]
 ) -> None:
-    """4 shards to 8 to 3, while a guild of each of 24 shards sends one message after the other."""
+    """4 shards to 8 to 4, while a guild of each of 24 shards sends one message after the other."""
     manager = make_manager(gateway, **options)
     seen: dict[str, list[int]] = {str(guild_id(0, number, 1)): [] for number in range(24)}
     done, over = threading.Event(), threading.Event()
@@ -55,7 +55,7 @@ def test_each_event_arrives_once_and_in_order(
     pumping = in_background(pump) if options.get("handlers") == "caller" else None
     sending = in_background(send)
     wait_until(lambda: all(len(nonces) > 3 for nonces in seen.values()))
-    for total in (8, 3):
+    for total in (8, 4):
         manager.reshard(total, overlap=OVERLAP, timeout=TIMEOUT)
         assert list(manager.shards) == list(range(total))
         assert {session.shard[1] for session in gateway.sessions} == {total}
@@ -69,7 +69,7 @@ def test_each_event_arrives_once_and_in_order(
         pumping.result(TIMEOUT)
     assert all(nonces == list(range(sent)) for nonces in seen.values())
     assert len(streamed) == 24 * sent
-    assert manager.stats.identifies == 4 + 8 + 3
+    assert manager.stats.identifies == 4 + 8 + 4
 
 
 def test_what_begins_a_session_does_not_come_again(gateway: LocalGateway, make_manager: MakeManager) -> None:

@@ -115,7 +115,7 @@ class ShardManager(Client):
         self._session_files = check_session_files(session_file)
         if coordination is not None:
             _check_alone(shards, session_file, identify_gate)
-            self._membership = Membership(coordination, check_count("shards", shards, 1), capacity, node_name)
+            self._membership = Membership(coordination, check_total(shards), capacity, node_name)
         elif capacity is not None or node_name is not None:
             raise ValueError("capacity and node_name are for a manager with coordination=")
         super().__init__(
