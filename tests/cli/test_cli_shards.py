@@ -55,8 +55,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/bot.db"
-    import redis
-
+    redis = pytest.importorskip("redis")
     url = str(request.getfixturevalue("redis_url"))
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         client.flushall()
