@@ -636,13 +636,13 @@ class ShardGroup:
         if self._shards is None:
             return f"shards=auto {self.status}"
         counts = " ".join(f"{status}={count}" for status, count in self._counts().items())
-        return f"shards={len(self.shards)}/{self.plan.total} {counts}"
+        return f"shards={len(self.shards)}/{self.plan.total} {counts}".rstrip()
 
     def _summary(self) -> str:
         if self._shards is None:
             return f"the number of shards is not known yet; {self.status}"
         counts = ", ".join(f"{count} {status}" for status, count in self._counts().items())
-        return f"{len(self.shards)} of {self.plan.total} shards: {counts}"
+        return f"{len(self.shards)} of {self.plan.total} shards: {counts or 'none runs here'}"
 
     def _counts(self) -> dict[Status, int]:
         states = [shard.status for shard in self.shards.values()]
