@@ -174,4 +174,4 @@ def test_a_process_that_opens_a_file_twice_keeps_its_locks(tmp_path: Path) -> No
         subprocess.run([sys.executable, "-c", program, url], check=True, timeout=20)
         first.save(info, 0, "kept")
         third = stack.enter_context(contextlib.closing(open_coordination(url, bot="1")))
-        assert third.load(1, 0) == "kept"
+        assert third.load(1, [0]) == {0: "kept"}
