@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.server`` prints its port, serves connection after connection, and ends with its standard input. A
 connection is told HELLO, and after its IDENTIFY it gets READY and all events, as fast as it takes them or `--rate` in
-each second. `GET` requests are answered as far as libraries ask before they connect.
+each second. `GET` requests are answered as far as libraries ask before they connect. With `--shards` the events begin
+when as many connections have identified, and no guilds come first, which would be the most of a short run.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import socket
@@ -18,7 +20,8 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from . import corpus
 from .wire import compressor, encoded, frame
@@ -27,6 +30,7 @@ __all__ = ["main"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CHUNK = 1 << 20
+T = TypeVar("T")
 #: how a close frame begins
 CLOSE = 0x88
 
@@ -39,6 +43,7 @@ class Server:
         self.tls = tls
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{port}"
         self.opening, self.flood = self.prepared()
+        self.all_ready = threading.Barrier(args.shards or 1)
 
     def prepared(self) -> tuple[list[bytes], list[bytes]]:
         """The frames of HELLO and READY, and those of the events."""
@@ -52,7 +57,10 @@ class Server:
         ready = {"t": "READY", "s": 1, "op": 0, "d": corpus.ready(self.url)}
         opening = ready_to_go(json.dumps(payload, separators=(",", ":")).encode() for payload in (hello, ready))
         # With a rate, events carry the time at which they are sent, and so are made then.
-        return opening, [] if args.rate else ready_to_go(corpus.messages(args.events))
+        if args.rate and not args.shards:
+            return opening, []
+        guilds = corpus.GUILDS if args.shards else 0
+        return opening, ready_to_go(itertools.islice(corpus.messages(args.events + guilds), guilds, None))
 
     def serve(self, sock: socket.socket) -> None:
         """One connection, to its end."""
@@ -80,8 +88,9 @@ class Server:
         user = {**corpus.ready(self.url)["user"], "id": "1000000000000000001", "name": "bench"}
         body: dict[str, object] = user
         if "gateway" in path:
-            limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
-            body = {"url": self.url, "shards": 1, "session_start_limit": limit}
+            shards = self.args.shards or 1
+            limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": shards}
+            body = {"url": self.url, "shards": shards, "session_start_limit": limit}
         elif "applications" in path:
             body = {
                 "id": user["id"], "name": "bench", "description": "", "icon": None, "rpc_origins": [], "flags": 0,
@@ -99,7 +108,11 @@ class Server:
         if self.tls is None:  # over TLS the two directions would need a lock
             reader.start()
         sock.sendall(self.opening[1])
-        if self.args.rate:
+        self.all_ready.wait()
+        if self.args.rate and self.args.shards:
+            for message in paced(self.flood, self.args.rate):
+                sock.sendall(message)
+        elif self.args.rate:
             self.trickle(sock)
         elif self.tls:
             for message in self.flood:
@@ -114,15 +127,21 @@ class Server:
 
     def trickle(self, sock: socket.socket) -> None:
         """Events at a steady rate, each with the time of its sending in nanoseconds of the monotonic clock."""
-        start = time.monotonic()
-        for number in range(self.args.events):
-            delay = start + number / self.args.rate - time.monotonic()
-            if delay > 0:
-                time.sleep(delay)
+        for number in paced(range(self.args.events), self.args.rate):
             data = {"sent": time.monotonic_ns(), "padding": "x" * 800}
             payload = {"t": "TIMED", "s": number + 2, "op": 0, "d": data}
             text = json.dumps(payload, separators=(",", ":")).encode()
             sock.sendall(frame(text, text=True))
+
+
+def paced(items: Iterable[T], rate: float) -> Iterator[T]:
+    """The items, so many in a second."""
+    start = time.monotonic()
+    for number, item in enumerate(items):
+        delay = start + number / rate - time.monotonic()
+        if delay > 0:
+            time.sleep(delay)
+        yield item
 
 
 def chunks(frames: list[bytes]) -> Iterator[bytes]:
@@ -152,9 +171,10 @@ def main() -> None:
     parser.add_argument("--encoding", choices=["json", "etf"], default="json")
     parser.add_argument("--compress", choices=["zlib-stream", "zstd-stream", "payload"])
     parser.add_argument("--rate", type=float, help="events in a second; all at once without it")
+    parser.add_argument("--shards", type=int, help="connections that wait for each other before their events")
     parser.add_argument("--ca", help="speak TLS, and write the authority's certificate here")
     args = parser.parse_args()
-    if args.rate and (args.compress or args.encoding != "json"):
+    if args.rate and not args.shards and (args.compress or args.encoding != "json"):
         parser.error("--rate goes with JSON and without compression")
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
