@@ -22,7 +22,8 @@ CORE = [path for path in SOURCES if path not in TESTING]
 #: from the bottom to the top; a module or folder imports from its own layer and from those before it
 LAYERS = (
     ("payloads",),
-    ("_version", "errors", "event", "events", "capabilities", "intents", "opcodes", "sanitize", "accelerators", "log"),
+    ("_lazy", "_version", "accelerators", "defaults", "sanitize"),
+    ("errors", "event", "events", "capabilities", "intents", "opcodes", "log"),
     ("validation",),
     ("concurrency",),
     ("network",),
@@ -331,4 +332,4 @@ def test_the_package_offers_what_a_user_needs_and_all_its_errors() -> None:
     public = {
         found for found, value in vars(vox_gateway).items() if not found.startswith("_") and not inspect.ismodule(value)
     }
-    assert public <= set(vox_gateway.__all__)
+    assert public <= {*vox_gateway.__all__, "TYPE_CHECKING"}

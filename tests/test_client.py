@@ -9,7 +9,7 @@ import textwrap
 from vox_gateway import Client
 from vox_gateway.dispatch.emitter import Emitter
 
-#: statements of a method, nested ones included, without its docstring
+#: statements of a method, nested ones included, without its docstring and imports
 MAX_STATEMENTS = 6
 
 
@@ -22,6 +22,10 @@ def test_the_methods_of_the_client_delegate() -> None:
     assert isinstance(client, ast.ClassDef)
     for method in client.body:
         if isinstance(method, ast.FunctionDef):
-            statements = [node for node in ast.walk(method) if isinstance(node, ast.stmt) and node is not method]
+            statements = [
+                node
+                for node in ast.walk(method)
+                if isinstance(node, ast.stmt) and not isinstance(node, ast.ImportFrom) and node is not method
+            ]
             docstring = ast.get_docstring(method) is not None
             assert len(statements) - docstring <= MAX_STATEMENTS, method.name

@@ -1,17 +1,13 @@
 """A blocking, thread-based client for the Discord Gateway."""
 
+from typing import TYPE_CHECKING
+
 from . import events
 from ._version import __version__
-from .accelerators import speedups
 from .capabilities import CHANNEL_OBFUSCATED, Capabilities
 from .client import Client
-from .config import DEFAULT_PROPERTIES
+from .defaults import DEFAULT_PROPERTIES
 from .diagnostics.stats import Stats, Status
-from .discovery.gateway_bot import GatewayBot, get_gateway_bot
-from .discovery.identify_limiter import IdentifyGate
-from .discovery.session_start_limit import SessionStartLimit
-from .dispatch.guilds import Arrival, Guilds, GuildState
-from .dispatch.stream import EventStream
 from .errors import (
     AlreadyConnected,
     AuthenticationFailed,
@@ -45,11 +41,38 @@ from .intents import Intents
 from .log import LOGGER
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
 from .opcodes import OPCODES, CloseCode, Opcode
-from .requests import Members, VoiceConnection
-from .session.format import SavedSession
 from .session.state import Session
-from .session.store import SessionStore
-from .sharding import ManagedShard, ShardManager
+
+if TYPE_CHECKING:
+    from .accelerators import speedups
+    from .discovery.gateway_bot import GatewayBot, get_gateway_bot
+    from .discovery.identify_limiter import IdentifyGate
+    from .discovery.session_start_limit import SessionStartLimit
+    from .dispatch.guilds import Arrival, Guilds, GuildState
+    from .dispatch.stream import EventStream
+    from .requests import Members, VoiceConnection
+    from .session.format import SavedSession
+    from .session.store import SessionStore
+    from .sharding import ManagedShard, ShardManager
+else:
+    from . import _lazy
+
+    # What a program names seldom, or gets from a client: imported when it is first used. The same as above.
+    __getattr__, __dir__ = _lazy.lazy_names(
+        __name__,
+        {
+            "accelerators": ("speedups",),
+            "discovery.gateway_bot": ("GatewayBot", "get_gateway_bot"),
+            "discovery.identify_limiter": ("IdentifyGate",),
+            "discovery.session_start_limit": ("SessionStartLimit",),
+            "dispatch.guilds": ("Arrival", "GuildState", "Guilds"),
+            "dispatch.stream": ("EventStream",),
+            "requests": ("Members", "VoiceConnection"),
+            "session.format": ("SavedSession",),
+            "session.store": ("SessionStore",),
+            "sharding": ("ManagedShard", "ShardManager"),
+        },
+    )
 
 __all__ = [
     "CHANNEL_OBFUSCATED",

@@ -7,30 +7,21 @@ requests whose answer the caller waits for.
 from __future__ import annotations
 
 import os
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from .accelerators import Reader
 from .concurrency.fork import in_child
-from .config import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE, make_options
+from .defaults import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
 from .diagnostics.stats import Stats, Status
-from .discovery.identify_limiter import IdentifyGate
 from .dispatch.emitter import Emitter
-from .dispatch.guilds import Guilds
-from .dispatch.stream import EventStream
 from .events import EventName, PlainName, SignalName
-from .lifecycle import Lifecycle, Runs
 from .log import LOGGER, ShardLog
 from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
-from .opcodes import OPCODES, Opcode
+from .opcodes import KEEP_SESSION, OPCODES, Opcode
 from .protocol import payloads
-from .protocol.machine import KEEP_SESSION
-from .requests import Members, Requests, VoiceConnection
 from .session import state
-from .session.store import SessionStore
 from .validation import (
     check_code,
     check_count,
@@ -41,6 +32,17 @@ from .validation import (
     check_reason,
     check_timeout,
 )
+
+if TYPE_CHECKING:  # what a connection needs: the first client imports it, not `import vox_gateway`
+    import ssl
+
+    from .accelerators import Reader
+    from .discovery.identify_limiter import IdentifyGate
+    from .dispatch.guilds import Guilds
+    from .dispatch.stream import EventStream
+    from .lifecycle import Runs
+    from .requests import Members, Requests, VoiceConnection
+    from .session.store import SessionStore
 
 __all__ = ["Client"]
 
@@ -159,6 +161,10 @@ class Client(Emitter):
         session_file: str | os.PathLike[str] | SessionStore | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
+        # Two thirds of all that is imported: `ssl`, websocket-client, the JSON reader, the threads of a run. A program
+        # that imports this package pays for them when it makes a client, on that thread and before any of ours starts.
+        from .config import make_options
+
         self._options = make_options(
             url=url,
             api_url=api_url,
@@ -835,6 +841,8 @@ class Client(Emitter):
 
     def _make_lifecycle(self) -> Runs:
         """Make what starts and ends the connection. `ShardManager` has many connections."""
+        from .lifecycle import Lifecycle  # see the constructor
+
         return Lifecycle(self._options, self, self._log)
 
     def _make_requester(self) -> Requests:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import ssl
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from .accelerators import JSON_READERS, Reader
@@ -45,21 +43,12 @@ from .validation import (
     check_token,
 )
 
-__all__ = ["CALLER", "DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE", "MAX_PAYLOAD", "Options", "make_options"]
+__all__ = ["CALLER", "MAX_PAYLOAD", "Options", "make_options"]
 
-#: What IDENTIFY says about this library.
-DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
-    {"os": sys.platform, "browser": "vox_gateway", "device": "vox_gateway"}
-)
 #: the compression that is requested in IDENTIFY, not in the URL
 PAYLOAD_COMPRESSION = "payload"
 #: where handlers run: on threads of the client, or on the thread that calls `Client.dispatch_pending`
 THREAD, CALLER = HANDLERS = "thread", "caller"
-#: Default limit of a message in bytes. The largest that Discord sends is the GUILD_CREATE of a guild of 75,000
-#: members to a bot with the presences intent: about 850 bytes for each member who is online, 64 MB if all are. For
-#: larger guilds it holds only the members in voice channels.
-#: See: https://docs.discord.com/developers/events/gateway-events#guild-create
-MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 #: bytes that the gateway accepts in an event.
 #: See: https://docs.discord.com/developers/events/gateway#sending-events
 MAX_PAYLOAD = 4096

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from . import errors
 
-__all__ = ["OPCODES", "CloseCode", "Opcode", "Remedy", "fatal_error", "opcode_name", "remedy_for"]
+__all__ = ["KEEP_SESSION", "OPCODES", "CloseCode", "Opcode", "Remedy", "fatal_error", "opcode_name", "remedy_for"]
 
 
 class Opcode(enum.IntEnum):
@@ -74,6 +74,9 @@ class CloseCode(enum.IntEnum):
         """How a client recovers from this code."""
         return remedy_for(self)
 
+
+#: the close code that keeps the session, for every connection that we end in order to resume
+KEEP_SESSION = int(CloseCode.UNKNOWN_ERROR)
 
 _NEW_SESSION = frozenset(
     {

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import math
 import os
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .capabilities import Capabilities
 from .intents import Intents
 from .opcodes import OPCODES, Opcode
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = [
     "OVERFLOWS",
@@ -317,6 +319,8 @@ def check_ssl_context(context: object) -> ssl.SSLContext | None:
     """
     if context is None:
         return None
+    import ssl  # 5 ms; whoever has a context has imported it
+
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")
     if not context.check_hostname or context.verify_mode is not ssl.CERT_REQUIRED:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import DecodeError
-from ..opcodes import CloseCode, Opcode
+from ..opcodes import KEEP_SESSION, Opcode
 from ..session.state import Session
 from . import payloads
 from .reconnect_policy import Cause, Disconnect
@@ -35,9 +35,6 @@ __all__ = [
     "StartHeartbeat",
     "Transmit",
 ]
-
-#: the close code that keeps the session, for every connection that we end in order to resume
-KEEP_SESSION = int(CloseCode.UNKNOWN_ERROR)
 
 #: the usual reasons for op 9 in answer to IDENTIFY, which gives none itself. See "Max Concurrency" of the documentation
 WHY_REFUSED = (

@@ -30,9 +30,8 @@ from ..log import ShardLog
 from ..network.frames import TEXT
 from ..network.urls import GatewayURL
 from ..network.websocket import ClosedByServer, WebSocket
-from ..opcodes import OPCODES, Opcode
+from ..opcodes import KEEP_SESSION, OPCODES, Opcode
 from ..protocol.machine import (
-    KEEP_SESSION,
     Action,
     AnswerHeartbeat,
     BecomeReady,

@@ -26,7 +26,7 @@ from ..dispatch.progress import InlineProgress, TrackedProgress
 from ..dispatch.subscriptions import Subscribers
 from ..errors import GatewayError, NotConnected, ThreadFailed
 from ..log import ShardLog
-from ..protocol.machine import KEEP_SESSION
+from ..opcodes import KEEP_SESSION
 from ..protocol.state import State
 from ..session.state import Session
 from ..session.writer import SessionLease

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import GatewayError
-from ..protocol.machine import KEEP_SESSION
+from ..opcodes import KEEP_SESSION
 from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy
 from ..protocol.state import State, advance
 from ..session.state import Session

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from ..accelerators import Reader
 from ..client import Client
-from ..config import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
 from ..coordination import Coordination
+from ..defaults import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
 from ..discovery.identify_limiter import IdentifyGate
 from ..log import ShardLog
 from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
