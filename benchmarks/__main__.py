@@ -7,13 +7,14 @@ import dataclasses
 import json
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from . import corpus
 from .contest import EventsLost, Result, compete
 from .contestants import CONTESTANTS, GOALS, of_every_python
 
-SMALL = ("latency", "idle", "start", "shards", "reshard")
+SMALL = ("latency", "idle", "start", "shards", "reshard", "import")
 
 
 def main() -> int:
@@ -40,10 +41,14 @@ def main() -> int:
         show_formats(args.events, args.rounds)
         return 0
     if args.what in SMALL:
-        from . import reshard, shards, small
+        from . import imports, reshard, shards, small
 
-        module = {"shards": shards, "reshard": reshard}.get(args.what, small)
-        print(getattr(module, args.what)())
+        elsewhere: dict[str, Callable[[], str]] = {
+            "shards": shards.shards,
+            "reshard": reshard.reshard,
+            "import": imports.import_cost,
+        }
+        print((elsewhere.get(args.what) or getattr(small, args.what))())
         return 0
     everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
     chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, environments, formats, reshard, small
+from benchmarks import corpus, environments, formats, imports, reshard, small
 from benchmarks.contest import EventsLost, Result, Servers, compete, median
 from benchmarks.contestants import CONTESTANTS, GOALS, Contestant, of_every_python
 
@@ -124,6 +124,13 @@ def test_servers_are_gone_when_the_contest_is_over() -> None:
 
 def test_the_time_to_ready_is_measured() -> None:
     assert "the median of 2" in small.start(2)
+
+
+def test_the_cost_of_an_import_is_measured() -> None:
+    bare, package, client = imports.import_cost(1).splitlines()
+    assert bare.endswith("the medians of 1")
+    assert package.startswith("import vox_gateway: ")
+    assert client.endswith(" MB more")
 
 
 def test_each_python_is_found_once() -> None:
