@@ -137,3 +137,8 @@ def test_many_shards_take_a_moment() -> None:
     nodes = {f"node-{number}": 16_000 for number in range(50)}
     owners = {shard: f"node-{shard % 49}" for shard in range(16_000)}
     assert max(Counter(assign(16_000, nodes, owners).values()).values()) == 320
+
+
+def test_shards_without_events_are_shared_out_too() -> None:
+    nodes = assign(6, {"a": 6, "b": 6, "c": 6}, {}, dict.fromkeys(range(6), 0.0))
+    assert Counter(nodes.values()) == {"a": 2, "b": 2, "c": 2}

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 
 __all__ = ["assign"]
 
+#: what a shard counts at least: the shards of a bot that nobody talks to are shared out too
+LEAST_LOAD = 1.0
+
 
 def assign(
     shards: int,
@@ -29,7 +32,7 @@ def assign(
         shards: their number.
         capacities: the nodes, and how many shards each may run. Loads are shared out in proportion.
         owners: the shards that run, and their nodes.
-        loads: of shards, such as events per second; 1.0 for the others.
+        loads: of shards, such as events per second; 1.0 for the others, and at the least.
         pins: shards, and the nodes on which an operator wants them, also if `may_move` is false. Such a shard is not
             moved away to make loads even. Void while the node is not among `capacities` or has no room.
         may_move: take shards from nodes that are alive, so that loads become even.
@@ -112,7 +115,7 @@ class _Balance:
             self.add(shard, idlest)
 
     def _load(self, shard: int) -> float:
-        return self._loads.get(shard, 1.0)
+        return max(self._loads.get(shard, 1.0), LEAST_LOAD)
 
     def _share(self, node: str, more: float = 0.0) -> float:
         return (self._sums[node] + more) / self._capacities[node]
