@@ -24,7 +24,7 @@ def main() -> int:
         "what",
         nargs="?",
         default="contest",
-        choices=["contest", "pythons", "formats", *SMALL],
+        choices=["contest", "pythons", "formats", "processes", *SMALL],
         help="default: %(default)s",
     )
     parser.add_argument("--events", type=int, default=corpus.EVENT_COUNT, help="default: %(default)s")
@@ -39,6 +39,12 @@ def main() -> int:
         return 0
     if args.what == "formats":
         show_formats(args.events, args.rounds)
+        return 0
+    if args.what == "processes":
+        from .processes import processes
+
+        for row in processes():
+            print(row, flush=True)
         return 0
     if args.what in SMALL:
         from . import imports, reshard, shards, small
