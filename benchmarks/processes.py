@@ -31,8 +31,8 @@ SHARDS = 12
 RATE = 2000.0
 #: all shards may IDENTIFY at once: what is measured begins later
 AT_ONCE = GateSettings(interval=0.0, max_concurrency=SHARDS, gather=0.0)
-#: nothing moves while all processes live
-STILL = LeaseTimes(rebalance=3600.0)
+#: processes that start together share the shards from the beginning, and nothing moves while all of them live
+STILL = LeaseTimes(join=4.0, rebalance=3600.0)
 
 
 def processes(rate: float = RATE) -> Iterator[str]:
@@ -108,7 +108,7 @@ def fleet(
 def identify(url: str, _: float) -> str:
     """8 processes identify 128 shards, 4 at a time: how close to the least time that the limit allows."""
     shards, gate = 128, GateSettings(interval=0.25, max_concurrency=4)
-    with fleet(8, url, dataclasses.replace(STILL, join=2.0), gate, shards) as those:
+    with fleet(8, url, dataclasses.replace(STILL, join=8.0), gate, shards) as those:
         identified = [(payload.at, payload.data["shard"][0]) for payload in those.received("IDENTIFY")]
     floor = (shards / gate.max_concurrency - 1) * gate.interval
     total = identified[-1][0] - identified[0][0]
@@ -137,6 +137,7 @@ def drain(url: str, rate: float) -> str:
     with busy_fleet(2, url, rate) as those:
         (new,) = those.start(1, url)
         wait_for("the new process", lambda: new.is_started)
+        pass_time(STILL.join + 1.0)  # until it may take shards
         old = those.members[0]
         shards = old.running
         old.process.send_signal(signal.SIGTERM)

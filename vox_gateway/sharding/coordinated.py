@@ -26,7 +26,7 @@ from ..coordination import (
 )
 from ..errors import GatewayError, ReshardFailed
 from ..log import ShardLog
-from ..protocol.machine import KEEP_SESSION
+from ..opcodes import KEEP_SESSION
 from ..shard.shard import HANDLER_GRACE
 from ..shard.threads import CLOSE_BOUND, SharedThreads
 from ..validation import check_count

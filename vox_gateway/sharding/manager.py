@@ -17,8 +17,8 @@ from ..defaults import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
 from ..discovery.identify_limiter import IdentifyGate
 from ..log import ShardLog
 from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
+from ..opcodes import KEEP_SESSION
 from ..protocol import payloads
-from ..protocol.machine import KEEP_SESSION
 from ..session.store import SessionStore
 from ..validation import check_seconds, check_session_files, check_timeout
 from .coordinated import Membership
