@@ -29,7 +29,7 @@ from snippets import ROOT, Snippet, gateway_for_discord, included_files, say, sn
 
 import vox_gateway
 import vox_gateway.testing
-from vox_gateway import Intents
+from vox_gateway import Intents, ShardManager
 from vox_gateway.shard import messages, run_state
 from vox_gateway.testing import LocalGateway
 
@@ -60,8 +60,9 @@ TOO_LONG = 60
 GATEWAYS: dict[str, dict[str, Any]] = {
     "how-to/errors.md": {"allowed_intents": Intents.default()},
     "how-to/sharding.md": {"shards": 2},
+    "how-to/processes.md": {"shards": 2, "max_concurrency": 2},
 }
-CLIENTS = {"how-to/sharding.md": 2}
+CLIENTS = {"how-to/sharding.md": 2, "how-to/processes.md": 2}
 
 
 def name(page: Path) -> str:
@@ -116,6 +117,8 @@ def test_a_snippet_runs(
     with contextlib.ExitStack() as stack:
         gateway = stack.enter_context(gateway_for_discord(monkeypatch, **GATEWAYS.get(page, {})))
         stack.enter_context(not_for_ever(lambda: gateway.drop("close", code=4004)))
+        if "coordination=" in snippet.code:  # which has a gate of its own
+            monkeypatch.setitem(ShardManager.__init__.__kwdefaults__, "identify_gate", None)
         if "MESSAGE_CREATE" in snippet.code:
             stack.enter_context(ada(gateway, CLIENTS.get(page, 1), "wait_for" in snippet.code))
         snippet.run()
