@@ -10,12 +10,11 @@ from vox_gateway.compression import INFLATERS
 from vox_gateway.encoding import CODECS, raw_dispatch
 
 from . import corpus
-from .wire import compressor, encoded, frame, zstd_module
+from .wire import compressor, encoded, frame, reads, zstd_module
 
 __all__ = ["formats", "table"]
 
 LIMIT = 64 * 1024 * 1024
-READ = 65_536
 Row = tuple[str, str, float, float]
 
 
@@ -67,16 +66,3 @@ def spent(stream: list[bytes], encoding: str, compress: str | None) -> float:
     if events != len(stream):
         raise RuntimeError(f"{encoding} with {compress}: {events} of {len(stream)} events came out")
     return seconds
-
-
-def reads(stream: list[bytes]) -> list[list[bytes]]:
-    """The messages as reads of the socket bring them."""
-    runs: list[list[bytes]] = [[]]
-    size = 0
-    for data in stream:
-        size += len(data)
-        if size > READ and runs[-1]:
-            runs.append([])
-            size = len(data)
-        runs[-1].append(data)
-    return runs

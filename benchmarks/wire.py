@@ -6,10 +6,13 @@ import importlib
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["compressor", "encoded", "frame", "zstd_module"]
+__all__ = ["compressor", "encoded", "frame", "reads", "zstd_module"]
+
+#: bytes that a client reads at once, at most
+READ = 65_536
 
 
 def zstd_module() -> Any:
@@ -53,3 +56,16 @@ def frame(data: bytes, text: bool) -> bytes:
     if size < 1 << 16:
         return struct.pack(">BBH", first, 126, size) + data
     return struct.pack(">BBQ", first, 127, size) + data
+
+
+def reads(stream: Iterable[bytes]) -> list[list[bytes]]:
+    """The messages as reads of the socket bring them."""
+    runs: list[list[bytes]] = [[]]
+    size = 0
+    for data in stream:
+        size += len(data)
+        if size > READ and runs[-1]:
+            runs.append([])
+            size = len(data)
+        runs[-1].append(data)
+    return runs
