@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import platform
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from . import corpus
-from .contest import EventsLost, Result, compete
+from .contest import EventsLost, Result, compete, ratios
 from .contestants import CONTESTANTS, GOALS, of_every_python
+from .environments import build
 
 SMALL = ("latency", "idle", "start", "shards", "reshard", "import")
 
@@ -28,7 +29,7 @@ def main() -> int:
         help="default: %(default)s",
     )
     parser.add_argument("--events", type=int, default=corpus.EVENT_COUNT, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="contestants whose names begin so")
     parser.add_argument("--list", action="store_true", help="list the contestants")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
@@ -59,7 +60,7 @@ def main() -> int:
     everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
     chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]
     try:
-        results = list(compete(chosen, args.events, args.rounds))
+        results = compete(chosen, args.events, args.rounds)
     except EventsLost as error:
         print(error, file=sys.stderr)
         return 1
@@ -76,18 +77,22 @@ def main() -> int:
 
 def show(results: list[Result], events: int, rounds: int) -> None:
     """The table, and the goals that can be told from it."""
-    print(f"{events} events, medians of {rounds} rounds, Python {platform.python_version()}\n")
+    print(f"{events} events, medians of {rounds} rounds, {build()}\n")
     print(f"{'':36}{'events/s':>10}{'CPU µs/event':>14}{'peak MB':>9}")
     for one in results:
         print(f"{one.name:36}{one.rate:>10,.0f}{one.cpu:>14.1f}{one.peak:>9.1f}")
-    rates = {one.name: one.rate for one in results}
-    told = [goal for goal in GOALS if goal.ours in rates and goal.theirs in rates]
+    by_name = {one.name: one for one in results}
+    told = [goal for goal in GOALS if goal.ours in by_name and goal.theirs in by_name]
     if told:
-        print("\nratios of this run")
+        print(f"\n{'ratios, round by round':58}{'median':>8}{'least to most':>16}{'of CPU':>8}{'goal':>7}")
     for goal in told:
-        ratio = rates[goal.ours] / rates[goal.theirs]
-        verdict = "reached" if ratio >= goal.ratio else "missed"
-        print(f"{ratio:6.2f} x {goal.theirs:34}{goal.ours:34}goal {goal.ratio:<5g}{verdict}")
+        us, them = by_name[goal.ours], by_name[goal.theirs]
+        of_rates = ratios(us.rates, them.rates)
+        of_cpu = statistics.median(ratios(them.cpus, us.cpus))  # the other way round: more is better here too
+        median, spread = statistics.median(of_rates), f"{of_rates[0]:.2f} to {of_rates[-1]:.2f}"
+        verdict = "reached" if median >= goal.ratio else "missed"
+        pair = f"{goal.ours} / {goal.theirs}"
+        print(f"{pair:58}{median:>8.2f}{spread:>16}{of_cpu:>8.2f}{goal.ratio:>7g}  {verdict}")
 
 
 def show_formats(events: int, rounds: int) -> None:

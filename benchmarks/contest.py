@@ -9,14 +9,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .contestants import CA, Contestant
 from .environments import ROOT, Unavailable
 
-__all__ = ["EventsLost", "Result", "Servers", "compete"]
+__all__ = ["EventsLost", "Result", "Servers", "compete", "ratios", "result", "turns"]
 
 #: seconds that one run may take
 PATIENCE = 300.0
@@ -24,18 +24,33 @@ PATIENCE = 300.0
 
 @dataclass(frozen=True)
 class Result:
-    """The medians of a contestant's rounds.
+    """A contestant's rounds, in order.
 
     Attributes:
-        rate: events in a second.
-        cpu: microseconds of processor time for an event.
-        peak: memory at the most, in MB.
+        rates: events in a second.
+        cpus: microseconds of processor time for an event, of all threads.
+        peaks: most memory, in MB.
     """
 
     name: str
-    rate: float
-    cpu: float
-    peak: float
+    rates: tuple[float, ...]
+    cpus: tuple[float, ...]
+    peaks: tuple[float, ...]
+
+    @property
+    def rate(self) -> float:
+        """The median."""
+        return statistics.median(self.rates)
+
+    @property
+    def cpu(self) -> float:
+        """The median."""
+        return statistics.median(self.cpus)
+
+    @property
+    def peak(self) -> float:
+        """The median."""
+        return statistics.median(self.peaks)
 
 
 class EventsLost(Exception):
@@ -76,26 +91,31 @@ class Servers:
         return [self.ca if option == CA else option for option in options]
 
 
-def compete(contestants: list[Contestant], events: int, rounds: int) -> Iterator[Result]:
-    """Run all, in turn; yields the result of each when all is done.
+def compete(contestants: list[Contestant], events: int, rounds: int) -> list[Result]:
+    """Run all, in turn; returns the results of those that took part in every round.
 
     Raises:
         EventsLost: one did not get every event.
     """
-    runs: dict[str, list[dict[str, float]]] = {}
+    runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in contestants}
     with contextlib.ExitStack() as stack:
         servers = Servers(events, stack)
-        for number in range(rounds):
-            for one in contestants:
-                if number == 0 or one.name in runs:
-                    with contextlib.suppress(Unavailable):
-                        say(f"round {number + 1} of {rounds}: {one.name}")
-                        told = run(one, servers, events)
-                        runs.setdefault(one.name, []).append(told)
+        for number, order in enumerate(turns(contestants, rounds), 1):
+            for one in order:
+                if one.name in runs:
+                    say(f"round {number} of {rounds}: {one.name}")
+                    try:
+                        runs[one.name].append(run(one, servers, events))
+                    except Unavailable:
+                        del runs[one.name]
     say("")
-    for one in contestants:
-        if one.name in runs:
-            yield median(one.name, runs[one.name])
+    return [result(name, told) for name, told in runs.items()]
+
+
+def turns(contestants: list[Contestant], rounds: int) -> list[list[Contestant]]:
+    """The order of each round: each begins further on, so that nobody always follows the same pause or load."""
+    starts = [number * len(contestants) // rounds for number in range(rounds)]
+    return [contestants[start:] + contestants[:start] for start in starts]
 
 
 def run(one: Contestant, servers: Servers, events: int) -> dict[str, float]:
@@ -105,15 +125,16 @@ def run(one: Contestant, servers: Servers, events: int) -> dict[str, float]:
         Unavailable: it cannot be run here; said on the screen.
         EventsLost: it did not get every event.
     """
-    count = max(int(events * one.share), min(events, 200))
+    each = max(int(events * one.share), min(events, 200)) // one.shards
+    count = each * one.shards
     try:
         command = one.command()
     except Unavailable as reason:
         say(f"{one.name} takes no part: {reason}\n")
         raise
-    url = "-" if one.server is None else servers.url(one.server, count)
+    url = "-" if one.server is None else servers.url(one.server, each)
     command += [url, str(count), *servers.filled(one.options)]
-    environment = {**os.environ, "NO_PROXY": "*", "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "NO_PROXY": "*", "PYTHONWARNINGS": "ignore", **one.environment}
     try:
         done = subprocess.run(
             command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE
@@ -131,14 +152,19 @@ def run(one: Contestant, servers: Servers, events: int) -> dict[str, float]:
     return told
 
 
-def median(name: str, runs: list[dict[str, float]]) -> Result:
-    """What is in the middle of a contestant's runs."""
+def result(name: str, runs: list[dict[str, float]]) -> Result:
+    """What a contestant's runs told."""
     return Result(
         name,
-        statistics.median(one["events"] / one["seconds"] for one in runs),
-        statistics.median(one["cpu"] / one["events"] * 1e6 for one in runs),
-        statistics.median(one["peak_kb"] / 1024 for one in runs),
+        tuple(one["events"] / one["seconds"] for one in runs),
+        tuple(one["cpu"] / one["events"] * 1e6 for one in runs),
+        tuple(one["peak_kb"] / 1024 for one in runs),
     )
+
+
+def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
+    """Ours divided by theirs, sorted: round by round, since the machine is busier in some than in others."""
+    return sorted(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def say(words: str) -> None:

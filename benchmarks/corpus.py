@@ -11,9 +11,10 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["EVENT_COUNT", "GUILDS", "THE_END", "events", "messages", "ready"]
+__all__ = ["EVENT_COUNT", "GUILDS", "THE_END", "count_of", "events", "messages", "ready"]
 
 EVENT_COUNT = 100_000
+SEED = 20261123
 GUILDS = 20
 THE_END = "that was all"
 MEMBERS, CHANNELS, ROLES = 230, 40, 25
@@ -206,14 +207,24 @@ class World:
 
 def events(count: int = EVENT_COUNT) -> Iterator[Event]:
     """`count` events: first the guilds, and last a message that says `THE_END`."""
-    world = World(random.Random(20261123))
+    world = World(random.Random(SEED))
     for guild in world.guilds[:count]:
         yield "GUILD_CREATE", guild
-    names, weights = list(MIX), list(MIX.values())
-    for name in world.random.choices(names, weights, k=max(count - GUILDS - 1, 0)):
+    for name in mixed(world, count):
         yield name, world.event(name)
     if count > GUILDS:
         yield "MESSAGE_CREATE", {**world.event("MESSAGE_CREATE"), "content": THE_END}
+
+
+def mixed(world: World, count: int) -> list[str]:
+    """The names of the events between the guilds and the last."""
+    return world.random.choices(list(MIX), list(MIX.values()), k=max(count - GUILDS - 1, 0))
+
+
+def count_of(name: str, count: int) -> int:
+    """How many of `count` events have this name, one of `MIX`; the events themselves are not made."""
+    between = mixed(World(random.Random(SEED)), count).count(name)
+    return between + (name == "MESSAGE_CREATE" and count > GUILDS)
 
 
 def ready(url: str) -> dict[str, Any]:

@@ -10,15 +10,17 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, environments, formats, imports, reshard, small
-from benchmarks.contest import EventsLost, Result, Servers, compete, median
-from benchmarks.contestants import CONTESTANTS, GOALS, Contestant, of_every_python
+from benchmarks import corpus, environments, formats, imports, reshard, small, wire
+from benchmarks.contest import EventsLost, Result, Servers, compete, ratios, result, turns
+from benchmarks.contestants import CA, CONTESTANTS, GOALS, Contestant, of_every_python
+from benchmarks.runners.stopwatch import Stopwatch
 
 ROOT = Path(__file__).parent.parent
 COUNT = 300
@@ -71,7 +73,7 @@ def test_our_runner_counts_every_event(server: list[str], client: list[str], tmp
         process.communicate("")
     told = json.loads(done.stdout)
     assert told["events"] == COUNT
-    assert median("x", [told, told]).rate == pytest.approx(COUNT / told["seconds"])
+    assert result("x", [told, told]).rate == pytest.approx(COUNT / told["seconds"])
 
 
 def test_every_goal_is_about_contestants_that_there_are() -> None:
@@ -99,17 +101,88 @@ def test_the_corpus_is_mixed_as_it_says() -> None:
 def test_a_contestant_that_lost_events_ends_the_contest() -> None:
     lossy = saying(json.dumps({"events": COUNT - 1, "seconds": 1, "cpu": 1, "peak_kb": 1024}))
     with pytest.raises(EventsLost, match=f"got {COUNT - 1} of {COUNT} events"):
-        list(compete([lossy], COUNT, 1))
+        compete([lossy], COUNT, 1)
 
 
 def test_a_contestant_that_cannot_run_is_left_out_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(compete([saying("no JSON")], COUNT, 2)) == []
+    assert compete([saying("no JSON")], COUNT, 2) == []
     assert "stub takes no part" in capsys.readouterr().err
 
 
-def test_a_result_is_made_of_medians() -> None:
+def test_a_result_has_every_round_and_their_medians() -> None:
     told = saying(json.dumps({"events": COUNT, "seconds": 0.5, "cpu": 0.3, "peak_kb": 2048}))
-    assert list(compete([told], COUNT, 3)) == [Result("stub", COUNT / 0.5, 1000.0, 2.0)]
+    [one] = compete([told], COUNT, 3)
+    assert one == Result("stub", (COUNT / 0.5,) * 3, (1000.0,) * 3, (2.0,) * 3)
+    assert (one.rate, one.cpu, one.peak) == (COUNT / 0.5, 1000.0, 2.0)
+
+
+def test_each_round_begins_with_another_contestant() -> None:
+    orders = turns(CONTESTANTS, 5)
+    assert len({order[0].name for order in orders}) == 5
+    for order in orders:
+        assert sorted(one.name for one in order) == sorted(one.name for one in CONTESTANTS)
+
+
+def test_rounds_are_compared_with_each_other() -> None:
+    assert ratios([10, 40, 30], [10, 10, 20]) == [1, 1.5, 4]
+    with pytest.raises(ValueError, match="longer"):
+        ratios([1], [1, 2])
+
+
+def test_a_contestant_that_fails_in_a_later_round_has_no_result(tmp_path: Path) -> None:
+    told = json.dumps({"events": COUNT, "seconds": 0.5, "cpu": 0.3, "peak_kb": 2048})
+    once = f"import os; os.mkdir({str(tmp_path / 'ran')!r}); print({told!r})"
+    results = compete([Contestant("once", lambda: [sys.executable, "-c", once], server=None), saying(told)], COUNT, 2)
+    assert [one.name for one in results] == ["stub"]
+
+
+def test_a_handler_that_misses_a_call_is_found_out(capsys: pytest.CaptureFixture[str]) -> None:
+    messages = corpus.count_of("MESSAGE_CREATE", COUNT)
+    names = [json.loads(message)["t"] for message in corpus.messages(COUNT)]
+    assert messages == names.count("MESSAGE_CREATE")
+    assert corpus.count_of("TYPING_START", COUNT) == names.count("TYPING_START")
+    watch = Stopwatch(COUNT, "MESSAGE_CREATE")
+    watch.start()
+    for calls in (messages, messages - 1):
+        watch.stop(calls)
+        assert json.loads(capsys.readouterr().out)["events"] == COUNT + calls - messages
+
+
+@pytest.mark.parametrize("inflate", ["zlib", "zstd"])
+def test_the_limit_reads_every_event(inflate: str) -> None:
+    if inflate == "zstd" and wire.zstd_module() is None:
+        pytest.skip("no package for zstd")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.runners.limit", "-", str(COUNT), "--json", "simplejson",
+         "--inflate", inflate],
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["events"] == COUNT
+
+
+def peers() -> list[Any]:
+    """The runners of hikari and discord.py, each with the options of every row."""
+    rows = {
+        "hikari_raw": [["--busy"], ["--only", "MESSAGE_CREATE", "--ca", CA]],
+        "discord_py": [["--raw", "--busy"], ["--raw", "--only", "TYPING_START", "--ca", CA], []],
+    }
+    return [
+        pytest.param(module, options, id=" ".join([module, *options]), marks=pytest.mark.slow)
+        for module, several in rows.items()
+        for options in several
+    ]
+
+
+@pytest.mark.parametrize(("module", "options"), peers())
+def test_a_peer_counts_the_calls_of_its_handler(module: str, options: list[str]) -> None:
+    pytest.importorskip(module.split("_")[0])
+    # Where zstandard is installed discord.py asks for zstd, and nothing else can be told to it.
+    zstd = module == "discord_py" and importlib.util.find_spec("zstandard") is not None
+    server = ("--compress", "zstd-stream" if zstd else "zlib-stream", *(["--ca", CA] if "--ca" in options else []))
+    command = [sys.executable, "-m", f"benchmarks.runners.{module}"]
+    one = Contestant("peer", command.copy, tuple(options), server)
+    [told] = compete([one], COUNT, 1)
+    assert told.rate > 0
 
 
 def test_servers_are_gone_when_the_contest_is_over() -> None:
@@ -162,17 +235,18 @@ from pathlib import Path
 from benchmarks.contest import Result
 from benchmarks.picture import draw
 
-rates = {"vox_gateway": 100_000, "limit: x": 200_000, "busy": 300}
-draw([Result(name, rate, 1.0, 30.0) for name, rate in rates.items()], Path(sys.argv[1]))
+rates = {"vox_gateway": 100_000, "limit: x": 200_000, "busy": 300, "pure": 1, "one event": 1}
+draw([Result(name, (rate,), (1.0,), (30.0,)) for name, rate in rates.items()], Path(sys.argv[1]))
 """
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pygal") is None, reason="pygal draws the picture")
-def test_the_picture_shows_every_contestant_but_those_that_compute(tmp_path: Path) -> None:
+def test_the_picture_shows_who_gets_every_event_and_runs_alone(tmp_path: Path) -> None:
     # In a process of its own: pygal leaves an import hook behind that Python warns of.
     subprocess.run([sys.executable, "-c", DRAW, str(tmp_path / "picture.svg")], check=True, cwd=ROOT, timeout=60)
     drawn = (tmp_path / "picture.svg").read_text(encoding="utf-8")
     assert drawn.startswith("<?xml")
     assert "vox_gateway  100,000" in drawn
-    assert "busy" not in drawn
+    for aside in ("busy", "pure", "one event"):
+        assert aside not in drawn
     assert "<script" not in drawn

@@ -44,7 +44,7 @@ async def run(args: argparse.Namespace) -> None:
     async def count(event: hikari.Event) -> None:
         nonlocal seen
         seen += 1
-        if seen == args.count:
+        if seen == watch.calls:
             watch.stop(seen)
             done.set()
 

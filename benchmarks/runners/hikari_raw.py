@@ -12,6 +12,7 @@ import hikari
 from hikari.api import shard as shard_api
 from hikari.impl import config, shard
 
+from .computing import compute
 from .stopwatch import Stopwatch
 
 COMPRESSIONS = {
@@ -25,7 +26,7 @@ class Counter:
     """Takes the place of the event manager."""
 
     def __init__(self, watch: Stopwatch, done: asyncio.Event) -> None:
-        self.events = 0
+        self.calls = 0
         self._watch = watch
         self._done = done
 
@@ -34,9 +35,9 @@ class Counter:
         if name == "READY":
             self._watch.start()
             return
-        self.events += 1
-        if self.events == self._watch.count:
-            self._watch.stop(self.events)
+        self.calls += 1
+        if self.calls == self._watch.calls:
+            self._watch.stop(self.calls)
             self._done.set()
 
 
@@ -56,6 +57,19 @@ class Manager(Counter):
         """Nobody listens."""
 
 
+class OneEvent(Manager):
+    """Counts one event only."""
+
+    def __init__(self, only: str, watch: Stopwatch, done: asyncio.Event) -> None:
+        super().__init__(watch, done)
+        self._only = only
+
+    def consume_raw_event(self, name: str, shard: Any, payload: Any) -> None:
+        """One event."""
+        if name == self._only or name == "READY":
+            super().consume_raw_event(name, shard, payload)
+
+
 async def run(args: argparse.Namespace) -> None:
     """Connect, count, and tell."""
     done = asyncio.Event()
@@ -64,10 +78,14 @@ async def run(args: argparse.Namespace) -> None:
         import orjson
 
         loads = orjson.loads
+    watch = Stopwatch(args.count, args.only)
+    manager = OneEvent(args.only, watch, done) if args.only else Manager(watch, done)
+    if args.busy:
+        compute()
     one = shard.GatewayShardImpl(
         compression=COMPRESSIONS[args.compress],
         loads=loads,
-        event_manager=Manager(Stopwatch(args.count), done),  # type: ignore[arg-type]
+        event_manager=manager,  # type: ignore[arg-type]
         event_factory=Factory(),  # type: ignore[arg-type]
         http_settings=config.HTTPSettings(ssl=ssl.create_default_context(cafile=args.ca) if args.ca else True),
         proxy_settings=config.ProxySettings(),
@@ -90,6 +108,8 @@ def main() -> None:
     parser.add_argument("--compress", default="zlib-stream")
     parser.add_argument("--json", default="json")
     parser.add_argument("--ca")
+    parser.add_argument("--only", help="count this event only")
+    parser.add_argument("--busy", action="store_true", help="with a computing thread beside it")
     asyncio.run(run(parser.parse_args()))
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import threading
 import zlib
 
 import simplejson
 import websocket
 from pyee import EventEmitter
 
+from .computing import compute
 from .stopwatch import Stopwatch
-from .vox import compute
 
 
 def main() -> None:
@@ -21,7 +20,7 @@ def main() -> None:
     parser.add_argument("count", type=int)
     parser.add_argument("--busy", action="store_true")
     args = parser.parse_args()
-    events, done = 0, threading.Event()
+    events = 0
     watch, emitter = Stopwatch(args.count), EventEmitter()
 
     @emitter.on("DISPATCH")
@@ -30,10 +29,10 @@ def main() -> None:
         events += 1
 
     if args.busy:
-        threading.Thread(target=compute, args=(done,), daemon=True).start()
+        compute()
     socket = websocket.create_connection(f"{args.url}/?v=10&encoding=json&compress=zlib-stream")
     inflater = zlib.decompressobj()
-    while not done.is_set():
+    while events < args.count:
         payload = simplejson.loads(inflater.decompress(socket.recv()))
         if payload["op"] == 10:
             socket.send(simplejson.dumps({"op": 2, "d": {}}))
@@ -41,8 +40,6 @@ def main() -> None:
             watch.start()
         else:
             emitter.emit("DISPATCH", payload)
-            if events == args.count:
-                done.set()
     watch.stop(events)
 
 

@@ -7,18 +7,25 @@ import resource
 import time
 from pathlib import Path
 
+from ..corpus import count_of
+
 __all__ = ["Stopwatch"]
 
 
 class Stopwatch:
-    """Counts events, and stops with the last.
+    """Runs from READY until the handler of the last event was called.
 
     Args:
         count: events that will come.
+        only: the event that the handler is for; every event without it.
+
+    Attributes:
+        calls: of the handler that will be made.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, only: str | None = None) -> None:
+        self.calls = count if only is None else count_of(only, count)
+        self._count = count
         self._began = self._cpu = 0.0
         self._before = 0
 
@@ -28,10 +35,12 @@ class Stopwatch:
         self._cpu = time.process_time()
         self._began = time.perf_counter()
 
-    def stop(self, events: int) -> None:
-        """The last event was handled; `events` were, in all. Prints the result."""
+    def stop(self, calls: int) -> None:
+        """The handler was called for the last event, and `calls` times in all. Prints the result."""
         seconds, cpu = time.perf_counter() - self._began, time.process_time() - self._cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # An event that was lost or handled twice makes the sum wrong, which ends the contest.
+        events = self._count + calls - self.calls
         result = {"events": events, "seconds": seconds, "cpu": cpu, "before_kb": self._before, "peak_kb": peak}
         print(json.dumps(result), flush=True)
 

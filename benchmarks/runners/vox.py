@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import ssl
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from vox_gateway import Client, IdentifyGate, Intents
 from vox_gateway.compression import INFLATERS, ZlibStream
 
 from ..corpus import THE_END
+from .computing import compute
 from .stopwatch import Stopwatch
 
 
@@ -41,9 +41,8 @@ def main() -> None:
         workers=args.workers,
         ssl_context=ssl.create_default_context(cafile=args.ca) if args.ca else None,
     )
-    watch, done = Stopwatch(args.count), threading.Event()
-    last = args.count + 1
-    seen = itertools.count(1)  # by several threads
+    watch, done = Stopwatch(args.count, args.only), threading.Event()
+    calls, several_threads = 0, threading.Lock()
 
     @client.on("READY")
     def ready(data: Any) -> None:
@@ -53,21 +52,35 @@ def main() -> None:
 
         @client.on(args.only)
         def see(data: dict[str, Any]) -> None:
+            nonlocal calls
+            calls += 1
             if data.get("content") == THE_END:
                 done.set()
+
+    elif args.workers:
+
+        @client.on("DISPATCH")
+        def count_together(payload: dict[str, Any]) -> None:
+            nonlocal calls
+            with several_threads:
+                calls += 1
+                if calls > args.count:  # READY is one
+                    done.set()
 
     else:
 
         @client.on("DISPATCH")
         def count(payload: dict[str, Any]) -> None:
-            if (next(seen) if args.workers else payload["s"]) == last:
+            nonlocal calls
+            calls += 1
+            if payload["s"] > args.count:
                 done.set()
 
     if args.busy:
-        threading.Thread(target=compute, args=(done,), daemon=True).start()
+        compute()
     client.connect(async_=True)
     done.wait()
-    watch.stop(client.stats.events - 1)
+    watch.stop(calls if args.only else calls - 1)
     client.close()
 
 
@@ -77,12 +90,6 @@ class OneByOne(ZlibStream):
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """Each message in a call of its own."""
         return ((message, 1) for data in run if (message := self.feed(data)) is not None)
-
-
-def compute(done: threading.Event) -> None:
-    """Use the interpreter as a busy program does."""
-    while not done.is_set():
-        sum(range(1000))
 
 
 if __name__ == "__main__":
