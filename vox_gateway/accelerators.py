@@ -6,10 +6,11 @@ None of them changes a result: a document that a reader would read differently f
 from __future__ import annotations
 
 import importlib
+import json
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 __all__ = ["JSON_READERS", "Reader", "speedups", "zlib_package", "zstd_package"]
 
@@ -29,6 +30,8 @@ def _find(*names: str) -> ModuleType | None:
 
 _msgspec: Any = _find("msgspec")
 _orjson: Any = _find("orjson")
+#: the C part of simplejson: its wheels for free-threaded Pythons have none, and are ten times slower
+_simplejson_in_c: Any = _find("simplejson._speedups")
 #: the module that inflates zlib-streams: zlib-ng where it is installed
 zlib_package: Final[Any] = _find("zlib_ng.zlib_ng") or zlib
 
@@ -79,12 +82,33 @@ def _msgspec_reader(reader: Reader) -> Reader:
     return read
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _json_reader(reader: Reader) -> Reader:
+    """Return a reader that uses the standard library and leaves documents that it refuses to `reader`."""
+    decoder: Any = json.JSONDecoder(parse_constant=_refuse)
+    scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # missing in the type hints
+
+    def read(data: bytes) -> Any:
+        try:
+            text = data.decode()
+            value, end = scan(text, 0)
+        except (ValueError, StopIteration, RecursionError):
+            return reader(data)
+        return value if end == len(text) else reader(data)
+
+    return read
+
+
 #: The JSON readers that are installed, the fastest first. Each makes a reader that returns the same values as
 #: the given reader, that of simplejson. orjson alone is as fast as msgspec, but not with the check for large integers.
 JSON_READERS: Final[Mapping[str, Callable[[Reader], Reader]]] = MappingProxyType(
     {
         **({"msgspec": _msgspec_reader} if _msgspec else {}),
         **({"orjson": _orjson_reader} if _orjson else {}),
+        **({} if _simplejson_in_c else {"json": _json_reader}),
         "simplejson": lambda reader: reader,
     }
 )
@@ -98,7 +122,7 @@ def speedups() -> dict[str, str]:
         there is no fallback.
     """
     return {
-        "json": _with_version(next(iter(JSON_READERS))),
+        "json": "json" if (reader := next(iter(JSON_READERS))) == "json" else _with_version(reader),
         "zlib": "zlib" if zlib_package is zlib else _with_version("zlib-ng"),
         "zstd": _zstd_name(),
     }
