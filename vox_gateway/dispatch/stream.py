@@ -235,7 +235,8 @@ class EventStream(Subscriber, Generic[T]):
 
     def abandon(self, error: GatewayError) -> None:
         """What has been collected, and will be, is the parent's: this is a child process."""
-        self._events.clear()
+        # Without the GIL every container has a lock, which a thread of the parent may have held.
+        self._events, self._arrived, self._room = deque(), SignalSafeEvent(), SignalSafeEvent()
         self._end = (error,)
 
     def _take(self) -> Event[T] | None:
