@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from client_helpers import TOKEN, Cases, EventRecorder, HasURL, MakeClient, OnLogLine, RecordEvents, SendMessages
 from scripted_server import ScriptedServer
-from tls_contexts import AUTHORITY, server_context
+from tls_contexts import authority, server_context
 
 from vox_gateway import Client, IdentifyGate, Intents
 from vox_gateway.testing import LocalGateway
@@ -31,7 +31,7 @@ def gateway_with_authority(request: pytest.FixtureRequest, tmp_path: Path) -> It
         with LocalGateway(identify_interval=0) as gateway:
             yield gateway, ""
         return
-    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    authority().cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     with LocalGateway(identify_interval=0, ssl_context=server_context()) as gateway:
         yield gateway, str(tmp_path / "authority.pem")
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-import trustme
 from client_helpers import MakeClient, RecordEvents, start
 from scripted_server import Peer, ScriptedServer, pieces
-from tls_contexts import client_context, server_context
+from tls_contexts import client_context, new_authority, server_context
 
 from vox_gateway import CertificateInvalid
 
@@ -161,7 +160,7 @@ def test_a_certificate_that_becomes_invalid_is_retried(
     assert client.wait_until_ready(5)
     first.reset()
     with pytest.raises(ssl.SSLError):
-        accept(server, server_context(authority=trustme.CA()))
+        accept(server, server_context(issuer=new_authority()))
     second = accept(server, server_context())
     assert second.resume()["seq"] == 1
     second.event("RESUMED")
@@ -207,7 +206,7 @@ def test_a_resume_url_with_an_untrusted_certificate_falls_back_to_the_base_url(
         client.close(resumable=True)
         client.connect(async_=True)
         with pytest.raises(ssl.SSLError):
-            elsewhere.accept().start_tls(server_context(authority=trustme.CA()))
+            elsewhere.accept().start_tls(server_context(issuer=new_authority()))
         second = accept(server, server_context())
         second.resume()
         second.event("RESUMED")
