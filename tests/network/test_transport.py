@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
-from support import TIMEOUT, in_background, never, read_exactly, read_to_end, running, tcp_pair
+from support import TIMEOUT, after, in_background, never, read_exactly, read_to_end, running, tcp_pair, wait_until
 
 from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupted, Wakeup
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost
@@ -57,6 +57,30 @@ def test_bytes_are_read_and_written(pair: Pair) -> None:
     pair.other.close()
     assert pair.transport.read() == b""
     assert pair.transport.bytes_in == 5
+
+
+def test_a_read_that_was_not_full_is_followed_by_a_wait(wakeup: Wakeup) -> None:
+    """Reading again would cost a call and an exception for each event of a quiet connection."""
+
+    class Counting(socket.socket):
+        reads = 0
+
+        def recv(self, *args: int) -> bytes:
+            Counting.reads += 1
+            return super().recv(*args)
+
+    with tcp_pair() as (ours, other):
+        counting = Counting(fileno=ours.detach())
+        counting.setblocking(False)
+        with contextlib.closing(Transport(counting, wakeup, after(TIMEOUT))) as transport:
+            other.sendall(b"a")
+            assert transport.read() == b"a"
+            before = Counting.reads
+            read = in_background(transport.read)
+            wait_until(lambda: transport.waiting_since is not None)
+            other.sendall(b"b")
+            assert read.result(TIMEOUT) == b"b"
+            assert Counting.reads == before + 1
 
 
 def test_a_wait_ends_at_the_deadline(pair: Pair) -> None:

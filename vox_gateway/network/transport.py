@@ -72,6 +72,7 @@ class Transport:
         self._selector.register(wakeup, selectors.EVENT_READ)
         self._selector.register(sock, selectors.EVENT_READ)
         self._waits_for_room = False
+        self._is_drained = False  # whether to wait before the next read
         self._tls: ssl.SSLObject | None = None
         self._tls_in = ssl.MemoryBIO()
         self._tls_out = ssl.MemoryBIO()
@@ -189,22 +190,28 @@ class Transport:
         """Return the socket's next bytes; empty at its end."""
         while True:
             self._wakeup.check()
+            if self._is_drained:
+                self._is_drained = False
+                self._wait()
+                continue
             try:
                 data = self._sock.recv(READ_SIZE)
             except BlockingIOError:
-                if self.waiting_since is None:
-                    self.waiting_since = time.monotonic()
-                self._wait()
+                self._is_drained = True
             else:
                 self.waiting_since = None
                 if not data:
                     self._wakeup.check()
+                # A read that is not full has most likely taken all there was, so the next begins with a wait.
+                self._is_drained = 0 < len(data) < READ_SIZE
                 self.bytes_in += len(data)
                 return data
 
     def _wait(self) -> None:
-        with self._lock:
-            unsent = bool(self._unsent)
+        """Wait until the socket can be read, there is room to write what is unsent, or the wakeup ends the wait."""
+        if self.waiting_since is None:
+            self.waiting_since = time.monotonic()
+        unsent = bool(self._unsent)  # without the lock: a sender that leaves some wakes this thread afterwards
         if unsent is not self._waits_for_room:
             self._waits_for_room = unsent
             interest = selectors.EVENT_READ | selectors.EVENT_WRITE if unsent else selectors.EVENT_READ
