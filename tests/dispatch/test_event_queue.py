@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from queue import Queue
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ def always(value: bool) -> Callable[[], bool]:
 
 
 def make(limit: int) -> EventQueue:
-    return EventQueue(limit, InlineProgress(), Queue())
+    return EventQueue(limit, InlineProgress(), SimpleQueue())
 
 
 def put(queue: EventQueue, *payloads: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ def test_a_put_that_may_block_no_more_exceeds_the_limit() -> None:
 
 def test_a_queue_that_drops_events_blocks_nobody() -> None:
     progress = InlineProgress()
-    queue = EventQueue(1, progress, Queue())
+    queue = EventQueue(1, progress, SimpleQueue())
     put(queue, event(1))
     blocked = threading.Thread(target=put, args=(queue, event(2)))
     blocked.start()
@@ -140,7 +140,7 @@ def test_payloads_that_are_no_events_take_up_room_and_are_not_counted() -> None:
 
 def test_events_that_wait_for_an_executor_take_up_room() -> None:
     progress = TrackedProgress()
-    queue = EventQueue(4, progress, Queue())
+    queue = EventQueue(4, progress, SimpleQueue())
     deliveries = []
     for number in range(4):
         progress.pass_on(event(number))
@@ -160,7 +160,7 @@ def test_events_that_wait_for_an_executor_take_up_room() -> None:
 
 def test_an_event_that_nothing_listens_to_takes_up_no_room_after_it_was_taken() -> None:
     progress = TrackedProgress()
-    queue = EventQueue(1, progress, Queue())
+    queue = EventQueue(1, progress, SimpleQueue())
     put(queue, event(1))
     reader = threading.Thread(target=put, args=(queue, event(2)))
     reader.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from queue import Queue
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -57,7 +57,7 @@ def make_config(gateway: LocalGateway, scheduler: Scheduler) -> MakeConfig:
             "options": options,
             "identify": lambda: options.identify(None),
             "find_url": find_url,
-            "queue": EventQueue(1000, InlineProgress(), Queue()),
+            "queue": EventQueue(1000, InlineProgress(), SimpleQueue()),
             "heartbeats": scheduler,
             "turn": threading.Lock(),
             "mailbox": Mailbox(),

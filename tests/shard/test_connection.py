@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from queue import Queue
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -100,7 +100,7 @@ def test_a_resume_counts_what_was_replayed(
 
 def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGateway, make_config: Any) -> None:
     """RESUMED too: a handler may wait for it."""
-    config = make_config(queue=EventQueue(2, InlineProgress(), Queue()))
+    config = make_config(queue=EventQueue(2, InlineProgress(), SimpleQueue()))
     first = Connection(config, NEW, 1)
     first.start()
     until(config.mailbox, Ready)

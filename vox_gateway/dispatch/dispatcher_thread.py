@@ -19,7 +19,7 @@ class DispatcherThread:
     """
 
     def __init__(self, name: str) -> None:
-        self.inbox: Inbox = queue.Queue()
+        self.inbox: Inbox = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -45,7 +45,7 @@ class DispatcherThread:
 
     def abandon(self) -> None:
         """Leave all items to the parent, in a child that a handler on this thread forked: the thread ends there."""
-        self.inbox = queue.Queue()
+        self.inbox = queue.SimpleQueue()
         self.inbox.put(None)
 
     def is_current(self) -> bool:

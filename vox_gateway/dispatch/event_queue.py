@@ -68,7 +68,7 @@ Batch = list[Payload] | list[RawDispatch]
 #: what the dispatcher takes in one go
 Item = Batch | Signal | Milestone
 #: the dispatcher thread's: items, each with the queue that it is of; None ends the queue, and alone the thread
-Inbox = queue.Queue["tuple[Consumer, Item | None] | None"]
+Inbox = queue.SimpleQueue["tuple[Consumer, Item | None] | None"]
 
 
 class Consumer(Protocol):
