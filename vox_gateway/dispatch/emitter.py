@@ -187,7 +187,7 @@ class Emitter(EventEmitter):
             self._snap(event)
 
     def _remove_listener(self, event: str, f: Callable[..., Any]) -> None:
-        if f in self._events.get(event, ()):  # pyee holds the lock; before its version 16 it raised KeyError otherwise
+        if f in self._events.get(event, ()):  # the lock is held; pyee raises KeyError for others
             super()._remove_listener(event, f)
             self._snap(event)
 
