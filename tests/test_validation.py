@@ -167,6 +167,7 @@ def test_an_argument_of_another_type_is_refused(check: Any, value: Any, message:
         (check_intents, 1 << 53, "intents must be from 0 to 2**53 - 1"),
         (check_token, " ", "token must not be empty"),
         (check_token, "Bot ", "token must not be empty"),
+        (check_token, "x" * 5000, "token must have at most 1000 characters, not 5000: copy it again"),
         (check_ssl_context, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "ssl_context must verify certificates"),
     ],
 )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what a connection needs: the first client imports it, not `
     from .dispatch.guilds import Guilds
     from .dispatch.stream import EventStream
     from .lifecycle import Runs
+    from .payloads import PresenceUpdateStatus
     from .requests import Members, Requests, VoiceConnection
     from .session.store import SessionStore
 
@@ -455,7 +456,7 @@ class Client(Emitter):
     def presence_update(
         self,
         *,
-        status: Literal["online", "dnd", "idle", "invisible", "offline"],
+        status: PresenceUpdateStatus,
         afk: bool = False,
         game: Mapping[str, Any] | None = None,
         since: int | None = None,

@@ -50,6 +50,8 @@ __all__ = [
 OVERFLOWS = ("drop", "block")
 #: bytes of a close frame's reason. See: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 MAX_REASON = 123
+#: characters of the longest token that is accepted; Discord's have about 70, and IDENTIFY has room for 4096 bytes
+MAX_TOKEN = 1000
 #: the keys of IDENTIFY's properties.
 #: See: https://docs.discord.com/developers/events/gateway-events#identify-identify-connection-properties
 PROPERTY_KEYS = ("os", "browser", "device")
@@ -220,6 +222,11 @@ def check_token(token: object) -> str:
     if len(parts) > 1 or not (parts[0].isascii() and parts[0].isprintable()):
         raise ValueError(
             "token must hold no spaces, line breaks or other than ASCII characters: "
+            "copy it again from the developer portal"
+        )
+    if len(parts[0]) > MAX_TOKEN:
+        raise ValueError(
+            f"token must have at most {MAX_TOKEN} characters, not {len(parts[0])}: "
             "copy it again from the developer portal"
         )
     return parts[0]

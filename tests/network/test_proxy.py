@@ -130,6 +130,21 @@ def test_a_client_uses_the_proxy_in_the_environment(monkeypatch: pytest.MonkeyPa
         assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("127.0.0.1:8080", "proxy has no scheme: it must begin with one of http://, socks4://"),
+        ("localhost:8080", "proxy has no scheme: it must begin with one of http://, socks4://"),
+        ("", "proxy has no scheme"),
+        ("ftp://localhost", "proxy must begin with one of http://, socks4://, socks4a://, socks5://, socks5h://, not"),
+    ],
+)
+def test_a_proxy_with_another_scheme_or_none_is_refused(proxy: str, words: str) -> None:
+    with pytest.raises(ValueError, match="proxy") as raised:
+        check_proxy(proxy)
+    assert words in str(raised.value)
+
+
 def test_a_proxy_is_parsed_and_hides_its_password() -> None:
     proxy = check_proxy("socks5h://ada:secret@proxy")
     assert proxy == Proxy("socks5h", "proxy", 1080, "ada", "secret")

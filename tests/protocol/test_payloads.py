@@ -192,7 +192,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: payloads.request_guild_members(1, query="a", user_ids=[1]), ValueError, "query and user_ids"),
     (lambda: payloads.request_guild_members(1, limit=-1), ValueError, "limit"),
     (lambda: payloads.request_guild_members(1, limit="1"), TypeError, "limit"),  # type: ignore[arg-type]
-    (lambda: payloads.request_guild_members(1, user_ids=[]), ValueError, "user_ids"),
+    (lambda: payloads.request_guild_members(1, user_ids=[]), ValueError, "user_ids must hold at least one id"),
+    (lambda: payloads.guild_member_requests(1, user_ids=[]), ValueError, "user_ids must hold at least one id"),
     (lambda: payloads.request_guild_members(1, user_ids=range(101)), ValueError, "101"),
     (lambda: payloads.request_guild_members(1, user_ids=5.5), TypeError, "user_ids"),  # type: ignore[arg-type]
     (lambda: payloads.request_guild_members(1, presences=1), TypeError, "presences"),  # type: ignore[arg-type]

@@ -56,9 +56,11 @@ def check_proxy(proxy: object) -> Proxy | None:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"proxy is not a URL: {error}") from None
+    known = ", ".join(f"{kind}://" for kind in _DEFAULT_PORTS)
+    if "://" not in proxy:  # the text is not shown, since it may hold a password
+        raise ValueError(f"proxy has no scheme: it must begin with one of {known}, as in 'http://localhost:8080'")
     if parts.scheme not in _DEFAULT_PORTS:
-        known = ", ".join(f"{kind}://" for kind in _DEFAULT_PORTS)
-        raise ValueError(f"proxy must begin with one of {known}, not {parts.scheme or 'nothing'!r}")
+        raise ValueError(f"proxy must begin with one of {known}, not '{parts.scheme}://'")
     if not parts.hostname:
         raise ValueError("proxy needs a host name, as in 'http://localhost:8080'")
     if parts.scheme != "http":

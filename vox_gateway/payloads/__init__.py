@@ -29,7 +29,7 @@ from .auto_moderation import (
     AutoModerationRule,
     AutoModerationTriggerMetadata,
 )
-from .basics import Locale, Permissions, PresenceStatus, Snowflake, Timestamp
+from .basics import Locale, Permissions, PresenceStatus, PresenceUpdateStatus, Snowflake, Timestamp
 from .channel import (
     AddedThreadMember,
     ChannelDetails,
@@ -390,6 +390,7 @@ __all__ = [
     "Presence",
     "PresenceStatus",
     "PresenceUpdate",
+    "PresenceUpdateStatus",
     "PrimaryGuild",
     "RateLimitMeta",
     "RateLimitedEvent",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-__all__ = ["Locale", "Permissions", "PresenceStatus", "Snowflake", "Timestamp"]
+__all__ = ["Locale", "Permissions", "PresenceStatus", "PresenceUpdateStatus", "Snowflake", "Timestamp"]
 
 #: An id: the digits of a number of 64 bits.
 #: See: https://docs.discord.com/developers/reference#snowflakes
@@ -21,3 +21,6 @@ Locale: TypeAlias = str
 #: What others see of a user; an invisible user is ``"offline"``.
 #: See: https://docs.discord.com/developers/events/gateway-events#update-presence-status-types
 PresenceStatus: TypeAlias = Literal["online", "idle", "dnd", "offline"]
+#: What a bot may set as its own status, with `Client.presence_update`.
+#: See: https://docs.discord.com/developers/events/gateway-events#update-presence-status-types
+PresenceUpdateStatus: TypeAlias = Literal["online", "dnd", "idle", "invisible", "offline"]

@@ -295,8 +295,10 @@ def _limit(limit: object) -> int:
 def _user_ids(user_ids: str | int | Iterable[str | int]) -> list[str]:
     several = [user_ids] if isinstance(user_ids, (str, int)) else _several(user_ids, "user_ids")
     ids = [snowflake(item, "user_ids") for item in several]
-    if not 1 <= len(ids) <= MAX_MEMBERS:
-        raise ValueError(f"user_ids must hold from 1 to {MAX_MEMBERS} ids, not {len(ids)}")
+    if not ids:
+        raise ValueError("user_ids must hold at least one id, and is empty; None asks by name instead, with query")
+    if len(ids) > MAX_MEMBERS:
+        raise ValueError(f"user_ids must hold at most {MAX_MEMBERS} ids, not {len(ids)}")
     return ids
 
 

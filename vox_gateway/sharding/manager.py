@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..accelerators import Reader
 from ..client import Client
@@ -26,6 +26,9 @@ from .group import ShardGroup
 from .plan import AUTO, check_shards, check_total
 from .resharding import OVERLAP
 from .shards import ManagedShard
+
+if TYPE_CHECKING:
+    from ..payloads import PresenceUpdateStatus
 
 __all__ = ["ShardManager"]
 
@@ -254,7 +257,7 @@ class ShardManager(Client):
     def presence_update(
         self,
         *,
-        status: Literal["online", "dnd", "idle", "invisible", "offline"],
+        status: PresenceUpdateStatus,
         afk: bool = False,
         game: Mapping[str, Any] | None = None,
         since: int | None = None,
