@@ -51,7 +51,7 @@ def main() -> int:
         from . import imports, reshard, shards, small
 
         elsewhere: dict[str, Callable[[], str]] = {
-            "shards": shards.shards,
+            "shards": lambda: shards.shards(args.events, args.rounds),
             "reshard": reshard.reshard,
             "import": imports.import_cost,
         }

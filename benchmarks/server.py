@@ -108,8 +108,9 @@ class Server:
         if self.tls is None:  # over TLS the two directions would need a lock
             reader.start()
         sock.sendall(self.opening[1])
-        self.all_ready.wait()
+        number = self.all_ready.wait()
         if self.args.rate and self.args.shards:
+            time.sleep(number / self.args.rate / self.args.shards)  # shards are not in step with each other
             for message in paced(self.flood, self.args.rate):
                 sock.sendall(message)
         elif self.args.rate:

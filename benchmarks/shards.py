@@ -47,7 +47,7 @@ def manager(url: str, count: int) -> ShardManager:
 
 
 def shards(
-    events: int = 256_000, rounds: int = 5, counts: Sequence[int] = COUNTS, quiet: tuple[int, int] = (QUIET_SHARDS, 500)
+    events: int, rounds: int, counts: Sequence[int] = COUNTS, quiet: tuple[int, int] = (QUIET_SHARDS, 500)
 ) -> str:
     """All measures, a line each.
 

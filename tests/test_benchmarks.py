@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, environments, formats, imports, reshard, small, wire
+from benchmarks import corpus, environments, formats, imports, reshard, shards, small, wire
 from benchmarks.contest import EventsLost, Result, Servers, compete, ratios, result, turns
 from benchmarks.contestants import CA, CONTESTANTS, GOALS, Contestant, of_every_python
 from benchmarks.runners.stopwatch import Stopwatch
@@ -215,6 +215,20 @@ def test_each_python_is_found_once() -> None:
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_the_memory_of_a_shard_is_measured(scheme: str) -> None:
     assert f"memory on {scheme}: " in small.idle_on(scheme, 2)
+
+
+def test_shards_are_measured_at_full_and_at_a_quiet_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "PEERS", {"vox_gateway": shards.PEERS["vox_gateway"]})
+    monkeypatch.setattr(environments, "python", lambda name: sys.executable)
+    full = shards.compete(COUNT, 1, [(1, None), (3, None)])
+    assert [told["events"] for (told,) in full.values()] == [COUNT, COUNT]
+    assert [line.split()[:2] for line in shards.table(full)][1:] == [["vox_gateway", "1"], ["vox_gateway", "3"]]
+    (quiet,) = shards.compete(60, 1, [(3, 50)])["vox_gateway", 3]
+    assert quiet["events"] == 60
+
+
+def test_peers_take_turns_to_be_first() -> None:
+    assert [shards.rotated(["a", "b", "c"], number) for number in (0, 1, 5)] == [[*"abc"], [*"bca"], [*"cab"]]
 
 
 def test_what_became_of_events_is_judged() -> None:
