@@ -24,12 +24,12 @@ PONG: Final = 0xA
 
 _OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
-#: matches the first byte of no frame
-NO_FRAME: Final = -1
+#: the first bytes of the messages that come in a single frame, which are nearly all
+_WHOLE = frozenset({0x80 | TEXT, 0x80 | BINARY})
 
 #: A websocket opcode (TEXT, BINARY, CLOSE, PING or PONG) and its payload.
 Message = tuple[int, bytes]
-#: Consecutive messages with the same opcode.
+#: consecutive messages with the same opcode
 Run = tuple[int, list[bytes]]
 
 # Close codes: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
@@ -52,7 +52,7 @@ class FrameReader:
         self._fragments = bytearray()  # a single buffer, since an object for each tiny fragment would cost memory
         self._fragmented_opcode: int | None = None
 
-    def feed(self, data: bytes) -> Iterator[Run]:  # noqa: C901, PLR0912  # a call for each frame would double the cost
+    def feed(self, data: bytes) -> Iterator[Run]:
         """Yield the messages that `data` completes, in order and in runs with the same opcode.
 
         Raises:
@@ -65,48 +65,33 @@ class FrameReader:
             data = bytes(self._pending)
             self._pending.clear()
         position, end = 0, len(data)
-        kind, whole, run = BINARY, 0x80 | BINARY, list[bytes]()
         self._needed = 2
-        try:
-            while end - position >= 2:
-                first, length = data[position], data[position + 1]
-                start = position + 2
-                if length > 125:
-                    if length > 127:
-                        raise ProtocolViolation("a server's frame must not be masked", PROTOCOL_ERROR)
-                    start += 2 if length == 126 else 8
-                    if end < start:
-                        self._needed = start - position
-                        break
-                    if length == 126:
-                        length = data[position + 2] << 8 | data[position + 3]
-                    else:
-                        length = int.from_bytes(data[position + 2 : start], "big")
-                # The head is checked before its payload has come: a broken head may announce terabytes.
-                is_plain = first == whole and length <= self._max_size and self._fragmented_opcode is None
-                if not is_plain:
-                    self._check_head(first, length)
-                stop = start + length
-                if end < stop:
-                    self._needed = stop - position
+        while end - position >= 2:
+            first, length = data[position], data[position + 1]
+            if self._fragmented_opcode is None:
+                payloads, position = whole_messages(data, position, self._max_size)
+                if payloads:
+                    yield first & 0x0F, payloads
+                    continue
+            start = position + 2
+            if length > 125:
+                if length > 127:
+                    raise ProtocolViolation("a server's frame must not be masked", PROTOCOL_ERROR)
+                start += 2 if length == 126 else 8
+                if end < start:
+                    self._needed = start - position
                     break
-                if is_plain:
-                    run.append(data[start:stop])
-                elif (message := self._frame(first, data[start:stop])) is not None:
-                    opcode, payload = message
-                    if opcode != kind:
-                        if run:
-                            yield kind, run
-                        kind, run = opcode, []
-                        whole = 0x80 | kind if kind in (TEXT, BINARY) else NO_FRAME
-                    run.append(payload)
-                position = stop
-        except ProtocolViolation:
-            if run:
-                yield kind, run
-            raise
-        if run:
-            yield kind, run
+                length = int.from_bytes(data[position + 2 : start], "big")
+            # The head is checked before its payload has come: a broken head may announce terabytes.
+            self._check_head(first, length)
+            stop = start + length
+            if end < stop:
+                self._needed = stop - position
+                break
+            if (message := self._frame(first, data[start:stop])) is not None:
+                opcode, payload = message
+                yield opcode, [payload]
+            position = stop
         if position < end:
             self._pending += memoryview(data)[position:]
 
@@ -145,6 +130,32 @@ class FrameReader:
         whole = bytes(self._fragments)
         self._fragments.clear()
         return opcode, whole
+
+
+def whole_messages(data: bytes, position: int, max_size: int) -> tuple[list[bytes], int]:
+    """Return the payloads of the messages at `position` that are like the first, and where they end.
+
+    The first is text or binary, in a single frame. The others end before a frame with another first byte, one that is
+    incomplete, or one that is not allowed.
+    """
+    payloads: list[bytes] = []
+    end, first = len(data), data[position]
+    while first in _WHOLE and end - position >= 2 and data[position] == first:
+        length, start = data[position + 1], position + 2
+        if length > 125:
+            start += 2 if length == 126 else 8
+            if length > 127 or end < start:
+                break
+            if length == 126:
+                length = data[position + 2] << 8 | data[position + 3]
+            else:
+                length = int.from_bytes(data[position + 2 : start], "big")
+        stop = start + length
+        if length > max_size or end < stop:
+            break
+        payloads.append(data[start:stop])
+        position = stop
+    return payloads, position
 
 
 def parse_close(payload: bytes) -> tuple[int | None, str]:
