@@ -22,7 +22,7 @@ CORE = [path for path in SOURCES if path not in TESTING]
 #: from the bottom to the top; a module or folder imports from its own layer and from those before it
 LAYERS = (
     ("payloads",),
-    ("_lazy", "_version", "accelerators", "defaults", "sanitize"),
+    ("_lazy", "_version", "extension", "accelerators", "defaults", "sanitize"),
     ("errors", "event", "events", "capabilities", "intents", "opcodes", "log"),
     ("validation",),
     ("concurrency",),
@@ -47,6 +47,7 @@ LAYERS = (
 )
 #: knows no socket, no thread and no clock
 PURE = (
+    "_version",
     "capabilities",
     "coordination.assignment",
     "coordination.interface",
@@ -57,6 +58,7 @@ PURE = (
     "coordination.turns",
     "errors",
     "events",
+    "extension",
     "intents",
     "opcodes",
     "payloads",

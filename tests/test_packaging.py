@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ LEFTOVERS = [
     ".hypothesis",
     ".coverage*",
     ".env",
+    "*.so",
+    "*.pyd",
 ]
 
 
@@ -41,6 +44,11 @@ def can_build() -> bool:
         return int(importlib.metadata.version("setuptools").split(".")[0]) >= SETUPTOOLS
     except importlib.metadata.PackageNotFoundError:
         return False
+
+
+def has_c_compiler() -> bool:
+    """Whether setuptools builds the optional module here."""
+    return sys.implementation.name == "cpython" and not os.environ.get("VOX_GATEWAY_PURE") and bool(shutil.which("cc"))
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +118,7 @@ def test_the_project_page_has_an_author_a_text_and_links(metadata: importlib.met
     assert all(link.startswith("https://") for link in links.values())
 
 
-def test_pyproject_is_for_the_build_alone() -> None:
+def test_pyproject_says_how_to_build_and_nothing_else() -> None:
     tables = re.findall(r"^\[([^]]+)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert tables == ["build-system"]
 
@@ -160,7 +168,36 @@ def test_the_wheel_holds_the_whole_package_its_types_and_nothing_else(wheel: zip
     sources = [path for kind in ("py", "lua") for path in (ROOT / "vox_gateway").rglob(f"*.{kind}")]
     modules = {str(path.relative_to(ROOT)) for path in sources}
     shipped = {name for name in wheel.root.namelist() if ".dist-info/" not in name and not name.endswith("/")}
-    assert shipped == modules | {"vox_gateway/py.typed", PYTEST_PLUGIN, COMMAND}
+    built = {name for name in shipped if name.startswith("vox_gateway/_speedups.") and name.endswith((".so", ".pyd"))}
+    types = {"vox_gateway/py.typed", "vox_gateway/_speedups.pyi"}
+    assert shipped - built == modules | types | {PYTEST_PLUGIN, COMMAND}
+    assert len(built) == int(has_c_compiler())
+
+
+def test_the_wheel_is_of_the_platform_if_it_holds_what_was_compiled(
+    wheel: zipfile.Path, metadata: importlib.metadata.Distribution
+) -> None:
+    tags = re.findall(r"^Tag: (.+)$", metadata.read_text("WHEEL") or "", re.MULTILINE)
+    assert ("py3-none-any" not in tags) is has_c_compiler()
+
+
+def test_a_build_can_leave_out_the_compiled_module(sdist: Path) -> None:
+    folder = sdist.parent.parent / "pure"
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(sdist),
+    ]
+    built = subprocess.run(pip, env=os.environ | {"VOX_GATEWAY_PURE": "1"}, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert [path.name.partition("-py3")[2] for path in folder.iterdir()] == ["-none-any.whl"]
 
 
 def test_the_license_is_shipped(wheel: zipfile.Path) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, Final, NoReturn
 
+from .extension import STATUS
+
 __all__ = ["JSON_READERS", "Reader", "speedups", "zlib_package", "zstd_package"]
 
 #: returns the value of a JSON document
@@ -115,16 +117,18 @@ JSON_READERS: Final[Mapping[str, Callable[[Reader], Reader]]] = MappingProxyType
 
 
 def speedups() -> dict[str, str]:
-    """Return which packages read JSON, inflate zlib-streams and inflate zstd-streams, each with its version.
+    """Return which packages read JSON, inflate zlib-streams and inflate zstd-streams, and what runs of this package.
 
     Returns:
-        A dict with the keys ``json``, ``zlib`` and ``zstd``. ``zstd`` is empty if no package is installed, since
-        there is no fallback.
+        A dict with the keys ``json``, ``zlib`` and ``zstd``, whose values are packages with their versions, and
+        ``core``: ``C`` if the C extension of this package is in use, else ``Python`` with the reason. ``zstd`` is empty
+        if no package is installed, since there is no fallback.
     """
     return {
         "json": "json" if (reader := next(iter(JSON_READERS))) == "json" else _with_version(reader),
         "zlib": "zlib" if zlib_package is zlib else _with_version("zlib-ng"),
         "zstd": _zstd_name(),
+        "core": STATUS,
     }
 
 

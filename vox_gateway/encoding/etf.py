@@ -23,10 +23,11 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ..errors import DecodeError
+from ..extension import accelerated
 
 __all__ = ["ETFCodec"]
 
@@ -106,52 +107,66 @@ class ETFCodec:
         Raises:
             DecodeError: `block` is not exactly `count` messages; all earlier payloads were yielded.
         """
-        at = 0
-        for _ in range(count):
-            try:
-                value, at = self._message(block, at)
-            except (IndexError, struct.error):
-                raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short") from None
-            except RecursionError:  # the caller's stack was nearly full
-                raise DecodeError("an ETF payload is nested too deep") from None
-            except UnicodeDecodeError:
-                raise DecodeError("an ETF payload holds text that is not UTF-8") from None
-            except _Malformed as error:
-                raise DecodeError(f"a payload is not ETF: {error}") from None
-            if at > len(block):
-                raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short")
-            yield value
-        if at != len(block):
-            raise DecodeError(f"an ETF payload ends after {at} of {len(block)} bytes")
+        return iter(decode_all(block, count, self._max_size, ID_LISTS))
 
-    def _message(self, block: bytes, at: int) -> tuple[Any, int]:
-        """Return the value of the message at `at`, and its end."""
-        if block[at] != VERSION:
-            raise _Malformed(f"it begins with the byte {block[at]}, not with {VERSION}")
-        tag = block[at + 1]
-        if tag == COMPRESSED:
-            return self._compressed(block, at + 2)
-        return _TERMS[tag](block, at + 2, MAX_DEPTH)
 
-    def _compressed(self, block: bytes, at: int) -> tuple[Any, int]:
-        """Return the value of the compressed term at `at`, and its end."""
-        (size,) = _uint(block, at)
-        if size > self._max_size:
-            raise _Malformed(f"a compressed term of {size} bytes is over max_message_size={self._max_size}")
-        context = zlib.decompressobj()
+@accelerated
+def decode_all(block: bytes, count: int, max_size: int, id_lists: frozenset[str]) -> Iterable[Any]:
+    """Return the payloads of `block`, as `ETFCodec.decode_all` does.
+
+    Args:
+        id_lists: `ID_LISTS`, for the function in C.
+    """
+    at = 0
+    for _ in range(count):
         try:
-            term = context.decompress(memoryview(block)[at + 4 :], size + 1)
-        except zlib.error as error:
-            raise _Malformed(f"a compressed term does not inflate: {error}") from None
-        if len(term) != size or not context.eof:
-            raise _Malformed(f"a compressed term is not the {size} bytes that it says")
-        value, end = _TERMS[term[0]](term, 1, MAX_DEPTH)
-        if end != size:
-            raise _Malformed(f"a compressed term ends after {end} of {size} bytes")
-        return value, len(block) - len(context.unused_data)
+            value, at = _message(block, at, max_size)
+        except (IndexError, struct.error):
+            raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short") from None
+        except RecursionError:  # the caller's stack was nearly full
+            raise DecodeError("an ETF payload is nested too deep") from None
+        except UnicodeDecodeError:
+            raise DecodeError("an ETF payload holds text that is not UTF-8") from None
+        except ValueError:
+            raise DecodeError("an ETF payload holds an id of thousands of digits") from None
+        except _Malformed as error:
+            raise DecodeError(f"a payload is not ETF: {error}") from None
+        if at > len(block):
+            raise DecodeError(f"an ETF payload of {len(block)} bytes is cut short")
+        yield value
+    if at != len(block):
+        raise DecodeError(f"an ETF payload ends after {at} of {len(block)} bytes")
 
 
 # -- decoding ------------------------------------------------------------------------------------------------------
+
+
+def _message(block: bytes, at: int, max_size: int) -> tuple[Any, int]:
+    """Return the value of the message at `at`, and its end."""
+    if block[at] != VERSION:
+        raise _Malformed(f"it begins with the byte {block[at]}, not with {VERSION}")
+    tag = block[at + 1]
+    if tag == COMPRESSED:
+        return _compressed(block, at + 2, max_size)
+    return _TERMS[tag](block, at + 2, MAX_DEPTH)
+
+
+def _compressed(block: bytes, at: int, max_size: int) -> tuple[Any, int]:
+    """Return the value of the compressed term at `at`, and its end."""
+    (size,) = _uint(block, at)
+    if size > max_size:
+        raise _Malformed(f"a compressed term of {size} bytes is over max_message_size={max_size}")
+    context = zlib.decompressobj()
+    try:
+        term = context.decompress(memoryview(block)[at + 4 :], size + 1)
+    except zlib.error as error:
+        raise _Malformed(f"a compressed term does not inflate: {error}") from None
+    if len(term) != size or not context.eof:
+        raise _Malformed(f"a compressed term is not the {size} bytes that it says")
+    value, end = _TERMS[term[0]](term, 1, MAX_DEPTH)
+    if end != size:
+        raise _Malformed(f"a compressed term ends after {end} of {size} bytes")
+    return value, len(block) - len(context.unused_data)
 
 
 def _map(data: bytes, at: int, levels: int) -> tuple[dict[str, Any], int]:

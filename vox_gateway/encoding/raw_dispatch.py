@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import DecodeError
+from ..extension import accelerated
 
 __all__ = ["RawDispatch", "cut", "decode", "name", "seq", "split"]
 
@@ -30,6 +31,7 @@ _names: dict[bytes, str] = {}
 _MAX_NAMES = 1024
 
 
+@accelerated
 def cut(block: bytes, count: int) -> list[RawDispatch] | None:
     """Return the `count` dispatches in `block`; None if it holds anything else, such as READY, RESUMED or HELLO."""
     if not (block.startswith(_OPENING) and block.endswith(_CLOSING)):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import ProtocolViolation
+from ..extension import accelerated
 
 __all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "FrameReader", "Run", "parse_close"]
 
@@ -132,6 +133,7 @@ class FrameReader:
         return opcode, whole
 
 
+@accelerated
 def whole_messages(data: bytes, position: int, max_size: int) -> tuple[list[bytes], int]:
     """Return the payloads of the messages at `position` that are like the first, and where they end.
 

@@ -1,0 +1,570 @@
+/* The functions of this package that cost the most for each event, in C.
+ *
+ * Each does what the Python function of the same name does, which is the reference and words every error: where a
+ * function here is not sure, it returns NotImplemented, and `extension.accelerated` calls the Python one. The only
+ * exception raised here is MemoryError.
+ *
+ * All input comes from a network: no length is believed before it is compared with what is left. Nothing is kept
+ * between two calls, so any number of threads and interpreters may call at the same time.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef const unsigned char *bytes;
+
+/* Return to the Python function, unless memory ran out. */
+static PyObject *
+leave_to_python(void)
+{
+    if (PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_MemoryError))
+            return NULL;
+        PyErr_Clear();
+    }
+    Py_RETURN_NOTIMPLEMENTED;
+}
+
+/* Append a new reference, which is given up; false if that fails or there is none. */
+static int
+append(PyObject *list, PyObject *item)
+{
+    if (item == NULL)
+        return 0;
+    int failed = PyList_Append(list, item);
+    Py_DECREF(item);
+    return !failed;
+}
+
+static uint64_t
+big_endian(bytes at, int size)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < size; i++)
+        number = number << 8 | at[i];
+    return number;
+}
+
+/* -- network.frames ---------------------------------------------------------------------------------------------- */
+
+#define WHOLE_TEXT 0x81
+#define WHOLE_BINARY 0x82
+
+static PyObject *
+whole_messages(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyBytes_CheckExact(args[0]))
+        return leave_to_python();
+    Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    Py_ssize_t position = PyLong_AsSsize_t(args[1]), max_size = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred() || position < 0 || position >= size || max_size < 0)
+        return leave_to_python();
+    bytes data = (bytes)PyBytes_AS_STRING(args[0]), at = data + position, end = data + size;
+    int first = *at;
+    PyObject *payloads = PyList_New(0);
+    if (payloads == NULL)
+        return NULL;
+    while ((first == WHOLE_TEXT || first == WHOLE_BINARY) && end - at >= 2 && *at == first) {
+        uint64_t length = at[1];
+        bytes start = at + 2;
+        if (length > 125) {
+            int more = length == 126 ? 2 : 8;
+            if (length > 127 || end - start < more)
+                break;
+            length = big_endian(start, more);
+            start += more;
+        }
+        if (length > (uint64_t)max_size || length > (uint64_t)(end - start))
+            break;
+        if (!append(payloads, PyBytes_FromStringAndSize((const char *)start, (Py_ssize_t)length))) {
+            Py_DECREF(payloads);
+            return leave_to_python();
+        }
+        at = start + length;
+    }
+    return Py_BuildValue("Nn", payloads, (Py_ssize_t)(at - data));
+}
+
+/* -- encoding.raw_dispatch --------------------------------------------------------------------------------------- */
+
+#define OPENING "{\"t\":"
+#define BOUNDARY "}" OPENING
+#define SEQ ",\"s\":"
+#define DATA ",\"op\":0,\"d\":"
+#define LENGTH(text) ((Py_ssize_t)sizeof(text) - 1)
+#define BEGINS_WITH(at, end, text) ((end) - (at) >= LENGTH(text) && memcmp(at, text, LENGTH(text)) == 0)
+
+/* bytes looked at in one go: a loop of a fixed length without a branch, which compilers turn into vector code */
+#define STRIDE 64
+
+/* Return the position of a payload's last byte, where another begins; `end` if none does. */
+static bytes
+find_boundary(bytes at, bytes end)
+{
+    while (end - at > STRIDE) {
+        unsigned char met = 0;
+        for (int i = 0; i < STRIDE; i++)
+            met |= (at[i] == '}') & (at[i + 1] == '{');
+        if (met)
+            for (int i = 0; i < STRIDE; i++)
+                if (at[i] == '}' && BEGINS_WITH(at + i, end, BOUNDARY))
+                    return at + i;
+        at += STRIDE;
+    }
+    for (; at < end; at++)
+        if (*at == '}' && BEGINS_WITH(at, end, BOUNDARY))
+            return at;
+    return end;
+}
+
+/* Whether the head of a dispatch holds its sequence number, of a sane length. */
+static int
+has_seq(bytes start, bytes end)
+{
+    bytes data = start;
+    while (!BEGINS_WITH(data, end, DATA)) {
+        data = memchr(data + 1, ',', end - data - 1);
+        if (data == NULL)
+            return 0;
+    }
+    bytes digits = data;
+    while (digits > start && '0' <= digits[-1] && digits[-1] <= '9')
+        digits--;
+    return 0 < data - digits && data - digits < 20 && digits - start >= LENGTH(SEQ) &&
+           memcmp(digits - LENGTH(SEQ), SEQ, LENGTH(SEQ)) == 0;
+}
+
+static PyObject *
+cut(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_CheckExact(args[0]))
+        return leave_to_python();
+    Py_ssize_t size = PyBytes_GET_SIZE(args[0]), wanted = PyLong_AsSsize_t(args[1]);
+    if (PyErr_Occurred())
+        return leave_to_python();
+    bytes start = (bytes)PyBytes_AS_STRING(args[0]), end = start + size;
+    if (!BEGINS_WITH(start, end, OPENING) || end[-1] != '}')
+        Py_RETURN_NONE;
+    PyObject *pieces = PyList_New(0);
+    if (pieces == NULL)
+        return NULL;
+    while (1) {
+        bytes stop = find_boundary(start, end);
+        if (stop < end)
+            stop++;
+        bytes name = start + LENGTH(OPENING); /* "}" follows it at the latest */
+        if (PyList_GET_SIZE(pieces) == wanted || name[0] != '"' || name[1] == 'R')
+            break;
+        if (!append(pieces, PyBytes_FromStringAndSize((const char *)start, stop - start)))
+            break;
+        if (stop == end) {
+            if (PyList_GET_SIZE(pieces) != wanted || !has_seq(start, end))
+                break;
+            return pieces;
+        }
+        start = stop;
+    }
+    Py_DECREF(pieces);
+    return leave_to_python(); /* the block holds something else, and comes seldom */
+}
+
+/* -- encoding.etf ------------------------------------------------------------------------------------------------ */
+
+enum {
+    NEW_FLOAT = 70,
+    SMALL_INTEGER = 97,
+    INTEGER = 98,
+    ATOM = 100,
+    SMALL_TUPLE = 104,
+    LARGE_TUPLE = 105,
+    NIL = 106,
+    STRING = 107,
+    LIST = 108,
+    BINARY = 109,
+    SMALL_BIG = 110,
+    SMALL_ATOM = 115,
+    MAP = 116,
+    ATOM_UTF8 = 118,
+    SMALL_ATOM_UTF8 = 119,
+    VERSION = 131
+};
+#define MAX_DEPTH 256 /* as in etf.py */
+#define KEYS 256
+
+typedef struct {
+    bytes at;
+    bytes end;
+    PyObject *id_lists;    /* names of lists of ids, besides those that end in "ids" */
+    PyObject *keys[KEYS];  /* ASCII keys of this call: few differ, and most come again with the next payload */
+} Input;
+
+static PyObject *term(Input *in, int levels, PyObject *key);
+
+/* Return where the next `size` bytes begin, and pass over them; NULL if there are fewer. */
+static bytes
+take(Input *in, uint64_t size)
+{
+    if (size > (uint64_t)(in->end - in->at))
+        return NULL;
+    bytes start = in->at;
+    in->at += size;
+    return start;
+}
+
+/* Read a length of `width` bytes; false if there are fewer. */
+static int
+take_length(Input *in, int width, uint64_t *length)
+{
+    bytes start = take(in, (uint64_t)width);
+    if (start == NULL)
+        return 0;
+    *length = big_endian(start, width);
+    return 1;
+}
+
+/* Return the content of a term that begins with its length, and that length; NULL if it is cut short. */
+static bytes
+take_content(Input *in, int width, Py_ssize_t *size)
+{
+    uint64_t length;
+    if (!take_length(in, width, &length))
+        return NULL;
+    *size = (Py_ssize_t)length; /* at most 32 bits; where that is too much, `take` fails */
+    return take(in, length);
+}
+
+static PyObject *
+text(bytes start, Py_ssize_t size, int is_latin)
+{
+    return is_latin ? PyUnicode_DecodeLatin1((const char *)start, size, NULL)
+                    : PyUnicode_DecodeUTF8((const char *)start, size, NULL);
+}
+
+/* How wide the length of a text is, by its tag; 0 if the tag is none of a text. */
+static int
+length_width(int tag)
+{
+    switch (tag) {
+    case BINARY:
+        return 4;
+    case ATOM:
+    case ATOM_UTF8:
+        return 2;
+    case SMALL_ATOM:
+    case SMALL_ATOM_UTF8:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static PyObject *
+atom(Input *in, int tag)
+{
+    Py_ssize_t size;
+    bytes name = take_content(in, length_width(tag), &size);
+    if (name == NULL)
+        return NULL;
+    if ((size == 3 && memcmp(name, "nil", 3) == 0) || (size == 4 && memcmp(name, "null", 4) == 0))
+        Py_RETURN_NONE;
+    if (size == 4 && memcmp(name, "true", 4) == 0)
+        Py_RETURN_TRUE;
+    if (size == 5 && memcmp(name, "false", 5) == 0)
+        Py_RETURN_FALSE;
+    return text(name, size, tag == ATOM || tag == SMALL_ATOM);
+}
+
+static PyObject *
+map_key(Input *in)
+{
+    bytes start = take(in, 1);
+    if (start == NULL)
+        return NULL;
+    int tag = *start, width = length_width(tag);
+    if (width == 0) {
+        if (tag != SMALL_INTEGER && tag != INTEGER && tag != SMALL_BIG)
+            return NULL;
+        in->at = start;
+        PyObject *number = term(in, 0, NULL);
+        PyObject *digits = number == NULL ? NULL : PyObject_Str(number);
+        Py_XDECREF(number);
+        return digits;
+    }
+    Py_ssize_t size;
+    bytes name = take_content(in, width, &size);
+    if (name == NULL)
+        return NULL;
+    uint32_t hash = 2166136261u; /* FNV-1a; a collision costs no more than a new key */
+    for (Py_ssize_t i = 0; i < size; i++)
+        hash = (hash ^ name[i]) * 16777619u;
+    PyObject **known = &in->keys[(hash ^ hash >> 16) % KEYS];
+    if (*known == NULL || PyUnicode_GET_LENGTH(*known) != size ||
+        memcmp(PyUnicode_1BYTE_DATA(*known), name, (size_t)size) != 0) {
+        PyObject *key = text(name, size, tag == ATOM || tag == SMALL_ATOM);
+        if (key == NULL || !PyUnicode_IS_ASCII(key))
+            return key;
+        Py_XDECREF(*known);
+        *known = key;
+    }
+    Py_INCREF(*known);
+    return *known;
+}
+
+/* Whether `key` ends in `suffix`, which is ASCII. */
+static int
+ends_with(PyObject *key, const char *suffix)
+{
+    Py_ssize_t size = (Py_ssize_t)strlen(suffix), start = PyUnicode_GET_LENGTH(key) - size;
+    for (Py_ssize_t i = 0; i < size; i++)
+        if (start < 0 || PyUnicode_READ_CHAR(key, start + i) != (Py_UCS4)suffix[i])
+            return 0;
+    return 1;
+}
+
+static PyObject *
+decimal(uint64_t number)
+{
+    char digits[20], *start = digits + sizeof(digits);
+    do
+        *--start = (char)('0' + number % 10);
+    while (number /= 10);
+    return PyUnicode_DecodeLatin1(start, digits + sizeof(digits) - start, NULL);
+}
+
+static PyObject *
+big(Input *in, PyObject *key)
+{
+    Py_ssize_t size;
+    bytes head = take(in, 2);
+    if (head == NULL || (size = head[0]) > 8)
+        return NULL;
+    int is_negative = head[1] != 0;
+    bytes digits = take(in, (uint64_t)size);
+    if (digits == NULL)
+        return NULL;
+    uint64_t number = 0;
+    while (size > 0)
+        number = number << 8 | digits[--size];
+    if (!is_negative && key != NULL && ends_with(key, "id"))
+        return decimal(number);
+    PyObject *value = PyLong_FromUnsignedLongLong(number);
+    if (value != NULL && is_negative)
+        Py_SETREF(value, PyNumber_Negative(value));
+    return value;
+}
+
+static PyObject *
+sequence(Input *in, int width, int levels)
+{
+    uint64_t count;
+    if (!take_length(in, width, &count) || levels == 0)
+        return NULL;
+    PyObject *values = PyList_New(0); /* grows with what has come, and not with what is announced */
+    if (values == NULL || Py_EnterRecursiveCall(" in ETF")) {
+        Py_XDECREF(values);
+        return NULL;
+    }
+    while (count > 0 && append(values, term(in, levels - 1, NULL)))
+        count--;
+    Py_LeaveRecursiveCall();
+    if (count > 0)
+        Py_CLEAR(values);
+    return values;
+}
+
+/* Make text of the integers in `values` if it is a list of ids by the name of its field; false if that fails. */
+static int
+name_ids(Input *in, PyObject *key, PyObject *values)
+{
+    if (PyList_GET_SIZE(values) == 0 || !PyLong_CheckExact(PyList_GET_ITEM(values, 0)))
+        return 1;
+    int has_ids = ends_with(key, "ids") ? 1 : PySet_Contains(in->id_lists, key);
+    for (Py_ssize_t i = 0; has_ids > 0 && i < PyList_GET_SIZE(values); i++) {
+        PyObject *value = PyList_GET_ITEM(values, i);
+        if (PyLong_CheckExact(value) &&
+            ((value = PyObject_Str(value)) == NULL || PyList_SetItem(values, i, value) < 0))
+            return 0;
+    }
+    return has_ids >= 0;
+}
+
+static PyObject *
+list(Input *in, int levels, PyObject *key)
+{
+    PyObject *values = sequence(in, 4, levels);
+    if (values == NULL)
+        return NULL;
+    bytes tail = take(in, 1);
+    if (tail == NULL || *tail != NIL || (key != NULL && !name_ids(in, key, values)))
+        Py_CLEAR(values);
+    return values;
+}
+
+static PyObject *
+string(Input *in)
+{
+    Py_ssize_t size;
+    bytes start = take_content(in, 2, &size);
+    if (start == NULL)
+        return NULL;
+    PyObject *values = PyList_New(0);
+    for (Py_ssize_t i = 0; values != NULL && i < size; i++)
+        if (!append(values, PyLong_FromLong(start[i])))
+            Py_CLEAR(values);
+    return values;
+}
+
+static PyObject *
+map(Input *in, int levels)
+{
+    uint64_t count;
+    if (!take_length(in, 4, &count) || levels == 0)
+        return NULL;
+    PyObject *result = PyDict_New();
+    if (result == NULL || Py_EnterRecursiveCall(" in ETF")) {
+        Py_XDECREF(result);
+        return NULL;
+    }
+    for (; count > 0; count--) {
+        PyObject *key = map_key(in), *value = key == NULL ? NULL : term(in, levels - 1, key);
+        int failed = value == NULL || PyDict_SetItem(result, key, value) < 0;
+        Py_XDECREF(key);
+        Py_XDECREF(value);
+        if (failed)
+            break;
+    }
+    Py_LeaveRecursiveCall();
+    if (count > 0)
+        Py_CLEAR(result);
+    return result;
+}
+
+static PyObject *
+new_float(Input *in)
+{
+    bytes start = take(in, 8);
+    if (start == NULL)
+        return NULL;
+    uint64_t bits = big_endian(start, 8);
+    double number;
+    memcpy(&number, &bits, sizeof(number));
+    return isfinite(number) ? PyFloat_FromDouble(number) : NULL;
+}
+
+/* Return the value of a term, in the field `key` of a map or NULL. NULL if it is not valid, or one of the rare terms:
+ * compressed ones, old floats, and integers of more than 64 bits. */
+static PyObject *
+term(Input *in, int levels, PyObject *key)
+{
+    Py_ssize_t size;
+    bytes start = take(in, 1);
+    if (start == NULL)
+        return NULL;
+    int tag = *start;
+    switch (tag) {
+    case BINARY:
+        start = take_content(in, 4, &size);
+        return start == NULL ? NULL : text(start, size, 0);
+    case SMALL_INTEGER:
+        start = take(in, 1);
+        return start == NULL ? NULL : PyLong_FromLong(*start);
+    case INTEGER:
+        start = take(in, 4);
+        return start == NULL ? NULL : PyLong_FromLong((int32_t)(uint32_t)big_endian(start, 4));
+    case ATOM:
+    case ATOM_UTF8:
+    case SMALL_ATOM:
+    case SMALL_ATOM_UTF8:
+        return atom(in, tag);
+    case SMALL_BIG:
+        return big(in, key);
+    case MAP:
+        return map(in, levels);
+    case LIST:
+        return list(in, levels, key);
+    case NIL:
+        return PyList_New(0);
+    case NEW_FLOAT:
+        return new_float(in);
+    case STRING:
+        return string(in);
+    case SMALL_TUPLE:
+        return sequence(in, 1, levels);
+    case LARGE_TUPLE:
+        return sequence(in, 4, levels);
+    default:
+        return NULL;
+    }
+}
+
+static PyObject *
+decode_all(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyBytes_CheckExact(args[0]) || !PyFrozenSet_CheckExact(args[3]))
+        return leave_to_python();
+    Py_ssize_t wanted = PyLong_AsSsize_t(args[1]);
+    if (PyErr_Occurred())
+        return leave_to_python();
+    Input in;
+    in.at = (bytes)PyBytes_AS_STRING(args[0]);
+    in.end = in.at + PyBytes_GET_SIZE(args[0]);
+    in.id_lists = args[3];
+    memset(in.keys, 0, sizeof(in.keys));
+    PyObject *payloads = PyList_New(0);
+    if (payloads == NULL)
+        return NULL;
+    bytes version;
+    while (PyList_GET_SIZE(payloads) < wanted && (version = take(&in, 1)) != NULL && *version == VERSION)
+        if (!append(payloads, term(&in, MAX_DEPTH, NULL)))
+            break;
+    for (int i = 0; i < KEYS; i++)
+        Py_XDECREF(in.keys[i]);
+    if (PyErr_Occurred() || PyList_GET_SIZE(payloads) != wanted || in.at != in.end) {
+        Py_DECREF(payloads);
+        return leave_to_python();
+    }
+    return payloads;
+}
+
+/* -- the module -------------------------------------------------------------------------------------------------- */
+
+static PyMethodDef methods[] = {
+    {"whole_messages", (PyCFunction)(void (*)(void))whole_messages, METH_FASTCALL, NULL},
+    {"cut", (PyCFunction)(void (*)(void))cut, METH_FASTCALL, NULL},
+    {"decode_all", (PyCFunction)(void (*)(void))decode_all, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+execute(PyObject *module)
+{
+    return PyModule_AddStringConstant(module, "__version__", VOX_GATEWAY_VERSION);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)execute},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "vox_gateway._speedups",
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__speedups(void)
+{
+    return PyModuleDef_Init(&definition);
+}

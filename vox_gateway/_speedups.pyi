@@ -1,0 +1,13 @@
+# The optional module in C. Each function is called through `extension.accelerated`, and returns NotImplemented where
+# the Python function of the same name has to do the work.
+
+from types import NotImplementedType
+from typing import Any
+
+__version__: str
+
+def cut(block: bytes, count: int, /) -> list[bytes] | NotImplementedType | None: ...
+def decode_all(
+    block: bytes, count: int, max_size: int, id_lists: frozenset[str], /
+) -> list[Any] | NotImplementedType: ...
+def whole_messages(data: bytes, position: int, max_size: int, /) -> tuple[list[bytes], int] | NotImplementedType: ...
