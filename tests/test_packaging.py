@@ -120,7 +120,7 @@ def test_the_project_page_has_an_author_a_text_and_links(metadata: importlib.met
 
 def test_pyproject_says_how_to_build_and_nothing_else() -> None:
     tables = re.findall(r"^\[([^]]+)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert tables == ["build-system"]
+    assert tables == ["build-system", "tool.cibuildwheel"]
 
 
 def test_the_sdist_holds_every_file_of_the_source(source: Path, sdist: Path) -> None:
