@@ -264,6 +264,33 @@ def test_a_failing_subscriber_is_reported_and_its_event_stays_undelivered(run: R
     assert run.dispatcher.undelivered == 2
 
 
+def test_events_are_counted_one_by_one_in_the_middle_of_a_batch(make: MakeRun) -> None:
+    run, at_work, leave = make("inline"), threading.Event(), threading.Event()
+
+    def stop(number: int) -> None:
+        if number == 3:
+            at_work.set()
+            leave.wait(5)
+
+    run.emitter.on("NEWS", stop)
+    run.start()
+    run.put(*(raw(seq, str(seq)) for seq in range(1, 11)))
+    assert at_work.wait(5)
+    assert (run.progress.completed.seq, run.progress.delivered.seq) == (2, 3)
+    assert run.queue.untaken == run.queue.waiting == run.dispatcher.undelivered == 7
+    work = run.dispatcher.executor.current
+    assert work is not None
+    assert work[0] == "NEWS"
+    run.dispatcher.drop_events()
+    run.dispatcher.end_subscribers(None)
+    run.dispatcher.settle()
+    assert run.dispatcher.undelivered == 7
+    leave.set()
+    run.finish()
+    assert run.dispatcher.undelivered == 7
+    assert run.progress.delivered.seq == 3
+
+
 def test_dropped_events_are_not_handled_and_signals_are(run: Run) -> None:
     seen: list[str] = []
     run.emitter.on("NEWS", lambda data: seen.append("NEWS"))

@@ -42,8 +42,7 @@ def payloads(queue: EventQueue) -> Iterator[Any]:
             continue
         for payload in item:
             if payload["op"] == 0:  # type: ignore[index, call-overload]
-                queue.taken += 1
-                queue.made_room()
+                queue.discard(1)
             else:
                 queue.took_other()
             yield payload
@@ -165,8 +164,7 @@ def test_an_event_that_nothing_listens_to_takes_up_no_room_after_it_was_taken() 
     reader = threading.Thread(target=put, args=(queue, event(2)))
     reader.start()
     wait_until(lambda: queue.reader_waits)
-    queue.taken += 1
-    queue.made_room()
+    queue.discard(1)
     progress.skip(event(1))
     reader.join(5)
     assert not reader.is_alive()

@@ -107,10 +107,10 @@ class Dispatcher:
         self._decode = config.decode
         self.filter: EventFilter | None = None
         self._subscribers_ended = False
-        # While an event is passed on, some subscribers may have it and `progress` does not count it yet; `settle` waits
-        # for the end of that. This is not a lock, which would cost each event 0.2 µs: the dispatcher sets it and then
-        # asks whether events are dropped, the supervisor drops events and then asks for it, so one sees the other.
-        self._is_passing_on = False
+        # While an event is passed on (`queue.is_passing_on`), some subscribers may have it and `progress` does not count
+        # it yet; `settle` waits for the end of that. This is not a lock, which would cost each event 0.2 µs: the
+        # dispatcher sets it and then asks whether events are dropped, the supervisor drops events and then asks for it,
+        # so one sees the other.
         self._passed_on = threading.Event()  # set at the end of that, once events are dropped
         self._ended = SignalSafeEvent()
 
@@ -152,8 +152,7 @@ class Dispatcher:
 
     def discard(self, count: int) -> None:
         """Count events as taken that are not dispatched."""
-        self.queue.taken += count
-        self.queue.made_room()
+        self.queue.discard(count)
 
     def dispatch(self, batch: list[Any]) -> None:
         """Dispatch events that `filter` has held back."""
@@ -176,7 +175,7 @@ class Dispatcher:
 
     def settle(self) -> None:
         """Make `progress` final, after `drop_events` and `end_subscribers`: wait until no event is being passed on."""
-        if self._is_passing_on:
+        if self.queue.is_passing_on:
             self._passed_on.wait(SETTLED_WITHIN)
         self.progress.settle()
 
@@ -205,46 +204,54 @@ class Dispatcher:
         self._config.on_end()
         self._ended.set()
 
-    def _dispatch_all(self, batch: list[Any]) -> None:  # noqa: PLR0912  # a call for each step costs every event
+    def _dispatch_all(self, batch: list[Any]) -> None:  # noqa: C901, PLR0912  # a call for each step costs every event
         """Dispatch a batch of events. After an event that fails, the others are rejected."""
         queue, progress, emitter, subscribers = self.queue, self.progress, self._emitter, self._subscribers
         decode, is_heard, run_handlers = self._decode, self._is_heard, self.executor.dispatch
         decode_raw, reports_each = raw_dispatch.decode, progress.reports_each
-        for event in batch:
-            is_raw = type(event) is bytes
-            heard = not is_raw or "DISPATCH" in emitter.heard or is_heard(event)
-            payload: Payload | None = None
-            if heard:
-                table = subscribers.table  # first: once events are dropped, `end_subscribers` empties it
-                self._is_passing_on = True
-                try:
+        heard = False
+        rest = queue.take(batch)
+        queue.is_passing_on = True
+        try:
+            for event in rest:
+                is_raw = type(event) is bytes
+                heard = not is_raw or "DISPATCH" in emitter.heard or is_heard(event)
+                if heard:
+                    table = subscribers.table  # first: once events are dropped, `end_subscribers` empties it
                     if progress.is_dropping or progress.is_rejecting:
                         progress.reject()
-                    else:
-                        decoded: Payload = decode_raw(event, decode) if is_raw else event
-                        if decoded["t"] in GUILD_EVENTS:
-                            self._guilds.observe(decoded)
+                        continue
+                    try:
+                        payload: Payload = decode_raw(event, decode) if is_raw else event
+                        if payload["t"] in GUILD_EVENTS:
+                            self._guilds.observe(payload)
                         if table:
-                            subscribers.publish(decoded, table)
-                        progress.pass_on(decoded)
-                        payload = decoded
-                except BaseException as error:
-                    self._reject(error)
-                self._is_passing_on = False
-                if progress.is_dropping:
-                    self._passed_on.set()
-            queue.taken += 1  # only now: at no moment is an event missing from all counts
-            if queue.reader_waits:
-                queue.made_room()
-            if payload is not None:
-                run_handlers(payload)
-                if reports_each:
-                    progress.complete()
+                            subscribers.publish(payload, table)
+                        progress.pass_on(payload)
+                    except BaseException as error:
+                        self._reject(error)
+                        continue
+                    queue.is_passing_on = False
+                    if progress.is_dropping:
+                        self._passed_on.set()
+                    if queue.reader_waits:
+                        queue.made_room()
+                    run_handlers(payload)
+                    if reports_each:
+                        progress.complete()
+                    queue.is_passing_on = True
+        finally:
+            queue.is_passing_on = False
+            if progress.is_dropping:
+                self._passed_on.set()
+        if queue.reader_waits:
+            queue.made_room()
         if not heard and not (progress.is_dropping or progress.is_rejecting):
             progress.skip(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
         else:
             progress.complete()
-        self._complete_guilds()
+        if self._guilds.is_due:
+            self._complete_guilds()
 
     def _complete_guilds(self) -> None:
         """Report that the guilds have come, if the last event or check has completed them."""
@@ -262,9 +269,10 @@ class Dispatcher:
 
     def _is_heard(self, event: RawDispatch) -> bool:
         """Whether an event has handlers of its name, or subscribers, by now, or must be decoded for a guild's state."""
-        table = self._subscribers.table
         name = raw_dispatch.name(event)
-        if name is None or name in self._emitter.heard or name in table or "DISPATCH" in table:
+        if name is None or name in self._emitter.heard:
+            return True
+        if (table := self._subscribers.table) and (name in table or "DISPATCH" in table):
             return True
         return name in GUILD_EVENTS and not self._skim(name, event)
 

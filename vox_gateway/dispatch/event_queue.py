@@ -8,8 +8,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import length_hint
 from typing import Any, Final, Protocol
 
 from ..concurrency.signals import SignalSafeEvent
@@ -92,7 +93,8 @@ class EventQueue:
 
     Attributes:
         consume: takes the items, and None at the end; set by the dispatcher.
-        taken: events that the dispatcher, which alone changes it, has taken.
+        is_passing_on: whether the dispatcher may hold an event that is taken and that `progress` does not count yet. It
+            is false while handlers run.
         reader_waits: whether `put` is blocked, and `made_room` should be called.
     """
 
@@ -105,7 +107,9 @@ class EventQueue:
         # Counts of dispatches and of other payloads. The reader alone counts those that arrive, the dispatcher alone
         # those that it takes.
         self._arrived = self._others_arrived = 0
-        self.taken = self._others_taken = 0
+        self._taken = self._others_taken = 0
+        self._in_hand: Iterator[Any] = iter(())  # the rest of the batch that is being dispatched, which counts as taken
+        self.is_passing_on: bool = False
         self.reader_waits: bool = False
         # Set when the reader should look again whether there is room. Not a Condition: a signal handler that closes the
         # client may interrupt the thread that notifies.
@@ -113,8 +117,13 @@ class EventQueue:
 
     @property
     def untaken(self) -> int:
-        """Events that the dispatcher has not taken."""
-        return max(self._arrived - self.taken, 0)
+        """Events that the dispatcher has not taken, or has not passed on yet.
+
+        An event may count twice while it is being taken, but is never missing: the counts are read in the order in which
+        the dispatcher moves it from one to the next.
+        """
+        rest = max(self._arrived - self._taken, 0)
+        return rest + length_hint(self._in_hand) + self.is_passing_on
 
     @property
     def waiting(self) -> int:
@@ -170,6 +179,17 @@ class EventQueue:
                 on_stuck()
         self.reader_waits = False
         return stuck
+
+    def take(self, batch: list[Any]) -> Iterator[Any]:
+        """Return the events of a batch; each counts as taken when the iterator gives it. For the dispatcher."""
+        self._in_hand = iter(batch)  # first: an event may count twice for a moment, but is never missing
+        self._taken += len(batch)
+        return self._in_hand
+
+    def discard(self, count: int) -> None:
+        """Count events as taken that are not dispatched. For the dispatcher."""
+        self._taken += count
+        self.made_room()
 
     def took_other(self) -> None:
         """Free the place of a payload other than a dispatch. For the dispatcher."""
