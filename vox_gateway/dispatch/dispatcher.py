@@ -107,8 +107,8 @@ class Dispatcher:
         self._decode = config.decode
         self.filter: EventFilter | None = None
         self._subscribers_ended = False
-        # While an event is passed on (`queue.is_passing_on`), some subscribers may have it and `progress` does not count
-        # it yet; `settle` waits for the end of that. This is not a lock, which would cost each event 0.2 µs: the
+        # While an event is passed on (`queue.is_passing_on`), some subscribers may have it and `progress` does not
+        # count it yet; `settle` waits for the end of that. This is not a lock, which would cost each event 0.2 µs: the
         # dispatcher sets it and then asks whether events are dropped, the supervisor drops events and then asks for it,
         # so one sees the other.
         self._passed_on = threading.Event()  # set at the end of that, once events are dropped

@@ -119,8 +119,8 @@ class EventQueue:
     def untaken(self) -> int:
         """Events that the dispatcher has not taken, or has not passed on yet.
 
-        An event may count twice while it is being taken, but is never missing: the counts are read in the order in which
-        the dispatcher moves it from one to the next.
+        An event may count twice while it is being taken, but is never missing: the counts are read in the order in
+        which the dispatcher moves it from one to the next.
         """
         rest = max(self._arrived - self._taken, 0)
         return rest + length_hint(self._in_hand) + self.is_passing_on
