@@ -6,7 +6,7 @@ import time
 
 import pytest
 from client_helpers import MakeClient, open_connection
-from scripted_server import RECONNECT_TIMEOUT, Peer, ScriptedServer, message
+from scripted_server import RECONNECT_TIMEOUT, ClientClosed, Peer, ScriptedServer, message
 from support import wait_until
 from websockets.frames import Opcode
 
@@ -82,12 +82,12 @@ def test_acknowledged_heartbeats_do_not_prolong_the_wait_for_a_replay(
     acknowledge(second, 0.2, timeout=1.0)
     began = time.monotonic()
     second.event("REPLAYED")  # restarts the timeout
-    with pytest.raises((EOFError, OSError)):
+    with pytest.raises((ClientClosed, EOFError, OSError)):
         acknowledge(second, 10.0, timeout=5.0)
     assert time.monotonic() - began >= 0.8
     third = server.open(RECONNECT_TIMEOUT)
     third.resume(interval=0.1)
-    with pytest.raises((EOFError, OSError)):
+    with pytest.raises((ClientClosed, EOFError, OSError)):
         acknowledge(third, 10.0, timeout=5.0)
     server.open(RECONNECT_TIMEOUT).login(session_id="s2")  # both counted as failed resumes
     assert client.wait_until_ready(5)
