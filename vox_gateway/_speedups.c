@@ -94,6 +94,7 @@ whole_messages(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t co
 #define BOUNDARY "}" OPENING
 #define SEQ ",\"s\":"
 #define DATA ",\"op\":0,\"d\":"
+#define MAX_DIGITS 19 /* as in raw_dispatch.py */
 #define LENGTH(text) ((Py_ssize_t)sizeof(text) - 1)
 #define BEGINS_WITH(at, end, text) ((end) - (at) >= LENGTH(text) && memcmp(at, text, LENGTH(text)) == 0)
 
@@ -120,7 +121,7 @@ find_boundary(bytes at, bytes end)
     return end;
 }
 
-/* Whether the head of a dispatch holds its sequence number, of a sane length. */
+/* Whether the head of a dispatch holds its sequence number. */
 static int
 has_seq(bytes start, bytes end)
 {
@@ -133,7 +134,7 @@ has_seq(bytes start, bytes end)
     bytes digits = data;
     while (digits > start && '0' <= digits[-1] && digits[-1] <= '9')
         digits--;
-    return 0 < data - digits && data - digits < 20 && digits - start >= LENGTH(SEQ) &&
+    return 0 < data - digits && data - digits <= MAX_DIGITS && digits - start >= LENGTH(SEQ) &&
            memcmp(digits - LENGTH(SEQ), SEQ, LENGTH(SEQ)) == 0;
 }
 

@@ -321,6 +321,10 @@ def test_the_wire_format_is_exact(value: Any, data: bytes) -> None:
         (term(255), "unknown tag 255"),
         (term(116, u32(1), 106, 97, 1), "key with the tag 106, at byte 6"),
         (term(116, u32(1), 70, b"\0" * 8, 97, 1), "key with the tag 70"),
+        (
+            term(116, u32(1), 109, u32(3), "ids", 108, u32(1), 111, u32(9000), 0, b"\x01" * 9000, 106),
+            "id of thousands of digits",
+        ),
         (term(109, u32(1), b"\xff"), "not UTF-8"),
         (term(116, u32(1), 109, u32(1), b"\xff", 97, 1), "not UTF-8"),
         (term(116, u32(1), 109, u32(1), "k", 109, u32(3), b"\xed\xa0\x80"), "not UTF-8"),

@@ -25,6 +25,8 @@ _OPENING, _CLOSING = b'{"t":', b"}"
 _BOUNDARIES = re.compile(rb'\}\{"t":').finditer
 _SEQ, _DATA = b',"s":', b',"op":0,"d":'
 _NAME = len(_OPENING)
+#: digits of the longest sequence number; `int` raises ValueError for thousands
+_MAX_DIGITS = 19
 _QUOTE, _R = ord('"'), ord("R")
 #: names by their JSON text, so that each is decoded once; bounded, since the server chooses them
 _names: dict[bytes, str] = {}
@@ -84,7 +86,7 @@ def seq(piece: RawDispatch) -> int | None:
     """Return the sequence number of a dispatch; None if its head does not hold it."""
     end = piece.find(_DATA)
     digits = piece[:end].rpartition(_SEQ)[2]
-    return int(digits) if end >= 0 and digits.isdigit() else None
+    return int(digits) if end >= 0 and digits.isdigit() and len(digits) <= _MAX_DIGITS else None
 
 
 def decode(piece: RawDispatch, read: Callable[[bytes], Any]) -> dict[str, Any]:
