@@ -66,6 +66,8 @@ def test_credentials_are_sent_as_rfc_7617_requires(
     [
         (http_connect(auth="ada:secret"), "http", "407"),
         (http_connect(status="502 Bad Gateway"), "http", "502"),
+        (http_connect(status=""), "http", "gave no tunnel"),
+        (http_connect(status="x"), "http", "gave no tunnel"),
         (lambda client: None, "http", "gave no tunnel"),
         (socks5_refusing, "socks5", "gave no tunnel"),
     ],

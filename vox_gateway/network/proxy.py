@@ -109,7 +109,7 @@ def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
             _tunnel(transport, bracketed(host), port, (credentials, None))
         else:
             _open_socks_tunnel(proxy, transport, host, port)
-    except (OSError, WebSocketException) as error:
+    except (OSError, WebSocketException, ValueError, IndexError) as error:  # the last two: no status, in 1.9.0
         raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no tunnel to {host}:{port}: {error}") from error
 
 

@@ -158,7 +158,12 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
         raise
     except GatewayError as error:
         raise ConnectFailed(f"{url.host} did not finish the websocket upgrade: {error}") from error
-    except (websocket.WebSocketException, OSError, ValueError) as error:
+    except (
+        websocket.WebSocketException,
+        OSError,
+        ValueError,
+        IndexError,
+    ) as error:  # IndexError: no status, up to 1.9.0
         raise ConnectFailed(f"{url.host} did not answer as a websocket server: {error}") from error
     if handshake.status != SWITCHING_PROTOCOLS:
         raise ConnectFailed(f"{url.host} did not answer as a websocket server: HTTP {handshake.status}")
