@@ -60,6 +60,8 @@ def reckless() -> ssl.SSLContext:
         ("slow_handler_warning", None, TypeError),
         ("backlog", 0, ValueError),
         ("backlog", 1.5, TypeError),
+        ("backlog_bytes", 0, ValueError),
+        ("backlog_bytes", "64 MiB", TypeError),
         ("max_message_size", 100, ValueError),
         ("identify_gate", object(), TypeError),
         ("url", "wss://host/?v=ten", ValueError),

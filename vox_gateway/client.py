@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .concurrency.fork import in_child
-from .defaults import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
+from .defaults import DEFAULT_PROPERTIES, MAX_BACKLOG_BYTES, MAX_MESSAGE_SIZE
 from .diagnostics.stats import Stats, Status
 from .dispatch.emitter import Emitter
 from .events import EventName, PlainName, SignalName
@@ -107,6 +107,10 @@ class Client(Emitter):
             30 times its size as JSON, and 75 times as ETF.
         slow_handler_warning: seconds after which a running handler is logged, with the stack of where it is.
         backlog: number of events that may wait for their handlers before reading pauses.
+        backlog_bytes: bytes of payloads, inflated and not decoded, that may wait for their handlers before reading
+            pauses. A message is let in while fewer wait, so they may be exceeded by what one read brings. With
+            ``encoding="etf"``, `workers` or ``handlers="caller"``, events are decoded when they begin to wait, and take
+            about 3 times as much memory.
         handlers: ``"thread"`` runs them on a thread of the client; ``"caller"`` on the thread that calls
             `dispatch_pending`, or a blocking `connect`.
         workers: with ``"thread"``, the number of threads that run handlers; 0 for the client's own thread. Events of
@@ -157,6 +161,7 @@ class Client(Emitter):
         max_message_size: int = MAX_MESSAGE_SIZE,
         slow_handler_warning: float = 10.0,
         backlog: int = 10_000,
+        backlog_bytes: int = MAX_BACKLOG_BYTES,
         handlers: Literal["thread", "caller"] = "thread",
         workers: int = 0,
         session_file: str | os.PathLike[str] | SessionStore | None = None,
@@ -186,6 +191,7 @@ class Client(Emitter):
             max_message_size=max_message_size,
             slow_handler_warning=slow_handler_warning,
             backlog=backlog,
+            backlog_bytes=backlog_bytes,
             handlers=handlers,
             workers=workers,
             session_file=session_file,
@@ -817,7 +823,7 @@ class Client(Emitter):
             - ``since_heartbeat``: since the last heartbeat was acknowledged.
             - ``events``: number of events that have arrived since the client was made.
             - ``events_waiting``: number of them that wait for their handlers.
-            - ``backlog_full``: whether reading is paused because `backlog` events wait.
+            - ``backlog_full``: whether reading is paused because `backlog` events or `backlog_bytes` wait.
             - ``handler``: the event whose handler runs now; of several, the longest-running.
             - ``handler_seconds``: for how long.
             - ``slow_handler``: the event whose handler has run for longer than `slow_handler_warning`; of several, the

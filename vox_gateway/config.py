@@ -74,6 +74,7 @@ class Options:
     network: Network
     slow_handler_warning: float
     backlog: int
+    backlog_bytes: int
     handlers: str
     workers: int
     session_store: OwnedStore | None
@@ -165,6 +166,7 @@ def make_options(
     max_message_size: int,
     slow_handler_warning: float,
     backlog: int,
+    backlog_bytes: int,
     handlers: str,
     workers: int,
     session_file: str | os.PathLike[str] | SessionStore | None,
@@ -211,6 +213,7 @@ def make_options(
         ),
         slow_handler_warning=check_seconds("slow_handler_warning", slow_handler_warning),
         backlog=check_count("backlog", backlog, 1),
+        backlog_bytes=check_count("backlog_bytes", backlog_bytes, 1),
         handlers=_handlers(handlers, workers),
         workers=check_count("workers", workers, 0),
         session_store=_session_store(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["DEFAULT_PROPERTIES", "MAX_MESSAGE_SIZE"]
+__all__ = ["DEFAULT_PROPERTIES", "MAX_BACKLOG_BYTES", "MAX_MESSAGE_SIZE"]
 
 #: What IDENTIFY says about this library.
 DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -17,3 +17,5 @@ DEFAULT_PROPERTIES: Mapping[str, str] = MappingProxyType(
 #: larger guilds it holds only the members in voice channels.
 #: See: https://docs.discord.com/developers/events/gateway-events#guild-create
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+#: bytes of payloads that may wait for their handlers, unless the program says otherwise
+MAX_BACKLOG_BYTES = 64 * 1024 * 1024

@@ -122,7 +122,7 @@ def test_heartbeats_are_one_line_for_each_connection() -> None:
     assert history.render(50.0)[-1].strip() == "6.0 s ago  first heartbeat acknowledged in 0.050 s"
     for number in range(1000):
         history = history.acknowledged(84.0 + number, 0.04)
-    history = history.paused(1090.0, 10, "MESSAGE_CREATE")
+    history = history.paused(1090.0, "10 events wait", "MESSAGE_CREATE")
     beats = "1001 heartbeats acknowledged, the first in 0.050 s, the last in 0.040 s"
     assert [line.split("  ")[-1] for line in history.render(1100.0)][4] == beats  # where its last belongs
     history = history.dropped(1100.0, LOST, again())
@@ -137,11 +137,11 @@ def test_a_pause_is_told_and_its_end() -> None:
     history = History()
     history = login(history)
     history = history.reading_again(4.0)  # nothing was paused
-    history = history.paused(5.0, 10, "MESSAGE_CREATE")
+    history = history.paused(5.0, "10 events wait", "MESSAGE_CREATE")
     assert history.timeline.paused_at == 5.0
     history = history.reading_again(17.0)
     assert history.timeline.paused_at is None
-    history = history.paused(18.0, 10, None)
+    history = history.paused(18.0, "10 events wait", None)
     assert [line.split("  ")[-1] for line in history.render(20.0)[4:]] == [
         "reading paused: the backlog is full, 10 events wait behind the handler of MESSAGE_CREATE",
         "reading again, after 12 s",

@@ -68,10 +68,10 @@ class Run:
         )
         if executor == "inline":
             inline = InlineProgress()
-            queue = EventQueue(100, inline, self.thread.inbox)
+            queue = EventQueue(100, 1000, inline, self.thread.inbox)
             return Dispatcher(config, queue, InlineExecutor(runner, inline, thread=self.thread))
         progress = TrackedProgress()
-        queue = EventQueue(100, progress, self.thread.inbox)
+        queue = EventQueue(100, 1000, progress, self.thread.inbox)
         if executor == "caller":
             caller = CallerExecutor(
                 runner, progress, queue.made_room, pending=self.caller_queue, shard=0, current=current
@@ -88,7 +88,7 @@ class Run:
             self.pool.start()
 
     def put(self, *events: bytes) -> None:
-        self.queue.put(list(events), lambda: True, pytest.fail)
+        self.queue.put(list(events), sum(map(len, events)), lambda: True, pytest.fail)
 
     def finish(self) -> None:
         """Wait for everything that was put."""
@@ -147,7 +147,7 @@ def test_subscribers_receive_events_before_handlers(make: MakeRun) -> None:
     run.subscribers.add(Recorder(), ["NEWS", "HELLO"])
     run.emitter.on("NEWS", lambda data: order.append("handler NEWS"))
     run.start()
-    run.queue.put([{"op": 10, "d": {}}], lambda: True, pytest.fail)
+    run.queue.put([{"op": 10, "d": {}}], 0, lambda: True, pytest.fail)
     run.put(raw(1))
     run.finish()
     assert order == ["subscriber HELLO", "subscriber NEWS", "handler NEWS"]
@@ -173,7 +173,7 @@ def test_ready_waits_until_the_session_is_published_and_saved(run: Run) -> None:
     seen: list[list[str]] = []
     run.emitter.on("READY", lambda data: seen.append(list(run.before_ready)))
     run.queue.put_milestone(milestone)
-    run.queue.put([{"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}], lambda: True, pytest.fail)
+    run.queue.put([{"op": 0, "t": "READY", "s": 1, "d": {"session_id": "new"}}], 0, lambda: True, pytest.fail)
     milestone.published.set()
     run.finish()
     assert seen == [["saved"]]

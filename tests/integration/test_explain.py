@@ -220,30 +220,47 @@ def test_explain_reports_a_fatal_close_and_what_to_do(gateway: LocalGateway, mak
     assert "4004" in health["last_error"]
 
 
+@pytest.mark.parametrize(
+    ("options", "bound", "waiting"),
+    [
+        ({"backlog": 10}, "backlog=10", "10 events wait"),
+        ({"backlog_bytes": 4000}, "backlog_bytes=4000", r"0\.0 MiB wait in \d+ events"),
+        ({"backlog_bytes": 4000, "workers": 1}, "backlog_bytes=4000", r"0\.0 MiB wait in \d+ events"),
+        ({"backlog_bytes": 4000, "encoding": "etf"}, "backlog_bytes=4000", r"0\.0 MiB wait in \d+ events"),
+    ],
+    ids=["events", "bytes", "workers", "etf"],
+)
 def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
     gateway: LocalGateway,
     make_client: MakeClient,
     send_messages: SendMessages,
     on_log_line: OnLogLine,
     monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    bound: str,
+    waiting: str,
 ) -> None:
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
-    client = make_client(gateway, backlog=10, slow_handler_warning=0.01)
-    stuck, leave, last = threading.Event(), threading.Event(), threading.Event()
-    on_log_line("backlog=10", stuck.set)
+    client = make_client(gateway, slow_handler_warning=0.01, **options)
+    entered, stuck, leave, last = threading.Event(), threading.Event(), threading.Event(), threading.Event()
+    on_log_line(bound, stuck.set)
 
     @client.on("MESSAGE_CREATE")
     def slow(message: Any) -> None:
+        entered.set()
         leave.wait(20)
         if message["nonce"] == -1:
             last.set()
 
     start_with_guilds(client)
     send_messages(gateway, range(100))
+    assert entered.wait(10)
+    send_messages(gateway, range(100, 200))  # a single read may have brought the others
     assert stuck.wait(10)
     wait_until(lambda: client.health()["backlog_full"])  # published a moment after the warning
     lines = history(client)
-    assert lines[-2] == "reading paused: the backlog is full, 10 events wait behind the handler of MESSAGE_CREATE"
+    behind = "behind the handler of MESSAGE_CREATE"
+    assert re.fullmatch(f"reading paused: the backlog is full, {waiting} {behind}", lines[-2])
     assert re.match(
         r"now: connected, reading paused since the backlog is full: \d+ events wait behind the handler of "
         r"MESSAGE_CREATE, at work for (N|\d+) s; next heartbeat in",

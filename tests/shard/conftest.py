@@ -57,7 +57,7 @@ def make_config(gateway: LocalGateway, scheduler: Scheduler) -> MakeConfig:
             "options": options,
             "identify": lambda: options.identify(None),
             "find_url": find_url,
-            "queue": EventQueue(1000, InlineProgress(), SimpleQueue()),
+            "queue": EventQueue(1000, 1 << 20, InlineProgress(), SimpleQueue()),
             "heartbeats": scheduler,
             "turn": threading.Lock(),
             "mailbox": Mailbox(),

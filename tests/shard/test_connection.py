@@ -100,7 +100,7 @@ def test_a_resume_counts_what_was_replayed(
 
 def test_a_replay_is_taken_in_whole_however_full_the_queue_is(gateway: LocalGateway, make_config: Any) -> None:
     """RESUMED too: a handler may wait for it."""
-    config = make_config(queue=EventQueue(2, InlineProgress(), SimpleQueue()))
+    config = make_config(queue=EventQueue(2, 1 << 20, InlineProgress(), SimpleQueue()))
     first = Connection(config, NEW, 1)
     first.start()
     until(config.mailbox, Ready)

@@ -61,7 +61,7 @@ class Run:
                 on_drained=lambda: None,
                 on_end=lambda: None,
             ),
-            EventQueue(1000, progress, thread.inbox),
+            EventQueue(1000, 1 << 20, progress, thread.inbox),
             InlineExecutor(RunnerConfig(emitter, 60.0, self.scheduler, LOG), progress, thread=thread),
         )
         self.config = make_config(queue=self.dispatcher.queue, **changes)

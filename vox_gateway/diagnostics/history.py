@@ -122,10 +122,14 @@ class History:
         beats = Beats(self.beats.count + 1, self.beats.first if self.beats.count else latency, latency, now)
         return replace(self, beats=beats, timeline=replace(self.timeline, acknowledged_at=now))
 
-    def paused(self, now: float, limit: int, event: str | None) -> History:
-        """Reading is paused because the event queue is full, behind the handler of `event` if that is known."""
+    def paused(self, now: float, waiting: str, event: str | None) -> History:
+        """Reading is paused because the event queue is full, behind the handler of `event` if that is known.
+
+        Args:
+            waiting: how much waits, as a clause.
+        """
         behind = "" if event is None else f" behind the handler of {event}"
-        return self._note(now, f"reading paused: the backlog is full, {limit} events wait{behind}", paused_at=now)
+        return self._note(now, f"reading paused: the backlog is full, {waiting}{behind}", paused_at=now)
 
     def reading_again(self, now: float) -> History:
         """There is room in the event queue."""

@@ -1,5 +1,7 @@
 """The bounded queue between the reader and the dispatcher: batches of payloads, in order.
 
+It is bounded in events, which take time, and in bytes, which take memory.
+
 While it is full the reader waits in `put` and reads nothing, so that TCP holds back the server.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import length_hint
@@ -25,6 +28,7 @@ __all__ = [
     "Batch",
     "Consumer",
     "EventQueue",
+    "Full",
     "Inbox",
     "Item",
     "Milestone",
@@ -35,6 +39,9 @@ __all__ = [
 #: seconds of waiting for room after which the reader reports that reading is paused; a busy bot waits for less all the
 #: time
 STUCK_AFTER = 1.0
+#: bytes of waiting payloads that, once handled, leave enough unused memory behind to give it back
+BURST = 16 * 1024 * 1024
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,19 @@ class Signal:
 
     name: str
     args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Why the queue is full, for people.
+
+    Attributes:
+        waiting: how much waits, as a clause.
+        bound: the argument that sets the bound, with its value.
+    """
+
+    waiting: str
+    bound: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +103,15 @@ class Consumer(Protocol):
 class EventQueue:
     """What has arrived on a shard and is still to be dispatched.
 
+    A batch takes up its bytes until the dispatcher is done with all of it, and the events that then wait for an
+    executor's thread go on to take up theirs.
+
     The reader calls `put`, any thread of the run `signal`. The dispatcher's thread takes the items from the inbox,
     which several shards may share, and counts the payloads that it takes.
 
     Args:
         limit: payloads that may wait, here or for an executor's thread.
+        limit_bytes: bytes of them, encoded. A batch is let in while fewer wait, however large it is.
         progress: counts those that wait for an executor's thread, and says when events are dropped.
         inbox: of the dispatcher's thread; unbounded, as `put` bounds the payloads in it.
 
@@ -95,13 +119,15 @@ class EventQueue:
         consume: takes the items, and None at the end; set by the dispatcher.
         is_passing_on: whether the dispatcher may hold an event that is taken and that `progress` does not count yet. It
             is false while handlers run.
+        is_swollen: whether `BURST` bytes have waited since this was last reset.
         reader_waits: whether `put` is blocked, and `made_room` should be called.
     """
 
     consume: Callable[[Item | None], None]
 
-    def __init__(self, limit: int, progress: Progress, inbox: Inbox) -> None:
+    def __init__(self, limit: int, limit_bytes: int, progress: Progress, inbox: Inbox) -> None:
         self.limit = limit
+        self.limit_bytes = limit_bytes
         self._progress = progress
         self.inbox = inbox
         # Counts of dispatches and of other payloads. The reader alone counts those that arrive, the dispatcher alone
@@ -109,6 +135,10 @@ class EventQueue:
         self._arrived = self._others_arrived = 0
         self._taken = self._others_taken = 0
         self._in_hand: Iterator[Any] = iter(())  # the rest of the batch that is being dispatched, which counts as taken
+        # The same for bytes; and the size of each batch in the inbox, in order.
+        self._bytes_arrived = self._bytes_released = 0
+        self._sizes: deque[int] = deque()
+        self.is_swollen: bool = False
         self.is_passing_on: bool = False
         self.reader_waits: bool = False
         # Set when the reader should look again whether there is room. Not a Condition: a signal handler that closes the
@@ -134,15 +164,34 @@ class EventQueue:
     def _occupied(self) -> int:
         return self.waiting + self._others_arrived - self._others_taken
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the payloads that wait, as they were before they were decoded."""
+        return self._bytes_arrived - self._bytes_released + self._progress.waiting_bytes
+
+    @property
+    def _is_half_free(self) -> bool:
+        return self._occupied <= self.limit // 2 and self.waiting_bytes <= self.limit_bytes // 2
+
+    def describe_full(self) -> Full:
+        """Say which bound the queue has reached. For the reader, while it is blocked."""
+        waiting = self.waiting_bytes
+        if waiting / self.limit_bytes >= self._occupied / self.limit:
+            events = self.waiting
+            size = f"{waiting / MIB:,.1f} MiB wait in {events:,} event{'' if events == 1 else 's'}"
+            return Full(size, f"backlog_bytes={self.limit_bytes}")
+        return Full(f"{self.limit} events wait", f"backlog={self.limit}")
+
     def put_milestone(self, milestone: Milestone) -> None:
         """Announce the READY or RESUMED that is put next. For the reader; never waits."""
         self.inbox.put((self, milestone))
 
-    def put(self, batch: Batch, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
+    def put(self, batch: Batch, size: int, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
         """Append payloads, in order. Blocks while the queue is full and `may_block()` is true; then exceeds the limit.
 
         Args:
             batch: dispatches only, or none.
+            size: bytes of all payloads in it, encoded.
             on_stuck: called after `STUCK_AFTER` seconds of blocking.
 
         Returns:
@@ -150,22 +199,28 @@ class EventQueue:
         """
         stuck = False
         while batch:
-            room = self.limit - self._occupied
+            room = self.limit - self._occupied if self.waiting_bytes < self.limit_bytes else 0
             if room <= 0 and may_block() and not self._progress.is_dropping:
                 stuck |= self._wait_for_room(may_block, on_stuck)
                 continue
-            part, batch = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
+            part, rest = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
+            part_size = size * len(part) // len(batch)
+            batch, size = rest, size - part_size
             if is_dispatch(part[0]):
                 self._arrived += len(part)
             else:
                 self._others_arrived += len(part)
+            self._bytes_arrived += part_size
+            if self._bytes_arrived - self._bytes_released >= BURST:
+                self.is_swollen = True
+            self._sizes.append(part_size)
             self.inbox.put((self, part))
         return stuck
 
     def _wait_for_room(self, may_block: Callable[[], bool], on_stuck: Callable[[], None]) -> bool:
         def may_go_on() -> bool:
             # Not at the first free place, or the two threads would wake each other for each event.
-            return self._occupied <= self.limit // 2 or self._progress.is_dropping or not may_block()
+            return self._is_half_free or self._progress.is_dropping or not may_block()
 
         stuck_at = time.monotonic() + STUCK_AFTER
         stuck = False
@@ -179,6 +234,16 @@ class EventQueue:
                 on_stuck()
         self.reader_waits = False
         return stuck
+
+    def next_size(self) -> int:
+        """Return the size of the batch that was taken from the inbox. For the dispatcher, once for each."""
+        return self._sizes.popleft()
+
+    def release(self, size: int) -> None:
+        """The dispatcher is done with a batch of `size` bytes."""
+        self._bytes_released += size
+        if self.reader_waits:
+            self.made_room()
 
     def take(self, batch: list[Any]) -> Iterator[Any]:
         """Return the events of a batch; each counts as taken when the iterator gives it. For the dispatcher."""
@@ -198,7 +263,7 @@ class EventQueue:
 
     def made_room(self) -> None:
         """Wake a blocked `put` if half of the queue is free. Any thread."""
-        if self.reader_waits and self._occupied <= self.limit // 2:
+        if self.reader_waits and self._is_half_free:
             self.wake()
 
     def wake(self) -> None:

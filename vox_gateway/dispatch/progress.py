@@ -6,6 +6,7 @@ and the executor completes them; the supervisor reads where a RESUME has to begi
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ class Progress(ABC):
     Attributes:
         is_dropping: whether `drop` was called; no event is passed on any more.
         is_rejecting: whether an event was rejected; the events behind it come again after `restart`.
+        event_size: bytes of each event of the batch that is being passed on, encoded; set by the dispatcher.
     """
 
     def __init__(self, on_completed: Callable[[], None] | None = None) -> None:
@@ -43,6 +45,7 @@ class Progress(ABC):
         self._rejected = 0
         self.is_dropping: bool = False
         self.is_rejecting: bool = False
+        self.event_size: int = 0
 
     def begin(self, session: Session) -> None:
         """Set what the handlers have seen in an earlier run."""
@@ -122,6 +125,11 @@ class Progress(ABC):
     @property
     def waiting(self) -> int:
         """Events that were passed on and whose handlers are still to begin."""
+        return 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of these events."""
         return 0
 
     @property
@@ -225,8 +233,11 @@ class TrackedProgress(Progress):
         self._compact_at = COMPACT_AFTER
         # A thread removes a delivery in order to begin it, the supervisor in order to drop it. Only one of them can,
         # since a dict removes an item in one step.
-        self._not_begun: dict[Delivery, None] = {}
+        self._not_begun: dict[Delivery, int] = {}  # with the size of each
         self._dropped = 0
+        # Bytes of the deliveries that were passed on, and of those that have begun by thread: each has a single writer.
+        self._bytes_passed_on = 0
+        self._bytes_begun: dict[int, int] = {}
 
     def begin(self, session: Session) -> None:
         """See `Progress`."""
@@ -237,7 +248,8 @@ class TrackedProgress(Progress):
         """See `Progress`."""
         self._passed_on = self._position(payload)
         delivery = Delivery(self._passed_on)
-        self._not_begun[delivery] = None
+        self._bytes_passed_on += self.event_size
+        self._not_begun[delivery] = self.event_size
         self._append(delivery)
 
     def skip(self, event: Payload | RawDispatch) -> None:
@@ -257,19 +269,25 @@ class TrackedProgress(Progress):
         if self.is_dropping:
             return False
         delivery.is_begun = True  # first: Ctrl-C may come after the next step
-        try:
-            del self._not_begun[delivery]
-        except KeyError:
-            delivery.is_begun = False
+        delivery.is_begun = self._remove(delivery)
         return delivery.is_begun
 
     def finish_delivery(self, delivery: Delivery) -> None:
         """The handlers of `delivery` have returned, if they had begun."""
         if delivery.is_begun:
-            self._not_begun.pop(delivery, None)
+            self._remove(delivery)
             delivery.is_completed = True
             if self._on_completed is not None:
                 self._on_completed()
+
+    def _remove(self, delivery: Delivery) -> bool:
+        """Take a delivery off those that have not begun; return whether it was one of them."""
+        size = self._not_begun.pop(delivery, None)
+        if size is None:
+            return False
+        thread = threading.get_ident()
+        self._bytes_begun[thread] = self._bytes_begun.get(thread, 0) + size
+        return True
 
     def complete(self) -> None:
         """See `Progress`. Handlers complete on their own thread."""
@@ -313,6 +331,13 @@ class TrackedProgress(Progress):
     def waiting(self) -> int:
         """See `Progress`."""
         return 0 if self.is_dropping else len(self._not_begun)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """See `Progress`."""
+        if self.is_dropping or not self._not_begun:
+            return 0
+        return max(self._bytes_passed_on - sum(list(self._bytes_begun.values())), 0)
 
     @property
     def undelivered(self) -> int:

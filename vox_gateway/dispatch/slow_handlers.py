@@ -15,6 +15,7 @@ from collections.abc import Callable
 from ..concurrency.scheduler import Scheduler
 from ..log import Lines, ShardLog
 from . import emitter
+from .event_queue import Full
 
 __all__ = ["SlowHandlers"]
 
@@ -81,14 +82,13 @@ class SlowHandlers:
             since = now
         self._scheduler.call_at(since + self._after, self._check)
 
-    def warn_of_full_queue(self, limit: int) -> bool:
-        """Warn that reading is paused while `limit` events wait; return false if no handler runs on this thread."""
+    def warn_of_full_queue(self, full: Full) -> bool:
+        """Warn that reading is paused while the queue is full; return false if no handler runs on this thread."""
         work = self._work()
         if work is not None:
             self._warn(
                 work[2],
-                f"{limit} events wait (backlog={limit}) behind the handler of {work[0]}, so reading pauses; "
-                "heartbeats go on",
+                f"{full.waiting} ({full.bound}) behind the handler of {work[0]}, so reading pauses; heartbeats go on",
             )
         return work is not None
 

@@ -144,7 +144,8 @@ class Connection:
         self._dispatched_at = 0.0  # when the last event came, or RESUME was written
         self._ready_at: float | None = None
         self._is_caught_up = False  # whether READY or RESUMED is in the event queue
-        self._batches: list[Batch | Milestone] = []  # what the read under way has brought
+        # What the read under way has brought, each batch with its size in bytes before it was decoded.
+        self._batches: list[tuple[Batch, int] | Milestone] = []
         self._inflated = 0
         self._is_open = False  # whether `open` was signalled
         self._closing: _Closing | None = None
@@ -363,15 +364,16 @@ class Connection:
         assert self._websocket is not None
         self._heard_at = time.monotonic()
         events, paused, caught_up = 0, False, self._is_caught_up
-        for batch in self._batches:
-            if isinstance(batch, Milestone):
-                self._queue.put_milestone(batch)
+        for arrival in self._batches:
+            if isinstance(arrival, Milestone):
+                self._queue.put_milestone(arrival)
                 caught_up = True
                 continue
+            batch, size = arrival
             if is_dispatch(batch[0]):
                 events += len(batch)
                 self._dispatched_at = self._heard_at
-            paused |= self._queue.put(batch, self._may_pause, self._report_pause)
+            paused |= self._queue.put(batch, size, self._may_pause, self._report_pause)
             self._is_caught_up = caught_up
         self.traffic = self.traffic.after(
             self._protocol.session, events, self._websocket.bytes_in, self._inflated, self._heard_at
@@ -393,7 +395,7 @@ class Connection:
         if self._log.isEnabledFor(logging.DEBUG):  # the name costs time, for each block
             self._log.debug("< DISPATCH %s s=%s (%d bytes)", raw_dispatch.name(pieces[-1]), last, size)
         self._protocol.receive_raw(last or 0)
-        self._batches.append(pieces)
+        self._batches.append((pieces, size))
 
     def _take_all(self, decoded: Iterator[Any], size: int) -> None:
         """Perform what payloads call for, and append them to the batches: dispatches together, others alone."""
@@ -408,8 +410,9 @@ class Connection:
                 if position == start:
                     actions = self._protocol.receive(payloads[position])
                     position += 1
-                self._batches.append(payloads[start:position])
-                self._log_all(payloads[start:position], size)
+                batch = payloads[start:position]
+                self._batches.append((batch, size * len(batch) // len(payloads)))
+                self._log_all(batch, size)
                 for action in actions:
                     self._perform(action)
 
@@ -423,7 +426,7 @@ class Connection:
         return self._is_caught_up and self._closing is None
 
     def _report_pause(self) -> None:
-        self._post(ReadingPaused(self.id, time.monotonic()))
+        self._post(ReadingPaused(self.id, time.monotonic(), self._queue.describe_full()))
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -447,7 +450,8 @@ class Connection:
     def _become_ready(self, resumed: bool) -> None:
         self._ready_at = time.monotonic()
         session = self._protocol.session
-        held = sum(len(batch) for batch in self._batches if not isinstance(batch, Milestone) and is_dispatch(batch[0]))
+        batches = [arrival[0] for arrival in self._batches if not isinstance(arrival, Milestone)]
+        held = sum(len(batch) for batch in batches if is_dispatch(batch[0]))
         milestone = Milestone(session, resumed)
         self._batches.insert(-1, milestone)  # before the event itself
         replayed = self.traffic.events + held - 1 if resumed else None  # RESUMED was missed by nobody

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from ..dispatch.event_queue import Full
 from ..errors import DecodeError, GatewayError
 from ..protocol.reconnect_policy import Disconnect
 from ..protocol.state import State
@@ -118,6 +119,7 @@ class ReadingPaused:
 
     connection_id: int
     at: float
+    full: Full
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ..dispatch.event_queue import EventQueue
 from ..dispatch.executors import CallerExecutor, HandlerExecutor, InlineExecutor, WorkerExecutor
 from ..dispatch.executors.runner import RunnerConfig
 from ..dispatch.guilds import GuildTracker
-from ..dispatch.progress import InlineProgress, TrackedProgress
+from ..dispatch.progress import InlineProgress, Progress, TrackedProgress
 from ..dispatch.subscriptions import Subscribers
 from ..errors import GatewayError, NotConnected, ThreadFailed
 from ..log import ShardLog
@@ -300,12 +300,12 @@ class Shard:
         options, parts, threads = self._options, self._parts, self._threads
         config = RunnerConfig(parts.emitter, options.slow_handler_warning, threads.timers, self._log)
         on_completed = None if self._lease is None else self._lease.progressed
-        inbox, shard, current = threads.dispatcher.inbox, options.shard[0], threads.current
+        shard, current = options.shard[0], threads.current
         if threads.caller_queue is None and threads.workers is None:
             inline = InlineProgress(on_completed)
-            return EventQueue(options.backlog, inline, inbox), InlineExecutor(config, inline, thread=threads.dispatcher)
+            return self._make_queue(inline), InlineExecutor(config, inline, thread=threads.dispatcher)
         progress = TrackedProgress(on_completed)
-        queue = EventQueue(options.backlog, progress, inbox)
+        queue = self._make_queue(progress)
         if threads.caller_queue is not None:
             pending = threads.caller_queue
             return queue, CallerExecutor(
@@ -315,6 +315,10 @@ class Shard:
         return queue, WorkerExecutor(
             progress, queue.made_room, pool=threads.workers, shard=shard, current=current, log=self._log
         )
+
+    def _make_queue(self, progress: Progress) -> EventQueue:
+        options = self._options
+        return EventQueue(options.backlog, options.backlog_bytes, progress, self._threads.dispatcher.inbox)
 
     # -- the supervisor's thread -------------------------------------------------------------------------------------
 

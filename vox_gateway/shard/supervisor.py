@@ -452,10 +452,10 @@ class Supervisor:
         if isinstance(message, ReadingResumed):
             self.publish(history=history.reading_again(message.at))
             return
-        executor, limit = self._dispatcher.executor, self._options.backlog
+        executor = self._dispatcher.executor
         work = executor.current
-        self.publish(history=history.paused(message.at, limit, work and work[0]))
-        executor.warn_of_full_queue(limit)
+        self.publish(history=history.paused(message.at, message.full.waiting, work and work[0]))
+        executor.warn_of_full_queue(message.full)
 
     def _become_ready(self, connection: Connection, message: Ready, closing: bool) -> None:
         resumed = message.replayed is not None

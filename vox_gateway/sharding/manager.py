@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..accelerators import Reader
 from ..client import Client
 from ..coordination import Coordination
-from ..defaults import DEFAULT_PROPERTIES, MAX_MESSAGE_SIZE
+from ..defaults import DEFAULT_PROPERTIES, MAX_BACKLOG_BYTES, MAX_MESSAGE_SIZE
 from ..discovery.identify_limiter import IdentifyGate
 from ..log import ShardLog
 from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
@@ -59,6 +59,8 @@ class ShardManager(Client):
         session_file: a folder, or a path with ``{shard}`` and perhaps ``{total}`` in its name, for a file a shard; or a
             function from a shard's id and the number of shards to its `SessionStore`.
         backlog: for each shard.
+        backlog_bytes: for each shard, so that a shard with many events does not keep others from reading; divide the
+            memory that you have for all.
         identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids.
         coordination: shares the shards with other processes of the bot, which all give the same number in `shards`:
             ``"sqlite:///bot.db"`` for processes on one machine, ``"redis://host:6379/0"`` (extra ``cluster``) for any,
@@ -106,6 +108,7 @@ class ShardManager(Client):
         max_message_size: int = MAX_MESSAGE_SIZE,
         slow_handler_warning: float = 10.0,
         backlog: int = 10_000,
+        backlog_bytes: int = MAX_BACKLOG_BYTES,
         handlers: Literal["thread", "caller"] = "thread",
         workers: int = 0,
         session_file: str | os.PathLike[str] | Callable[[int, int], SessionStore] | None = None,
@@ -140,6 +143,7 @@ class ShardManager(Client):
             max_message_size=max_message_size,
             slow_handler_warning=slow_handler_warning,
             backlog=backlog,
+            backlog_bytes=backlog_bytes,
             handlers=handlers,
             workers=workers,
             identify_gate=identify_gate,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...encoding import Payload
+from ..event_queue import Full
 from ..progress import Progress
 from ..slow_handlers import Work
 
@@ -48,5 +49,5 @@ class HandlerExecutor(ABC):
         """Whether the caller is a handler."""
 
     @abstractmethod
-    def warn_of_full_queue(self, limit: int) -> bool:
-        """Log why reading is paused while `limit` events wait; return false if the reason is unknown."""
+    def warn_of_full_queue(self, full: Full) -> bool:
+        """Log why reading is paused while the queue is full; return false if the reason is unknown."""

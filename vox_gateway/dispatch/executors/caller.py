@@ -12,6 +12,7 @@ from typing import Any
 from ...concurrency.signals import SignalSafeEvent
 from ...encoding import Payload
 from ..current_shard import CurrentShard
+from ..event_queue import Full
 from ..progress import Delivery, TrackedProgress
 from ..slow_handlers import Work
 from .deferred import DeferredExecutor
@@ -181,10 +182,10 @@ class CallerExecutor(DeferredExecutor):
         work = self._runner.work
         return None if work is None else work[:2]
 
-    def warn_of_full_queue(self, limit: int) -> bool:
+    def warn_of_full_queue(self, full: Full) -> bool:
         """See `HandlerExecutor`."""
-        if not self._runner.warn_of_full_queue(limit):
+        if not self._runner.warn_of_full_queue(full):
             self._log.warning(
-                "%d events wait (backlog=%d), so reading pauses: call dispatch_pending() more often", limit, limit
+                "%s (%s), so reading pauses: call dispatch_pending() more often", full.waiting, full.bound
             )
         return True

@@ -11,6 +11,7 @@ from ...concurrency.scheduler import Scheduler
 from ...encoding import Payload
 from ...log import ShardLog
 from ..emitter import Emitter
+from ..event_queue import Full
 from ..slow_handlers import RunningWork, SlowHandlers
 
 __all__ = ["Runner", "RunnerConfig"]
@@ -82,6 +83,6 @@ class Runner:
         """In a child process: the rest of the event is the parent's, if it was forked by a handler."""
         self._abandoned = True
 
-    def warn_of_full_queue(self, limit: int) -> bool:
-        """Warn that reading is paused while `limit` events wait; return false if no handler runs here."""
-        return self._slow.warn_of_full_queue(limit)
+    def warn_of_full_queue(self, full: Full) -> bool:
+        """Warn that reading is paused while the queue is full; return false if no handler runs here."""
+        return self._slow.warn_of_full_queue(full)

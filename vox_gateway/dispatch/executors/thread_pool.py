@@ -17,6 +17,7 @@ from typing import Any
 from ...encoding import Payload
 from ...log import ShardLog
 from ..current_shard import CurrentShard
+from ..event_queue import Full
 from ..progress import Delivery, TrackedProgress
 from ..slow_handlers import Work
 from .deferred import DeferredExecutor
@@ -143,14 +144,14 @@ class WorkerExecutor(DeferredExecutor):
         own = (work[:2] for work in works if work[2] is self._log)
         return min(own, key=lambda work: work[1], default=None)  # the longest
 
-    def warn_of_full_queue(self, limit: int) -> bool:
+    def warn_of_full_queue(self, full: Full) -> bool:
         """See `HandlerExecutor`."""
 
         def since(runner: Runner) -> float:
             work = runner.work  # once: the handler may return at any moment
             return math.inf if work is None else work[1]
 
-        return min((worker.runner for worker in self._workers), key=since).warn_of_full_queue(limit)
+        return min((worker.runner for worker in self._workers), key=since).warn_of_full_queue(full)
 
     def _take(self, runner: Runner) -> None:
         self._current.id, runner.log = self._shard, self._log
