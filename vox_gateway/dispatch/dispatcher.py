@@ -210,6 +210,14 @@ class Dispatcher:
                 self._dispatch_all(selected)
         finally:
             self.queue.release(size)
+            if self.queue.is_swollen and not self.queue.waiting_bytes:
+                self._give_back_memory()
+
+    def _give_back_memory(self) -> None:
+        from .heap import give_back  # imported by the thread's `start`: few programs need ctypes otherwise
+
+        if give_back():
+            self.queue.is_swollen = False
 
     def _end(self) -> None:
         self._config.on_end()
