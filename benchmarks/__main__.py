@@ -15,7 +15,7 @@ from .contest import EventsLost, Result, compete, ratios
 from .contestants import CONTESTANTS, GOALS, of_every_python
 from .environments import build
 
-SMALL = ("latency", "idle", "start", "shards", "reshard", "import")
+SMALL = ("latency", "memory", "idle", "start", "shards", "reshard", "import")
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ class Server:
         self.opening, self.flood = self.prepared()
         self.all_ready = threading.Barrier(args.shards or 1)
 
-    def prepared(self) -> tuple[list[bytes], list[bytes]]:
+    def prepared(self) -> tuple[list[bytes], Iterable[bytes]]:
         """The frames of HELLO and READY, and those of the events."""
         args, pack = self.args, compressor(self.args.compress)
         text = args.encoding == "json" and args.compress is None
@@ -57,6 +57,8 @@ class Server:
         ready = {"t": "READY", "s": 1, "op": 0, "d": corpus.ready(self.url)}
         opening = ready_to_go(json.dumps(payload, separators=(",", ":")).encode() for payload in (hello, ready))
         # With a rate, events carry the time at which they are sent, and so are made then.
+        if args.guild_size:
+            return opening, Guilds(args.events, args.guild_size)
         if args.rate and not args.shards:
             return opening, []
         guilds = corpus.GUILDS if args.shards else 0
@@ -145,7 +147,28 @@ def paced(items: Iterable[T], rate: float) -> Iterator[T]:
         yield item
 
 
-def chunks(frames: list[bytes]) -> Iterator[bytes]:
+class Guilds:
+    """Frames of large GUILD_CREATEs, made as they are sent.
+
+    Args:
+        size: bytes of each, about.
+    """
+
+    def __init__(self, count: int, size: int) -> None:
+        self._count = count
+        user = {"id": "80351110224678912", "username": "nelly", "bot": False}
+        member = {"user": user, "roles": ["1", "2"], "nick": None}
+        length = len(json.dumps(member, separators=(",", ":"))) + 1
+        self._members = json.dumps([member] * (size // length), separators=(",", ":"))
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number in range(self._count):
+            data = f'{{"id":"{number + 1}","members":{self._members}}}'
+            text = f'{{"t":"GUILD_CREATE","s":{number + 2},"op":0,"d":{data}}}'
+            yield frame(text.encode(), text=True)
+
+
+def chunks(frames: Iterable[bytes]) -> Iterator[bytes]:
     """The frames in big pieces."""
     piece: list[bytes] = []
     size = 0
@@ -173,10 +196,13 @@ def main() -> None:
     parser.add_argument("--compress", choices=["zlib-stream", "zstd-stream", "payload"])
     parser.add_argument("--rate", type=float, help="events in a second; all at once without it")
     parser.add_argument("--shards", type=int, help="connections that wait for each other before their events")
+    parser.add_argument("--guild-size", type=int, help="send GUILD_CREATEs of this many bytes, and nothing else")
     parser.add_argument("--ca", help="speak TLS, and write the authority's certificate here")
     args = parser.parse_args()
     if args.rate and not args.shards and (args.compress or args.encoding != "json"):
         parser.error("--rate goes with JSON and without compression")
+    if args.guild_size and (args.compress or args.encoding != "json"):
+        parser.error("--guild-size goes with JSON and without compression")
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
     server = Server(args, port, tls_context(args.ca) if args.ca else None)

@@ -1,12 +1,16 @@
-"""Smaller measures: how late a handler hears of an event, what an idle shard weighs, how long a connection takes."""
+"""Smaller measures: the latency and the memory of events, the memory of an idle shard, the time of a connection."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import ssl
 import statistics
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from vox_gateway import Client, IdentifyGate, Intents
@@ -16,7 +20,9 @@ from .contest import Servers
 from .contestants import CA
 from .runners.stopwatch import resident
 
-__all__ = ["idle", "latency", "start"]
+__all__ = ["idle", "latency", "memory", "start"]
+
+ROOT = Path(__file__).parent.parent
 
 
 def client(url: str, **options: Any) -> Client:
@@ -45,6 +51,20 @@ def latency(events: int = 6000, rate: float = 2000.0) -> str:
     late.sort()
     p50, p99 = (late[int(len(late) * part)] / 1000 for part in (0.5, 0.99))
     return f"event to handler at {rate:g} events/s: p50 {p50:.0f} µs, p99 {p99:.0f} µs"
+
+
+def memory(events: int = 1500, size: int = 250_000) -> str:
+    """Memory while large events wait behind a stuck handler, and after it has handled them."""
+    with contextlib.ExitStack() as stack:
+        url = Servers(events, stack).url(("--guild-size", str(size)))
+        command = [sys.executable, "-m", "benchmarks.runners.waiting", url, str(events)]
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=120)
+    told = json.loads(done.stdout)
+    before, stuck, peak, after = (told[key] * 1.024e-3 for key in ("before_kb", "stuck_kb", "peak_kb", "after_kb"))
+    return (
+        f"memory with {events} events of {size / 1000:.0f} KB: {before:.0f} MB before, {stuck:.0f} MB while "
+        f"{told['waiting']} wait behind a stuck handler, {peak:.0f} MB at most, {after:.0f} MB when all are handled"
+    )
 
 
 def idle(shards: int = 50) -> str:

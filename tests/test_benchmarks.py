@@ -212,6 +212,10 @@ def test_each_python_is_found_once() -> None:
     assert len(names) == len(set(names)) >= 2
 
 
+def test_the_memory_of_waiting_events_is_measured() -> None:
+    assert "MB while 19 wait behind a stuck handler" in small.memory(20, 10_000)
+
+
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_the_memory_of_a_shard_is_measured(scheme: str) -> None:
     assert f"memory on {scheme}: " in small.idle_on(scheme, 2)
