@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import corpus
 from .contest import EventsLost, Result, compete, ratios
-from .contestants import CONTESTANTS, GOALS, of_every_python
+from .contestants import CONTESTANTS, GOALS, Goal, of_every_python
 from .environments import build
 
 SMALL = ("latency", "memory", "idle", "start", "shards", "reshard", "import")
@@ -25,7 +25,7 @@ def main() -> int:
         "what",
         nargs="?",
         default="contest",
-        choices=["contest", "pythons", "formats", "processes", *SMALL],
+        choices=["contest", "pythons", "cores", "formats", "processes", *SMALL],
         help="default: %(default)s",
     )
     parser.add_argument("--events", type=int, default=corpus.EVENT_COUNT, help="default: %(default)s")
@@ -57,6 +57,8 @@ def main() -> int:
         }
         print((elsewhere.get(args.what) or getattr(small, args.what))())
         return 0
+    if args.what == "cores":
+        return run_cores(args.events, args.rounds, args.picture)
     everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
     chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]
     try:
@@ -81,10 +83,16 @@ def show(results: list[Result], events: int, rounds: int) -> None:
     print(f"{'':36}{'events/s':>10}{'CPU µs/event':>14}{'peak MB':>9}")
     for one in results:
         print(f"{one.name:36}{one.rate:>10,.0f}{one.cpu:>14.1f}{one.peak:>9.1f}")
+    show_ratios(results, GOALS)
+
+
+def show_ratios(results: list[Result], goals: list[Goal]) -> None:
+    """The goals of which both sides have results."""
     by_name = {one.name: one for one in results}
-    told = [goal for goal in GOALS if goal.ours in by_name and goal.theirs in by_name]
+    told = [goal for goal in goals if goal.ours in by_name and goal.theirs in by_name]
+    width = max((len(f"{goal.ours} / {goal.theirs}") for goal in told), default=0) + 2
     if told:
-        print(f"\n{'ratios, round by round':58}{'median':>8}{'least to most':>16}{'of CPU':>8}{'goal':>7}")
+        print(f"\n{'ratios, round by round':{width}}{'median':>8}{'least to most':>16}{'of CPU':>8}{'goal':>7}")
     for goal in told:
         us, them = by_name[goal.ours], by_name[goal.theirs]
         of_rates = ratios(us.rates, them.rates)
@@ -92,7 +100,25 @@ def show(results: list[Result], events: int, rounds: int) -> None:
         median, spread = statistics.median(of_rates), f"{of_rates[0]:.2f} to {of_rates[-1]:.2f}"
         verdict = "reached" if median >= goal.ratio else "missed"
         pair = f"{goal.ours} / {goal.theirs}"
-        print(f"{pair:58}{median:>8.2f}{spread:>16}{of_cpu:>8.2f}{goal.ratio:>7g}  {verdict}")
+        print(f"{pair:{width}}{median:>8.2f}{spread:>16}{of_cpu:>8.2f}{goal.ratio:>7g}  {verdict}")
+
+
+def run_cores(events: int, rounds: int, picture: Path | None) -> int:
+    """Events over shards and cores; 1 when events were lost."""
+    from . import cores
+
+    try:
+        results = cores.cores(events, rounds)
+    except EventsLost as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{events} events, medians of {rounds} rounds\n\n{cores.table(results)}")
+    show_ratios(results, cores.GOALS)
+    if picture:
+        from .picture import draw_cores
+
+        draw_cores(results, picture)
+    return 0
 
 
 def show_formats(events: int, rounds: int) -> None:

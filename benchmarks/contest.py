@@ -125,15 +125,17 @@ def run(one: Contestant, servers: Servers, events: int) -> dict[str, float]:
         Unavailable: it cannot be run here; said on the screen.
         EventsLost: it did not get every event.
     """
-    each = max(int(events * one.share), min(events, 200)) // one.shards
-    count = each * one.shards
+    shards = one.shards or 1
+    each = max(int(events * one.share), min(events, 200)) // shards
+    count = each * shards
     try:
         command = one.command()
     except Unavailable as reason:
         say(f"{one.name} takes no part: {reason}\n")
         raise
     url = "-" if one.server is None else servers.url(one.server, each)
-    command += [url, str(count), *servers.filled(one.options)]
+    counts = [str(each)] if one.shards is None else [str(shards), str(each)]
+    command += [url, *counts, *servers.filled(one.options)]
     environment = {**os.environ, "NO_PROXY": "*", "PYTHONWARNINGS": "ignore", **one.environment}
     try:
         done = subprocess.run(

@@ -25,7 +25,7 @@ class Contestant:
         server: the options of the server that it connects to; None when it needs none.
         share: of the events, for what is slow by design.
         environment: variables that it gets besides.
-        shards: connections, among which the events are divided.
+        shards: connections, among which the events are divided; None for one, whose runner is not told.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Contestant:
     server: tuple[str, ...] | None = ()
     share: float = 1.0
     environment: Mapping[str, str] = field(default_factory=dict)
-    shards: int = 1
+    shards: int | None = None
 
 
 def runner(environment: str, module: str) -> Callable[[], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmark's server needs trustme")
 
-from benchmarks import corpus, environments, formats, imports, reshard, shards, small, wire
+from benchmarks import cores, corpus, environments, formats, imports, reshard, shards, small, wire
 from benchmarks.contest import EventsLost, Result, Servers, compete, ratios, result, turns
 from benchmarks.contestants import CA, CONTESTANTS, GOALS, Contestant, of_every_python
 from benchmarks.runners.stopwatch import Stopwatch
@@ -251,20 +252,66 @@ DRAW = """
 import sys
 from pathlib import Path
 from benchmarks.contest import Result
-from benchmarks.picture import draw
+from benchmarks import cores
+from benchmarks.picture import draw, draw_cores
 
 rates = {"vox_gateway": 100_000, "limit: x": 200_000, "busy": 300, "pure": 1, "one event": 1}
 draw([Result(name, (rate,), (1.0,), (30.0,)) for name, rate in rates.items()], Path(sys.argv[1]))
+everyone = cores.settings(without_gil=True)
+draw_cores([Result(one.name, (1000.0 * one.shards,), (1.0,), (1.0,)) for one in everyone], Path(sys.argv[2]))
 """
+
+
+def test_cores_has_every_setting_and_a_goal_for_each_peer() -> None:
+    everyone = cores.settings(without_gil=True)
+    assert len(everyone) == len({one.name for one in everyone}) == 3 * 2 * 2 * len(cores.SHARDS)
+    assert len(cores.settings(without_gil=False)) == len(everyone) / 2
+    names = {one.name for one in everyone}
+    assert all({goal.ours, goal.theirs} <= names for goal in cores.GOALS)
+    assert [goal.theirs.split(",")[0] for goal in cores.GOALS] == ["hikari", "discord.py"]
+
+
+def test_cores_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "python", lambda *args: sys.executable)
+    command = cores.command(cores.Setting("vox_gateway", 1, False, 2), "3.13t", "python3.13t", switch=True)()
+    assert command[:2] == ["taskset", "--cpu-list"]
+    assert command[3:] == [sys.executable, "-X", "gil=0", "-m", "benchmarks.runners.vox_shards"]
+    with pytest.raises(environments.Unavailable, match="cores"):
+        cores.command(cores.Setting("vox_gateway", 10_000, True, 2), "3.13", "python3.13", switch=False)()
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset, of util-linux, gives a process its cores")
+def test_cores_count_the_events_of_all_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "python", lambda *args: sys.executable)
+    one = cores.contestant(cores.Setting("vox_gateway", 1, True, 4), "", "", switch=False)
+    [told] = compete([one], COUNT, 1)
+    table = cores.table([told]).splitlines()
+    assert table[0].split()[:3] == ["events/s", "1", "shard"]
+    assert len(table) == 1  # a line needs all numbers of shards
+
+
+def test_a_table_of_cores_has_a_line_for_each_client() -> None:
+    results = [Result(one.name, (1000.0 * one.shards,), (1.0,), (1.0,)) for one in cores.settings(without_gil=False)]
+    _, *lines = cores.table(results).splitlines()
+    assert len(lines) == 6
+    assert lines[0].split() == ["vox_gateway,", "1", "core,", "with", "the", "GIL", "1,000", "2,000", "4,000", "8,000"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pygal") is None, reason="pygal draws the picture")
 def test_the_picture_shows_who_gets_every_event_and_runs_alone(tmp_path: Path) -> None:
     # In a process of its own: pygal leaves an import hook behind that Python warns of.
-    subprocess.run([sys.executable, "-c", DRAW, str(tmp_path / "picture.svg")], check=True, cwd=ROOT, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", DRAW, str(tmp_path / "picture.svg"), str(tmp_path / "cores.svg")],
+        check=True,
+        cwd=ROOT,
+        timeout=60,
+    )
     drawn = (tmp_path / "picture.svg").read_text(encoding="utf-8")
     assert drawn.startswith("<?xml")
     assert "vox_gateway  100,000" in drawn
     for aside in ("busy", "pure", "one event"):
         assert aside not in drawn
     assert "<script" not in drawn
+    cores_drawn = (tmp_path / "cores.svg").read_text(encoding="utf-8")
+    assert "vox_gateway, 2 cores, without the GIL" in cores_drawn
+    assert "<script" not in cores_drawn
