@@ -58,7 +58,7 @@ def main() -> int:
         print((elsewhere.get(args.what) or getattr(small, args.what))())
         return 0
     if args.what == "cores":
-        return run_cores(args.events, args.rounds, args.picture)
+        return run_cores(args)
     everyone = of_every_python() if args.what == "pythons" else CONTESTANTS
     chosen = [one for one in everyone if not args.only or one.name.startswith(tuple(args.only))]
     try:
@@ -103,21 +103,21 @@ def show_ratios(results: list[Result], goals: list[Goal]) -> None:
         print(f"{pair:{width}}{median:>8.2f}{spread:>16}{of_cpu:>8.2f}{goal.ratio:>7g}  {verdict}")
 
 
-def run_cores(events: int, rounds: int, picture: Path | None) -> int:
+def run_cores(args: argparse.Namespace) -> int:
     """Events over shards and cores; 1 when events were lost."""
     from . import cores
 
     try:
-        results = cores.cores(events, rounds)
+        results = cores.cores(args.events, args.rounds, tuple(args.only or ("",)))
     except EventsLost as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{events} events, medians of {rounds} rounds\n\n{cores.table(results)}")
+    print(f"{args.events} events, medians of {args.rounds} rounds\n\n{cores.table(results)}")
     show_ratios(results, cores.GOALS)
-    if picture:
+    if args.picture:
         from .picture import draw_cores
 
-        draw_cores(results, picture)
+        draw_cores(results, args.picture)
     return 0
 
 

@@ -18,8 +18,8 @@ SHARDS, CORES = (1, 2, 4, 8), (1, 2)
 #: the environment and the runner of each
 CLIENTS = {
     "vox_gateway": ("default", "vox_shards"),
-    "hikari": ("hikari-built", "hikari_shards"),
-    "discord.py": ("discord.py-built", "discord_py_shards"),
+    "hikari": ("peers-built", "hikari_shards"),
+    "discord.py": ("peers-built", "discord_py_shards"),
 }
 
 
@@ -63,8 +63,8 @@ def settings(without_gil: bool) -> list[Setting]:
     return [Setting(*one) for one in itertools.product(CLIENTS, CORES, gils, SHARDS)]
 
 
-def cores(events: int, rounds: int) -> list[Result]:
-    """Run all, in turn, on the free-threaded Python that is found, or on this one.
+def cores(events: int, rounds: int, only: tuple[str, ...] = ("",)) -> list[Result]:
+    """Run all whose names begin so, in turn, on the free-threaded Python that is found, or on this one.
 
     Raises:
         EventsLost: one did not get every event.
@@ -73,7 +73,7 @@ def cores(events: int, rounds: int) -> list[Result]:
     version, interpreter = found or (environments.VERSION, sys.executable)
     print(f"Python {version}: {interpreter}", file=sys.stderr)
     everyone = [contestant(one, version, interpreter, switch=found is not None) for one in settings(found is not None)]
-    return compete(everyone, events, rounds)
+    return compete([one for one in everyone if one.name.startswith(only)], events, rounds)
 
 
 def contestant(one: Setting, version: str, interpreter: str, *, switch: bool) -> Contestant:

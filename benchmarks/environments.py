@@ -34,8 +34,7 @@ PACKAGES: dict[str, list[str]] = {
     "discord.py-orjson": ["discord.py", "orjson"],
     "discord.py-speed": ["discord.py", "orjson", "zstandard"],
     "py-cord": ["py-cord", "msgspec"],
-    "hikari-built": ["hikari", *BUILT],
-    "discord.py-built": ["discord.py", *BUILT],
+    "peers-built": ["hikari", "discord.py", *BUILT],
 }
 #: what npm installs; the stable @discordjs/ws knows no zstd, and what will follow it needs a Node.js that has it
 NODE_PACKAGES: dict[str, list[str]] = {
