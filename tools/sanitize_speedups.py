@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
         build(copy)
         libraries = " ".join(found(name) for name in ("libasan.so", "libubsan.so"))
         environment = {**os.environ, **ENVIRONMENT, "LD_PRELOAD": libraries, "PYTHONPATH": folder}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(arguments or TESTS)]
+        # A sanitizer writes its report to the descriptor, which pytest must not capture.
+        options = ["-q", "-p", "no:cacheprovider", "--capture=sys"]
+        command = [sys.executable, "-m", "pytest", *options, *(arguments or TESTS)]
         return subprocess.run(command, cwd=copy, env=environment, check=False).returncode
 
 
