@@ -21,6 +21,7 @@ from .dispatch.current_shard import CurrentShard
 from .dispatch.emitter import Emitter
 from .dispatch.executors import CallerQueue
 from .dispatch.guilds import Guilds, GuildTracker
+from .dispatch.heap import find_trim
 from .dispatch.stream import EventStream
 from .dispatch.subscriptions import Subscribers
 from .errors import AlreadyConnected, GatewayError, NotConnected
@@ -155,6 +156,7 @@ class Lifecycle:
         self.receiver: Receiver = Receiver(options, self, log)
         self._before = RunState()  # what the first run of this process continues
         self.fork: ForkCheck = fork or ForkCheck(log)
+        find_trim()
         self._renew()
 
     def _renew(self) -> None:

@@ -291,6 +291,26 @@ def test_events_are_counted_one_by_one_in_the_middle_of_a_batch(make: MakeRun) -
     assert run.progress.delivered.seq == 3
 
 
+def test_memory_is_given_back_once_when_a_burst_has_been_handled(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[int] = []
+
+    def give_back() -> bool:
+        waiting.append(run.queue.waiting_bytes)
+        return True
+
+    monkeypatch.setattr("vox_gateway.dispatch.dispatcher.give_back", give_back)
+    monkeypatch.setattr("vox_gateway.dispatch.event_queue.BURST", 100)
+    run.emitter.on("UNHEARD", pytest.fail)
+    run.put(raw(1))  # less than a burst
+    run.put(*(raw(seq) for seq in range(2, 6)))
+    run.put(raw(6))
+    run.start()
+    wait_until(lambda: run.queue.untaken == 0 and not run.queue.is_passing_on)
+    run.put(raw(7))
+    run.finish()
+    assert waiting == [0]
+
+
 def test_dropped_events_are_not_handled_and_signals_are(run: Run) -> None:
     seen: list[str] = []
     run.emitter.on("NEWS", lambda data: seen.append("NEWS"))

@@ -22,6 +22,7 @@ from .emitter import Emitter
 from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Item, Milestone, Signal, is_dispatch
 from .executors import HandlerExecutor
 from .guilds import GUILD_EVENTS, GuildTracker
+from .heap import give_back
 from .progress import Progress
 from .subscriptions import NoRoom, Subscribers
 
@@ -214,8 +215,6 @@ class Dispatcher:
                 self._give_back_memory()
 
     def _give_back_memory(self) -> None:
-        from .heap import give_back  # imported by the thread's `start`: few programs need ctypes otherwise
-
         if give_back():
             self.queue.is_swollen = False
 

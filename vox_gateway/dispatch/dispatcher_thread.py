@@ -28,8 +28,6 @@ class DispatcherThread:
         Raises:
             RuntimeError: the system has no more threads.
         """
-        from . import heap  # noqa: F401  # for the dispatchers; not on the thread, see `concurrency.fork`
-
         self._thread.start()
 
     def call(self, function: Callable[[], None]) -> None:

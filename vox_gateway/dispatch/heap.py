@@ -9,29 +9,33 @@ See: https://man7.org/linux/man-pages/man3/malloc_trim.3.html
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["give_back"]
+__all__ = ["find_trim", "give_back"]
 
 #: seconds between two calls, at least
 INTERVAL: Final = 5.0
 
 
-def _find() -> Callable[[int], Any] | None:
-    if sys.platform != "linux":
-        return None
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # musl does not have it
-        return None
-
-
-_malloc_trim: Final = _find()
+_malloc_trim: Callable[[int], Any] | None = None
 _next_at = 0.0  # monotonic; two threads that both find that the time has come do no harm
+
+
+def find_trim() -> None:
+    """Find the function of the C library, before a thread needs it: a child forked during an import could never import.
+
+    A client calls this when it is made. Where it is not called, `give_back` does nothing.
+    """
+    global _malloc_trim  # noqa: PLW0603  # the heap is the process's
+    if sys.platform == "linux" and _malloc_trim is None:
+        import ctypes  # takes milliseconds, and programs that make no client do not need it
+
+        with contextlib.suppress(OSError, AttributeError):  # musl does not have it
+            _malloc_trim = ctypes.CDLL(None).malloc_trim
 
 
 def give_back(clock: Callable[[], float] = time.monotonic) -> bool:
@@ -40,7 +44,7 @@ def give_back(clock: Callable[[], float] = time.monotonic) -> bool:
     Returns:
         False if the last call is too recent; another should follow.
     """
-    global _next_at  # noqa: PLW0603  # the heap is the process's
+    global _next_at  # noqa: PLW0603  # as above
     if _malloc_trim is None:
         return True
     if (now := clock()) < _next_at:

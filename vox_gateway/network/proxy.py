@@ -109,7 +109,8 @@ def tunnel(proxy: Proxy, transport: Transport, host: str, port: int) -> None:
             _tunnel(transport, bracketed(host), port, (credentials, None))
         else:
             _open_socks_tunnel(proxy, transport, host, port)
-    except (OSError, WebSocketException, ValueError, IndexError) as error:  # the last two: no status, in 1.9.0
+    except (OSError, WebSocketException, ValueError, IndexError) as error:
+        # websocket-client 1.9.0 raises the last two for a status line without a status.
         raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no tunnel to {host}:{port}: {error}") from error
 
 

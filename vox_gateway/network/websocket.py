@@ -158,12 +158,8 @@ def _upgrade(url: GatewayURL, transport: Transport) -> None:
         raise
     except GatewayError as error:
         raise ConnectFailed(f"{url.host} did not finish the websocket upgrade: {error}") from error
-    except (
-        websocket.WebSocketException,
-        OSError,
-        ValueError,
-        IndexError,
-    ) as error:  # IndexError: no status, up to 1.9.0
+    except (websocket.WebSocketException, OSError, ValueError, IndexError) as error:
+        # websocket-client up to 1.9.0 raises IndexError for a status line without a status.
         raise ConnectFailed(f"{url.host} did not answer as a websocket server: {error}") from error
     if handshake.status != SWITCHING_PROTOCOLS:
         raise ConnectFailed(f"{url.host} did not answer as a websocket server: HTTP {handshake.status}")

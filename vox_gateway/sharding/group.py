@@ -23,6 +23,7 @@ from ..dispatch.current_shard import CurrentShard
 from ..dispatch.emitter import Emitter
 from ..dispatch.executors import CallerQueue
 from ..dispatch.guilds import AllGuilds, Guilds
+from ..dispatch.heap import find_trim
 from ..errors import AlreadyConnected, GatewayError, NotConnected, ReshardFailed
 from ..lifecycle import join_run, run_until_closed
 from ..log import ShardLog
@@ -95,6 +96,7 @@ class ShardGroup:
         self._shards: tuple[ShardPlan, dict[int, ManagedShard]] | None = None
         self._retired = Stats()  # the counts of shards that are not in use any more
         self._leaving: tuple[ManagedShard, ...] = ()  # shards that are on their way to another process
+        find_trim()
         self._renew()
         if membership is not None:
             self._shards = ShardPlan((), membership.total), {}
