@@ -81,6 +81,9 @@ class Member:
         """Wait until the process has ended and all that it said is read; return its exit status."""
         status = self.process.wait(30)
         self._reader.join(30)
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]  # both are pipes
         return status
 
 
@@ -138,6 +141,7 @@ class Fleet:
         self._settings = [str(shards), json.dumps(asdict(times)), json.dumps(asdict(gate))]
         self._sent: Counter[str] = Counter()
         self._over = threading.Event()
+        self._sender: threading.Thread | None = None
 
     def start(self, count: int, coordination: str) -> list[Member]:
         """Start processes; does not wait until they are ready."""
@@ -172,17 +176,22 @@ class Fleet:
                 self.gateway.dispatch("MESSAGE_CREATE", {"guild_id": guild, "nonce": self._sent[guild]})
                 self._sent[guild] += 1
 
-        sender = threading.Thread(target=send, name="fleet-sender")
-        sender.start()
+        self._sender = threading.Thread(target=send, name="fleet-sender")
+        self._sender.start()
         try:
             yield
         finally:
-            over.set()
-            sender.join()
+            self.stop_sending()
+
+    def stop_sending(self) -> None:
+        """Dispatch no more; `delivery` then counts them all."""
+        self._over.set()
+        if self._sender is not None:
+            self._sender.join()
 
     def settled(self) -> str:
         """Stop sending, wait until every event has come, 20 seconds at the most, and tell what became of them."""
-        self._over.set()
+        self.stop_sending()
         with contextlib.suppress(TimeoutError):
             wait_for("all events", lambda: not self.delivery().missing, 20.0)
         return f"{len(self.received('IDENTIFY')) - self.shards} IDENTIFYs more; {self.delivery()}"
