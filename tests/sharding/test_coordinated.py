@@ -422,6 +422,26 @@ def test_a_drain_ends_although_the_others_cannot_be_reached(
 
 
 @in_memory
+def test_a_cut_is_said_once_for_all_shards(
+    gateway: LocalGateway, opened: Open, make_manager: MakeManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "vox_gateway")
+    link = opened()
+    manager = make_manager(gateway, coordination=link, identify_gate=None)
+    seen = Seen(manager)
+    start_all(manager)
+    link.is_cut = True
+    with messages(gateway) as sent:
+        wait_until(lambda: sum("the session is not kept" in message for message in caplog.messages) == 4)
+        wait_until(lambda: any("shards are closed unless" in message for message in caplog.messages))
+    link.is_cut = False
+    seen.wait_for_all(sent)
+    about_it = [record for record in caplog.records if "the link was cut by the test" in record.getMessage()]
+    assert [record.name for record in about_it if record.levelname != "DEBUG"] == ["vox_gateway.coordination"]
+    assert not any("session_file" in record.getMessage() for record in about_it)
+
+
+@in_memory
 def test_a_process_that_is_cut_off_closes_its_shards_and_does_not_connect(
     gateway: LocalGateway, opened: Open, make_manager: MakeManager
 ) -> None:

@@ -29,7 +29,12 @@ class SharedSessionStore(Generic[SavedText]):
         shard: the shard's id.
         decode: makes of a text what ``to_json`` made a text of.
         saved: what was saved when the node got the lease.
+
+    Attributes:
+        is_shared: the node says when the coordination cannot be reached, so the shards need not.
     """
+
+    is_shared = True
 
     def __init__(
         self,

@@ -60,6 +60,16 @@ class OwnedStore:
         return str(self.store) if self.is_file else f"session_file={type(self.store).__name__}"
 
     @property
+    def is_shared(self) -> bool:
+        """Whether it is what processes share: their node says, once for all shards, when that cannot be reached."""
+        return bool(getattr(self.store, "is_shared", False))
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return "the coordination" if self.is_shared else "session_file"
+
+    @property
     def is_file(self) -> bool:
         """Whether it is a file: quick to load, and locked while a client uses it."""
         return isinstance(self.store, SessionFile)

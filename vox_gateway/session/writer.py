@@ -8,6 +8,7 @@ earlier run is still at work, the store does not pass that handler's event.
 from __future__ import annotations
 
 import enum
+import logging
 import os
 import queue
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ..errors import GatewayError
 from ..log import ShardLog
 from .state import Session
 from .store import OwnedStore
@@ -176,6 +178,11 @@ class SessionWriter:
         with self._lock:
             return not (thread.is_alive() and self._is_over)
 
+    def say_slow(self, effect: str) -> None:
+        """Log that a caller does not wait any longer; `effect` is what follows."""
+        level = logging.DEBUG if self._store.is_shared else logging.WARNING
+        self.log.log(level, "%s takes long to be written: %s", self._store.name, effect)
+
     @property
     def _is_over(self) -> bool:
         return not self._leases or self._leases[-1].ended
@@ -244,7 +251,9 @@ class SessionWriter:
             if not self._failing:
                 self._failing = True
                 words = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-                self.log.warning("the session is not kept: session_file cannot be written: %s", words)
+                # Of what processes share: their node says so, once for all shards.
+                level = logging.DEBUG if self._store.is_shared and isinstance(error, GatewayError) else logging.WARNING
+                self.log.log(level, "the session is not kept: %s cannot be written: %s", self._store.name, words)
         else:
             self._failing = False
             self._saved = position
@@ -313,9 +322,7 @@ class SessionLease:
     def wait_until_saved(self) -> None:
         """Have the session written, and wait for that for at most `READY_WAITS` seconds. For the dispatcher."""
         if not self._writer.save(READY_WAITS):
-            self._writer.log.warning(
-                "session_file takes long to be written: READY went to its handlers before the session was kept"
-            )
+            self._writer.say_slow("READY went to its handlers before the session was kept")
 
     def settle(self) -> None:
         """Write or delete the session at the end of the run, while handlers may still be at work."""
@@ -328,4 +335,4 @@ class SessionLease:
     def _warn_if_slow(self, in_time: bool) -> None:
         if not in_time and not self._was_slow:
             self._was_slow = True
-            self._writer.log.warning("session_file takes long to be written: close() does not wait for it")
+            self._writer.say_slow("close() does not wait for it")
