@@ -1,8 +1,7 @@
 """A process that runs some of a bot's shards, and says which events its handlers got.
 
 ``shards_node.py GATEWAY COORDINATION SHARDS TIMES GATE``: the last two are JSON. A line on stdout for everything:
-``started``, ``event GUILD NONCE``,
-``ready SHARD``, ``resumed SHARD``. SIGTERM drains it; the end of stdin closes it.
+``started``, ``event GUILD NONCE``, ``ready SHARD``, ``resumed SHARD``. SIGTERM drains it; the end of stdin closes it.
 """
 
 from __future__ import annotations
