@@ -146,7 +146,8 @@ def at(url: str) -> dict[str, str]:
 def test_shards_has_owners_and_what_they_reported(cluster: Cluster, url: str, ran: Run) -> None:
     one, other = cluster.pair(url)
     shard = min(one.running)
-    state = {"status": "ready", "latency": 0.0414, "guilds": 1234, "resumes": 2, "reason": "close code 4000"}
+    state = {"status": "ready", "latency": 0.0414, "rate": 7.54, "guilds": 1234, "resumes": 2}
+    state["reason"] = "close code 4000"
     one.node.report(shard, 1.0, state)
     wait_until(lambda: cluster.coordination(url).overview().shards[shard].state == state)
     code, output, said = run("shards", url, "--once")
@@ -155,7 +156,7 @@ def test_shards_has_owners_and_what_they_reported(cluster: Cluster, url: str, ra
     assert lines[0].startswith("2 nodes run 4 shards; 990 session starts remain, 0 shards wait")
     assert lines[1].split("  ")[0] == "shard"
     (line,) = (line for line in lines if line.startswith(f"{shard}/4 "))
-    for word in ("alpha", "ready", "41 ms", "1.0", "1,234", "close code 4000"):
+    for word in ("alpha", "ready", "41 ms", "7.5", "1,234", "close code 4000"):
         assert word in line
     (line,) = (line for line in lines if line.startswith(f"{min(other.running)}/4 "))
     assert "beta  " in line
@@ -321,7 +322,7 @@ def test_what_cannot_be_ordered_is_refused_in_words(
         (["drain", "nobody"], 1, "there is no node 'nobody', only away, evil?[31m name?, full, twin (id1), twin (id2)"),
         (["move", "4", "id1"], 2, "there is no shard 4: twin (id1) runs shards of 0 to 3"),
         (["move", "0", "away"], 1, "away hands over its shards, and takes no others"),
-        (["move", "0", "full"], 1, "full has no room: it runs 1 shards, which is its capacity"),
+        (["move", "0", "full"], 1, "full has no room: its capacity is 1, and it runs as many shards"),
     ]:
         assert main(argv) == code
         said = capsys.readouterr()
@@ -341,7 +342,7 @@ def test_gate_has_who_may_identify_and_who_waits(cluster: Cluster, url: str, ran
     wait_until(lambda: len(owner.running) == 2)
     code, output, said = run("gate", **at(url))
     assert (code, said) == (0, "")
-    assert output == "990 session starts remain; 1 shards may IDENTIFY at once\nno shard waits\n"
+    assert output == "990 session starts remain; 1 shard may IDENTIFY at once\nno shard waits\n"
     woken = threading.Event()
     owner.node.gate.enter(0, "zero", woken.set, time.monotonic())
     assert woken.wait(10)
@@ -349,7 +350,7 @@ def test_gate_has_who_may_identify_and_who_waits(cluster: Cluster, url: str, ran
     wait_until(lambda: coordination.overview().waiting)
     code, output, _ = ran("gate", **at(url))
     lines = output.splitlines()
-    assert lines[0] == "989 session starts remain; 1 shards may IDENTIFY at once"
+    assert lines[0] == "989 session starts remain; 1 shard may IDENTIFY at once"
     assert lines[1].startswith("shard 0 of alpha may IDENTIFY now, for up to ")
     assert lines[2].startswith("shard 1 of alpha has waited for ")
     found = json.loads(ran("gate", "--json", **at(url))[1])

@@ -80,6 +80,7 @@ class GuildTracker:
     Attributes:
         view: the states, for the program.
         is_due: whether the dispatcher should call `complete`, and emit `events.GUILDS_READY`.
+        is_listed: whether READY has come in this process, and so the guilds are known.
     """
 
     def __init__(self, is_sent: bool, log: ShardLog) -> None:
@@ -90,7 +91,7 @@ class GuildTracker:
         #: replaced by READY; entries are replaced by single assignments, so that any thread may read them
         self.guilds: dict[str, _Guild] = {}
         self._loading = 0
-        self._is_listed = False  # READY has come in this process, and so the guilds are known
+        self.is_listed: bool = False
         # By the identity of the id in the event's data; kept here, so that no other object can take its place.
         self._recent: dict[int, tuple[object, Arrival | None]] = {}
         self._came_at = 0.0  # when a guild came last
@@ -217,7 +218,7 @@ class GuildTracker:
         state = GuildState.LOADING if self._is_sent else GuildState.UNAVAILABLE
         self.guilds = {guild_id: _Guild(state, Arrival.FIRST_LOAD) for guild_id in ids}
         self._loading = len(self.guilds) if self._is_sent else 0
-        self._is_listed = True
+        self.is_listed = True
         with self._changed:
             self.is_complete = self.is_due = False
         self._count()
@@ -225,7 +226,7 @@ class GuildTracker:
     def _create(self, guild_id: str, *, is_outage: bool) -> Arrival | None:
         known = self.guilds.get(guild_id)
         if known is None:  # after a resume from a file the guilds are unknown, and so is whether this one is new
-            known = _Guild(GuildState.UNAVAILABLE, Arrival.JOINED if self._is_listed else None)
+            known = _Guild(GuildState.UNAVAILABLE, Arrival.JOINED if self.is_listed else None)
         arrival = None
         if is_outage:
             self._set(guild_id, known._replace(state=GuildState.UNAVAILABLE))

@@ -305,7 +305,8 @@ class CoordinatedRun(Coordinator):
             "status": health["status"],
             "latency": health["latency"],
             "events": events,
-            "guilds": len(shard.guilds),
+            "rate": load,
+            "guilds": len(shard.guilds) if shard.lifecycle.guilds.is_listed else None,
             "resumes": health["resumes"],
             "reason": health["last_error"],
         }

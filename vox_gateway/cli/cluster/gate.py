@@ -73,7 +73,8 @@ def _lines(overview: Overview) -> list[str]:
     budget = f"{overview.remaining:,} session starts remain"
     if overview.starts_in:
         budget = f"no session starts remain; the next in {_words(overview.starts_in)}"
-    lines = [f"{budget}; {overview.max_concurrency:,} shards may IDENTIFY at once"]
+    at_once = overview.max_concurrency
+    lines = [f"{budget}; {at_once:,} shard{'s' * (at_once != 1)} may IDENTIFY at once"]
     for holder in overview.holding:
         name = names.get(holder.node, "a node that is gone")
         lines.append(f"shard {holder.shard} of {name} may IDENTIFY now, for up to {_words(holder.ends_in)}")

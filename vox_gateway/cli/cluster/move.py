@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         shards = {shard.shard: shard.owner for shard in overview.shards if shard.total == total}
         owner = shards.get(args.shard)
         if owner != node.info.id and [*shards.values()].count(node.info.id) >= node.info.capacity:
-            raise CommandError(f"{name} has no room: it runs {node.info.capacity} shards, which is its capacity")
+            raise CommandError(f"{name} has no room: its capacity is {node.info.capacity}, and it runs as many shards")
         if not coordination.order_move(node.info.id, args.shard):
             raise CommandError(f"{name} has just left")
     if owner == node.info.id:

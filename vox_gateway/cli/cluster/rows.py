@@ -61,13 +61,13 @@ def _row(total: int, number: int, shard: ShardStatus | None, names: dict[str, st
     age = shard.reported_ago or 0.0
     if age > _OLD:
         notes = [f"reported {age:,.0f} s ago", *notes]
-    latency = state.get("latency")
+    latency, rate = state.get("latency"), state.get("rate")
     cells = (
         name,
         names.get(shard.owner, "-"),
         ", ".join([status, *notes]),
         f"{latency * 1000:,.0f} ms" if _is_number(latency) else "-",
-        f"{shard.load:,.1f}" if state else "-",
+        f"{rate:,.1f}" if _is_number(rate) else "-",
         _number(state.get("guilds")),
         _number(state.get("resumes")),
         sanitize_line(str(state.get("reason") or ""), _REASON),
@@ -86,8 +86,10 @@ def _number(value: Any) -> str:
 def summary(overview: Overview) -> str:
     """Return the line above the rows."""
     nodes, shards = len(overview.nodes), len(overview.shards)
-    starts = f"{overview.remaining:,} session starts remain, {len(overview.waiting):,} shards wait to IDENTIFY"
-    return f"{nodes:,} node{'s' * (nodes != 1)} run {shards:,} shard{'s' * (shards != 1)}; {starts}"
+    waiting = len(overview.waiting)
+    waits = f"{waiting:,} shard{'s wait' if waiting != 1 else ' waits'} to IDENTIFY"
+    starts = f"{overview.remaining:,} session starts remain, {waits}"
+    return f"{nodes:,} node{'s run' if nodes != 1 else ' runs'} {shards:,} shard{'s' * (shards != 1)}; {starts}"
 
 
 def as_lines(rows: list[LeaseRow], widths: list[int] | None = None) -> list[str]:
