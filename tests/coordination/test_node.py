@@ -445,6 +445,8 @@ def test_every_node_learns_the_session_starts(opened: Open, own: Own) -> None:
     [
         ("postgres://user:secret@host/1", ValueError, "not a URL that begins with 'postgres'"),
         ("sqlite:///", ValueError, "must end with the name of a file"),
+        ("sqlite:///:memory:", ValueError, "must end with the name of a file"),
+        ("sqlite://bot.db", ValueError, "needs three slashes before the path"),
         ("sqlite:////no/such/folder/bot.db", CoordinationFailed, "the folder /no/such/folder does not exist"),
         (7, TypeError, "coordination must be None, "),
     ],
@@ -475,6 +477,19 @@ def test_no_part_of_a_password_is_shown() -> None:
     with pytest.raises(ValueError, match="percent-encoded") as caught:
         open_coordination("redis://:hun/ter2@host:6379", bot="1")
     assert "hun" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://host:6379/bot", "rediss://host/1/2", "redis://host:99999"])
+def test_a_url_of_redis_that_is_not_one(url: str) -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(ValueError, match="not one of Redis"):
+        open_coordination(url, bot="1")
+
+
+@pytest.mark.parametrize("url", ["redis://", "redis://host/", "redis://host:6379/15", "unix:///run/redis.sock?db=2"])
+def test_urls_of_redis(url: str) -> None:
+    pytest.importorskip("redis")
+    open_coordination(url, bot="1").close()
 
 
 def test_the_id_of_a_bot() -> None:

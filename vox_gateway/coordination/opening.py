@@ -70,11 +70,13 @@ def check_coordination(given: object) -> None:
 def _check_path(url: str) -> str:
     """Return the path of an SQLite file."""
     if not url.startswith(_SQLITE):
+        if url.startswith("sqlite:"):
+            raise ValueError(f"coordination={url!r} needs three slashes before the path, as in sqlite:///bot.db")
         # It may hold a password.
         raise ValueError(f"coordination must be {_WANTED}, not a URL that begins with {url.partition(':')[0]!r}")
     path = url.removeprefix(_SQLITE)
     folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.basename(path) or os.path.isdir(path):
+    if not os.path.basename(path) or os.path.isdir(path) or path == ":memory:":
         raise ValueError(f"coordination={url!r} must end with the name of a file")
     if not os.path.isdir(folder):
         raise CoordinationFailed(f"coordination={url!r}: the folder {folder} does not exist, make it first")

@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ..concurrency.fork import in_child
 from ..errors import MissingExtra
@@ -73,6 +74,8 @@ class RedisCoordination:
         self.gate: GateSettings = gate or GateSettings()
         self._prefix = f"vox:{{{bot}}}"
         try:
+            if not url.startswith("unix:"):
+                int(urlsplit(url).path.strip("/") or 0)  # redis-py would use number 0 instead of what is not one
             self._client = redis_py.Redis.from_url(
                 url,
                 decode_responses=True,
