@@ -284,6 +284,23 @@ def test_the_others_see_how_busy_a_shard_is(
         wait_until(lambda: node.view is not None and all(lease.load > 5 for lease in node.view.leases.values()))
 
 
+@in_memory
+def test_the_others_see_only_guilds_and_rates_that_are_known(
+    gateway: LocalGateway, opened: Open, make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinated, "REPORT_EVERY", 0.05)
+    overview = opened().overview
+    one, other = make_process(), make_process()
+    start_all(one)
+    wait_until(lambda: all(shard.state.get("guilds") is not None for shard in overview().shards))
+    wait_until(lambda: all(shard.state.get("rate") is not None for shard in overview().shards))
+    start(other)
+    assert one.drain(TIMEOUT)
+    wait_until(lambda: running(other) == ALL)
+    wait_until(lambda: all(shard.state.get("resumes") == 1 for shard in overview().shards))
+    assert [shard.state["guilds"] for shard in overview().shards] == [None] * 4
+
+
 # -- handing over ------------------------------------------------------------------------------------------------------
 
 
@@ -419,6 +436,22 @@ def test_a_drain_ends_although_the_others_cannot_be_reached(
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
+
+
+@in_memory
+def test_a_process_that_never_reaches_the_others(
+    gateway: LocalGateway, opened: Open, make_manager: MakeManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "vox_gateway")
+    link = opened()
+    link.is_cut = True
+    manager = make_manager(gateway, coordination=link, identify_gate=None, node_name="web-1")
+    start(manager)
+    wait_until(lambda: bool(caplog.messages))
+    assert manager.explain().splitlines()[0] == "process web-1, not joined yet"
+    manager.close()
+    assert manager.wait_closed(TIMEOUT)
+    assert caplog.messages == ["the link was cut by the test; no shard runs here until it works"]
 
 
 @in_memory

@@ -312,7 +312,10 @@ class Node:
         try:
             self._coordination.leave(self.info)
         except CoordinationFailed as error:
-            _LOG.info("the other processes will notice in %g seconds that this one left: %s", self._times.ttl, error)
+            if self.view is not None:  # otherwise they have not seen it
+                _LOG.info(
+                    "the other processes will notice in %g seconds that this one left: %s", self._times.ttl, error
+                )
         finally:
             self._left.set()
 
@@ -428,7 +431,7 @@ class Node:
         new = (self._take & mine) - self._closing - self._leases.shards
         self._leases = Leases(self._leases.shards | new, asked_at + self._times.give_up)
         if new:
-            _LOG.info("this process runs %d more shards: %s", len(new), _ranges(new))
+            _LOG.info("this process runs %d more shard%s: %s", len(new), "s" * (len(new) != 1), _ranges(new))
             kept = {shard: text for shard, text in sessions.items() if shard in new}
             self._post(Assigned(frozenset(new), kept))
         if new or self.gate.is_waiting:  # again, since the server may have lost it
@@ -487,15 +490,17 @@ class Node:
         self._leases = replace(self._leases, shards=self._leases.shards - shards)
         self._closing |= shards
         if lost:
-            _LOG.warning("%d shards were lost, and are closed: %s", len(shards), _ranges(shards))
+            words = "s were lost, and are" if len(shards) != 1 else " was lost, and is"
+            _LOG.warning("%d shard%s closed: %s", len(shards), words, _ranges(shards))
         else:
-            _LOG.info("handing over %d shards: %s", len(shards), _ranges(shards))
+            _LOG.info("handing over %d shard%s: %s", len(shards), "s" * (len(shards) != 1), _ranges(shards))
         self._post(Revoked(frozenset(shards), lost))
 
     def _note_failure(self, error: CoordinationFailed, now: float) -> None:
         if not self._is_failing:
             self._is_failing = True
-            _LOG.warning("%s; shards are closed unless it works within %g seconds", error, self._times.give_up)
+            then = f"shards are closed unless it works within {self._times.give_up:g} seconds"
+            _LOG.warning("%s; %s", error, then if self._leases.shards else "no shard runs here until it works")
 
     # -- the identify gate -------------------------------------------------------------------------------------------
 

@@ -604,8 +604,9 @@ class ShardGroup:
         lines = [f"shard {shard.id}/{shard.total}: {shard.lifecycle.snapshot().describe()}" for shard in shards]
         if (node := self._node) is not None:
             others = 0 if node.view is None else len(node.view.nodes.keys() - {node.info.id})
-            reached = "" if node.is_reached else ", which cannot be reached now"
-            return "\n".join([f"process {node.info.name}, beside {others} others{reached}", self._summary(), *lines])
+            beside = "not joined yet" if node.view is None else f"beside {others} other{'s' * (others != 1)}"
+            reached = "" if node.is_reached or node.view is None else "; the coordination cannot be reached now"
+            return "\n".join([f"process {node.info.name}, {beside}{reached}", self._summary(), *lines])
         return "\n".join([self._summary(), *lines])
 
     def health(self) -> dict[str, Any]:
