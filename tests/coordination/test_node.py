@@ -203,12 +203,24 @@ def test_busy_shards_are_spread(own: Own) -> None:
     coordination = MemoryCoordination(TIMES)
     first = own(coordination, shards=4)
     wait_until(lambda: len(first.running) == 4)
-    for shard, load in enumerate((900.0, 900.0, 1.0, 1.0)):
+    for shard, load in enumerate((900.0, 900.0, 2.0, 2.0)):
         first.node.report(shard, load)
     second = own(coordination, shards=4)
     wait_until(lambda: {0, 1} & second.running)
     wait_until(lambda: first.running | second.running == set(range(4)))
     assert {0, 1} & first.running
+
+
+def test_shards_that_have_not_reported_count_as_the_mean(own: Own) -> None:
+    coordination = MemoryCoordination(TIMES)
+    first, second = own(coordination, shards=4), own(coordination, shards=4)
+    wait_until(lambda: len(first.running) == len(second.running) == 2)
+    before = first.running, second.running
+    for shard in first.running:
+        first.node.report(shard, 12.0)
+    wait_until(lambda: sum(shard.load for shard in coordination.overview().shards) == 26.0)
+    time.sleep(5 * TIMES.renew)
+    assert (first.running, second.running) == before
 
 
 # -- giving up ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ posted to it as `Assigned` and `Revoked`.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import secrets
@@ -470,14 +471,18 @@ class Node:
 
     def _choose(self, view: View, may_move: bool) -> None:
         """Choose the shards to take, and revoke those that another node should have; pinned shards at any time."""
+        known = {shard: lease.load for shard, lease in view.leases.items() if lease.load != 1.0}
+        # What is not reported yet counts as the mean: a shard that has just moved should not look idle, and move again.
+        usual = math.fsum(known.values()) / len(known) if known else 1.0
+        loads = dict.fromkeys(range(self.info.total), usual) | known
         planned = assign(
             self.info.total,
             {node.id: node.capacity for node in view.nodes.values()},
             {shard: lease.owner for shard, lease in view.leases.items()},
-            {shard: lease.load for shard, lease in view.leases.items()},
+            loads,
             view.pins,
             may_move=may_move,
-            slack=SLACK if any(lease.load != 1.0 for lease in view.leases.values()) else 0.0,
+            slack=SLACK if known else 0.0,
         )
         mine = {shard for shard, node in planned.items() if node == self.info.id}
         self._take = frozenset(mine - view.leases.keys() - self._closing)
