@@ -237,6 +237,7 @@ exec(load)
 """
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_module_is_loaded_into_many_interpreters() -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERPRETERS, compiled.__file__], check=False, capture_output=True, text=True, timeout=30

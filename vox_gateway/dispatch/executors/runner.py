@@ -62,9 +62,9 @@ class Runner:
             if not self._slow.armed:
                 self._slow.arm()
             if whole:
-                emitter.run("DISPATCH", payload)
+                emitter.emit("DISPATCH", payload)
             if name in emitter.heard and not self._abandoned:  # asked again: a handler of DISPATCH may have added one
-                emitter.run(name, payload.get("d"))
+                emitter.emit(name, payload.get("d"))
         finally:  # Ctrl-C may come out of a handler that runs on the main thread
             self.work = None
 
