@@ -219,7 +219,9 @@ def test_shards_that_have_not_reported_count_as_the_mean(own: Own) -> None:
     for shard in first.running:
         first.node.report(shard, 12.0)
     wait_until(lambda: sum(shard.load for shard in coordination.overview().shards) == 26.0)
-    time.sleep(5 * TIMES.renew)
+    for owner in (first, second) * 3:  # each has planned with that
+        view = owner.node.view
+        wait_until(lambda owner=owner, view=view: owner.node.view is not view)
     assert (first.running, second.running) == before
 
 
