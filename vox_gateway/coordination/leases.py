@@ -17,7 +17,7 @@ class LeaseTimes:
 
     Attributes:
         ttl: after its last heartbeat a node's shards may be taken by others.
-        renew: between two heartbeats.
+        renew: between two heartbeats. With `give_up`, this says how long a node may be cut off before its shards move.
         retry: until the next attempt, after one that failed.
         give_up: after its last heartbeat a node closes its shards; by at least 2, the time of `close`, less than `ttl`.
         join: between a node's first heartbeat and the first shard that it takes, so that nodes that start together
@@ -26,7 +26,7 @@ class LeaseTimes:
     """
 
     ttl: float = 10.0
-    renew: float = 3.0
+    renew: float = 1.0
     retry: float = 0.5
     give_up: float = 7.0
     join: float = 0.5
