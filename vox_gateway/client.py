@@ -167,8 +167,9 @@ class Client(Emitter):
         session_file: str | os.PathLike[str] | SessionStore | None = None,
         identify_gate: IdentifyGate | None = None,
     ) -> None:
-        # Two thirds of all that is imported: `ssl`, websocket-client, the JSON reader, the threads of a run. A program
-        # that imports this package pays for them when it makes a client, on that thread and before any of ours starts.
+        # Three quarters of all that is imported: `ssl`, websocket-client, the JSON reader, the threads of a run. A
+        # program that imports this package pays for them when it makes a client, on that thread and before any of ours
+        # starts.
         from .config import make_options
 
         self._options = make_options(
