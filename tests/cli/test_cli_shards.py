@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from coordination_support import GATE, TIMES, Owner
 from pty_support import terminal
-from redis_server import RedisServer
 from support import wait_until
 
 from vox_gateway.cli import main
@@ -39,16 +38,6 @@ PATIENCE = 20.0
 EVIL = "evil\x1b[31m\nname\u202e"
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT and terminals as POSIX has them")
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("redis")
-    if not RedisServer.is_installed():
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server.url
-    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "redis"])
