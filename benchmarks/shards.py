@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from vox_gateway import IdentifyGate, Intents, ShardManager
 
@@ -35,6 +35,8 @@ PEERS = {
 #: numbers of shards; and events in a second on each of the quiet ones
 COUNTS = (1, 4, 16, 64)
 QUIET_SHARDS, QUIET_RATE = 64, 50
+#: the part of the events that is enough beside a computing thread
+BUSY_SHARE = 0.1
 
 #: what a runner tells, by the name of the figure
 Told = dict[str, float]
@@ -56,15 +58,22 @@ def shards(
         quiet: a number of shards, and the events of each, at `QUIET_RATE`.
     """
     lines = [at_rest()]  # first, while this process has no memory to reuse
-    full = compete(events, rounds, [(count, None) for count in counts])
-    lines += ["", f"as fast as they are taken, {events} events", *table(full)]
+    rows: list[tuple[int, int | None]] = [(count, None) for count in counts]
+    lines += ["", f"as fast as they are taken, {events} events", *table(compete(events, rounds, rows))]
+    few = int(events * BUSY_SHARE)
+    lines += ["", f"the same beside a computing thread, {few} events", *table(compete(few, rounds, rows, busy=True))]
     calm = compete(quiet[0] * quiet[1], rounds, [(quiet[0], QUIET_RATE)])
     lines += ["", f"{QUIET_RATE} events/s on each of {quiet[0]} shards", *table(calm)]
     return "\n".join(lines)
 
 
-def compete(events: int, rounds: int, rows: list[tuple[int, int | None]]) -> dict[tuple[str, int], list[Told]]:
+def compete(
+    events: int, rounds: int, rows: list[tuple[int, int | None]], *, busy: bool = False
+) -> dict[tuple[str, int], list[Told]]:
     """Run every peer with each number of shards and rate, in an order that each round rotates.
+
+    Args:
+        busy: whether a thread computes beside each.
 
     Raises:
         EventsLost: a runner did not report all events in time.
@@ -77,17 +86,18 @@ def compete(events: int, rounds: int, rows: list[tuple[int, int | None]]) -> dic
                 for name in rotated([*PEERS], number):
                     say(f"round {number + 1} of {rounds}: {name}, {count} shards")
                     with contextlib.suppress(environments.Unavailable):
-                        runs[name, count].append(run(name, servers, count, events // count, rate))
+                        runs[name, count].append(run(name, servers, count, events // count, rate, busy))
     say("")
     return runs
 
 
-def run(name: str, servers: Servers, count: int, events: int, rate: int | None) -> Told:
+def run(name: str, servers: Servers, count: int, events: int, rate: int | None, busy: bool) -> Told:
     """One run of one peer, with `events` on each of `count` shards."""
     environment, module = PEERS[name]
     pace = () if rate is None else ("--rate", str(rate))
     url = servers.url((*ZLIB, "--shards", str(count), *pace), events)
     command = [environments.python(environment), "-m", f"benchmarks.runners.{module}", url, str(count), str(events)]
+    command += ["--busy"] if busy else []
     environment_variables = {**os.environ, "NO_PROXY": "*", "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
@@ -110,21 +120,24 @@ def rotated(names: list[str], by: int) -> list[str]:
 
 
 def table(runs: dict[tuple[str, int], list[Told]]) -> Iterator[str]:
-    """The medians, and the median ratio to the same round with the smallest number of shards."""
+    """The medians; and of the ratios, round by round, of our figures to the peer's with as many shards."""
     yield (
-        f"{'':14}{'shards':>7}{'events/s':>10}{'of one':>8}{'CPU µs/event':>14}{'of one':>8}"
-        f"{'switches/1000':>15}{'RSS MB':>8}{'threads':>9}"
+        f"{'':14}{'shards':>7}{'events/s':>10}{'CPU µs/event':>14}{'switches/1000':>15}{'RSS MB':>8}{'threads':>9}"
+        f"   ours / its: {'events/s':>9}{'CPU':>7}{'RSS':>7}"
     )
     for (name, count), rounds in runs.items():
-        ones = runs[name, min(number for other, number in runs if other == name)]
-        speed = statistics.median(rate(told) / rate(one) for told, one in zip(rounds, ones, strict=True))
-        spent = statistics.median(cpu(told) / cpu(one) for told, one in zip(rounds, ones, strict=True))
-        yield (
-            f"{name:14}{count:>7}{statistics.median(map(rate, rounds)):>10,.0f}{speed:>8.2f}"
-            f"{statistics.median(map(cpu, rounds)):>14.1f}{spent:>8.2f}"
-            f"{statistics.median(told['switches'] / told['events'] * 1000 for told in rounds):>15.0f}"
-            f"{statistics.median(told['resident_kb'] / 1024 for told in rounds):>8.1f}{rounds[0]['threads']:>9.0f}"
+        line = (
+            f"{name:14}{count:>7}{median(rate(told) for told in rounds):>10,.0f}"
+            f"{median(cpu(told) for told in rounds):>14.1f}"
+            f"{median(told['switches'] / told['events'] * 1000 for told in rounds):>15.0f}"
+            f"{median(told['resident_kb'] / 1024 for told in rounds):>8.1f}{rounds[0]['threads']:>9.0f}"
         )
+        pairs = list(zip(runs.get(("vox_gateway", count), []), rounds, strict=False))
+        if name != "vox_gateway" and pairs:
+            line += f"{median(rate(us) / rate(it) for us, it in pairs):>24.2f}"
+            line += f"{median(cpu(us) / cpu(it) for us, it in pairs):>7.2f}"
+            line += f"{median(us['resident_kb'] / it['resident_kb'] for us, it in pairs):>7.2f}"
+        yield line
 
 
 def rate(told: Told) -> float:

@@ -11,18 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .computing import compute
 from .stopwatch import resident
 
 __all__ = ["arguments", "tally"]
 
 
 def arguments() -> argparse.Namespace:
-    """The URL, the number of shards, and the events of each."""
+    """The URL, the number of shards, and the events of each. Begins to compute if that is asked for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("shards", type=int)
     parser.add_argument("events", type=int)
-    return parser.parse_args()
+    parser.add_argument("--busy", action="store_true", help="with a computing thread beside it")
+    args = parser.parse_args()
+    if args.busy:
+        compute()
+    return args
 
 
 def tally(args: argparse.Namespace, done: Callable[[], object]) -> Callable[..., Any]:

@@ -82,15 +82,18 @@ class RaiseOnLine(logging.Handler):
 
 
 class RaiseInThread(logging.Handler):
-    """Raises SystemExit once, in the first thread that logs and whose name ends with `thread_suffix`."""
+    """Raises SystemExit once, in a thread whose name ends with `thread_suffix`, at the first line with `part` in it."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.thread_suffix: str | None = None
+        self.thread_suffix: str | tuple[str, ...] | None = None
+        self.part = ""
         self.raised = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.thread_suffix is not None and threading.current_thread().name.endswith(self.thread_suffix):
+        if self.thread_suffix is None or self.part not in record.getMessage():
+            return
+        if threading.current_thread().name.endswith(self.thread_suffix):
             self.thread_suffix = None
             self.raised.set()
             raise SystemExit("raised by a log handler")

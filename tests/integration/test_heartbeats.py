@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
+from support import wait_until
 
 from vox_gateway.testing import LocalGateway
 
@@ -100,6 +101,7 @@ def test_a_requested_heartbeat_gives_a_latency(make_client: MakeClient, record_e
         assert client.latencies == ()
         gateway.request_heartbeat()
         acknowledged.next(5)
+        wait_until(lambda: client.latencies)
         client.close()
         assert len(client.latencies) == 1
         assert client.latency == client.latencies[-1] == pytest.approx(client.health()["latencies"][0], abs=1e-4)

@@ -158,7 +158,7 @@ def test_running_out_of_descriptors_is_retried(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.socketpair
-    failures = [OSError(24, "Too many open files")]
+    failures = [OSError(24, "Too many open files") for _ in ("to read with other shards", "to connect")]
 
     def scarce(*args: Any) -> Any:
         if failures:

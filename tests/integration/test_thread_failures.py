@@ -17,6 +17,7 @@ from log_handlers import RaiseInThread, RaiseOnLine, installed
 from support import wait_until
 
 from vox_gateway import Client, Status, ThreadFailed
+from vox_gateway.shard.threads import HAS_GIL
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
@@ -85,6 +86,8 @@ def raise_in_thread() -> Iterator[RaiseInThread]:
         yield handler
 
 
+#: where and what threads log that share one, by the thread that has failed then: the dispatcher may read
+LOGGED = {"-reader": (("-reader", "-dispatcher"), "< DISPATCH X"), "-dispatcher": ("-dispatcher", "FAILS raised")}
 THREADS = ["-reader", "-heartbeat", "-reconnect", "-dispatcher", "-worker-0", "-timers", "-session-file"]
 
 
@@ -124,7 +127,7 @@ def test_a_failed_thread_is_reported_and_ends_the_client(
         errors, closes = record_events(client, "error"), record_events(client, "close")
         start_until_ready(client)
         wait_until(lambda: client.handled.seq is not None)
-        raise_in_thread.thread_suffix = thread
+        raise_in_thread.thread_suffix, raise_in_thread.part = LOGGED.get(thread, (thread, ""))
         provoke(gateway, client, thread, tmp_path / "session")
         error, event = None, ""
         while event != "close":
@@ -171,7 +174,7 @@ def test_an_event_that_the_dispatcher_could_not_deliver_is_replayed(
     with client.stream("MESSAGE_CREATE", maxsize=1):
         send_messages(gateway, range(1))
         assert recorded.data(TIMEOUT)["nonce"] == 0
-        raise_in_thread.thread_suffix = "-dispatcher"
+        raise_in_thread.thread_suffix, raise_in_thread.part = "-dispatcher", "is full"
         send_messages(gateway, range(1, 4))
         with pytest.raises(ThreadFailed):
             client.wait_closed(TIMEOUT)
@@ -233,6 +236,7 @@ def refuse_thread(monkeypatch: pytest.MonkeyPatch) -> RefuseThread:
             ["-session-file", "-dispatcher", "-reconnect"], [{}, {"workers": 2}, {"handlers": "caller"}]
         ),
         ("-worker-1", {"workers": 2}),
+        pytest.param("-standby", {}, marks=pytest.mark.skipif(not HAS_GIL, reason="each connection reads by itself")),
     ],
     ids=str,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
@@ -59,7 +58,6 @@ def make_config(gateway: LocalGateway, scheduler: Scheduler) -> MakeConfig:
             "find_url": find_url,
             "queue": EventQueue(1000, 1 << 20, InlineProgress(), SimpleQueue()),
             "heartbeats": scheduler,
-            "turn": threading.Lock(),
             "mailbox": Mailbox(),
             "log": ShardLog((0, 1)),
         }

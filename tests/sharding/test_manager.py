@@ -238,7 +238,7 @@ def test_a_shard_has_two_threads(gateway: LocalGateway, make_manager: MakeManage
     names = [thread.name for thread in set(threading.enumerate()) - before]
     assert sum(name.endswith(("-reader", "-reconnect")) for name in names) == 16
     shared = {name for name in names if not name.endswith(("-reader", "-reconnect"))}
-    threads = ("", "-dispatcher", "-heartbeat", "-timers")
+    threads = ("", "-dispatcher", "-heartbeat", "-standby", "-timers")
     assert shared <= {f"vox_gateway-shards{thread}" for thread in threads}
 
 

@@ -1,6 +1,7 @@
 """Takes events from the event queue, decodes them, and has their handlers run, on a thread that shards may share.
 
-Handlers never run on the reader, so a handler that blocks delays only the events behind it.
+No connection waits for a handler: while handlers run another thread reads, so one that blocks delays only the events
+behind it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from .event_queue import Inbox
+from ..network.shared_reader import SharedReader
+from .event_queue import Entry, Inbox
 
 __all__ = ["DispatcherThread"]
 
@@ -16,10 +17,15 @@ class DispatcherThread:
 
     It is a daemon because a handler that never returns must not keep a script from ending. Its owner ends it with
     `finish`.
+
+    Args:
+        reader: reads the connections on this thread while there is nothing to dispatch; None if others read them.
     """
 
-    def __init__(self, name: str) -> None:
-        self.inbox: Inbox = queue.SimpleQueue()
+    def __init__(self, name: str, reader: SharedReader | None = None) -> None:
+        self._entries: queue.SimpleQueue[Entry] = queue.SimpleQueue()
+        self._reader = reader
+        self.inbox: Inbox = self._entries if reader is None else _WakingInbox(self._entries, reader)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -45,7 +51,8 @@ class DispatcherThread:
 
     def abandon(self) -> None:
         """Leave all items to the parent, in a child that a handler on this thread forked: the thread ends there."""
-        self.inbox = queue.SimpleQueue()
+        self._entries = self.inbox = queue.SimpleQueue()
+        self._reader = None
         self.inbox.put(None)
 
     def is_current(self) -> bool:
@@ -58,9 +65,33 @@ class DispatcherThread:
         return self._thread.ident
 
     def _run(self) -> None:
-        while (entry := self.inbox.get()) is not None:
+        while (entry := self._next()) is not None:
             consumer, item = entry
             consumer.consume(item)
+
+    def _next(self) -> Entry:
+        """Wait for the next entry; read meanwhile, with a shared reader."""
+        while (reader := self._reader) is not None:
+            try:
+                return self._entries.get_nowait()
+            except queue.Empty:
+                if not reader.wait(lambda: not self._entries.empty()):
+                    break
+        return self._entries.get()
+
+
+class _WakingInbox:
+    """Entries for a thread that may be waiting in a shared reader."""
+
+    def __init__(self, entries: queue.SimpleQueue[Entry], reader: SharedReader) -> None:
+        self._put = entries.put
+        self._reader = reader
+
+    def put(self, entry: Entry) -> None:
+        """Append an entry, and wake the thread if it waits."""
+        self._put(entry)
+        if self._reader.is_waited_in:
+            self._reader.wake()
 
 
 class _Call:

@@ -1,4 +1,4 @@
-"""The bounded queue between the reader and the dispatcher: batches of payloads, in order.
+"""The bounded queue between reading and dispatching: batches of payloads, in order.
 
 It is bounded in events, which take time, and in bytes, which take memory.
 
@@ -7,11 +7,10 @@ While it is full the reader waits in `put` and reads nothing, so that TCP holds 
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import length_hint
 from typing import Any, Final, Protocol
@@ -27,6 +26,7 @@ __all__ = [
     "RESTART",
     "Batch",
     "Consumer",
+    "Entry",
     "EventQueue",
     "Full",
     "Inbox",
@@ -88,8 +88,15 @@ CHECK_GUILDS: Final = Signal("check guilds")
 Batch = list[Payload] | list[RawDispatch]
 #: what the dispatcher takes in one go
 Item = Batch | Signal | Milestone
-#: the dispatcher thread's: items, each with the queue that it is of; None ends the queue, and alone the thread
-Inbox = queue.SimpleQueue["tuple[Consumer, Item | None] | None"]
+#: an item with what it is for, None for the end of a queue; alone None is the end of the dispatcher's thread
+Entry = tuple["Consumer", "Item | None"] | None
+
+
+class Inbox(Protocol):
+    """Where the dispatcher's thread takes its entries from."""
+
+    def put(self, entry: Entry) -> None:
+        """Append an entry. Never waits."""
 
 
 class Consumer(Protocol):
@@ -181,6 +188,14 @@ class EventQueue:
             size = f"{waiting / MIB:,.1f} MiB wait in {events:,} event{'' if events == 1 else 's'}"
             return Full(size, f"backlog_bytes={self.limit_bytes}")
         return Full(f"{self.limit} events wait", f"backlog={self.limit}")
+
+    def has_room(self, arrivals: Iterable[tuple[Batch, int] | Milestone]) -> bool:
+        """Whether `put` would take in all of what a read has brought without waiting. For the reader."""
+        room = self.limit - self._occupied
+        for arrival in arrivals:
+            if not isinstance(arrival, Milestone):
+                room -= len(arrival[0])
+        return room >= 0 and self.waiting_bytes < self.limit_bytes
 
     def put_milestone(self, milestone: Milestone) -> None:
         """Announce the READY or RESUMED that is put next. For the reader; never waits."""

@@ -18,6 +18,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..concurrency.wakeup import Deadline, Selector, Wakeup, seconds_left
@@ -26,7 +27,7 @@ from ..errors import CertificateInvalid, ConnectFailed, ConnectionLost
 __all__ = ["Transport"]
 
 #: bytes of a read
-READ_SIZE = 65_536
+READ_SIZE = 131_072
 # glibc gives the unused top of a heap back to the system, and has it mapped again for the next read, a page fault for
 # every 4 KiB. It does so beyond a threshold, which it raises to twice the size of a larger block that is freed; this
 # one is never touched, so it takes up no memory. See mallopt(3), M_MMAP_THRESHOLD.
@@ -47,9 +48,9 @@ _KEEPALIVE = (
 class Transport:
     """One connected stream.
 
-    Only the thread that made it calls `start_tls`, `read`, `recv` and `close`; any thread may call `send` and `abort`.
-    `recv`, `send`, `sendall`, `gettimeout` and `settimeout` are those of a socket, for the handshakes of
-    websocket-client and python-socks.
+    Only the thread that made it calls `start_tls`, `recv` and `close`; one thread at a time calls `read` or `read_now`;
+    any thread may call `send` and `abort`. `recv`, `send`, `sendall`, `gettimeout` and `settimeout` are those of a
+    socket, for the handshakes of websocket-client and python-socks.
 
     Args:
         sock: connected and non-blocking; owned by the transport.
@@ -88,7 +89,7 @@ class Transport:
             if hasattr(socket, option):
                 sock.setsockopt(getattr(socket, level), getattr(socket, option), value)
 
-    # -- reading: the owner's thread only --------------------------------------------------------------------------
+    # -- reading: one thread at a time -----------------------------------------------------------------------------
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Perform the TLS handshake; `context` verifies the certificate and its `host`.
@@ -150,15 +151,41 @@ class Transport:
         if self._unread:
             data, self._unread = self._unread, b""
             return data
-        while not self._tls_end:
+        while (plain := self._take(self._wait_and_receive)) is None:
+            pass
+        return plain
+
+    def read_now(self) -> bytes | None:
+        """As `read`, but does not wait: None if there is nothing to read yet.
+
+        For a thread that waits for `fileno` itself; `may_read_now` says when it may.
+
+        Raises:
+            ConnectionLost: the connection broke.
+            Interrupted: the connection was aborted.
+        """
+        return self._take(self._receive_now)
+
+    @property
+    def may_read_now(self) -> bool:
+        """Whether nothing but the socket has to be waited for: no unread bytes and none to be written."""
+        return not (self._unread or self._unsent or self._tls_end)
+
+    def fileno(self) -> int:
+        """As `socket.fileno`."""
+        return self._sock.fileno()
+
+    def _take(self, receive: Callable[[], bytes | None]) -> bytes | None:
+        """Return what `receive` brings, decrypted; empty at the end of the stream, None if there is nothing yet."""
+        if not self._tls_end:
             try:
-                data = self._wait_and_receive()
+                data = receive()
             except OSError as error:
                 raise ConnectionLost(f"the connection broke: {_message(error)}") from error
             if self._tls is None or not data:
                 return data
-            if plain := self._decrypt(data):
-                return plain
+            if (plain := self._decrypt(data)) or not self._tls_end:
+                return plain or None
         if isinstance(self._tls_end, ConnectionLost):
             raise self._tls_end
         return b""
@@ -189,28 +216,37 @@ class Transport:
     def _wait_and_receive(self) -> bytes:
         """Return the socket's next bytes; empty at its end."""
         while True:
-            self._wakeup.check()
             if self._is_drained:
+                self._wakeup.check()
                 self._is_drained = False
                 self._wait()
-                continue
-            try:
-                data = self._sock.recv(READ_SIZE)
-            except BlockingIOError:
-                self._is_drained = True
-            else:
-                self.waiting_since = None
-                if not data:
-                    self._wakeup.check()
-                # A read that is not full has most likely taken all there was, so the next begins with a wait.
-                self._is_drained = 0 < len(data) < READ_SIZE
-                self.bytes_in += len(data)
+            elif (data := self._receive_now()) is not None:
                 return data
+
+    def _receive_now(self) -> bytes | None:
+        """Return the socket's next bytes, empty at its end; None if there are none."""
+        self._wakeup.check()
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except BlockingIOError:
+            self._is_drained = True
+            return None
+        self.waiting_since = None
+        if not data:
+            self._wakeup.check()
+        # A read that is not full has most likely taken all there was, so the next begins with a wait.
+        self._is_drained = 0 < len(data) < READ_SIZE
+        self.bytes_in += len(data)
+        return data
+
+    def begin_to_wait(self) -> None:
+        """What was read has been processed: from now on the reader waits."""
+        if self.waiting_since is None:
+            self.waiting_since = time.monotonic()
 
     def _wait(self) -> None:
         """Wait until the socket can be read, there is room to write what is unsent, or the wakeup ends the wait."""
-        if self.waiting_since is None:
-            self.waiting_since = time.monotonic()
+        self.begin_to_wait()
         unsent = bool(self._unsent)  # without the lock: a sender that leaves some wakes this thread afterwards
         if unsent is not self._waits_for_room:
             self._waits_for_room = unsent

@@ -1,4 +1,4 @@
-"""A WebSocket connection: opened once, read by a single thread, written by any.
+"""A WebSocket connection: opened once, read by one thread at a time, written by any.
 
 The reader thread opens it and reads runs of messages, which it inflates and decodes next. websocket-client performs the
 opening handshake and builds outgoing frames. Incoming frames and control frames are handled here, because its `close`
@@ -45,7 +45,7 @@ class ClosedByServer(Exception):
 
 
 class WebSocket:
-    """An open WebSocket, made by `open`. The thread that opened it reads and disposes of it."""
+    """An open WebSocket, made by `open`. The thread that opened it disposes of it."""
 
     def __init__(self, transport: Transport, max_message_size: int) -> None:
         self._transport = transport
@@ -94,7 +94,27 @@ class WebSocket:
             DeadlinePassed: nothing came in time.
             Interrupted: the connection was aborted.
         """
-        data = self._transport.read()
+        return self._messages(self._transport.read())
+
+    def receive_now(self) -> Iterator[Run]:
+        """As `receive`, but does not wait, for a thread that waits for `fileno` itself; see `may_receive_now`."""
+        data = self._transport.read_now()
+        return iter(()) if data is None else self._messages(data)
+
+    @property
+    def may_receive_now(self) -> bool:
+        """Whether nothing but the socket has to be waited for."""
+        return self._transport.may_read_now
+
+    def begin_to_wait(self) -> None:
+        """What was received has been processed: from now on the reader waits."""
+        self._transport.begin_to_wait()
+
+    def fileno(self) -> int:
+        """As `socket.fileno`."""
+        return self._transport.fileno()
+
+    def _messages(self, data: bytes) -> Iterator[Run]:
         if not data:
             raise ConnectionLost("the server ended the connection without a close frame")
         for opcode, payloads in self._frames.feed(data):

@@ -1,4 +1,4 @@
-"""One connection: the reader thread, from the first packet to the last, and what it needs.
+"""One connection, from the first packet to the last: its reader thread, and what that needs.
 
 Every connection is new. Socket, inflate context, rate limit, heartbeat and acknowledgements belong to one
 `Connection`, made whole and thrown away whole; only the session outlives it. ::
@@ -27,7 +27,8 @@ from ..encoding import Payload, raw_dispatch
 from ..encoding.raw_dispatch import RawDispatch
 from ..errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from ..log import ShardLog
-from ..network.frames import TEXT
+from ..network.frames import TEXT, Run
+from ..network.shared_reader import SharedReader
 from ..network.urls import GatewayURL
 from ..network.websocket import ClosedByServer, WebSocket
 from ..opcodes import KEEP_SESSION, OPCODES, Opcode
@@ -92,7 +93,7 @@ class ConnectionConfig:
         queue: where the reader puts what arrives.
         mailbox: the supervisor's.
         heartbeats: calls what is due; shared with other shards.
-        turn: held by the reader that inflates; shared with other shards.
+        shared_reader: reads connections that are ready; None if each reads on its own thread all the time.
     """
 
     options: Options
@@ -101,8 +102,8 @@ class ConnectionConfig:
     queue: EventQueue
     mailbox: Mailbox
     heartbeats: Scheduler
-    turn: threading.Lock
     log: ShardLog
+    shared_reader: SharedReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,14 @@ class _Closing:
 
 
 class Connection:
-    """One connection and its reader thread.
+    """One connection and its reader thread, which lends it to the shared reader while it is ready.
 
     The thread is a daemon because a script that ends without `close` must not hang. The supervisor owns it, and ends it
     with `close` or `abort`.
 
     Attributes:
         traffic: what has arrived and was handed over; replaced by the reader after each read.
+        wakeup: ends the reader's wait.
     """
 
     def __init__(self, config: ConnectionConfig, plan: ConnectPlan, connection_id: int) -> None:
@@ -136,7 +138,7 @@ class Connection:
         self._log = config.log
         self._protocol = Protocol(plan.session, config.identify, options.token)
         self._inflater = INFLATERS[options.compress](options.network.max_message_size)
-        self._wakeup = Wakeup()
+        self.wakeup: Wakeup = Wakeup()
         self._websocket: WebSocket | None = None
         self._heartbeat: Heartbeat | None = None
         self._opened_at = time.monotonic()
@@ -159,7 +161,7 @@ class Connection:
         try:
             self._thread.start()
         except RuntimeError:
-            self._wakeup.close()
+            self.wakeup.close()
             raise
 
     # -- for any thread --------------------------------------------------------------------------------------------
@@ -191,12 +193,12 @@ class Connection:
         if websocket is None or patience <= 0:
             self.abort()
         else:
-            self._wakeup.wake()
+            self.wakeup.wake()
         self._queue.wake()
 
     def abort(self) -> None:
         """Cut the connection off now."""
-        self._wakeup.cancel()
+        self.wakeup.cancel()
         if (websocket := self._websocket) is not None:
             websocket.abort()
 
@@ -269,7 +271,7 @@ class Connection:
         """Give back what the connection holds, and report how it ended."""
         with contextlib.ExitStack() as stack:  # whatever becomes of one of these, the others are done: the last first
             stack.callback(self._report, disconnect)
-            stack.callback(self._wakeup.close)
+            stack.callback(self.wakeup.close)
             if self._websocket is not None:
                 stack.callback(self._websocket.dispose)
             if self._heartbeat is not None:
@@ -297,7 +299,10 @@ class Connection:
             try:
                 while self._closing is None:
                     self._check_deadline()
-                    self._receive()
+                    if (shared := self._config.shared_reader) is not None and shared.is_open and self._may_be_lent:
+                        self._lend(shared)
+                    else:
+                        self._receive()
             except ProtocolViolation as error:
                 self.close(error.close_code, Disconnect(Cause.PROTOCOL_ERROR, reason=str(error), error=error))
             if self._websocket is not None:
@@ -318,12 +323,12 @@ class Connection:
             return Disconnect(Cause.LOST, reason=f"the reader failed: {error!r}")
 
     def _open(self) -> None:
-        url = self._config.find_url(self._plan, self._deadline, self._wakeup)
+        url = self._config.find_url(self._plan, self._deadline, self.wakeup)
         self._post(Connecting(self.id, time.monotonic(), url.host))
-        websocket = WebSocket.open(url, self._config.options.network, self._deadline, self._wakeup)
+        websocket = WebSocket.open(url, self._config.options.network, self._deadline, self.wakeup)
         with self._lock:
             self._websocket = websocket
-        self._wakeup.check()  # a hang-up that found no websocket yet
+        self.wakeup.check()  # a hang-up that found no websocket yet
         self._opened_at = self._heard_at = time.monotonic()
         self._post(Opened(self.id, self._opened_at))
         self._is_open = True
@@ -332,39 +337,63 @@ class Connection:
     def _receive(self) -> None:
         """Read once, and hand over what that brings."""
         assert self._websocket is not None
-        self._batches = []
         try:
-            for opcode, run in self._websocket.receive():
-                for block, count, pieces in self._cut(self._blocks(opcode, run)):
-                    self._inflated += len(block)
-                    if pieces:
-                        self._take_raw(pieces, len(block))
-                    else:
-                        self._take_all(self._codec.decode_all(block, count), len(block))
-                    if self._closing is not None:
-                        return
+            self._take_in(self._websocket.receive())
         finally:
             self._hand_over()
 
-    def _cut(self, blocks: Iterator[Block]) -> Iterator[tuple[bytes, int, list[RawDispatch] | None]]:
-        """Inflate and cut blocks, in turn with the readers of other shards.
-
-        Readers that all want the interpreter lock at the same time would keep the dispatcher from it.
-        """
-        while True:
-            with self._config.turn:
-                block = next(blocks, None)
-                if block is None:
+    def _take_in(self, runs: Iterator[Run]) -> None:
+        """Add what has been read to the batches."""
+        for opcode, run in runs:
+            for block, count in self._blocks(opcode, run):
+                self._inflated += len(block)
+                if pieces := raw_dispatch.cut(block, count):
+                    self._take_raw(pieces, len(block))
+                else:
+                    self._take_all(self._codec.decode_all(block, count), len(block))
+                if self._closing is not None:
                     return
-                pieces = raw_dispatch.cut(*block)
-            yield *block, pieces
+
+    # -- while the shared reader reads -----------------------------------------------------------------------------
+
+    @property
+    def _may_be_lent(self) -> bool:
+        """Whether nothing but data is waited for."""
+        return self._is_caught_up and self._websocket is not None and self._websocket.may_receive_now
+
+    def _lend(self, shared: SharedReader) -> None:
+        """Let the shared reader read until this thread has to act."""
+        assert self._websocket is not None
+        self._websocket.begin_to_wait()
+        try:
+            shared.read(self)
+        finally:
+            self._hand_over()  # what it has read last, and not handed over
+            self.wakeup.drain()  # first: what woke is looked at next
+        self.wakeup.check()
+
+    def fileno(self) -> int:
+        """The socket's descriptor, while the connection is open."""
+        assert self._websocket is not None
+        return self._websocket.fileno()
+
+    def read_now(self) -> bool:
+        """Read once without waiting; return whether the next read needs no other thread. For the shared reader."""
+        assert self._websocket is not None
+        self._take_in(self._websocket.receive_now())
+        if not self._queue.has_room(self._batches):
+            return False
+        self._hand_over()
+        self._websocket.begin_to_wait()
+        return self._closing is None
 
     def _hand_over(self) -> None:
         """Put what the read has brought into the queue, then publish how far the session has got."""
         assert self._websocket is not None
         self._heard_at = time.monotonic()
         events, paused, caught_up = 0, False, self._is_caught_up
-        for arrival in self._batches:
+        batches, self._batches = self._batches, []
+        for arrival in batches:
             if isinstance(arrival, Milestone):
                 self._queue.put_milestone(arrival)
                 caught_up = True

@@ -134,7 +134,7 @@ class Shard:
             queue=self._dispatcher.queue,
             mailbox=self._mailbox,
             heartbeats=threads.heartbeats,
-            turn=threads.turn,
+            shared_reader=threads.reader,
             log=log,
         )
         self._supervisor = Supervisor(

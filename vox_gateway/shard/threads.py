@@ -1,12 +1,13 @@
-"""The threads that the shards of a client have in common: dispatcher, workers, heartbeat and timers.
+"""The threads that the shards of a client have in common: dispatcher, standby, workers, heartbeat and timers.
 
-A `Client` has one shard, a `ShardManager` has many; both make these threads anew for each `connect`. The shards' own
-threads, one reader and one supervisor each, never wait for a thread of this module.
+A `Client` has one shard, a `ShardManager` has many; both make these threads anew for each `connect`. Of the shards' own
+threads, one reader and one supervisor each, the reader waits here while the dispatcher or the standby reads for it.
 """
 
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import time
 from typing import Protocol
@@ -21,12 +22,16 @@ from ..dispatch.executors import CallerQueue, WorkerPool
 from ..dispatch.executors.runner import RunnerConfig
 from ..errors import ThreadFailed
 from ..log import ShardLog
+from ..network.shared_reader import SharedReader
 from .failure import log_failure
 
-__all__ = ["CLOSE_BOUND", "Member", "SharedThreads"]
+__all__ = ["CLOSE_BOUND", "HAS_GIL", "Member", "SharedThreads"]
 
 #: seconds that `close` waits at most
 CLOSE_BOUND = 2.0
+#: whether threads take turns: then the dispatcher reads too, as a reader would only wait for it; without the GIL each
+#: connection is read by its own thread, side by side with the dispatcher
+HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 #: seconds that idle threads have to end
 END_WITHIN = 0.1
 
@@ -57,7 +62,7 @@ class SharedThreads:
     Attributes:
         timers: calls what is due, and may log.
         heartbeats: the same for heartbeats, which wait for no log.
-        turn: held by the reader that inflates. Nothing is called under it that could block.
+        reader: reads the connections that are ready; None if each is read on its own thread.
         dispatcher: dispatches the events.
         workers: run the handlers, with ``workers``.
         caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
@@ -75,8 +80,8 @@ class SharedThreads:
     ) -> None:
         self.timers: Scheduler = Scheduler(f"{name}-timers", log, self.fail)
         self.heartbeats: Scheduler = Scheduler(f"{name}-heartbeat", log, self.fail)
-        self.turn: threading.Lock = threading.Lock()
-        self.dispatcher: DispatcherThread = DispatcherThread(f"{name}-dispatcher")
+        self.reader: SharedReader | None = SharedReader(f"{name}-standby", self.fail) if HAS_GIL else None
+        self.dispatcher: DispatcherThread = DispatcherThread(f"{name}-dispatcher", self.reader)
         self.current = current
         self.caller_queue = caller_queue
         self.workers: WorkerPool | None = None
@@ -101,6 +106,8 @@ class SharedThreads:
                 return
             self._started = True
         try:
+            if self.reader is not None:
+                self.reader.start()
             self.dispatcher.start()
             if self.workers is not None:
                 self.workers.start()
@@ -124,6 +131,9 @@ class SharedThreads:
         self.heartbeats.stop()
         ends = time.monotonic() + END_WITHIN
         self.dispatcher.join(END_WITHIN)
+        if self.reader is not None:
+            self.reader.finish()
+            self.reader.join(max(ends - time.monotonic(), 0.0))
         if self.workers is not None:
             self.workers.join(ends)
 

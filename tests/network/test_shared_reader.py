@@ -1,0 +1,184 @@
+"""The shared reader alone, with pairs of sockets in the place of connections."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from support import TIMEOUT, in_background, wait_until
+
+from vox_gateway.concurrency.wakeup import Wakeup
+from vox_gateway.network.shared_reader import SharedReader
+
+
+class Pair:
+    """A connection whose other end is here.
+
+    Attributes:
+        taken: what was read, and on which thread.
+        stays: what `read_now` returns.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self.ours, self.theirs = (stack.enter_context(end) for end in socket.socketpair())
+        self.wakeup = stack.enter_context(contextlib.closing(Wakeup()))
+        self.taken: list[tuple[bytes, str]] = []
+        self.stays = True
+
+    def fileno(self) -> int:
+        return self.ours.fileno()
+
+    def read_now(self) -> bool:
+        data = self.ours.recv(100)
+        if data == b"broken":
+            raise ConnectionError("broken")
+        self.taken.append((data, threading.current_thread().name))
+        return self.stays
+
+    def comes(self, data: bytes, thread: str) -> None:
+        """Send something, and wait until it was read on a thread."""
+        self.theirs.send(data)
+        wait_until(lambda: (data, thread) in self.taken)
+
+
+class Dispatcher:
+    """A thread that does what it is given, and reads in between."""
+
+    def __init__(self, reader: SharedReader) -> None:
+        self._reader = reader
+        self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name="test-dispatcher")
+        self.thread.start()
+
+    def do(self, work: Callable[[], object]) -> None:
+        self._work.put(work)
+        if self._reader.is_waited_in:
+            self._reader.wake()
+
+    def _run(self) -> None:
+        while self._reader.wait(lambda: not self._work.empty()):
+            with contextlib.suppress(queue.Empty):
+                self._work.get_nowait()()
+
+
+@pytest.fixture
+def reader() -> Iterator[SharedReader]:
+    reader = SharedReader("test-standby", pytest.fail)
+    reader.start()
+    yield reader
+    reader.finish()
+    reader.join(TIMEOUT)
+
+
+@pytest.fixture
+def dispatcher(reader: SharedReader) -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(reader)
+    yield dispatcher
+    reader.finish()
+    dispatcher.thread.join(TIMEOUT)
+    assert not dispatcher.thread.is_alive()
+
+
+@pytest.fixture
+def pairs(dispatcher: Dispatcher, reader: SharedReader) -> Iterator[list[Pair]]:
+    with contextlib.ExitStack() as stack:
+        yield [Pair(stack) for _ in range(3)]
+        reader.finish()
+        reader.join(TIMEOUT)
+
+
+def test_a_connection_is_read_by_the_dispatcher_until_its_wakeup(reader: SharedReader, pairs: list[Pair]) -> None:
+    pair = pairs[0]
+    reading = in_background(lambda: reader.read(pair))
+    for data in (b"one", b"two"):
+        pair.comes(data, "test-dispatcher")
+    pair.wakeup.wake()
+    assert reading.result(TIMEOUT) is None
+    pair.theirs.send(b"three")
+    assert pair.ours.recv(100) == b"three"  # it is read there no more
+
+
+def test_the_standby_reads_while_the_dispatcher_works(
+    reader: SharedReader, dispatcher: Dispatcher, pairs: list[Pair]
+) -> None:
+    pair, other = pairs[:2]
+    reading = [in_background(lambda pair=pair: reader.read(pair)) for pair in pairs]
+    for number in range(3):
+        begun, done = threading.Event(), threading.Event()
+        pair.comes(b"%d" % number, "test-dispatcher")
+        dispatcher.do(lambda begun=begun, done=done: (begun.set(), done.wait(TIMEOUT)))
+        assert begun.wait(TIMEOUT)
+        other.comes(b"a%d" % number, "test-standby")
+        pair.comes(b"b%d" % number, "test-standby")
+        done.set()
+        wait_until(lambda: reader.is_waited_in)
+    assert not any(future.done() for future in reading)
+
+
+def test_work_that_is_put_while_it_waits_is_done(reader: SharedReader, dispatcher: Dispatcher) -> None:
+    for _ in range(100):
+        done = threading.Event()
+        dispatcher.do(done.set)
+        assert done.wait(TIMEOUT)
+
+
+def test_what_the_reading_raises_is_raised_on_the_own_thread(reader: SharedReader, pairs: list[Pair]) -> None:
+    pair, other, _ = pairs
+    reading, elsewhere = in_background(lambda: reader.read(pair)), in_background(lambda: reader.read(other))
+    pair.theirs.send(b"broken")
+    with pytest.raises(ConnectionError, match="broken"):
+        reading.result(TIMEOUT)
+    other.comes(b"well", "test-dispatcher")
+    assert not elsewhere.done()
+
+
+def test_a_connection_that_needs_its_own_thread_goes_back_and_may_come_again(
+    reader: SharedReader, pairs: list[Pair]
+) -> None:
+    pair = pairs[0]
+    pair.stays = False
+    for number in range(3):
+        reading = in_background(lambda: reader.read(pair))
+        pair.theirs.send(b"data")
+        assert reading.result(TIMEOUT) is None
+        assert len(pair.taken) == number + 1
+
+
+def test_a_descriptor_that_cannot_be_waited_for_harms_no_other(reader: SharedReader, pairs: list[Pair]) -> None:
+    pair, closed, _ = pairs
+    reading = in_background(lambda: reader.read(pair))
+    closed.ours.close()
+    with pytest.raises((ValueError, OSError)):
+        in_background(lambda: reader.read(closed)).result(TIMEOUT)
+    pair.comes(b"data", "test-dispatcher")
+    assert not reading.done()
+
+
+def test_the_end_gives_everything_back_and_nothing_is_taken_any_more(
+    reader: SharedReader, dispatcher: Dispatcher, pairs: list[Pair]
+) -> None:
+    reading = [in_background(lambda pair=pair: reader.read(pair)) for pair in pairs]
+    pairs[0].comes(b"data", "test-dispatcher")
+    reader.finish()
+    for future in reading:
+        assert future.result(TIMEOUT) is None
+    dispatcher.thread.join(TIMEOUT)
+    assert in_background(lambda: reader.read(pairs[0])).result(TIMEOUT) is None
+    assert not reader.wait(lambda: False)
+
+
+def test_without_descriptors_each_connection_is_read_by_its_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    reader = SharedReader("test-standby", pytest.fail)
+    monkeypatch.setattr(socket, "socketpair", refuse)
+    reader.start()
+    assert not reader.is_open
+    assert not reader.wait(lambda: False)
+    reader.finish()
+    reader.join(TIMEOUT)

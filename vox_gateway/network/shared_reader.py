@@ -1,0 +1,269 @@
+"""Reads many connections on the thread that handles what they bring, and on a standby while that one is busy.
+
+Each connection has a reader thread of its own, which opens it, logs in, and closes it. While a connection is ready, its
+thread lends it to the shared reader, and sleeps. The dispatcher reads it, whenever it has nothing to dispatch: so an
+event wakes a single thread, however many shards there are, and is handled where it was read.
+
+A handler may take long. So while events come, a standby thread looks every `STAND_IN_AFTER` seconds whether the
+dispatcher still reads. If it does not, the standby reads, until the dispatcher asks for it again.
+
+Nothing here waits for one connection. It goes back to its own thread when it is to be closed, when the event queue has
+no room for what came, when the kernel did not take all that was written, and with whatever the reading raises.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import selectors
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ..concurrency.fork import in_child
+from ..concurrency.wakeup import Wakeup
+
+__all__ = ["Readable", "SharedReader"]
+
+#: seconds after which the standby reads for a dispatcher that does not: few beside any delay of a network
+STAND_IN_AFTER = 0.01
+
+
+class Readable(Protocol):
+    """A connection that can be read by another thread than its own."""
+
+    @property
+    def wakeup(self) -> Wakeup:
+        """Can be read when the connection's own thread has to act."""
+
+    def fileno(self) -> int:
+        """The descriptor that can be read when data has come."""
+
+    def read_now(self) -> bool:
+        """Read once, without waiting; return whether the next read may happen here too."""
+
+
+class _Loan:
+    """A connection that is read here, and the thread that waits to have it back."""
+
+    def __init__(self, readable: Readable) -> None:
+        self.readable = readable
+        self.is_over = False
+        #: brings what the reading raised, or None, when the connection is given back
+        self.returned: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+
+class SharedReader:
+    """Reads the connections that are lent to it, on the thread that calls `wait`, or on its own, the standby.
+
+    The standby is a daemon because a script that ends without `close` must not hang; its owner ends it with `finish`.
+
+    Args:
+        name: of the standby.
+        on_failure: called with an error of ours, on the thread that it ends.
+
+    Attributes:
+        is_open: whether connections are taken; not before `start`, nor after the end.
+        is_waited_in: whether `wait` waits, so that `wake` is needed; another thread asks after it has put work.
+    """
+
+    _wakeup: Wakeup  # these two are made by `start`
+    _selector: selectors.BaseSelector
+
+    def __init__(self, name: str, on_failure: Callable[[BaseException], object]) -> None:
+        self.is_waited_in: bool = False
+        self.is_open: bool = False
+        self._on_failure = on_failure
+        self._arriving: deque[_Loan] = deque()
+        # What can be read by the last select: one after the other, so that each is handled before the next is read.
+        self._ready: deque[tuple[selectors.SelectorKey, int]] = deque()
+        # Held by the thread that reads. The dispatcher asks a standby that holds it to let go.
+        self._turn = threading.Lock()
+        self._is_wanted = False  # the dispatcher waits for the turn
+        self._reads = 0  # how often the dispatcher has stopped waiting; counted by it
+        self._is_watched = False  # the standby looks whether that goes on
+        self._inbox: queue.SimpleQueue[bool] = queue.SimpleQueue()  # of the standby: false to end
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Take connections from now on. Without descriptors for that, each is read by its own thread.
+
+        Raises:
+            RuntimeError: the system has no more threads.
+        """
+        with contextlib.ExitStack() as undo:
+            try:
+                self._wakeup = undo.enter_context(contextlib.closing(Wakeup()))
+                self._selector = undo.enter_context(selectors.DefaultSelector())
+                self._selector.register(self._wakeup, selectors.EVENT_READ)
+            except OSError:
+                return
+            in_child(self, SharedReader._after_fork)
+            self._thread.start()
+            self.is_open = True
+            undo.pop_all()
+
+    def finish(self) -> None:
+        """End the standby; connections go back to their own threads."""
+        if self._thread.ident is not None:
+            self._inbox.put(False)
+            self._wakeup.cancel()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the standby has ended, if it was ever started; `timeout` seconds at most."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    # -- for a connection's own thread -----------------------------------------------------------------------------
+
+    def read(self, readable: Readable) -> None:
+        """Have a connection read until its own thread, which calls this, has to act. Raises what the reading raises."""
+        loan = _Loan(readable)
+        self._arriving.append(loan)
+        self.wake()
+        if not self.is_open:  # it may have ended before it could see the loan
+            self._give_back_all()
+        if (error := loan.returned.get()) is not None:
+            raise error
+
+    # -- for the dispatcher ----------------------------------------------------------------------------------------
+
+    def wait(self, has_work: Callable[[], bool]) -> bool:
+        """Read until there is work; return false, at once, if no connections are taken.
+
+        Args:
+            has_work: whether what was read, or another thread, has put something to do. A thread that puts something
+                calls `wake` afterwards if `is_waited_in`.
+        """
+        if not self.is_open:
+            return False
+        if not self._turn.acquire(blocking=False):
+            self._is_wanted = True
+            self.wake()
+            self._turn.acquire()
+            self._is_wanted = False
+        try:
+            while self.is_open and not has_work():
+                if not self._ready:
+                    self.is_waited_in = True
+                    if not has_work():  # asked again: what comes from here on calls `wake`
+                        self._ready.extend(self._selector.select())
+                    self.is_waited_in = False
+                    self._reads += 1
+                    if not self._is_watched:
+                        self._is_watched = True
+                        self._inbox.put(True)
+                self._serve_next()
+        finally:
+            self._turn.release()
+        return self.is_open
+
+    def wake(self) -> None:
+        """End the wait in progress, so that it asks again whether there is work."""
+        self._wakeup.wake()
+
+    # -- the standby -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._inbox.get():
+                self._watch()
+        except BaseException as error:
+            self._on_failure(error)
+        finally:
+            self._end()
+
+    def _watch(self) -> None:
+        """Look after the dispatcher until it waits for the next event, or this thread has to end."""
+        while not self._wakeup.is_cancelled:
+            reads = self._reads
+            with contextlib.suppress(queue.Empty):
+                self._inbox.put(self._inbox.get(timeout=STAND_IN_AFTER))  # the end
+                return
+            if self._reads != reads:
+                continue
+            if self._turn.acquire(blocking=False):
+                try:
+                    self._stand_in()
+                finally:
+                    self._turn.release()
+            else:  # nothing has come
+                self._is_watched = False
+                if self._reads == reads:
+                    return
+                self._is_watched = True  # it has come just now, and may have seen that it was watched
+
+    def _stand_in(self) -> None:
+        while not (self._is_wanted or self._wakeup.is_cancelled):
+            if not self._ready:
+                self._ready.extend(self._selector.select())
+            self._serve_next()
+
+    # -- the thread whose turn it is -------------------------------------------------------------------------------
+
+    def _serve_next(self) -> None:
+        """Read the next connection for which data has come, or do what the wakeup is for."""
+        if not self._ready:
+            return
+        key, _ = self._ready.popleft()
+        loan: _Loan | None = key.data
+        if loan is None:
+            self._wakeup.drain()
+            self._take_loans()
+        elif loan.is_over:  # given back since
+            pass
+        elif key.fileobj is loan.readable.wakeup:
+            self._give_back(loan, None)
+        else:
+            self._read(loan)
+
+    def _read(self, loan: _Loan) -> None:
+        try:
+            stays = loan.readable.read_now()
+        except BaseException as error:
+            self._give_back(loan, error)
+        else:
+            if not stays:
+                self._give_back(loan, None)
+
+    def _take_loans(self) -> None:
+        while self._arriving:
+            loan = self._arriving.popleft()
+            try:
+                for waited_for in (loan.readable, loan.readable.wakeup):
+                    self._selector.register(waited_for, selectors.EVENT_READ, loan)
+            except (ValueError, OSError) as error:  # it is closed, or the system has no room
+                self._give_back(loan, error)
+
+    def _give_back(self, loan: _Loan, error: BaseException | None) -> None:
+        loan.is_over = True
+        for waited_for in (loan.readable, loan.readable.wakeup):
+            with contextlib.suppress(KeyError, ValueError):  # it could not be registered
+                self._selector.unregister(waited_for)
+        loan.returned.put(error)
+
+    def _end(self) -> None:
+        self.is_open = False
+        self.wake()  # the dispatcher, which has the turn while it waits
+        with self._turn:
+            loans = {key.data for key in self._selector.get_map().values() if key.data is not None}
+            self._selector.close()
+        self._wakeup.close()
+        for loan in loans:
+            loan.returned.put(None)
+        self._give_back_all()
+
+    def _give_back_all(self) -> None:
+        """Give back what has arrived and was not taken. Several threads may do so at once."""
+        while self._arriving:
+            try:
+                loan = self._arriving.popleft()
+            except IndexError:
+                return
+            loan.returned.put(None)
+
+    def _after_fork(self) -> None:
+        self.is_open = False
+        self._turn = threading.Lock()
+        self._selector.close()  # the child's copy: the parent goes on with its own
