@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from vox_gateway import IdentifyGate, Intents, ShardManager
+from vox_gateway.shard.threads import HAS_GIL
 
 from .tally_shards import arguments, tally
 
@@ -14,7 +16,12 @@ def main() -> None:
     args, done = arguments(), threading.Event()
     gate = IdentifyGate(max_concurrency=args.shards, interval=0)
     manager = ShardManager(
-        token="benchmark", url=args.url, shards=args.shards, intents=Intents.all(), identify_gate=gate
+        token="benchmark",
+        url=args.url,
+        shards=args.shards,
+        dispatchers=1 if HAS_GIL else min(args.shards, len(os.sched_getaffinity(0))),
+        intents=Intents.all(),
+        identify_gate=gate,
     )
     manager.on("DISPATCH", tally(args, done.set))
     manager.connect(async_=True)

@@ -25,6 +25,7 @@ from vox_gateway import (
     GuildState,
     InvalidShard,
     NotConnected,
+    ReshardFailed,
     SavedSession,
     ShardManager,
     Status,
@@ -69,6 +70,49 @@ def test_handlers_get_the_events_of_every_shard_and_know_which(
     assert sorted(ready, key=str) == [0, 1, 2, 3]
     assert manager.current_shard is None
     assert manager.stats.identifies == 4
+
+
+def test_dispatchers_handle_events_of_different_shards_at_the_same_time(
+    gateway: LocalGateway, make_manager: MakeManager
+) -> None:
+    manager = make_manager(gateway, dispatchers=2)
+    both = threading.Barrier(2)
+    seen: queue.SimpleQueue[tuple[int | None, str]] = queue.SimpleQueue()
+
+    @manager.on("MESSAGE_CREATE")
+    def meet(message: Any) -> None:
+        both.wait(TIMEOUT)  # returns once handlers of two shards are here
+        seen.put((manager.current_shard, threading.current_thread().name))
+
+    with manager.stream("MESSAGE_CREATE") as events:
+        start(manager)
+        for shard in range(4):
+            send(gateway, shard, shard)
+        threads = dict(seen.get(timeout=TIMEOUT) for _ in range(4))
+        assert {events.get(TIMEOUT).data["nonce"] for _ in range(4)} == set(range(4))
+    names = [f"vox_gateway-shards-dispatcher-{number}" for number in range(2)]
+    assert threads == {0: names[0], 1: names[1], 2: names[0], 3: names[1]}
+    with pytest.raises(ReshardFailed, match="dispatchers=2"):
+        manager.reshard(2)
+    manager.close()
+    assert not [thread.name for thread in threading.enumerate() if "dispatcher" in thread.name]
+
+
+def test_a_handler_on_any_dispatcher_must_not_wait_for_events(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    manager = make_manager(gateway, dispatchers=4)
+    refused: queue.SimpleQueue[Exception] = queue.SimpleQueue()
+
+    @manager.on("MESSAGE_CREATE")
+    def wait(message: Any) -> None:
+        try:
+            manager.wait_for("NEVER", timeout=TIMEOUT)
+        except RuntimeError as error:
+            refused.put(error)
+
+    start(manager)
+    for shard in range(4):
+        send(gateway, shard)
+    assert {"must not wait" in str(refused.get(timeout=TIMEOUT)) for _ in range(4)} == {True}
 
 
 def test_with_caller_handlers_run_on_the_thread_that_asks(gateway: LocalGateway, make_manager: MakeManager) -> None:
@@ -412,7 +456,7 @@ def test_a_forked_child_connects_by_itself(gateway: LocalGateway) -> None:
 def test_a_manager_takes_the_arguments_of_a_client() -> None:
     def arguments(kind: type[Client]) -> dict[str, Any]:
         found = dict(inspect.signature(kind).parameters)
-        for other in ("shard", "shards", "session_file", "coordination", "capacity", "node_name"):
+        for other in ("shard", "shards", "dispatchers", "session_file", "coordination", "capacity", "node_name"):
             found.pop(other, None)
         return found
 

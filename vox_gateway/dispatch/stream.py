@@ -68,8 +68,8 @@ class EventStream(Subscriber, Generic[T]):
         self._check_thread = check_thread
         self._log = log
         self._dropped = 0
-        # No lock, since a signal handler may close the client in the middle of any method. The dispatcher alone appends
-        # and any thread takes, each in a single step.
+        # No lock, since a signal handler may close the client in the middle of any method. Dispatchers append and any
+        # thread takes, each in a single step.
         self._events: deque[Event[T]] = deque()
         self._end: tuple[GatewayError | None] | None = None  # nothing more comes: the error that ended the client
         self._is_closed = False  # by `close`: events that come are discarded
@@ -193,8 +193,8 @@ class EventStream(Subscriber, Generic[T]):
                 self._dropped += 1
         self._events.append(event)
         if self._end is not None:  # it came in between: those who take events may have seen the end already
-            with contextlib.suppress(IndexError):  # taken by now
-                self._events.pop()
+            with contextlib.suppress(ValueError):  # taken by now
+                self._events.remove(event)
                 self._refuse()
             return
         self._arrived.set()

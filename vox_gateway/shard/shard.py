@@ -276,7 +276,7 @@ class Shard:
     @property
     def delivers_here(self) -> bool:
         """Whether the caller is on the thread that brings events."""
-        return self._threads.dispatcher.is_current()
+        return self._threads.is_dispatcher()
 
     @property
     def waits_for_caller(self) -> bool:
@@ -303,7 +303,7 @@ class Shard:
         shard, current = options.shard[0], threads.current
         if threads.caller_queue is None and threads.workers is None:
             inline = InlineProgress(on_completed)
-            return self._make_queue(inline), InlineExecutor(config, inline, thread=threads.dispatcher)
+            return self._make_queue(inline), InlineExecutor(config, inline, thread=threads.dispatcher_of(shard))
         progress = TrackedProgress(on_completed)
         queue = self._make_queue(progress)
         if threads.caller_queue is not None:
@@ -318,7 +318,9 @@ class Shard:
 
     def _make_queue(self, progress: Progress) -> EventQueue:
         options = self._options
-        return EventQueue(options.backlog, options.backlog_bytes, progress, self._threads.dispatcher.inbox)
+        return EventQueue(
+            options.backlog, options.backlog_bytes, progress, self._threads.dispatcher_of(options.shard[0]).inbox
+        )
 
     # -- the supervisor's thread -------------------------------------------------------------------------------------
 

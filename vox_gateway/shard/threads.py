@@ -58,12 +58,13 @@ class SharedThreads:
         options: of any of the shards.
         current: is told whose event a thread handles.
         log: for what concerns no shard.
+        dispatchers: how many of them; more than one dispatch side by side only without the GIL.
 
     Attributes:
         timers: calls what is due, and may log.
         heartbeats: the same for heartbeats, which wait for no log.
         reader: reads the connections that are ready; None if each is read on its own thread.
-        dispatcher: dispatches the events.
+        dispatchers: dispatch the events, each those of its part of the shards.
         workers: run the handlers, with ``workers``.
         caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
         current: the argument.
@@ -77,11 +78,18 @@ class SharedThreads:
         caller_queue: CallerQueue | None,
         current: CurrentShard,
         log: ShardLog,
+        *,
+        dispatchers: int = 1,
     ) -> None:
         self.timers: Scheduler = Scheduler(f"{name}-timers", log, self.fail)
         self.heartbeats: Scheduler = Scheduler(f"{name}-heartbeat", log, self.fail)
-        self.reader: SharedReader | None = SharedReader(f"{name}-standby", self.fail) if HAS_GIL else None
-        self.dispatcher: DispatcherThread = DispatcherThread(f"{name}-dispatcher", self.reader)
+        self.reader: SharedReader | None = None
+        if HAS_GIL and dispatchers == 1:
+            self.reader = SharedReader(f"{name}-standby", self.fail)
+        numbers = [""] if dispatchers == 1 else [f"-{number}" for number in range(dispatchers)]
+        self.dispatchers: tuple[DispatcherThread, ...] = tuple(
+            DispatcherThread(f"{name}-dispatcher{number}", self.reader) for number in numbers
+        )
         self.current = current
         self.caller_queue = caller_queue
         self.workers: WorkerPool | None = None
@@ -108,7 +116,8 @@ class SharedThreads:
         try:
             if self.reader is not None:
                 self.reader.start()
-            self.dispatcher.start()
+            for dispatcher in self.dispatchers:
+                dispatcher.start()
             if self.workers is not None:
                 self.workers.start()
         except RuntimeError:
@@ -124,13 +133,15 @@ class SharedThreads:
             if self._members:
                 return
         atexit.unregister(self._close_at_exit)
-        self.dispatcher.finish()
+        for dispatcher in self.dispatchers:
+            dispatcher.finish()
         if self.workers is not None:
             self.workers.finish()
         self.timers.stop()
         self.heartbeats.stop()
         ends = time.monotonic() + END_WITHIN
-        self.dispatcher.join(END_WITHIN)
+        for dispatcher in self.dispatchers:
+            dispatcher.join(max(ends - time.monotonic(), 0.0))
         if self.reader is not None:
             self.reader.finish()
             self.reader.join(max(ends - time.monotonic(), 0.0))
@@ -140,14 +151,23 @@ class SharedThreads:
     def abandon(self) -> None:
         """Leave all to the parent, in a forked child; a handler that runs there is the last."""
         atexit.unregister(self._close_at_exit)
-        self.dispatcher.abandon()
+        for dispatcher in self.dispatchers:
+            dispatcher.abandon()
         if self.workers is not None:
             self.workers.abandon()
+
+    def dispatcher_of(self, shard: int) -> DispatcherThread:
+        """Return the thread that dispatches the events of a shard."""
+        return self.dispatchers[shard % len(self.dispatchers)]
+
+    def is_dispatcher(self) -> bool:
+        """Whether the caller is on a thread that brings events."""
+        return any(dispatcher.is_current() for dispatcher in self.dispatchers)
 
     def is_handler_thread(self) -> bool:
         """Whether the caller is a handler, or on the dispatcher: what the end of a run waits for."""
         pool = self.workers
-        return self.current.id is not None or self.dispatcher.is_current() or (pool is not None and pool.is_current())
+        return self.current.id is not None or self.is_dispatcher() or (pool is not None and pool.is_current())
 
     def fail(self, error: BaseException) -> None:
         """The calling thread cannot go on: end all members. Raises nothing."""

@@ -60,6 +60,7 @@ class ShardGroup:
         session_files: where each shard keeps its session; see `ShardManager`.
         membership: how this process shares the shards with others; None if it does not.
         emitter: has the handlers.
+        dispatchers: threads that dispatch the events.
 
     Attributes:
         receiver: the caller's side of the events.
@@ -79,8 +80,11 @@ class ShardGroup:
         session_files: SessionFiles,
         membership: Membership | None,
         emitter: Emitter,
+        *,
         log: ShardLog,
+        dispatchers: int,
     ) -> None:
+        self._dispatchers = dispatchers
         self._options = options
         self._emitter = emitter
         self._log = log
@@ -321,7 +325,9 @@ class ShardGroup:
         previous = self._check_over()
         options, log = self._options, self._log
         with defer_sigint():
-            threads = SharedThreads(NAME, options, self._emitter, self._caller_queue, self.current, log)
+            threads = SharedThreads(
+                NAME, options, self._emitter, self._caller_queue, self.current, log, dispatchers=self._dispatchers
+            )
             run = self._run = make_run(threads)
             if run.node is not None:
                 self._options = dataclasses.replace(options, identify_gate=run.node.gate)
@@ -511,7 +517,7 @@ class ShardGroup:
     def delivers_here(self) -> bool:
         """Whether the caller is on the thread that brings events."""
         run = self._run
-        return run is not None and run.threads.dispatcher.is_current()
+        return run is not None and run.threads.is_dispatcher()
 
     def check_running(self, what: str) -> None:
         """Raise NotConnected if no run is under way, which would bring `what`."""

@@ -20,7 +20,7 @@ from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
 from ..opcodes import KEEP_SESSION
 from ..protocol import payloads
 from ..session.store import SessionStore
-from ..validation import check_seconds, check_session_files, check_timeout
+from ..validation import check_count, check_seconds, check_session_files, check_timeout
 from .coordinated import Membership
 from .group import ShardGroup
 from .plan import AUTO, check_shards, check_total
@@ -47,8 +47,8 @@ class ShardManager(Client):
     Handlers, streams and waits get the events of every shard. Events of a guild keep their order; events of different
     shards have none. Commands with a guild go to the guild's shard.
 
-    All shards share the threads that run handlers: one, or `workers`. A handler that blocks delays handlers of other
-    shards, but neither reading nor heartbeats. Each shard has two threads of its own.
+    All shards share the threads that run handlers: one, or `dispatchers`, or `workers`. A handler that blocks delays
+    handlers of other shards, but neither reading nor heartbeats. Each shard has two threads of its own.
 
     A shard that fails ends alone, is logged and emitted as ``"error"``, and the others go on. An error that every shard
     would get, such as a refused token, ends all. `close` takes 2 seconds for all shards together.
@@ -61,6 +61,9 @@ class ShardManager(Client):
         backlog: for each shard.
         backlog_bytes: for each shard, so that a shard with many events does not keep others from reading; divide the
             memory that you have for all.
+        dispatchers: threads that decode events and, without `workers`, run handlers, each for its part of the shards.
+            With more than one, handlers of different shards run at the same time. It helps where Python runs without
+            the GIL: give it as many as there are cores. `reshard` then refuses, also after 4010 and 4011.
         identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids.
         coordination: shares the shards with other processes of the bot, which all give the same number in `shards`:
             ``"sqlite:///bot.db"`` for processes on one machine, ``"redis://host:6379/0"`` (extra ``cluster``) for any,
@@ -111,6 +114,7 @@ class ShardManager(Client):
         backlog_bytes: int = MAX_BACKLOG_BYTES,
         handlers: Literal["thread", "caller"] = "thread",
         workers: int = 0,
+        dispatchers: int = 1,
         session_file: str | os.PathLike[str] | Callable[[int, int], SessionStore] | None = None,
         identify_gate: IdentifyGate | None = None,
         coordination: str | Coordination | None = None,
@@ -119,6 +123,7 @@ class ShardManager(Client):
     ) -> None:
         self._plan = check_shards(shards)
         self._session_files = check_session_files(session_file)
+        self._dispatchers = check_count("dispatchers", dispatchers, 1)
         if coordination is not None:
             _check_alone(shards, session_file, identify_gate)
             self._membership = Membership(coordination, check_total(shards), capacity, node_name)
@@ -196,7 +201,8 @@ class ShardManager(Client):
             timeout: seconds until the switch; None to wait without a limit.
 
         Raises:
-            ReshardFailed: too few session starts remain, a new shard failed, or `timeout` passed. Nothing was changed.
+            ReshardFailed: too few session starts remain, a new shard failed, `timeout` passed, or the manager has
+                several `dispatchers`. Nothing was changed.
             NotConnected: the manager is not running.
             RuntimeError: called by a handler.
             TypeError, ValueError: an argument cannot be used.
@@ -313,7 +319,15 @@ class ShardManager(Client):
     # -- private ---------------------------------------------------------------------------------------------------
 
     def _make_lifecycle(self) -> ShardGroup:
-        return ShardGroup(self._options, self._plan, self._session_files, self._membership, self, self._log)
+        return ShardGroup(
+            self._options,
+            self._plan,
+            self._session_files,
+            self._membership,
+            self,
+            log=self._log,
+            dispatchers=self._dispatchers,
+        )
 
     def _make_log(self) -> ShardLog:
         return ShardLog(None)

@@ -136,6 +136,7 @@ class Resharder:
         """Do what is asked, or nothing, and reply."""
         self.is_busy = True
         try:
+            self._check_dispatchers()
             self._check_budget(request.total)
             shards = self._shards.make_next(request.total)
         except (GatewayError, OSError, ValueError) as error:
@@ -158,6 +159,14 @@ class Resharder:
         if results != [None]:
             run.error = run.error or refused
             self._log.error("%s", results[0] if results else refused)
+
+    def _check_dispatchers(self) -> None:
+        # The switch falls between two events of a single thread.
+        if (count := len(self._run.threads.dispatchers)) > 1:
+            raise ReshardFailed(
+                f"the number of shards cannot change with dispatchers={count}: make the manager with dispatchers=1, or "
+                "restart it with the new number"
+            )
 
     def _check_budget(self, total: int) -> None:
         if self._shards.needs_answer:
@@ -239,7 +248,7 @@ class Resharder:
             finally:
                 self._run.post(Switched())
 
-        self._run.threads.dispatcher.call(switch)
+        self._run.threads.dispatchers[0].call(switch)  # the only one
         while not isinstance(self._run.next(), Switched):
             pass
 
