@@ -31,7 +31,7 @@ READ_SIZE = 131_072
 # glibc gives the unused top of a heap back to the system, and has it mapped again for the next read, a page fault for
 # every 4 KiB. It does so beyond a threshold, which it raises to twice the size of a larger block that is freed; this
 # one is never touched, so it takes up no memory. See mallopt(3), M_MMAP_THRESHOLD.
-len(bytes(16 * READ_SIZE))
+len(bytes(8 * READ_SIZE))
 #: bytes that may be buffered beyond what the kernel takes: more than the rate limit lets through before a connection is
 #: found dead, and less than the replies to a flood of pings
 MAX_UNSENT = 4 * 1024 * 1024
