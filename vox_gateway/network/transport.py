@@ -32,6 +32,8 @@ READ_SIZE = 131_072
 # every 4 KiB. It does so beyond a threshold, which it raises to twice the size of a larger block that is freed; this
 # one is never touched, so it takes up no memory. See mallopt(3), M_MMAP_THRESHOLD.
 len(bytes(8 * READ_SIZE))
+#: bytes of the largest TLS record, and so of what OpenSSL returns at once
+RECORD_SIZE = 16_384
 #: bytes that may be buffered beyond what the kernel takes: more than the rate limit lets through before a connection is
 #: found dead, and less than the replies to a flood of pings
 MAX_UNSENT = 4 * 1024 * 1024
@@ -267,7 +269,7 @@ class Transport:
             assert tls is not None
             self._tls_in.write(data)
             try:
-                while piece := tls.read(READ_SIZE):
+                while piece := tls.read(RECORD_SIZE):
                     pieces.append(piece)
                 self._tls_end = True
             except ssl.SSLWantReadError:
