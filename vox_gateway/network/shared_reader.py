@@ -4,8 +4,8 @@ Each connection has a reader thread of its own, which opens it, logs in, and clo
 thread lends it to the shared reader, and sleeps. The dispatcher reads it, whenever it has nothing to dispatch: so an
 event wakes a single thread, however many shards there are, and is handled where it was read.
 
-A handler may take long. So while events come, a standby thread looks every `STAND_IN_AFTER` seconds whether the
-dispatcher still reads. If it does not, the standby reads, until the dispatcher asks for it again.
+A handler may take long. So while events come, a standby thread looks every `LOOK_EVERY` seconds whether the dispatcher
+has read since. If it has not, the standby reads, until the dispatcher asks for it again.
 
 Nothing here waits for one connection. It goes back to its own thread when it is to be closed, when the event queue has
 no room for what came, when the kernel did not take all that was written, and with whatever the reading raises.
@@ -26,8 +26,10 @@ from ..concurrency.wakeup import Wakeup
 
 __all__ = ["Readable", "SharedReader"]
 
-#: seconds after which the standby reads for a dispatcher that does not: few beside any delay of a network
-STAND_IN_AFTER = 0.01
+#: seconds between two looks at the dispatcher, and so, twice, of the longest time in which nobody reads
+LOOK_EVERY = 0.05
+#: looks in a row that find it waiting, after which the standby sleeps: to wake it again costs more than a look
+LAST_LOOK = 4
 
 
 class Readable(Protocol):
@@ -175,24 +177,26 @@ class SharedReader:
             self._end()
 
     def _watch(self) -> None:
-        """Look after the dispatcher until it waits for the next event, or this thread has to end."""
+        """Look after the dispatcher until it has waited for a while, or this thread has to end."""
+        waiting = 0
         while not self._wakeup.is_cancelled:
             reads = self._reads
             with contextlib.suppress(queue.Empty):
-                self._inbox.put(self._inbox.get(timeout=STAND_IN_AFTER))  # the end
+                self._inbox.put(self._inbox.get(timeout=LOOK_EVERY))  # the end
                 return
             if self._reads != reads:
-                continue
-            if self._turn.acquire(blocking=False):
+                waiting = 0
+            elif self._turn.acquire(blocking=False):
                 try:
                     self._stand_in()
                 finally:
                     self._turn.release()
-            else:  # nothing has come
+                waiting = 0
+            elif (waiting := waiting + 1) >= LAST_LOOK:
                 self._is_watched = False
                 if self._reads == reads:
                     return
-                self._is_watched = True  # it has come just now, and may have seen that it was watched
+                self._is_watched = True  # it has read just now, and may have seen that it was watched
 
     def _stand_in(self) -> None:
         while not (self._is_wanted or self._wakeup.is_cancelled):

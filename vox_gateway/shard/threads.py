@@ -86,10 +86,10 @@ class SharedThreads:
         self.reader: SharedReader | None = None
         if HAS_GIL and dispatchers == 1:
             self.reader = SharedReader(f"{name}-standby", self.fail)
-        numbers = [""] if dispatchers == 1 else [f"-{number}" for number in range(dispatchers)]
-        self.dispatchers: tuple[DispatcherThread, ...] = tuple(
-            DispatcherThread(f"{name}-dispatcher{number}", self.reader) for number in numbers
-        )
+        names = [f"{name}-dispatcher"]
+        if dispatchers > 1:
+            names = [f"{names[0]}-{number}" for number in range(dispatchers)]
+        self.dispatchers: tuple[DispatcherThread, ...] = tuple(DispatcherThread(one, self.reader) for one in names)
         self.current = current
         self.caller_queue = caller_queue
         self.workers: WorkerPool | None = None
