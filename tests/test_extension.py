@@ -74,6 +74,7 @@ def test_a_file_of_another_version_is_passed_over(copy: Path) -> None:
 def test_a_function_that_the_module_lacks_is_pythons(copy: Path) -> None:
     (copy / "vox_gateway" / "_speedups.py").write_text(f"__version__ = {vox_gateway.__version__!r}\n", encoding="utf-8")
     assert run(STATUS + "from vox_gateway.encoding.raw_dispatch import cut; print(cut(b'', 0))", copy) == "C\nNone"
+    assert run(STATUS + "print(vox_gateway.extension.compiled('anything'))", copy) == "C\nNone"
 
 
 @needs_c

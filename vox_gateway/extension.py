@@ -11,11 +11,11 @@ import importlib
 import os
 from collections.abc import Callable
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ._version import __version__
 
-__all__ = ["STATUS", "accelerated"]
+__all__ = ["STATUS", "accelerated", "compiled"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -39,6 +39,11 @@ def _load() -> tuple[ModuleType | None, str]:
 _speedups, STATUS = _load()
 
 
+def compiled(name: str) -> Callable[..., Any] | None:
+    """Return a function of the module in C that replaces no function in Python; None without the module."""
+    return getattr(_speedups, name, None)
+
+
 def accelerated(python: Function) -> Function:
     """Replace a function by the one in C with the same name, if there is one.
 
@@ -47,13 +52,13 @@ def accelerated(python: Function) -> Function:
     Returns:
         `python`, or a function that has it as ``__wrapped__``.
     """
-    compiled = getattr(_speedups, python.__name__, None)
-    if compiled is None:
+    faster = compiled(python.__name__)
+    if faster is None:
         return python
 
     @functools.wraps(python)
     def function(*args: object) -> object:
-        result = compiled(*args)
+        result = faster(*args)
         return python(*args) if result is NotImplemented else result
 
     return function  # type: ignore[return-value]  # it takes and returns what `python` does
