@@ -3,6 +3,15 @@
 from .base import HandlerExecutor
 from .caller import CallerExecutor, CallerQueue
 from .inline import InlineExecutor
+from .runner import Runner
 from .thread_pool import WorkerExecutor, WorkerPool
 
-__all__ = ["CallerExecutor", "CallerQueue", "HandlerExecutor", "InlineExecutor", "WorkerExecutor", "WorkerPool"]
+__all__ = [
+    "CallerExecutor",
+    "CallerQueue",
+    "HandlerExecutor",
+    "InlineExecutor",
+    "Runner",
+    "WorkerExecutor",
+    "WorkerPool",
+]

@@ -10,6 +10,7 @@ from ...encoding import Payload
 from ..event_queue import Full
 from ..progress import Progress
 from ..slow_handlers import Work
+from .runner import Runner
 
 __all__ = ["HandlerExecutor"]
 
@@ -26,6 +27,14 @@ class HandlerExecutor(ABC):
     @abstractmethod
     def dispatch(self, payload: Payload) -> None:
         """Run the handlers of a dispatch, now or later. The dispatcher's thread."""
+
+    @property
+    def direct_runner(self) -> Runner | None:
+        """The runner whose `dispatch` is all that `dispatch` does; None if there is more to it.
+
+        `_speedups.c` may do its work then, and that of `Emitter.emit` and of an `InlineProgress`.
+        """
+        return None
 
     @abstractmethod
     def signal(self, event: str, *args: Any) -> None:

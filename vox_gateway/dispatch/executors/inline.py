@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..dispatcher_thread import DispatcherThread
+from ..emitter import Emitter
 from ..progress import InlineProgress
 from ..slow_handlers import Work
 from .base import HandlerExecutor
@@ -24,6 +25,13 @@ class InlineExecutor(Runner, HandlerExecutor):
     def finish(self, on_finished: Callable[[], None]) -> None:
         """See `HandlerExecutor`. Every event was handled when it came."""
         on_finished()
+
+    @property
+    def direct_runner(self) -> Runner | None:
+        """See `HandlerExecutor`. A program may have overridden `emit`, which then has to be called."""
+        emitter = self._emitter
+        is_plain = getattr(emitter.emit, "__func__", None) is Emitter.emit and emitter.heard is emitter._snapshots
+        return self if is_plain else None
 
     @property
     def current(self) -> Work:

@@ -42,6 +42,7 @@ class Runner:
 
     Attributes:
         log: of the shard whose events it runs now.
+        slow: watches the thread.
     """
 
     def __init__(self, config: RunnerConfig, thread_id: Callable[[], int | None]) -> None:
@@ -49,7 +50,7 @@ class Runner:
         self.log: ShardLog = config.log
         self._emitter = config.emitter
         self._abandoned = False
-        self._slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id)
+        self.slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id)
 
     def dispatch(self, payload: Payload) -> None:
         """Run the handlers of a dispatch, if it has any."""
@@ -59,8 +60,8 @@ class Runner:
             return
         try:
             self.work = (name, time.monotonic(), self.log)
-            if not self._slow.armed:
-                self._slow.arm()
+            if not self.slow.armed:
+                self.slow.arm()
             if whole:
                 emitter.emit("DISPATCH", payload)
             if name in emitter.heard and not self._abandoned:  # asked again: a handler of DISPATCH may have added one
@@ -74,7 +75,7 @@ class Runner:
             return
         try:
             self.work = (event, time.monotonic(), self.log)
-            self._slow.arm()
+            self.slow.arm()
             self._emitter.emit(event, *args)
         finally:
             self.work = None
@@ -85,4 +86,4 @@ class Runner:
 
     def warn_of_full_queue(self, full: Full) -> bool:
         """Warn that reading is paused while the queue is full; return false if no handler runs here."""
-        return self._slow.warn_of_full_queue(full)
+        return self.slow.warn_of_full_queue(full)
