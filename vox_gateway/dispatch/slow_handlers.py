@@ -95,7 +95,14 @@ class SlowHandlers:
     def _warn(self, log: ShardLog, text: str) -> None:
         frame = sys._current_frames().get(self._thread_id() or 0)
         stack = traceback.extract_stack(frame) if frame else []
-        # From the handler on: the way to it is ours, and of no use to its author.
-        ours = [position for position, entry in enumerate(stack) if entry.filename == emitter.__file__]
-        lines = traceback.format_list(stack[ours[-1] + 1 :] if ours else stack)
+        # From the handler on: the way to it is ours, and of no use to its author. Its last step is the emitter, or the
+        # loop of the dispatcher, which calls handlers in C.
+        files, names = [entry.filename for entry in stack], [entry.name for entry in stack]
+        begin = _after_last(emitter.__file__, files) or _after_last("_dispatch_all", names)
+        lines = traceback.format_list(stack[begin:])
         log.warning("%s. It is here:\n%s", text, Lines("".join(lines).rstrip()))
+
+
+def _after_last(value: str, values: list[str]) -> int:
+    """Return the position after the last `value`; 0 if there is none."""
+    return max((position for position, found in enumerate(values, 1) if found == value), default=0)
