@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
+import logging
 import struct
 import subprocess
 import sys
@@ -15,9 +17,11 @@ from typing import Any
 
 import pytest
 from compared import compare, compiled, needs_c
+from dispatch_support import LOG, Inline, raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.encoding.etf import ID_LISTS, MAX_DEPTH, ETFCodec
 
 pytestmark = needs_c
@@ -76,6 +80,24 @@ BAD: list[tuple[str, tuple[Any, ...]]] = [
 #: what blocks of JSON are made of, and what looks like it
 PARTS = [TEXT, b'}{"t":"', b'{"t":"X","s":1,"op":0,"d":1}', b"}{", b"x" * 63, b"}"]
 BLOCKS = {"cut": TEXT * 3, "decode_all": ETF * 3, "whole_messages": FRAME * 3}
+
+
+#: events that the loop in C handles, passes over, or leaves to Python, at some depth
+EVENTS: dict[str, Any] = {
+    "data": raw(1, '{"id":"7"}'),
+    "whole": raw(2, "[1]", "WHOLE"),
+    "fails": raw(3, "1", "FAILS"),
+    "unheard": raw(4, name="UNHEARD"),
+    "without s and d": b'{"t":"NEWS","op":0}',
+    "of a guild": raw(5, '{"id":"1"}', "GUILD_CREATE"),
+    "another name": raw(6)[:-1] + b',"t":"OTHER"}',
+    "another opcode": raw(7)[:-1] + b',"op":1}',
+    "no dispatch": b'{"t":"NEWS"}',
+    "no object": b'{"t":"NEWS',
+    "no name": b'{"t":null,"s":8,"op":0,"d":1}',
+    "escaped": raw(9, name="N\\u0045WS"),
+    "decoded": {"t": "NEWS", "s": 10, "op": 0, "d": {}},
+}
 
 
 def call(name: str, args: tuple[Any, ...]) -> Any:
@@ -194,6 +216,70 @@ def test_no_memory_is_the_only_error(name: str, args: tuple[Any, ...]) -> None:
                 pass
             finally:
                 testing.remove_mem_hooks()
+
+
+@pytest.fixture
+def inline() -> Iterator[Inline]:
+    """A dispatcher with handlers for some of `EVENTS`; nothing is logged."""
+
+    def fail(data: object) -> None:
+        raise ValueError(data)
+
+    run = Inline(Emitter(LOG), on_completed=lambda: None)
+    run.emitter.on("NEWS", lambda data: None)
+    run.emitter.on("NEWS", lambda data: None, check=lambda data: data is not None)
+    run.emitter.on("FAILS", fail)
+    run.emitter.on("error", lambda error, event: None)
+    logging.disable()
+    yield run
+    logging.disable(logging.NOTSET)
+
+
+def dispatch_in_c(run: Inline, events: list[Any]) -> list[Any]:
+    """Give events to the loop in C, after those that were rejected; return those that it leaves to Python."""
+    parts = run.dispatcher._parts
+    assert parts is not None
+    run.undecodable.clear()
+    run.failures.clear()
+    run.progress.restart()
+    rest = iter(events)  # no lambda: CPython 3.12 crashes where one cannot be made
+    return list(iter(functools.partial(compiled.dispatch_usual, parts, rest), None))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("event", EVENTS)
+def test_dispatching_keeps_nothing(inline: Inline, event: str, whole: bool) -> None:
+    if whole:
+        inline.emitter.on("DISPATCH", lambda payload: None)
+    events = [EVENTS[event], EVENTS["data"], EVENTS[event]]
+    kept = [EVENTS[event], events[1], inline.executor, inline.progress, *vars(inline.emitter)["_snapshots"].values()]
+    dispatch_in_c(inline, events)
+    with nothing_is_kept(4096):
+        references = [sys.getrefcount(one) for one in kept]
+        for _ in range(1000):
+            dispatch_in_c(inline, events)
+        gc.collect()
+        assert [sys.getrefcount(one) for one in kept] == references
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_dispatching_goes_on_after_each_allocation_that_fails(inline: Inline, event: str) -> None:
+    testing = pytest.importorskip("_testcapi")
+    inline.emitter.on("WHOLE", lambda data: None)
+    events = [EVENTS[event], EVENTS["data"]]
+    with nothing_is_kept(65_536):
+        for allocation in range(200):
+            with contextlib.suppress(MemoryError):
+                try:
+                    testing.set_nomemory(allocation, allocation + 1)
+                    dispatch_in_c(inline, events)
+                finally:
+                    testing.remove_mem_hooks()
+            assert inline.executor.work is None
+    seen: list[Any] = []
+    inline.emitter.on("WHOLE", seen.append)
+    assert dispatch_in_c(inline, [EVENTS["whole"]]) == []
+    assert seen == [[1]]
 
 
 def test_many_threads_call_at_the_same_time() -> None:

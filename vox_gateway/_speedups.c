@@ -1,11 +1,13 @@
 /* The functions of this package that cost the most for each event, in C.
  *
- * Each does what the Python function of the same name does, which is the reference and words every error: where a
- * function here is not sure, it returns NotImplemented, and `extension.accelerated` calls the Python one. The only
- * exception raised here is MemoryError.
+ * Each does what a function in Python does, which is the reference and words every error. Where a function here is not
+ * sure, it leaves the work to Python: `dispatch_usual` returns the event to the loop that it is a part of, the others
+ * return NotImplemented, and `extension.accelerated` calls the Python one. The only exceptions raised here are
+ * MemoryError, what comes out of functions that `dispatch_usual` calls, and TypeError if its own arguments are wrong.
  *
  * All input comes from a network: no length is believed before it is compared with what is left. Nothing is kept
- * between two calls, so any number of threads and interpreters may call at the same time.
+ * between two calls but the names of attributes, which never change, so any number of threads and interpreters may call
+ * at the same time.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -46,6 +48,28 @@ big_endian(bytes at, int size)
     for (int i = 0; i < size; i++)
         number = number << 8 | at[i];
     return number;
+}
+
+static PyObject *
+text(bytes start, Py_ssize_t size, int is_latin)
+{
+    return is_latin ? PyUnicode_DecodeLatin1((const char *)start, size, NULL)
+                    : PyUnicode_DecodeUTF8((const char *)start, size, NULL);
+}
+
+/* Return a text: the one in `known`, if it is the same. If it is ASCII, it is kept there. */
+static PyObject *
+known_text(PyObject **known, bytes start, Py_ssize_t size, int is_latin)
+{
+    if (*known == NULL || PyUnicode_GET_LENGTH(*known) != size ||
+        memcmp(PyUnicode_1BYTE_DATA(*known), start, (size_t)size) != 0) {
+        PyObject *other = text(start, size, is_latin);
+        if (other == NULL || !PyUnicode_IS_ASCII(other))
+            return other;
+        Py_XSETREF(*known, other);
+    }
+    Py_INCREF(*known);
+    return *known;
 }
 
 /* -- network.frames ---------------------------------------------------------------------------------------------- */
@@ -237,13 +261,6 @@ take_content(Input *in, int width, Py_ssize_t *size)
     return take(in, length);
 }
 
-static PyObject *
-text(bytes start, Py_ssize_t size, int is_latin)
-{
-    return is_latin ? PyUnicode_DecodeLatin1((const char *)start, size, NULL)
-                    : PyUnicode_DecodeUTF8((const char *)start, size, NULL);
-}
-
 /* How wide the length of a text is, by its tag; 0 if the tag is none of a text. */
 static int
 length_width(int tag)
@@ -301,17 +318,7 @@ map_key(Input *in)
     uint32_t hash = 2166136261u; /* FNV-1a; a collision costs no more than a new key */
     for (Py_ssize_t i = 0; i < size; i++)
         hash = (hash ^ name[i]) * 16777619u;
-    PyObject **known = &in->keys[(hash ^ hash >> 16) % KEYS];
-    if (*known == NULL || PyUnicode_GET_LENGTH(*known) != size ||
-        memcmp(PyUnicode_1BYTE_DATA(*known), name, (size_t)size) != 0) {
-        PyObject *key = text(name, size, tag == ATOM || tag == SMALL_ATOM);
-        if (key == NULL || !PyUnicode_IS_ASCII(key))
-            return key;
-        Py_XDECREF(*known);
-        *known = key;
-    }
-    Py_INCREF(*known);
-    return *known;
+    return known_text(&in->keys[(hash ^ hash >> 16) % KEYS], name, size, tag == ATOM || tag == SMALL_ATOM);
 }
 
 /* Whether `key` ends in `suffix`, which is ASCII. */
@@ -530,19 +537,444 @@ decode_all(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return payloads;
 }
 
+/* -- dispatch.dispatcher ----------------------------------------------------------------------------------------- */
+
+/* names of attributes, and keys of payloads */
+enum {
+    ABANDONED,
+    ARMED,
+    COMPLETED,
+    DISPATCH,
+    IS_DROPPING,
+    IS_PASSING_ON,
+    IS_REJECTING,
+    KEY_D,
+    KEY_OP,
+    KEY_S,
+    KEY_T,
+    LOG,
+    MONOTONIC,
+    PASSED_ON,
+    READER_WAITS,
+    SESSION_ID,
+    SNAPSHOTS,
+    TABLE,
+    WORK,
+    NAMES /* the number of them */
+};
+
+static const char *const NAME_TEXTS[NAMES] = {
+    [ABANDONED] = "_abandoned",
+    [ARMED] = "armed",
+    [COMPLETED] = "_completed",
+    [DISPATCH] = "DISPATCH",
+    [IS_DROPPING] = "is_dropping",
+    [IS_PASSING_ON] = "is_passing_on",
+    [IS_REJECTING] = "is_rejecting",
+    [KEY_D] = "d",
+    [KEY_OP] = "op",
+    [KEY_S] = "s",
+    [KEY_T] = "t",
+    [LOG] = "log",
+    [MONOTONIC] = "monotonic",
+    [PASSED_ON] = "_passed_on",
+    [READER_WAITS] = "reader_waits",
+    [SESSION_ID] = "_session_id",
+    [SNAPSHOTS] = "_snapshots",
+    [TABLE] = "table",
+    [WORK] = "work",
+};
+
+/* The module's state, which does not change. It is text, which refers to nothing, so the garbage collector need not
+ * visit it. */
+typedef struct {
+    PyObject *names[NAMES];
+} State;
+
+#define KNOWN 32
+
+/* What a call works with. */
+typedef struct {
+    PyObject *const *names;
+    /* Borrowed from the arguments: whose attributes are read and set. */
+    PyObject *queue;
+    PyObject *progress;
+    PyObject *emitter;
+    PyObject *subscribers;
+    PyObject *runner;
+    PyObject *slow;
+    PyObject *time;
+    PyObject *guild_events;
+    /* Also borrowed: what is called. */
+    PyObject *decode;
+    PyObject *check;
+    PyObject *reject;
+    PyObject *set_passed_on;
+    PyObject *made_room;
+    PyObject *arm;
+    PyObject *handler_failed;
+    PyObject *complete; /* None if it is not called after each event */
+    /* Owned: attributes that only this thread sets, and no handler; and names, of which few differ. */
+    PyObject *log;
+    PyObject *session_id;
+    PyObject *passed_on;
+    PyObject *known[KNOWN];
+} Loop;
+
+/* Return a new reference to a value of a dict; NULL if there is none, or with an error. */
+static PyObject *
+find(PyObject *dict, PyObject *key)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *value;
+    PyDict_GetItemRef(dict, key, &value);
+    return value;
+#else
+    PyObject *value = PyDict_GetItemWithError(dict, key);
+    Py_XINCREF(value);
+    return value;
+#endif
+}
+
+/* Return an attribute; NULL with an error. */
+static PyObject *
+get(const Loop *loop, PyObject *object, int name)
+{
+    return PyObject_GetAttr(object, loop->names[name]);
+}
+
+/* Set an attribute; false if that fails. */
+static int
+set(const Loop *loop, PyObject *object, int name, PyObject *value)
+{
+    return PyObject_SetAttr(object, loop->names[name], value) == 0;
+}
+
+/* Whether an attribute is true; -1 with an error. */
+static int
+is_true(const Loop *loop, PyObject *object, int name)
+{
+    PyObject *value = get(loop, object, name);
+    if (value == NULL)
+        return -1;
+    int truth = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return truth;
+}
+
+/* Call a function for its effect; false if it raises. */
+static int
+call(PyObject *function)
+{
+    PyObject *result = PyObject_CallNoArgs(function);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+/* Return the name in the head of a raw dispatch; NULL if it is not plain text, or with an error. */
+static PyObject *
+head_name(Loop *loop, PyObject *event)
+{
+    if (!PyBytes_CheckExact(event))
+        return NULL;
+    bytes at = (bytes)PyBytes_AS_STRING(event), end = at + PyBytes_GET_SIZE(event);
+    if (!BEGINS_WITH(at, end, OPENING "\""))
+        return NULL;
+    bytes start = at += LENGTH(OPENING "\"");
+    unsigned int sum = 0;
+    for (; at < end && *at != '"'; at++) {
+        if (*at < ' ' || *at > '~' || *at == '\\')
+            return NULL;
+        sum += *at;
+    }
+    return start == at || at == end ? NULL : known_text(&loop->known[sum % KNOWN], start, at - start, 1);
+}
+
+/* What to do with an event. */
+enum { LEAVE, PASS_OVER, HANDLE };
+
+/* Decide by its name. Asks in the order of the Python loop: for subscribers before whether events are dropped. */
+static int
+decide(const Loop *loop, PyObject *snapshots, PyObject *name)
+{
+    int heard = PyDict_Contains(snapshots, loop->names[DISPATCH]);
+    if (heard == 0)
+        heard = PyDict_Contains(snapshots, name);
+    if (heard < 0 || is_true(loop, loop->subscribers, TABLE) || PySet_Contains(loop->guild_events, name))
+        return LEAVE;
+    if (!heard)
+        return PASS_OVER;
+    if (is_true(loop, loop->progress, IS_DROPPING) || is_true(loop, loop->progress, IS_REJECTING))
+        return LEAVE;
+    return HANDLE;
+}
+
+/* Whether a payload is a dispatch of that name; false with an error. */
+static int
+is_usual(const Loop *loop, PyObject *payload, PyObject *name)
+{
+    if (!PyDict_CheckExact(payload))
+        return 0;
+    PyObject *op = find(payload, loop->names[KEY_OP]), *t = op == NULL ? NULL : find(payload, loop->names[KEY_T]);
+    int result = t != NULL && PyLong_CheckExact(op) && PyLong_AsLong(op) == 0 && PyUnicode_CheckExact(t) &&
+                 PyUnicode_Compare(t, name) == 0;
+    Py_XDECREF(op);
+    Py_XDECREF(t);
+    return result;
+}
+
+/* As `InlineProgress.pass_on`; false if that fails, after which it can be done again. */
+static int
+pass_on(Loop *loop, PyObject *payload)
+{
+    PyObject *seq = find(payload, loop->names[KEY_S]), *position = NULL;
+    if (seq != NULL && PyLong_CheckExact(seq))
+        position = PyTuple_Pack(2, loop->session_id, seq);
+    Py_XDECREF(seq);
+    if (PyErr_Occurred() || !set(loop, loop->progress, COMPLETED, loop->passed_on) ||
+        (position != NULL && !set(loop, loop->progress, PASSED_ON, position))) {
+        Py_XDECREF(position);
+        return 0;
+    }
+    if (position != NULL)
+        Py_SETREF(loop->passed_on, position);
+    return 1;
+}
+
+/* Call `function` with the error that is set, and with the handler of an event that raised it, if one did. The error is
+ * sys.exc_info() there, as in an `except` clause: handlers of `error` may log it. False if that raises. */
+static int
+report(PyObject *function, PyObject *handler, PyObject *event)
+{
+    PyObject *type, *error, *traceback, *outer_type, *outer_error, *outer_traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+    PyErr_GetExcInfo(&outer_type, &outer_error, &outer_traceback);
+    Py_INCREF(error);
+    PyErr_SetExcInfo(type, error, traceback);
+    PyObject *result = handler == NULL ? PyObject_CallOneArg(function, error)
+                                       : PyObject_CallFunctionObjArgs(function, handler, event, error, NULL);
+    PyErr_SetExcInfo(outer_type, outer_error, outer_traceback);
+    Py_DECREF(error);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+/* As `Emitter.emit`, with the handlers in `snapshots`; false if that raises. */
+static int
+emit(const Loop *loop, PyObject *snapshots, PyObject *event, PyObject *handlers, PyObject *argument)
+{
+    Py_ssize_t count = PyTuple_Size(handlers);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *handler = PyTuple_GET_ITEM(handlers, i), *result = PyObject_CallOneArg(handler, argument);
+        Py_XDECREF(result);
+        if (result == NULL && !report(loop->handler_failed, handler, event))
+            return 0;
+        PyObject *now = get(loop, loop->emitter, SNAPSHOTS);
+        Py_XDECREF(now);
+        if (now != snapshots)
+            return now != NULL; /* this is a child that the handler forked */
+    }
+    return count >= 0;
+}
+
+/* Set what the runner works at, and watch it; false if that fails. */
+static int
+begin_work(const Loop *loop, PyObject *name)
+{
+    PyObject *monotonic = get(loop, loop->time, MONOTONIC); /* for each event, as in Python */
+    PyObject *now = monotonic == NULL ? NULL : PyObject_CallNoArgs(monotonic);
+    PyObject *work = now == NULL ? NULL : PyTuple_Pack(3, name, now, loop->log);
+    int begun = work != NULL && set(loop, loop->runner, WORK, work);
+    Py_XDECREF(monotonic);
+    Py_XDECREF(now);
+    Py_XDECREF(work);
+    int armed = begun ? is_true(loop, loop->slow, ARMED) : -1; /* only now: see `SlowHandlers` */
+    return armed > 0 || (armed == 0 && call(loop->arm));
+}
+
+/* Emit an event under its name; false if that raises. */
+static int
+emit_data(const Loop *loop, PyObject *snapshots, PyObject *name, PyObject *handlers, PyObject *payload)
+{
+    PyObject *data = find(payload, loop->names[KEY_D]);
+    int done = !PyErr_Occurred() && emit(loop, snapshots, name, handlers, data == NULL ? Py_None : data);
+    Py_XDECREF(data);
+    return done;
+}
+
+/* Emit an event as DISPATCH, then under its name, whose handlers may have changed; false if that raises. */
+static int
+emit_whole(const Loop *loop, PyObject *snapshots, PyObject *name, PyObject *handlers, PyObject *payload)
+{
+    if (!emit(loop, snapshots, loop->names[DISPATCH], handlers, payload))
+        return 0;
+    int abandoned = is_true(loop, loop->runner, ABANDONED);
+    PyObject *named = abandoned ? NULL : find(snapshots, name);
+    int done = named == NULL ? !PyErr_Occurred() : emit_data(loop, snapshots, name, named, payload);
+    Py_XDECREF(named);
+    return done;
+}
+
+/* As `Runner.dispatch`; false if that raises. */
+static int
+dispatch(const Loop *loop, PyObject *snapshots, PyObject *name, PyObject *payload)
+{
+    PyObject *whole = find(snapshots, loop->names[DISPATCH]);
+    PyObject *named = whole == NULL && !PyErr_Occurred() ? find(snapshots, name) : NULL;
+    if (whole == NULL && named == NULL)
+        return !PyErr_Occurred(); /* the handlers have been removed */
+    int done = begin_work(loop, name) && (whole != NULL ? emit_whole(loop, snapshots, name, whole, payload)
+                                                        : emit_data(loop, snapshots, name, named, payload));
+    Py_XDECREF(whole);
+    Py_XDECREF(named);
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    done &= set(loop, loop->runner, WORK, Py_None);
+    if (type != NULL)
+        PyErr_Restore(type, error, traceback);
+    return done;
+}
+
+/* As the Python loop, from where an event has been passed on; false if that raises. */
+static int
+hand_over(const Loop *loop, PyObject *snapshots, PyObject *name, PyObject *payload)
+{
+    if (!set(loop, loop->queue, IS_PASSING_ON, Py_False))
+        return 0;
+    int is_dropping = is_true(loop, loop->progress, IS_DROPPING); /* only now: see `Dispatcher` */
+    if (is_dropping && (is_dropping < 0 || !call(loop->set_passed_on)))
+        return 0;
+    int waits = is_true(loop, loop->queue, READER_WAITS);
+    if (waits && (waits < 0 || !call(loop->made_room)))
+        return 0;
+    return dispatch(loop, snapshots, name, payload) && (loop->complete == Py_None || call(loop->complete)) &&
+           set(loop, loop->queue, IS_PASSING_ON, Py_True);
+}
+
+/* As the Python loop, from where an event is decoded. Leaves an odd one to it, decoded. */
+static int
+handle(Loop *loop, PyObject *snapshots, PyObject *name, PyObject **event)
+{
+    PyObject *payload = PyObject_CallOneArg(loop->decode, *event);
+    if (payload != NULL && is_usual(loop, payload, name) && pass_on(loop, payload)) {
+        hand_over(loop, snapshots, name, payload);
+        Py_DECREF(payload);
+        return HANDLE;
+    }
+    if (payload != NULL) {
+        PyErr_Clear(); /* what failed is done again */
+        Py_SETREF(payload, PyObject_CallOneArg(loop->check, payload));
+    }
+    if (payload == NULL) {
+        report(loop->reject, NULL, NULL);
+        return HANDLE;
+    }
+    Py_SETREF(*event, payload);
+    return LEAVE;
+}
+
+/* Dispatch an event if it is usual, and return what was decided. An error may be set then, if it was to be handled. */
+static int
+dispatch_event(Loop *loop, PyObject **event)
+{
+    PyObject *name = head_name(loop, *event), *snapshots = name == NULL ? NULL : get(loop, loop->emitter, SNAPSHOTS);
+    int action = snapshots == NULL || !PyDict_CheckExact(snapshots) ? LEAVE : decide(loop, snapshots, name);
+    if (action == LEAVE)
+        PyErr_Clear(); /* what failed is done again */
+    else if (action == HANDLE)
+        action = handle(loop, snapshots, name, event);
+    Py_XDECREF(name);
+    Py_XDECREF(snapshots);
+    return action;
+}
+
+/* Take what a call works with from a tuple; false if that is something else. */
+static int
+begin_loop(Loop *loop, PyObject *parts)
+{
+    PyObject **fields[] = {&loop->queue,     &loop->progress, &loop->emitter,        &loop->subscribers,
+                           &loop->runner,    &loop->slow,     &loop->time,           &loop->guild_events,
+                           &loop->decode,    &loop->check,    &loop->reject,         &loop->set_passed_on,
+                           &loop->made_room, &loop->arm,      &loop->handler_failed, &loop->complete};
+    Py_ssize_t count = sizeof(fields) / sizeof(*fields);
+    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != count)
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        *fields[i] = PyTuple_GET_ITEM(parts, i);
+    return 1;
+}
+
+/* Dispatch the events of an iterator up to one that is left to the Python loop, and return that one; None if there is
+ * none. It may have been decoded, but none of its handlers has run. `decode` is a function in Python, so other threads
+ * get their turn at each event. */
+static PyObject *
+dispatch_usual(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Loop loop;
+    if (count != 2 || !begin_loop(&loop, args[0]) || !PyIter_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "dispatch_usual takes a tuple of its parts, and an iterator");
+        return NULL;
+    }
+    loop.names = ((State *)PyModule_GetState(module))->names;
+    memset(loop.known, 0, sizeof(loop.known));
+    loop.log = get(&loop, loop.runner, LOG);
+    loop.session_id = loop.log == NULL ? NULL : get(&loop, loop.progress, SESSION_ID);
+    loop.passed_on = loop.session_id == NULL ? NULL : get(&loop, loop.progress, PASSED_ON);
+    PyObject *event, *result = NULL;
+    while (!PyErr_Occurred() && (event = PyIter_Next(args[1])) != NULL) {
+        Py_CLEAR(result);
+        int action = dispatch_event(&loop, &event);
+        if (action == HANDLE) {
+            Py_DECREF(event);
+            continue;
+        }
+        result = event; /* one that is passed over is returned if it is the last, which the Python loop moves past */
+        if (action == LEAVE)
+            break;
+    }
+    for (int i = 0; i < KNOWN; i++)
+        Py_XDECREF(loop.known[i]);
+    Py_XDECREF(loop.log);
+    Py_XDECREF(loop.session_id);
+    Py_XDECREF(loop.passed_on);
+    if (PyErr_Occurred()) {
+        Py_CLEAR(result);
+        return NULL;
+    }
+    if (result == NULL)
+        Py_RETURN_NONE;
+    return result;
+}
+
 /* -- the module -------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
     {"whole_messages", (PyCFunction)(void (*)(void))whole_messages, METH_FASTCALL, NULL},
     {"cut", (PyCFunction)(void (*)(void))cut, METH_FASTCALL, NULL},
     {"decode_all", (PyCFunction)(void (*)(void))decode_all, METH_FASTCALL, NULL},
+    {"dispatch_usual", (PyCFunction)(void (*)(void))dispatch_usual, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static int
 execute(PyObject *module)
 {
+    State *state = PyModule_GetState(module);
+    for (int i = 0; i < NAMES; i++)
+        if ((state->names[i] = PyUnicode_InternFromString(NAME_TEXTS[i])) == NULL)
+            return -1;
     return PyModule_AddStringConstant(module, "__version__", VOX_GATEWAY_VERSION);
+}
+
+static void
+release(void *module)
+{
+    State *state = PyModule_GetState(module);
+    for (int i = 0; i < NAMES; i++)
+        Py_XDECREF(state->names[i]);
 }
 
 static PyModuleDef_Slot slots[] = {
@@ -559,9 +991,10 @@ static PyModuleDef_Slot slots[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "vox_gateway._speedups",
-    .m_size = 0,
+    .m_size = sizeof(State),
     .m_methods = methods,
     .m_slots = slots,
+    .m_free = release,
 };
 
 PyMODINIT_FUNC

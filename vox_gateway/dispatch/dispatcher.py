@@ -6,7 +6,9 @@ behind it.
 
 from __future__ import annotations
 
+import functools
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,12 +18,13 @@ from ..concurrency.signals import SignalSafeEvent
 from ..encoding import Payload, raw_dispatch
 from ..encoding.raw_dispatch import RawDispatch
 from ..errors import DecodeError, GatewayError
+from ..extension import compiled
 from ..opcodes import Opcode
 from ..session.state import Session
 from .current_shard import CurrentShard
 from .emitter import Emitter
 from .event_queue import CHECK_GUILDS, RESTART, EventQueue, Item, Milestone, Signal, is_dispatch
-from .executors import HandlerExecutor
+from .executors import HandlerExecutor, Runner
 from .guilds import GUILD_EVENTS, GuildTracker
 from .heap import give_back
 from .progress import Progress
@@ -42,6 +45,8 @@ _RECEIVED = {
 }
 
 
+#: dispatches the events of an iterator up to one that is left to Python, which it returns; None if C is not in use
+_dispatch_usual = compiled("dispatch_usual")
 #: seconds that READY and RESUMED wait for the supervisor, which has nothing else to do then
 PUBLISHED_WITHIN = 1.0
 #: seconds that the supervisor waits for an event that is being decoded, and published to subscribers that have ended
@@ -115,6 +120,7 @@ class Dispatcher:
         # so one sees the other.
         self._passed_on = threading.Event()  # set at the end of that, once events are dropped
         self._ended = SignalSafeEvent()
+        self._parts = self._prepare(executor.direct_runner)
 
     def start(self, session: Session) -> None:
         """Begin to run handlers, which have seen all of `session`."""
@@ -223,19 +229,46 @@ class Dispatcher:
         self._config.on_end()
         self._ended.set()
 
+    def _prepare(self, runner: Runner | None) -> tuple[Any, ...] | None:
+        """Return what `_dispatch_usual` works with, in its order; None if the loop in Python has to do all."""
+        if _dispatch_usual is None or runner is None:
+            return None
+        return (
+            self.queue,
+            self.progress,
+            self._emitter,
+            self._subscribers,
+            runner,
+            runner.slow,
+            time,
+            GUILD_EVENTS,
+            self._decode,
+            functools.partial(raw_dispatch.decode, read=_as_read),
+            self._reject,
+            self._passed_on.set,
+            self.queue.made_room,
+            runner.slow.arm,
+            self._emitter._handler_failed,
+            self.progress.complete if self.progress.reports_each else None,
+        )
+
     def _dispatch_all(self, batch: list[Any]) -> None:  # noqa: C901, PLR0912  # a call for each step costs every event
         """Dispatch a batch of events. After an event that fails, the others are rejected."""
         queue, progress, emitter, subscribers = self.queue, self.progress, self._emitter, self._subscribers
         decode, is_heard, run_handlers = self._decode, self._is_heard, self.executor.dispatch
         decode_raw, reports_each = raw_dispatch.decode, progress.reports_each
-        heard = False
+        unheard: Any = None  # the last event that nothing listened to
         rest = queue.take(batch)
+        if _dispatch_usual is not None and self._parts is not None and len(batch) > 1:  # for one, it takes longer
+            # Usual events are dispatched in C, and the others returned.
+            rest = iter(functools.partial(_dispatch_usual, self._parts, rest), None)
         queue.is_passing_on = True
         try:
             for event in rest:
                 is_raw = type(event) is bytes
-                heard = not is_raw or "DISPATCH" in emitter.heard or is_heard(event)
-                if heard:
+                if is_raw and "DISPATCH" not in emitter.heard and not is_heard(event):
+                    unheard = event
+                else:
                     table = subscribers.table  # first: once events are dropped, `end_subscribers` empties it
                     if progress.is_dropping or progress.is_rejecting:
                         progress.reject()
@@ -263,8 +296,8 @@ class Dispatcher:
             queue.is_passing_on = False
             if progress.is_dropping:
                 self._passed_on.set()
-        if not heard and not (progress.is_dropping or progress.is_rejecting):
-            progress.skip(batch[-1])  # unheard events move the cursor only here: a RESUME may bring them again
+        if unheard is batch[-1] and not (progress.is_dropping or progress.is_rejecting):
+            progress.skip(unheard)  # unheard events move the cursor only here: a RESUME may bring them again
         else:
             progress.complete()
         if self._guilds.is_due:
@@ -331,3 +364,8 @@ class Dispatcher:
     def _emit(self, name: str, *args: Any) -> None:
         self._subscribers.publish_signal(name, *args)
         self.executor.signal(name, *args)
+
+
+def _as_read(payload: Any) -> Any:
+    """Return a payload that has been read already: the reader for `raw_dispatch.decode` to check it with."""
+    return payload
