@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ["tests/test_speedups.py", "tests/encoding", "tests/network", "tests/integration"]
+TESTS = ["tests/test_speedups.py", "tests/encoding", "tests/network", "tests/dispatch", "tests/integration"]
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 #: CPython itself leaks at exit, and loads libraries that an own memory allocator would hide from the sanitizer
 ENVIRONMENT = {
