@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from typing import Any
@@ -70,6 +71,41 @@ def test_each_event_arrives_once_and_in_order(
     assert all(nonces == list(range(sent)) for nonces in seen.values())
     assert len(streamed) == 24 * sent
     assert manager.stats.identifies == 4 + 8 + 4
+
+
+def test_more_events_than_are_handled_do_not_keep_the_old_shards(
+    gateway: LocalGateway, make_manager: MakeManager
+) -> None:
+    """From the switch on, the event queues of the old shards are never empty."""
+    manager = make_manager(gateway, backlog=20)
+    switched, flooded, over = threading.Event(), threading.Event(), threading.Event()
+
+    @manager.on("MESSAGE_CREATE")
+    def handle(message: Any) -> None:
+        switched.set()
+        flooded.wait(TIMEOUT)
+        over.wait(0.002)
+
+    def flood() -> None:
+        switched.wait(TIMEOUT)
+        for number in itertools.count():
+            if over.is_set():
+                break
+            gateway.dispatch("MESSAGE_CREATE", {}, shard=number % 8)
+            if number == 1000:
+                flooded.set()
+
+    start(manager)
+    flooding = in_background(flood)
+    changing = in_background(lambda: manager.reshard(8, overlap=0.2))
+    try:
+        # Held back until the switch, since no old shard gets it.
+        wait_until(lambda: gateway.dispatch("MESSAGE_CREATE", {}, shard=7))
+        changing.result(TIMEOUT)
+    finally:
+        over.set()
+        flooding.result(TIMEOUT)
+    assert {session.shard[1] for session in gateway.sessions} == {8}
 
 
 def test_what_begins_a_session_does_not_come_again(gateway: LocalGateway, make_manager: MakeManager) -> None:

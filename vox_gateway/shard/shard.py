@@ -170,6 +170,11 @@ class Shard:
         return self._dispatcher.queue.waiting
 
     @property
+    def events_submitted(self) -> int:
+        """Events that the executor has, and whose handlers have not begun."""
+        return self._dispatcher.progress.waiting
+
+    @property
     def handled(self) -> Session:
         """The session up to which the handlers of every event have returned."""
         return self._dispatcher.progress.completed

@@ -253,9 +253,12 @@ class Resharder:
             pass
 
     def _drain(self, old: dict[ManagedShard, Shard]) -> None:
-        """Wait until the handlers of all events of the old shards have begun: closing a shard drops the others."""
+        """Wait until the handlers of all events that the old shards dispatched have begun: closing a shard drops them.
+
+        What goes on arriving there is discarded, and not waited for.
+        """
         run = self._run
-        while not run.is_closing and any(one.events_waiting for shard, one in old.items() if shard in run.running):
+        while not run.is_closing and any(one.events_submitted for shard, one in old.items() if shard in run.running):
             run.next(DRAIN_CHECK)
 
     def _end(self, shards: tuple[ManagedShard, ...]) -> None:
