@@ -17,6 +17,8 @@ from vox_gateway.testing import LocalGateway, guild
 TIMEOUT = 10.0
 #: seconds of overlap: what the gateway sends arrives at once
 OVERLAP = 0.05
+#: messages that a guild sends before the first of them has arrived, at most
+AHEAD = 20
 
 
 def start(manager: ShardManager) -> ShardManager:
@@ -45,7 +47,8 @@ def test_each_event_arrives_once_and_in_order(
             for where in seen:
                 gateway.dispatch("MESSAGE_CREATE", {"guild_id": where, "nonce": sent})
             sent += 1
-            done.wait(0.002)
+            while not done.wait(0.002) and min(map(len, seen.values())) < sent - AHEAD:
+                pass
         return sent
 
     def pump() -> None:
