@@ -199,8 +199,9 @@ def test_a_full_event_queue_pauses_reading_and_loses_nothing(
             last.set()
 
     start_until_ready(client)
-    send_messages(gateway, range(count))
-    assert entered.wait(5)
+    send_messages(gateway, range(1))
+    assert entered.wait(5)  # first: the warning names the handler that runs
+    send_messages(gateway, range(1, count))
     assert stuck.wait(5)
     for _ in range(3):
         gateway.expect("HEARTBEAT", 4)
