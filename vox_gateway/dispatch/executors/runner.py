@@ -65,7 +65,7 @@ class Runner:
             if whole:
                 emitter.emit("DISPATCH", payload)
             if name in emitter.heard and not self._abandoned:  # asked again: a handler of DISPATCH may have added one
-                emitter.emit(name, payload.get("d"))
+                emitter.emit(name, payload["d"] if "d" in payload else None)  # noqa: SIM401  # as in `progress`
         finally:  # Ctrl-C may come out of a handler that runs on the main thread
             self.work = None
 
