@@ -12,7 +12,7 @@ import pytest
 from support import TIMEOUT, in_background, wait_until
 
 from vox_gateway.concurrency.wakeup import Wakeup
-from vox_gateway.network.shared_reader import SharedReader
+from vox_gateway.network.shared_reader import STAND_IN_AFTER, SharedReader
 
 
 class Pair:
@@ -21,6 +21,7 @@ class Pair:
     Attributes:
         taken: what was read, and on which thread.
         stays: what `read_now` returns.
+        on_read: called by `read_now`.
     """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
@@ -28,12 +29,14 @@ class Pair:
         self.wakeup = stack.enter_context(contextlib.closing(Wakeup()))
         self.taken: list[tuple[bytes, str]] = []
         self.stays = True
+        self.on_read: Callable[[], object] = lambda: None
 
     def fileno(self) -> int:
         return self.ours.fileno()
 
     def read_now(self) -> bool:
         data = self.ours.recv(100)
+        self.on_read()
         if data == b"broken":
             raise ConnectionError("broken")
         self.taken.append((data, threading.current_thread().name))
@@ -77,6 +80,7 @@ def reader() -> Iterator[SharedReader]:
 @pytest.fixture
 def dispatcher(reader: SharedReader) -> Iterator[Dispatcher]:
     dispatcher = Dispatcher(reader)
+    wait_until(lambda: reader.is_waited_in)
     yield dispatcher
     reader.finish()
     dispatcher.thread.join(TIMEOUT)
@@ -117,6 +121,33 @@ def test_the_standby_reads_while_the_dispatcher_works(
         done.set()
         wait_until(lambda: reader.is_waited_in)
     assert not any(future.done() for future in reading)
+
+
+def test_the_standby_reads_after_a_read_that_took_long(
+    reader: SharedReader, dispatcher: Dispatcher, pairs: list[Pair]
+) -> None:
+    pair, other = pairs[:2]
+    for each in pairs:
+        in_background(lambda each=each: reader.read(each))
+    done = threading.Event()
+
+    def take_long() -> None:
+        threading.Event().wait(5 * STAND_IN_AFTER)
+        dispatcher.do(lambda: done.wait(TIMEOUT))
+
+    pair.on_read = take_long
+    pair.theirs.send(b"slow")
+    other.comes(b"data", "test-standby")
+    done.set()
+
+
+def test_the_standby_reads_if_the_dispatcher_has_never_waited(reader: SharedReader) -> None:
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        reading = in_background(lambda: reader.read(pair))
+        pair.comes(b"data", "test-standby")
+        pair.wakeup.wake()
+        assert reading.result(TIMEOUT) is None
 
 
 def test_work_that_is_put_while_it_waits_is_done(reader: SharedReader, dispatcher: Dispatcher) -> None:

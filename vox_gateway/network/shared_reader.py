@@ -84,7 +84,7 @@ class SharedReader:
         self._turn = threading.Lock()
         self._is_wanted = False  # the dispatcher waits for the turn
         self._reads = 0  # how often the dispatcher has stopped waiting; counted by it
-        self._is_watched = False  # the standby looks whether that goes on
+        self._is_watched = True  # the standby looks whether that goes on; false only while `is_waited_in`
         self._inbox: queue.SimpleQueue[bool] = queue.SimpleQueue()  # of the standby: false to end
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -102,6 +102,7 @@ class SharedReader:
             except OSError:
                 return
             in_child(self, SharedReader._after_fork)
+            self._inbox.put(True)  # the dispatcher may have work before it ever waits
             self._thread.start()
             self.is_open = True
             undo.pop_all()
@@ -192,9 +193,9 @@ class SharedReader:
                 finally:
                     self._turn.release()
                 waiting = 0
-            elif (waiting := waiting + 1) >= LAST_LOOK:
+            elif self.is_waited_in and (waiting := waiting + 1) >= LAST_LOOK:
                 self._is_watched = False
-                if self._reads == reads:
+                if self.is_waited_in and self._reads == reads:
                     return
                 self._is_watched = True  # it has read just now, and may have seen that it was watched
 
