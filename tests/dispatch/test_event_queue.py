@@ -170,6 +170,17 @@ def test_bytes_of_events_that_wait_for_an_executor_take_up_room() -> None:
     assert progress.waiting_bytes == 0
 
 
+def test_there_is_room_for_what_a_put_takes_in_without_waiting() -> None:
+    queue = make(4, limit_bytes=10)
+    events, milestone = [event(1), event(2)], Milestone(Session("abc", 1), resumed=False)
+    assert queue.has_room([(events, 9), milestone, (events, 100)])
+    assert not queue.has_room([(events, 9), (events, 1), ([ACKNOWLEDGEMENT], 1)])  # of events
+    assert not queue.has_room([(events, 10), milestone, ([ACKNOWLEDGEMENT], 0)])  # of bytes
+    queue.put(events, 10, always(True), pytest.fail)
+    assert queue.has_room([])
+    assert not queue.has_room([([ACKNOWLEDGEMENT], 0)])
+
+
 def test_what_fills_the_queue_is_put_in_words() -> None:
     queue = make(10, limit_bytes=3 << 20)
     for number in range(3):

@@ -191,11 +191,15 @@ class EventQueue:
 
     def has_room(self, arrivals: Iterable[tuple[Batch, int] | Milestone]) -> bool:
         """Whether `put` would take in all of what a read has brought without waiting. For the reader."""
-        room = self.limit - self._occupied
+        room, room_bytes = self.limit - self._occupied, self.limit_bytes - self.waiting_bytes
         for arrival in arrivals:
-            if not isinstance(arrival, Milestone):
-                room -= len(arrival[0])
-        return room >= 0 and self.waiting_bytes < self.limit_bytes
+            if isinstance(arrival, Milestone):
+                continue
+            batch, size = arrival
+            if len(batch) > room or room_bytes <= 0:
+                return False
+            room, room_bytes = room - len(batch), room_bytes - size
+        return True
 
     def put_milestone(self, milestone: Milestone) -> None:
         """Announce the READY or RESUMED that is put next. For the reader; never waits."""

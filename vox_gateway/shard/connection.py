@@ -383,14 +383,15 @@ class Connection:
         self._take_in(self._websocket.receive_now())
         if not self._queue.has_room(self._batches):
             return False
-        self._hand_over()
+        self._hand_over(may_wait=False)
         self._websocket.begin_to_wait()
         return self._closing is None
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, *, may_wait: bool = True) -> None:
         """Put what the read has brought into the queue, then publish how far the session has got."""
         assert self._websocket is not None
         self._heard_at = time.monotonic()
+        may_pause = self._may_pause if may_wait else _never
         events, paused, caught_up = 0, False, self._is_caught_up
         batches, self._batches = self._batches, []
         for arrival in batches:
@@ -402,7 +403,7 @@ class Connection:
             if is_dispatch(batch[0]):
                 events += len(batch)
                 self._dispatched_at = self._heard_at
-            paused |= self._queue.put(batch, size, self._may_pause, self._report_pause)
+            paused |= self._queue.put(batch, size, may_pause, self._report_pause)
             self._is_caught_up = caught_up
         self.traffic = self.traffic.after(
             self._protocol.session, events, self._websocket.bytes_in, self._inflated, self._heard_at
@@ -536,6 +537,10 @@ class Connection:
                 return f"no event came for {SILENCE_WITHIN:g} seconds after RESUME"
             case _:
                 return f"nothing came for {SILENCE_WITHIN:g} seconds after IDENTIFY"
+
+
+def _never() -> bool:
+    return False
 
 
 def _describe(payload: dict[str, Any]) -> str:
