@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from client_helpers import MakeClient, RecordEvents, open_connection
-from scripted_server import ScriptedServer
+import socket
+import ssl
+
+import pytest
+from client_helpers import MakeClient, RecordEvents, open_connection, start
+from scripted_server import RECONNECT_TIMEOUT, ScriptedServer
+from tls_contexts import client_context, server_context
 
 TIMEOUT = 5.0
 
@@ -19,3 +24,27 @@ def test_a_read_with_more_than_the_queue_takes_does_not_block_the_dispatcher(
         event, other = (peer.frame({"op": 0, "t": "NUMBER", "s": 2 + number + i, "d": number + i}) for i in range(2))
         peer.write(event + peer.frame({"op": 11}) + other)  # in a single read, and put one after the other
         assert [numbers.data(TIMEOUT) for _ in range(2)] == [number, number + 1]
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="the two records cannot be sent as one segment")
+def test_the_end_of_tls_in_the_same_read_as_an_event_is_noticed(
+    make_client: MakeClient, record_events: RecordEvents
+) -> None:
+    with ScriptedServer("wss") as server:
+        client = start(make_client(server, ssl_context=client_context()))
+        numbers = record_events(client, "NUMBER")
+        peer = server.accept()
+        peer.start_tls(server_context())
+        peer.upgrade().login()
+        assert client.wait_until_ready(TIMEOUT)
+        peer.event("NUMBER", 1)
+        assert numbers.data(TIMEOUT) == 1
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        peer.event("NUMBER", 2)
+        peer.sock.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            peer.sock.unwrap()  # the stream below stays open
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        assert numbers.data(TIMEOUT) == 2
+        server.accept(RECONNECT_TIMEOUT).close()
+        client.close()

@@ -170,7 +170,10 @@ class Transport:
 
     @property
     def may_read_now(self) -> bool:
-        """Whether nothing but the socket has to be waited for: no unread bytes and none to be written."""
+        """Whether nothing but the socket has to be waited for: all that was read is taken, and all is written.
+
+        Asked again after each `read_now`, which may have left the end of TLS to be reported, or a reply to be written.
+        """
         return not (self._unread or self._unsent or self._tls_end)
 
     def fileno(self) -> int:

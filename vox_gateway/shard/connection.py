@@ -385,7 +385,7 @@ class Connection:
             return False
         self._hand_over(may_wait=False)
         self._websocket.begin_to_wait()
-        return self._closing is None
+        return self._closing is None and self._websocket.may_receive_now
 
     def _hand_over(self, *, may_wait: bool = True) -> None:
         """Put what the read has brought into the queue, then publish how far the session has got."""
