@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from support import TIMEOUT, in_background, wait_until
 
 from vox_gateway.concurrency.wakeup import Wakeup
+from vox_gateway.network import shared_reader
 from vox_gateway.network.shared_reader import STAND_IN_AFTER, SharedReader
 
 
@@ -101,7 +104,7 @@ def test_a_connection_is_read_by_the_dispatcher_until_its_wakeup(reader: SharedR
     for data in (b"one", b"two"):
         pair.comes(data, "test-dispatcher")
     pair.wakeup.wake()
-    assert reading.result(TIMEOUT) is None
+    assert reading.result(TIMEOUT)
     pair.theirs.send(b"three")
     assert pair.ours.recv(100) == b"three"  # it is read there no more
 
@@ -147,7 +150,7 @@ def test_the_standby_reads_if_the_dispatcher_has_never_waited(reader: SharedRead
         reading = in_background(lambda: reader.read(pair))
         pair.comes(b"data", "test-standby")
         pair.wakeup.wake()
-        assert reading.result(TIMEOUT) is None
+        assert reading.result(TIMEOUT)
 
 
 def test_work_that_is_put_while_it_waits_is_done(reader: SharedReader, dispatcher: Dispatcher) -> None:
@@ -175,18 +178,33 @@ def test_a_connection_that_needs_its_own_thread_goes_back_and_may_come_again(
     for number in range(3):
         reading = in_background(lambda: reader.read(pair))
         pair.theirs.send(b"data")
-        assert reading.result(TIMEOUT) is None
+        assert reading.result(TIMEOUT)
         assert len(pair.taken) == number + 1
 
 
-def test_a_descriptor_that_cannot_be_waited_for_harms_no_other(reader: SharedReader, pairs: list[Pair]) -> None:
+def test_a_connection_that_cannot_be_waited_for_is_left_to_its_own_thread(
+    reader: SharedReader, pairs: list[Pair]
+) -> None:
     pair, closed, _ = pairs
     reading = in_background(lambda: reader.read(pair))
     closed.ours.close()
-    with pytest.raises((ValueError, OSError)):
-        in_background(lambda: reader.read(closed)).result(TIMEOUT)
+    assert in_background(lambda: reader.read(closed)).result(TIMEOUT) is False
     pair.comes(b"data", "test-dispatcher")
     assert not reading.done()
+
+
+def test_connections_beyond_what_the_system_waits_for_are_left_to_their_own_threads(
+    reader: SharedReader, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "MAX_DESCRIPTORS", 5)  # as on Windows, where select() takes 512
+    reading = [in_background(lambda pair=pair: reader.read(pair)) for pair in pairs]
+    wait_until(lambda: any(future.done() for future in reading))
+    (beyond,) = (number for number, future in enumerate(reading) if future.done())
+    assert reading.pop(beyond).result() is False
+    pairs.pop(beyond)
+    for pair in pairs:
+        pair.comes(b"data", "test-dispatcher")
+    assert not any(future.done() for future in reading)
 
 
 def test_the_end_gives_everything_back_and_nothing_is_taken_any_more(
@@ -196,10 +214,30 @@ def test_the_end_gives_everything_back_and_nothing_is_taken_any_more(
     pairs[0].comes(b"data", "test-dispatcher")
     reader.finish()
     for future in reading:
-        assert future.result(TIMEOUT) is None
+        future.result(TIMEOUT)
     dispatcher.thread.join(TIMEOUT)
-    assert in_background(lambda: reader.read(pairs[0])).result(TIMEOUT) is None
+    assert in_background(lambda: reader.read(pairs[0])).result(TIMEOUT) is False
     assert not reader.wait(lambda: False)
+
+
+def test_an_error_on_the_dispatcher_is_reported_and_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> Any:
+            raise MemoryError
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Failing)
+    monkeypatch.setattr(shared_reader, "STAND_IN_AFTER", TIMEOUT)
+    errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    reader = SharedReader("test-standby", errors.put)
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        stack.callback(reader.join, TIMEOUT)
+        stack.callback(reader.finish)
+        reader.start()
+        reading = in_background(lambda: reader.read(pair))
+        assert not in_background(lambda: reader.wait(lambda: False)).result(TIMEOUT)
+        assert isinstance(errors.get(timeout=TIMEOUT), MemoryError)
+        assert reading.result(TIMEOUT) is False
 
 
 def test_without_descriptors_each_connection_is_read_by_its_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ no room for what came, when the kernel did not take all that was written, and wi
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import selectors
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +32,8 @@ __all__ = ["Readable", "SharedReader"]
 LOOK_EVERY = 0.05
 #: looks in a row that find it waiting, after which the standby sleeps: to wake it again costs more than a look
 LAST_LOOK = 4
+#: descriptors that can be waited for at once: select(), which Windows has in the place of epoll, takes 512
+MAX_DESCRIPTORS: float = 512 if sys.platform == "win32" else math.inf
 
 
 class Readable(Protocol):
@@ -51,6 +55,7 @@ class _Loan:
 
     def __init__(self, readable: Readable) -> None:
         self.readable = readable
+        self.is_taken = False  # by the selector
         self.is_over = False
         #: brings what the reading raised, or None, when the connection is given back
         self.returned: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -120,8 +125,12 @@ class SharedReader:
 
     # -- for a connection's own thread -----------------------------------------------------------------------------
 
-    def read(self, readable: Readable) -> None:
-        """Have a connection read until its own thread, which calls this, has to act. Raises what the reading raises."""
+    def read(self, readable: Readable) -> bool:
+        """Have a connection read until its own thread, which calls this, has to act. Raises what the reading raises.
+
+        Returns:
+            Whether it could be waited for; if not, its own thread has to read.
+        """
         loan = _Loan(readable)
         self._arriving.append(loan)
         self.wake()
@@ -129,6 +138,7 @@ class SharedReader:
             self._give_back_all()
         if (error := loan.returned.get()) is not None:
             raise error
+        return loan.is_taken
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
@@ -141,6 +151,15 @@ class SharedReader:
         """
         if not self.is_open:
             return False
+        try:
+            self._read_until(has_work)
+        except BaseException as error:  # of ours: what a connection raises goes to its own thread
+            self.is_open = False
+            self.finish()
+            self._on_failure(error)
+        return self.is_open
+
+    def _read_until(self, has_work: Callable[[], bool]) -> None:
         if not self._turn.acquire(blocking=False):
             self._is_wanted = True
             self.wake()
@@ -160,7 +179,6 @@ class SharedReader:
                 self._serve_next()
         finally:
             self._turn.release()
-        return self.is_open
 
     def wake(self) -> None:
         """End the wait in progress, so that it asks again whether there is work."""
@@ -233,13 +251,23 @@ class SharedReader:
                 self._give_back(loan, None)
 
     def _take_loans(self) -> None:
-        while self._arriving:
-            loan = self._arriving.popleft()
+        while (loan := self._next_loan()) is not None:
+            waited_for = (loan.readable, loan.readable.wakeup)
+            loan.is_taken = len(self._selector.get_map()) + len(waited_for) <= MAX_DESCRIPTORS
             try:
-                for waited_for in (loan.readable, loan.readable.wakeup):
-                    self._selector.register(waited_for, selectors.EVENT_READ, loan)
-            except (ValueError, OSError) as error:  # it is closed, or the system has no room
-                self._give_back(loan, error)
+                for each in waited_for if loan.is_taken else ():
+                    self._selector.register(each, selectors.EVENT_READ, loan)
+            except (ValueError, OSError):  # it is closed, or the system has no room
+                loan.is_taken = False
+            if not loan.is_taken:
+                self._give_back(loan, None)
+
+    def _next_loan(self) -> _Loan | None:
+        """Return the next connection that has arrived, for `_take_loans` and `_give_back_all` at once."""
+        try:
+            return self._arriving.popleft()
+        except IndexError:
+            return None
 
     def _give_back(self, loan: _Loan, error: BaseException | None) -> None:
         loan.is_over = True
@@ -261,14 +289,11 @@ class SharedReader:
 
     def _give_back_all(self) -> None:
         """Give back what has arrived and was not taken. Several threads may do so at once."""
-        while self._arriving:
-            try:
-                loan = self._arriving.popleft()
-            except IndexError:
-                return
+        while (loan := self._next_loan()) is not None:
             loan.returned.put(None)
 
     def _after_fork(self) -> None:
         self.is_open = False
         self._turn = threading.Lock()
-        self._selector.close()  # the child's copy: the parent goes on with its own
+        with contextlib.suppress(OSError):  # a child has no copy of a kqueue, and Python 3.10 closes it all the same
+            self._selector.close()  # the child's copy: the parent goes on with its own

@@ -365,12 +365,15 @@ class Connection:
         """Let the shared reader read until this thread has to act."""
         assert self._websocket is not None
         self._websocket.begin_to_wait()
+        was_read = True
         try:
-            shared.read(self)
+            was_read = shared.read(self)
         finally:
             self._hand_over()  # what it has read last, and not handed over
             self.wakeup.drain()  # first: what woke is looked at next
         self.wakeup.check()
+        if not was_read:
+            self._receive()
 
     def fileno(self) -> int:
         """The socket's descriptor, while the connection is open."""
