@@ -98,6 +98,16 @@ def test_dispatchers_handle_events_of_different_shards_at_the_same_time(
     assert not [thread.name for thread in threading.enumerate() if "dispatcher" in thread.name]
 
 
+def test_dispatchers_share_out_the_shards_that_run_here(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    manager = make_manager(gateway, shards=((0, 2), 4), dispatchers=2)
+    threads: queue.SimpleQueue[str] = queue.SimpleQueue()
+    manager.on("MESSAGE_CREATE", lambda message: threads.put(threading.current_thread().name))
+    start(manager)
+    for shard in (0, 2):
+        send(gateway, shard)
+    assert len({threads.get(timeout=TIMEOUT) for _ in range(2)}) == 2
+
+
 def test_a_handler_on_any_dispatcher_must_not_wait_for_events(gateway: LocalGateway, make_manager: MakeManager) -> None:
     manager = make_manager(gateway, dispatchers=4)
     refused: queue.SimpleQueue[Exception] = queue.SimpleQueue()

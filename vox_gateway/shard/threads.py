@@ -90,6 +90,7 @@ class SharedThreads:
         if dispatchers > 1:
             names = [f"{names[0]}-{number}" for number in range(dispatchers)]
         self.dispatchers: tuple[DispatcherThread, ...] = tuple(DispatcherThread(one, self.reader) for one in names)
+        self._dispatcher_of: dict[int, DispatcherThread] = {}
         self.current = current
         self.caller_queue = caller_queue
         self.workers: WorkerPool | None = None
@@ -157,8 +158,8 @@ class SharedThreads:
             self.workers.abandon()
 
     def dispatcher_of(self, shard: int) -> DispatcherThread:
-        """Return the thread that dispatches the events of a shard."""
-        return self.dispatchers[shard % len(self.dispatchers)]
+        """Return the thread that dispatches the events of a shard. Shards get them in turn, whichever run here."""
+        return self._dispatcher_of.setdefault(shard, self.dispatchers[len(self._dispatcher_of) % len(self.dispatchers)])
 
     def is_dispatcher(self) -> bool:
         """Whether the caller is on a thread that brings events."""
