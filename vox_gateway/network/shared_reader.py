@@ -5,10 +5,10 @@ thread lends it to the shared reader, and sleeps. The dispatcher reads it, whene
 event wakes a single thread, however many shards there are, and is handled where it was read.
 
 A handler may take long. So while events come, a standby thread looks every `LOOK_EVERY` seconds whether the dispatcher
-has read since. If it has not, the standby reads, until the dispatcher asks for it again.
+has read since. If it has not, the standby reads, until the dispatcher asks for its turn.
 
-Nothing here waits for one connection. It goes back to its own thread when it is to be closed, when the event queue has
-no room for what came, when the kernel did not take all that was written, and with whatever the reading raises.
+Nothing here waits for one connection. A connection goes back to its own thread when it is to be closed, when the event
+queue has no room for what came, when the kernel did not take all that was written, and when reading raises.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class SharedReader:
         self.is_open: bool = False
         self._on_failure = on_failure
         self._arriving: deque[_Loan] = deque()
-        # What can be read by the last select: one after the other, so that each is handled before the next is read.
+        # What the last select found: read one by one, so that each is handled before the next is read.
         self._ready: deque[tuple[selectors.SelectorKey, int]] = deque()
         # Held by the thread that reads. The dispatcher asks a standby that holds it to let go.
         self._turn = threading.Lock()

@@ -58,13 +58,13 @@ class SharedThreads:
         options: of any of the shards.
         current: is told whose event a thread handles.
         log: for what concerns no shard.
-        dispatchers: how many of them; more than one dispatch side by side only without the GIL.
+        dispatchers: the number of dispatchers; more than one run side by side only without the GIL.
 
     Attributes:
         timers: calls what is due, and may log.
         heartbeats: the same for heartbeats, which wait for no log.
         reader: reads the connections that are ready; None if each is read on its own thread.
-        dispatchers: dispatch the events, each those of its part of the shards.
+        dispatchers: dispatch the events, each for its part of the shards.
         workers: run the handlers, with ``workers``.
         caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
         current: the argument.
@@ -86,10 +86,9 @@ class SharedThreads:
         self.reader: SharedReader | None = None
         if HAS_GIL and dispatchers == 1:
             self.reader = SharedReader(f"{name}-standby", self.fail)
-        names = [f"{name}-dispatcher"]
-        if dispatchers > 1:
-            names = [f"{names[0]}-{number}" for number in range(dispatchers)]
-        self.dispatchers: tuple[DispatcherThread, ...] = tuple(DispatcherThread(one, self.reader) for one in names)
+        alone = f"{name}-dispatcher"
+        names = [alone] if dispatchers == 1 else [f"{alone}-{number}" for number in range(dispatchers)]
+        self.dispatchers: tuple[DispatcherThread, ...] = tuple(DispatcherThread(each, self.reader) for each in names)
         self._dispatcher_of: dict[int, DispatcherThread] = {}
         self.current = current
         self.caller_queue = caller_queue
