@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import queue
 import selectors
 import socket
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -168,6 +171,36 @@ def test_what_the_reading_raises_is_raised_on_the_own_thread(reader: SharedReade
         reading.result(TIMEOUT)
     other.comes(b"well", "test-dispatcher")
     assert not elsewhere.done()
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="counts references")
+def test_what_the_reading_raises_keeps_nothing_alive(reader: SharedReader, pairs: list[Pair]) -> None:
+    class Broken(Exception):
+        pass
+
+    errors: list[weakref.ref[Broken]] = []
+
+    def fail() -> None:
+        error = Broken()
+        errors.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    def lend() -> None:
+        with contextlib.suppress(Broken):
+            reader.read(pairs[0])
+
+    pairs[0].on_read = fail
+    gc.disable()
+    try:
+        lent = in_background(lend)
+        pairs[0].theirs.send(b"data")
+        lent.result(TIMEOUT)
+        wait_until(lambda: errors[0]() is None)
+    finally:
+        gc.enable()
 
 
 def test_a_connection_that_needs_its_own_thread_goes_back_and_may_come_again(

@@ -136,8 +136,12 @@ class SharedReader:
         self.wake()
         if not self.is_open:  # it may have ended before it could see the loan
             self._give_back_all()
-        if (error := loan.returned.get()) is not None:
-            raise error
+        error = loan.returned.get()
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback has this frame, and would keep itself alive
         return loan.is_taken
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
