@@ -63,8 +63,8 @@ class ShardManager(Client):
             memory that you have for all.
         dispatchers: threads that decode events and, without `workers`, run handlers, each for its part of the shards.
             With more than one, handlers of different shards run at the same time. It helps where Python runs without
-            the GIL: use as many as there are cores. With more than one, `reshard` raises `ReshardFailed`, and 4010 or
-            4011 ends the manager.
+            the GIL: use as many as there are cores. With more than one, `reshard` raises `ReshardFailed`, and a
+            shard that is closed with 4010 or 4011 ends.
         identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids.
         coordination: shares the shards with other processes of the bot, which all give the same number in `shards`:
             ``"sqlite:///bot.db"`` for processes on one machine, ``"redis://host:6379/0"`` (extra ``cluster``) for any,
