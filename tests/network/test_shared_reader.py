@@ -18,7 +18,7 @@ from support import TIMEOUT, in_background, wait_until
 
 from vox_gateway.concurrency.wakeup import Wakeup
 from vox_gateway.network import shared_reader
-from vox_gateway.network.shared_reader import STAND_IN_AFTER, SharedReader
+from vox_gateway.network.shared_reader import LOOK_EVERY, SharedReader
 
 
 class Pair:
@@ -138,7 +138,7 @@ def test_the_standby_reads_after_a_read_that_took_long(
     done = threading.Event()
 
     def take_long() -> None:
-        threading.Event().wait(5 * STAND_IN_AFTER)
+        threading.Event().wait(5 * LOOK_EVERY)
         dispatcher.do(lambda: done.wait(TIMEOUT))
 
     pair.on_read = take_long
@@ -259,7 +259,7 @@ def test_an_error_on_the_dispatcher_is_reported_and_gives_everything_back(monkey
             raise MemoryError
 
     monkeypatch.setattr(selectors, "DefaultSelector", Failing)
-    monkeypatch.setattr(shared_reader, "STAND_IN_AFTER", TIMEOUT)
+    monkeypatch.setattr(shared_reader, "LOOK_EVERY", TIMEOUT)
     errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
     reader = SharedReader("test-standby", errors.put)
     with contextlib.ExitStack() as stack:

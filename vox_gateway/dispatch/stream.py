@@ -193,7 +193,8 @@ class EventStream(Subscriber, Generic[T]):
                 self._dropped += 1
         self._events.append(event)
         if self._end is not None:  # it came in between: those who take events may have seen the end already
-            with contextlib.suppress(ValueError):  # taken by now
+            # It may be taken by now; without the GIL another may be taken in the middle, and then it is not refused.
+            with contextlib.suppress(ValueError, IndexError):
                 self._events.remove(event)
                 self._refuse()
             return
