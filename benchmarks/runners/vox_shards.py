@@ -6,7 +6,7 @@ import os
 import threading
 
 from vox_gateway import IdentifyGate, Intents, ShardManager
-from vox_gateway.shard.threads import HAS_GIL
+from vox_gateway.concurrency.gil import HAS_GIL
 
 from .tally_shards import arguments, tally
 

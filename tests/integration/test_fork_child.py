@@ -12,7 +12,7 @@ import pytest
 from forked_program import PARENT, TIMEOUT, WORDS, commands, program
 from support import read_to_end, serving
 
-from vox_gateway.shard.threads import HAS_GIL
+from vox_gateway.concurrency.gil import HAS_GIL
 from vox_gateway.testing import LocalGateway
 
 pytestmark = [

@@ -17,7 +17,7 @@ from log_handlers import RaiseInThread, RaiseOnLine, installed
 from support import wait_until
 
 from vox_gateway import Client, Status, ThreadFailed
-from vox_gateway.shard.threads import HAS_GIL
+from vox_gateway.concurrency.gil import HAS_GIL
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")

@@ -1,4 +1,4 @@
-"""Warns, with a stack, about each handler that takes too long.
+"""Warns about each handler that takes too long, with its stack where that can be read.
 
 No timer runs while nothing is handled: the check is armed when the thread begins to work, runs again when a handler
 could have become slow, and is disarmed when it finds the thread idle.
@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
+from ..concurrency.gil import HAS_GIL
 from ..concurrency.scheduler import Scheduler
 from ..log import Lines, ShardLog
 from . import emitter
@@ -93,6 +94,15 @@ class SlowHandlers:
         return work is not None
 
     def _warn(self, log: ShardLog, text: str) -> None:
+        """Log `text` with the stack of the thread.
+
+        Without the GIL there is no stack: to read the frames of a thread that runs may crash the process.
+
+        See: https://docs.python.org/3/howto/free-threading-python.html#frame-objects
+        """
+        if not HAS_GIL:
+            log.warning("%s. Where it is cannot be shown without the GIL", text)
+            return
         frame = sys._current_frames().get(self._thread_id() or 0)
         stack = traceback.extract_stack(frame) if frame else []
         # From the handler on: the way to it is ours, and of no use to its author. Its last step is the emitter, or the

@@ -7,11 +7,11 @@ threads, one reader and one supervisor each, the reader waits here while the dis
 from __future__ import annotations
 
 import atexit
-import sys
 import threading
 import time
 from typing import Protocol
 
+from ..concurrency.gil import HAS_GIL
 from ..concurrency.scheduler import Scheduler
 from ..concurrency.signals import SignalSafeEvent
 from ..config import Options
@@ -25,13 +25,10 @@ from ..log import ShardLog
 from ..network.shared_reader import SharedReader
 from .failure import log_failure
 
-__all__ = ["CLOSE_BOUND", "HAS_GIL", "Member", "SharedThreads"]
+__all__ = ["CLOSE_BOUND", "Member", "SharedThreads"]
 
 #: seconds that `close` waits at most
 CLOSE_BOUND = 2.0
-#: whether threads take turns: then the dispatcher reads too, as a reader would only wait for it; without the GIL each
-#: connection is read by its own thread, side by side with the dispatcher
-HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 #: seconds that idle threads have to end
 END_WITHIN = 0.1
 
@@ -84,6 +81,8 @@ class SharedThreads:
         self.timers: Scheduler = Scheduler(f"{name}-timers", log, self.fail)
         self.heartbeats: Scheduler = Scheduler(f"{name}-heartbeat", log, self.fail)
         self.reader: SharedReader | None = None
+        # With the GIL the dispatcher reads too, as a reader would only wait for it. Without it each connection is read
+        # by its own thread, side by side with the dispatcher.
         if HAS_GIL and dispatchers == 1:
             self.reader = SharedReader(f"{name}-standby", self.fail)
         alone = f"{name}-dispatcher"
