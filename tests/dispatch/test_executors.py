@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from typing import Any
 
 import pytest
+from support import TIMEOUT, in_background, wait_until
 
+from vox_gateway.concurrency.signals import SignalSafeEvent
 from vox_gateway.dispatch.executors.caller import CallerQueue
 from vox_gateway.dispatch.executors.partition import partition_key
 
@@ -63,6 +66,25 @@ def test_a_run_within_a_run_does_nothing() -> None:
     pending.put(lambda: True)
     assert pending.run(None, 0) == 2
     assert inside == [0]
+
+
+def test_a_late_wake_for_a_task_that_has_been_run_does_not_end_a_wait() -> None:
+    """The thread that puts a task wakes the caller after that, when the caller may have run it."""
+    pending = CallerQueue()
+    waits: queue.SimpleQueue[SignalSafeEvent] = queue.SimpleQueue()
+
+    class Waiters(dict[object, SignalSafeEvent]):
+        def __setitem__(self, key: object, event: SignalSafeEvent) -> None:
+            super().__setitem__(key, event)
+            waits.put(event)
+
+    pending._waiters = Waiters()
+    running = in_background(lambda: pending.run(None, TIMEOUT))
+    event = waits.get(timeout=TIMEOUT)
+    pending.wake()
+    wait_until(lambda: running.done() or not event.is_set())
+    pending.put(lambda: True)
+    assert running.result(TIMEOUT) == 1
 
 
 def test_run_until_runs_what_is_left() -> None:

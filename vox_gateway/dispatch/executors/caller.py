@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,10 +90,15 @@ class CallerQueue:
             return done
 
     def _wait(self, timeout: float | None) -> None:
+        ends_at = None if timeout is None else time.monotonic() + timeout
         with self._waiting() as event:
-            # From here on the event is set for each task, and when the client is closed.
-            if not self._tasks and not (timeout is None and self._is_closed()):
-                event.wait(timeout)
+            # From here on the event is set for each task, even for one that has just been run, and when the client is
+            # closed.
+            was_closed = timeout is not None and self._is_closed()
+            while not self._tasks and (was_closed or not self._is_closed()):
+                if not event.wait(None if ends_at is None else max(ends_at - time.monotonic(), 0.0)):
+                    break
+                event.clear()
 
     @contextlib.contextmanager
     def _waiting(self) -> Iterator[SignalSafeEvent]:
