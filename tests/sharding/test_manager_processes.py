@@ -44,6 +44,7 @@ def busy_fleet(url: str, times: LeaseTimes, count: int = 2) -> Iterator[Fleet]:
         stack.callback(fleet.close)
         fleet.start(count, url)
         wait_until(fleet.ready, 30)
+        wait_until(lambda: sum(len(member.running) for member in fleet.members) == SHARDS, 30)  # they say so later
         with fleet.sending(RATE):
             wait_until(lambda: any(member.seen for member in fleet.members), 30)
             yield fleet
