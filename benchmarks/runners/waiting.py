@@ -25,12 +25,13 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("count", type=int)
     args = parser.parse_args()
-    leave, done, seen = threading.Event(), threading.Event(), list[None]()
+    stuck, leave, done, seen = threading.Event(), threading.Event(), threading.Event(), list[None]()
     gate = IdentifyGate(interval=0)
     client = Client(token="benchmark", url=args.url, intents=Intents.all(), compress=False, identify_gate=gate)
 
     @client.on("GUILD_CREATE")
     def handle(data: dict[str, Any]) -> None:
+        stuck.set()
         leave.wait()
         seen.append(None)
         if len(seen) == args.count:
@@ -39,6 +40,7 @@ def main() -> None:
     told = {"before_kb": resident()}
     client.connect(async_=True)
     until = time.monotonic() + TIMEOUT
+    stuck.wait(TIMEOUT)
     while not (health := client.health())["backlog_full"] and health["events_waiting"] < args.count - 1:
         if time.monotonic() > until:
             raise TimeoutError(client.explain())
