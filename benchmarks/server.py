@@ -30,6 +30,8 @@ __all__ = ["main"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CHUNK = 1 << 20
+#: seconds between READY of the last of several shards and the first event, so that nothing is read before it is measured
+PAUSE = 0.5
 T = TypeVar("T")
 #: how a close frame begins
 CLOSE = 0x88
@@ -111,6 +113,8 @@ class Server:
             reader.start()
         sock.sendall(self.opening[1])
         number = self.all_ready.wait()
+        if self.args.shards:
+            time.sleep(PAUSE)
         if self.args.rate and self.args.shards:
             time.sleep(number / self.args.rate / self.args.shards)  # shards are not in step with each other
             for message in paced(self.flood, self.args.rate):

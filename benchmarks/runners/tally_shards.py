@@ -1,4 +1,4 @@
-"""What every runner of many shards measures the same way: from READY of the last shard to the last event's handler."""
+"""What every runner of many shards measures the same way: from the first event's handler to the last's."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def arguments() -> argparse.Namespace:
 
 
 def tally(args: argparse.Namespace, done: Callable[[], object]) -> Callable[..., Any]:
-    """Return a handler of all dispatches: measures from READY of the last shard on, and prints after the last event."""
-    seen, last = itertools.count(1), args.shards * (args.events + 1)
+    """Return a handler of all dispatches: measures from the first event after every READY, and prints after the last."""
+    seen, first, last = itertools.count(1), args.shards + 1, args.shards * (args.events + 1)
     began = cpu = 0.0
     switches = 0
 
     def handle(*event: object) -> None:
         nonlocal began, cpu, switches
         number = next(seen)
-        if number == args.shards:
+        if number == first:
             switches, cpu, began = context_switches(), time.process_time(), time.perf_counter()
         elif number == last:
             seconds = time.perf_counter() - began
