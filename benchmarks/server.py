@@ -30,7 +30,7 @@ __all__ = ["main"]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CHUNK = 1 << 20
-#: seconds between READY of the last of several shards and the first event, so that nothing is read before it is measured
+#: seconds between READY of the last of several shards and the first event, so that none is read before the measuring
 PAUSE = 0.5
 T = TypeVar("T")
 #: how a close frame begins

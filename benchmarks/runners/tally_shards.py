@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
 
 
 def tally(args: argparse.Namespace, done: Callable[[], object]) -> Callable[..., Any]:
-    """Return a handler of all dispatches: measures from the first event after every READY, and prints after the last."""
+    """Return a handler of all dispatches: measures from the first event after all READYs, and prints after the last."""
     seen, first, last = itertools.count(1), args.shards + 1, args.shards * (args.events + 1)
     began = cpu = 0.0
     switches = 0
