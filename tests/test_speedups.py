@@ -262,6 +262,16 @@ def test_dispatching_keeps_nothing(inline: Inline, event: str, whole: bool) -> N
         assert [sys.getrefcount(one) for one in kept] == references
 
 
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Ends the tracing of coverage.py, which crashes without memory."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(trace)
+
+
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("event", EVENTS)
 def test_dispatching_goes_on_after_each_allocation_that_fails(inline: Inline, event: str) -> None:
     testing = pytest.importorskip("_testcapi")
