@@ -50,7 +50,7 @@ class Runner:
         self.log: ShardLog = config.log
         self._emitter = config.emitter
         self._abandoned = False
-        self.slow = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id)
+        self.slow: SlowHandlers = SlowHandlers(config.slow_after, config.scheduler, lambda: self.work, thread_id)
 
     def dispatch(self, payload: Payload) -> None:
         """Run the handlers of a dispatch, if it has any."""
