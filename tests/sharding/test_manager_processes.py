@@ -74,16 +74,21 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"redis://127.0.0.1:{request.getfixturevalue('redis_port')}/0"
 
 
+def check_taken_over(fleet: Fleet, number: int, shards: set[int]) -> None:
+    """Wait until others have resumed the shards of a process, and check that nothing was lost or disordered."""
+    wait_until(lambda: fleet.resumed(but_by=fleet.members[number]) >= shards, 30)
+    fleet.stop_sending()
+    wait_until(lambda: not fleet.delivery().missing, 30)
+    assert fleet.delivery().disordered == 0
+    assert len(fleet.received("IDENTIFY")) == SHARDS
+
+
 def test_the_shards_of_a_killed_process_go_on_elsewhere(url: str) -> None:
     with busy_fleet(url, TIMES) as fleet:
         number, shards = running(fleet)
         fleet.members[number].process.kill()
         fleet.members[number].wait()
-        wait_until(lambda: fleet.resumed(but_by=fleet.members[number]) >= shards, 30)
-        fleet.stop_sending()
-        wait_until(lambda: not fleet.delivery().missing, 30)
-        assert fleet.delivery().disordered == 0
-        assert len(fleet.received("IDENTIFY")) == SHARDS
+        check_taken_over(fleet, number, shards)
 
 
 def test_sigterm_hands_over(url: str) -> None:
@@ -91,11 +96,7 @@ def test_sigterm_hands_over(url: str) -> None:
         number, shards = running(fleet)
         fleet.members[number].process.send_signal(signal.SIGTERM)
         assert fleet.members[number].wait() == 0
-        wait_until(lambda: fleet.resumed(but_by=fleet.members[number]) >= shards, 30)
-        fleet.stop_sending()
-        wait_until(lambda: not fleet.delivery().missing, 30)
-        assert fleet.delivery().disordered == 0
-        assert len(fleet.received("IDENTIFY")) == SHARDS
+        check_taken_over(fleet, number, shards)
 
 
 def test_a_process_that_was_paused_does_not_connect_again(url: str) -> None:
