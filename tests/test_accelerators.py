@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import vox_gateway
 from vox_gateway import Client
-from vox_gateway.accelerators import JSON_READERS, _json_reader
+from vox_gateway.accelerators import JSON_READERS
 from vox_gateway.encoding import JSONCodec
 from vox_gateway.errors import DecodeError
 
@@ -54,13 +54,6 @@ def outcome(codec: JSONCodec, data: bytes) -> Any:
         return str(error), error.close_code
 
 
-def standard_library() -> JSONCodec:
-    """What JSONCodec is where simplejson has no C part."""
-    codec = JSONCodec(reader="simplejson")
-    codec.decode = _json_reader(codec.decode)
-    return codec
-
-
 @pytest.fixture(params=[name for name in JSON_READERS if name != "simplejson"])
 def fast(request: pytest.FixtureRequest) -> JSONCodec:
     return JSONCodec(reader=request.param)
@@ -70,8 +63,8 @@ def fast(request: pytest.FixtureRequest) -> JSONCodec:
 @given(value=VALUES)
 def test_every_payload_is_read_the_same(value: Any) -> None:
     data = json.dumps(value).encode()
-    for codec in (*(JSONCodec(reader=name) for name in JSON_READERS), standard_library()):
-        assert outcome(codec, data) == outcome(SLOW, data)
+    for name in JSON_READERS:
+        assert outcome(JSONCodec(reader=name), data) == outcome(SLOW, data)
 
 
 @settings(max_examples=2000, deadline=None)
@@ -82,8 +75,8 @@ def test_every_payload_is_read_the_same(value: Any) -> None:
 @example(text='"\\ud800"', dirt=b"")
 def test_every_text_is_read_the_same_or_refused_with_the_same_words(text: str, dirt: bytes) -> None:
     data = text.encode() + dirt
-    for codec in (*(JSONCodec(reader=name) for name in JSON_READERS), standard_library()):
-        assert outcome(codec, data) == outcome(SLOW, data)
+    for name in JSON_READERS:
+        assert outcome(JSONCodec(reader=name), data) == outcome(SLOW, data)
 
 
 def test_an_integer_of_any_size_stays_one(fast: JSONCodec) -> None:
@@ -96,22 +89,6 @@ def test_what_is_in_use_is_told() -> None:
     told = vox_gateway.speedups()
     assert set(told) == {"json", "zlib", "zstd", "core"}
     assert told["json"].split()[0] == next(iter(JSON_READERS))
-
-
-WITH_SIMPLEJSON_IN_PYTHON = """
-import sys
-for name in ("simplejson._speedups", "msgspec", "orjson"):
-    sys.modules[name] = None
-import vox_gateway
-from vox_gateway.accelerators import JSON_READERS
-print(*JSON_READERS, vox_gateway.speedups()["json"])
-"""
-
-
-def test_the_standard_library_reads_json_where_simplejson_is_python() -> None:
-    command = [sys.executable, "-c", WITH_SIMPLEJSON_IN_PYTHON]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert done.stdout.split() == ["json", "simplejson", "json"], done.stderr
 
 
 WITHOUT = """
@@ -131,9 +108,8 @@ def test_without_them_the_packages_that_are_always_there_are_used() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], check=False, capture_output=True, text=True, timeout=30)
     assert done.stderr == ""
     used, words = done.stdout.splitlines()
-    readers = [name for name in JSON_READERS if "json" in name and name != "orjson"]  # json where simplejson is slow
-    assert used == f"{readers[0]} zlib -"
-    assert words.startswith(f"json must be one of {', '.join(readers)}, or a function, not 'orjson'")
+    assert used == "json zlib -"
+    assert words.startswith("json must be one of json, simplejson, or a function, not 'orjson'")
     assert words.endswith(": pip install orjson")
 
 

@@ -89,9 +89,10 @@ class Client(Emitter):
             field may hold anything, as the ``value`` of an option, an id may be an integer in ETF.
         compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
             ``zstd``) or ``"payload"`` (with ``"json"`` only).
-        json: the JSON reader: ``"simplejson"``, ``"msgspec"`` (extra ``speed``), ``"orjson"``, or a function from a
-            document in bytes to its value; None for the fastest that is installed, see `speedups`. Any exception that
-            the function raises counts as an unreadable payload: the connection is closed and resumed.
+        json: the JSON reader: ``"msgspec"`` (extra ``speed``), ``"orjson"``, ``"json"`` (the standard library's),
+            ``"simplejson"``, or a function from a document in bytes to its value; None for the fastest that is
+            installed, see `speedups`. Any exception that the function raises counts as an unreadable payload: the
+            connection is closed and resumed.
         shard: ``(shard id, number of shards)``.
         properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
         large_threshold: 50 to 250 members; offline members of larger guilds are not sent.
@@ -148,7 +149,7 @@ class Client(Emitter):
         port: int | None = None,
         encoding: Literal["json", "etf"] = "json",
         compress: bool | Literal["zlib-stream", "zstd-stream", "payload"] = True,
-        json: Literal["simplejson", "msgspec", "orjson"] | Reader | None = None,
+        json: Literal["msgspec", "orjson", "json", "simplejson"] | Reader | None = None,
         shard: tuple[int, int] = (0, 1),
         properties: Mapping[str, str] = DEFAULT_PROPERTIES,
         large_threshold: int | None = None,

@@ -100,7 +100,7 @@ class ShardManager(Client):
         port: int | None = None,
         encoding: Literal["json", "etf"] = "json",
         compress: bool | Literal["zlib-stream", "zstd-stream", "payload"] = True,
-        json: Literal["simplejson", "msgspec", "orjson"] | Reader | None = None,
+        json: Literal["msgspec", "orjson", "json", "simplejson"] | Reader | None = None,
         properties: Mapping[str, str] = DEFAULT_PROPERTIES,
         large_threshold: int | None = None,
         presence: Mapping[str, Any] | None = None,

@@ -33,7 +33,7 @@ def check_speedups(found: dict[str, str] | None = None) -> Finding:
     """
     found = speedups() if found is None else found
     used = ", ".join(f"{what}: {name or 'none'}" for what, name in found.items())
-    slow = found["json"].startswith("simplejson") or found["zlib"] == "zlib" or not found["zstd"]
+    slow = found["json"] == "json" or found["zlib"] == "zlib" or not found["zstd"]
     return ok("speedups", used + ('. For a busy bot: pip install "vox-gateway[speed]"' if slow else ""))
 
 
