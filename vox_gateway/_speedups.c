@@ -690,19 +690,32 @@ head_name(Loop *loop, PyObject *event)
     return start == at || at == end ? NULL : known_text(&loop->known[sum % KNOWN], start, at - start, 1);
 }
 
+/* Return the name of an event, raw or decoded; NULL if it is not plain text, or with an error. */
+static PyObject *
+event_name(Loop *loop, PyObject *event)
+{
+    if (!PyDict_CheckExact(event))
+        return head_name(loop, event);
+    PyObject *name = find(event, loop->names[KEY_T]);
+    if (name != NULL && !PyUnicode_CheckExact(name))
+        Py_CLEAR(name);
+    return name;
+}
+
 /* What to do with an event. */
 enum { LEAVE, PASS_OVER, HANDLE };
 
-/* Decide by its name. Asks in the order of the Python loop: for subscribers before whether events are dropped. */
+/* Decide by its name. Asks in the order of the Python loop: for subscribers before whether events are dropped. What is
+ * decoded already is not passed over, as it is the last place that a RESUME need not bring again. */
 static int
-decide(const Loop *loop, PyObject *snapshots, PyObject *name)
+decide(const Loop *loop, PyObject *snapshots, PyObject *name, int is_decoded)
 {
     int heard = PyDict_Contains(snapshots, loop->names[DISPATCH]);
     if (heard == 0)
         heard = PyDict_Contains(snapshots, name);
     if (heard < 0 || is_true(loop, loop->subscribers, TABLE) || PySet_Contains(loop->guild_events, name))
         return LEAVE;
-    if (!heard)
+    if (!heard && !is_decoded)
         return PASS_OVER;
     if (is_true(loop, loop->progress, IS_DROPPING) || is_true(loop, loop->progress, IS_REJECTING))
         return LEAVE;
@@ -858,7 +871,8 @@ hand_over(const Loop *loop, PyObject *snapshots, PyObject *name, PyObject *paylo
 static int
 handle(Loop *loop, PyObject *snapshots, PyObject *name, PyObject **event)
 {
-    PyObject *payload = PyObject_CallOneArg(loop->decode, *event);
+    int is_raw = !PyDict_CheckExact(*event);
+    PyObject *payload = is_raw ? PyObject_CallOneArg(loop->decode, *event) : Py_NewRef(*event);
     if (payload != NULL && is_usual(loop, payload, name) && pass_on(loop, payload)) {
         hand_over(loop, snapshots, name, payload);
         Py_DECREF(payload);
@@ -866,7 +880,8 @@ handle(Loop *loop, PyObject *snapshots, PyObject *name, PyObject **event)
     }
     if (payload != NULL) {
         PyErr_Clear(); /* what failed is done again */
-        Py_SETREF(payload, PyObject_CallOneArg(loop->check, payload));
+        if (is_raw)
+            Py_SETREF(payload, PyObject_CallOneArg(loop->check, payload));
     }
     if (payload == NULL) {
         report(loop->reject, NULL, NULL);
@@ -880,8 +895,10 @@ handle(Loop *loop, PyObject *snapshots, PyObject *name, PyObject **event)
 static int
 dispatch_event(Loop *loop, PyObject **event)
 {
-    PyObject *name = head_name(loop, *event), *snapshots = name == NULL ? NULL : get(loop, loop->emitter, SNAPSHOTS);
-    int action = snapshots == NULL || !PyDict_CheckExact(snapshots) ? LEAVE : decide(loop, snapshots, name);
+    PyObject *name = event_name(loop, *event), *snapshots = name == NULL ? NULL : get(loop, loop->emitter, SNAPSHOTS);
+    int action = snapshots == NULL || !PyDict_CheckExact(snapshots)
+                     ? LEAVE
+                     : decide(loop, snapshots, name, PyDict_CheckExact(*event));
     if (action == LEAVE)
         PyErr_Clear(); /* what failed is done again */
     else if (action == HANDLE)
@@ -908,8 +925,8 @@ begin_loop(Loop *loop, PyObject *parts)
 }
 
 /* Dispatch the events of an iterator up to one that is left to the Python loop, and return that one; None if there is
- * none. It may have been decoded, but none of its handlers has run. `decode` is a function in Python, so other threads
- * get their turn at each event. */
+ * none. It may have been decoded, but none of its handlers has run. Other threads get their turn when a function in
+ * Python is called, as `decode` is, and most handlers. */
 static PyObject *
 dispatch_usual(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

@@ -54,13 +54,18 @@ ODD: list[Any] = [
     b'{"t":',
     b"[1]",
     b"",
-    {"t": "NEWS", "s": 6, "op": 0, "d": {"decoded": True}},
-    {"t": "OTHER", "s": True, "op": 0},
     {"t": "GUILD_CREATE", "s": 7, "op": 0, "d": {"id": "2"}},
 ]
 SEQS: list[object] = ["null", "true", "1.5", '"3"', -1, 2**70, "9" * 30, 0]
 #: events without some of their parts, which are usual
 SHORT = [raw(1).replace(b',"s":1', b""), raw(1).replace(b',"d":null', b""), b'{"t":"NEWS","op":0}']
+#: usual events as they come from ETF, the last unheard
+DECODED = [
+    {"t": "NEWS", "s": 6, "op": 0, "d": {"decoded": True}},
+    {"t": "NEWS", "s": 7, "op": 0},
+    {"t": "NEWS", "s": True, "op": 0},
+    {"t": "UNHEARD", "s": 8, "op": 0, "d": None},
+]
 DATA = ["null", "1", "2", '{"id":"1"}', '1,"e":1']
 usual = st.builds(raw, st.integers(1, 99), st.sampled_from(DATA), st.sampled_from(NAMES))
 with_odd_seq = st.builds(raw, st.sampled_from(SEQS), name=st.sampled_from(NAMES))
@@ -71,7 +76,8 @@ of_guilds = st.builds(
     st.sampled_from(GUILD_NAMES),
 )
 unheard = st.builds(raw, st.integers(1, 99), name=st.sampled_from(["UNHEARD", "UNHEARD_TOO"]))
-events = st.one_of(usual, usual, unheard, with_odd_seq, of_guilds, st.sampled_from(ODD + SHORT))
+decoded = st.one_of(usual, unheard, with_odd_seq, of_guilds).map(json.loads)
+events = st.one_of(usual, usual, unheard, with_odd_seq, of_guilds, decoded, st.sampled_from(ODD + SHORT + DECODED))
 batches = st.lists(st.lists(events, min_size=1, max_size=8), min_size=1, max_size=3)
 handlers = st.lists(
     st.tuples(
@@ -276,6 +282,15 @@ def test_usual_events_are_not_left_to_python(name: str) -> None:
     assert run.progress.delivered.seq == 6
 
 
+@pytest.mark.parametrize("name", ["NEWS", "DISPATCH"])
+def test_decoded_events_are_not_left_to_python(name: str) -> None:
+    run, seen = Inline(Emitter(LOG)), []
+    run.emitter.on(name, seen.append)
+    assert dispatch_in_c(run, DECODED) == []
+    assert seen == ([{"decoded": True}, None, None] if name == "NEWS" else DECODED)
+    assert run.progress.delivered.seq == 8
+
+
 def test_unheard_events_are_left_to_python_at_the_end_only() -> None:
     run = Inline(Emitter(LOG))
     run.emitter.on("OTHER", pytest.fail)
@@ -297,7 +312,7 @@ def test_odd_events_are_rejected_or_left_to_python(event: Any) -> None:
     assert [payload["s"] for payload in seen] == [1]
 
 
-@pytest.mark.parametrize("event", ODD + SHORT, ids=range(len(ODD + SHORT)))
+@pytest.mark.parametrize("event", ODD + SHORT + DECODED, ids=range(len(ODD + SHORT + DECODED)))
 def test_nothing_is_decoded_twice(event: Any) -> None:
     batch = [raw(8), raw(9, '{"id":"1"}', "GUILD_CREATE"), event, raw(99)]
     decoded = [note[1] for note in compare([batch], [("DISPATCH", "plain")], {}) if note[0] == "decode"]
