@@ -21,6 +21,7 @@ from .intents import Intents
 from .network.connector import Network, default_ssl_context
 from .network.http import import_http_client
 from .network.proxy import check_proxy
+from .network.transport import READ_SIZE, SMALL_READ_SIZE
 from .network.urls import APIURL, DEFAULT_GATEWAY, gateway_url, version_of
 from .network.urls import api_url as check_api_url
 from .opcodes import Opcode, opcode_name
@@ -210,6 +211,7 @@ def make_options(
             ssl_context=check_ssl_context(ssl_context) or default_ssl_context(),
             connect_timeout=check_seconds("connect_timeout", connect_timeout),
             max_message_size=max_message_size,
+            read_size=READ_SIZE if codec.decodes_late else SMALL_READ_SIZE,
         ),
         slow_handler_warning=check_seconds("slow_handler_warning", slow_handler_warning),
         backlog=check_count("backlog", backlog, 1),

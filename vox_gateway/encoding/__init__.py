@@ -25,6 +25,8 @@ class Codec(Protocol):
     name: str
     #: whether messages are sent in text frames, not binary ones
     text: bool
+    #: whether most payloads are decoded one by one, by `decode`, when they are dispatched
+    decodes_late: bool
 
     def encode(self, payload: Any) -> bytes:
         """Encode a payload.

@@ -73,6 +73,7 @@ class ETFCodec:
 
     name = "etf"
     text = False
+    decodes_late = False
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size

@@ -29,6 +29,7 @@ class JSONCodec:
 
     name = "json"
     text = True
+    decodes_late = True
 
     def __init__(self, max_size: int = 0, reader: str | Reader | None = None) -> None:
         self._encoder = simplejson.JSONEncoder(

@@ -15,7 +15,7 @@ from ..concurrency.wakeup import Deadline, DeadlinePassed, Wakeup
 from ..errors import ConnectFailed
 from .dial import dial
 from .proxy import Proxy, proxy_from_environment, tunnel
-from .transport import Transport
+from .transport import READ_SIZE, Transport
 
 __all__ = ["USER_AGENT", "Network", "default_ssl_context"]
 
@@ -33,6 +33,7 @@ class Network:
         connect_timeout: seconds for all steps up to the first answer together.
         max_message_size: bytes of the largest message accepted.
         timeout_name: the user's name for `connect_timeout`.
+        read_size: bytes of a read.
     """
 
     proxy: Proxy | None
@@ -40,6 +41,7 @@ class Network:
     connect_timeout: float
     max_message_size: int
     timeout_name: str = "connect_timeout"
+    read_size: int = READ_SIZE
 
     def proxy_for(self, host: str, secure: bool) -> Proxy | None:
         """Return the proxy for connections to `host`, or None."""
@@ -61,7 +63,7 @@ class Network:
         try:
             proxy = self.proxy_for(host, secure)
             first_hop = (proxy.host, proxy.port) if proxy else (host, port)
-            transport = Transport(dial(*first_hop, deadline, wakeup), wakeup, deadline)
+            transport = Transport(dial(*first_hop, deadline, wakeup), wakeup, deadline, self.read_size)
             try:
                 if proxy:
                     step = f"the proxy {proxy.host} port {proxy.port}"

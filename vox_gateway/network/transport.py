@@ -24,10 +24,13 @@ from typing import Any
 from ..concurrency.wakeup import Deadline, Selector, Wakeup, seconds_left
 from ..errors import CertificateInvalid, ConnectFailed, ConnectionLost
 
-__all__ = ["Transport"]
+__all__ = ["READ_SIZE", "SMALL_READ_SIZE", "Transport"]
 
 #: bytes of a read
 READ_SIZE = 131_072
+#: bytes of a read if all it brings is decoded before the first event is handled: of more, inflated and decoded, the
+#: first would be out of the processor's cache by then
+SMALL_READ_SIZE = 16_384
 # glibc gives the unused top of a heap back to the system, and has it mapped again for the next read, a page fault for
 # every 4 KiB. It does so beyond a threshold, which it raises to twice the size of a larger block that is freed; this
 # one is never touched, so it takes up no memory. See mallopt(3), M_MMAP_THRESHOLD.
@@ -58,16 +61,18 @@ class Transport:
         sock: connected and non-blocking; owned by the transport.
         wakeup: ends every wait.
         deadline: when the current wait ends. Called again after every wake, so that `Wakeup.wake` applies a change.
+        read_size: bytes of a read.
 
     Attributes:
         bytes_in: bytes read from the socket.
         waiting_since: when the reader ran out of data, in monotonic time; None while it processes what it has read.
     """
 
-    def __init__(self, sock: socket.socket, wakeup: Wakeup, deadline: Deadline) -> None:
+    def __init__(self, sock: socket.socket, wakeup: Wakeup, deadline: Deadline, read_size: int = READ_SIZE) -> None:
         self.bytes_in: int = 0
         self.waiting_since: float | None = None
         self._deadline = deadline
+        self._read_size = read_size
         self._sock = sock
         self._wakeup = wakeup
         self._unread = b""
@@ -232,7 +237,7 @@ class Transport:
         """Return the socket's next bytes, empty at its end; None if there are none."""
         self._wakeup.check()
         try:
-            data = self._sock.recv(READ_SIZE)
+            data = self._sock.recv(self._read_size)
         except BlockingIOError:
             self._is_drained = True
             return None
@@ -240,7 +245,7 @@ class Transport:
         if not data:
             self._wakeup.check()
         # A read that is not full has most likely taken all there was, so the next begins with a wait.
-        self._is_drained = 0 < len(data) < READ_SIZE
+        self._is_drained = 0 < len(data) < self._read_size
         self.bytes_in += len(data)
         return data
 
