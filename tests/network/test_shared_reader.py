@@ -69,7 +69,7 @@ class Dispatcher:
             self._reader.wake()
 
     def _run(self) -> None:
-        while self._reader.wait(lambda: not self._work.empty()):
+        while self._reader.wait(self._work.empty):
             with contextlib.suppress(queue.Empty):
                 self._work.get_nowait()()
 
@@ -250,7 +250,7 @@ def test_the_end_gives_everything_back_and_nothing_is_taken_any_more(
         future.result(TIMEOUT)
     dispatcher.thread.join(TIMEOUT)
     assert in_background(lambda: reader.read(pairs[0])).result(TIMEOUT) is False
-    assert not reader.wait(lambda: False)
+    assert not reader.wait(lambda: True)
 
 
 def test_an_error_on_the_dispatcher_is_reported_and_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ def test_an_error_on_the_dispatcher_is_reported_and_gives_everything_back(monkey
         stack.callback(reader.finish)
         reader.start()
         reading = in_background(lambda: reader.read(pair))
-        assert not in_background(lambda: reader.wait(lambda: False)).result(TIMEOUT)
+        assert not in_background(lambda: reader.wait(lambda: True)).result(TIMEOUT)
         assert isinstance(errors.get(timeout=TIMEOUT), MemoryError)
         assert reading.result(TIMEOUT) is False
 
@@ -281,6 +281,6 @@ def test_without_descriptors_each_connection_is_read_by_its_own_thread(monkeypat
     monkeypatch.setattr(socket, "socketpair", refuse)
     reader.start()
     assert not reader.is_open
-    assert not reader.wait(lambda: False)
+    assert not reader.wait(lambda: True)
     reader.finish()
     reader.join(TIMEOUT)

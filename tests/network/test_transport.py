@@ -83,6 +83,13 @@ def test_a_read_that_was_not_full_is_followed_by_a_wait(wakeup: Wakeup) -> None:
             assert Counting.reads == before + 1
 
 
+def test_a_read_returns_no_more_than_it_is_told(wakeup: Wakeup) -> None:
+    with tcp_pair() as (ours, other), contextlib.closing(Transport(ours, wakeup, after(TIMEOUT), 4)) as transport:
+        other.sendall(b"abcdefg")
+        assert transport.read() == b"abcd"
+        assert transport.read() == b"efg"
+
+
 def test_a_wait_ends_at_the_deadline(pair: Pair) -> None:
     pair.deadline = time.monotonic() + 0.05
     with pytest.raises(DeadlinePassed):

@@ -75,7 +75,7 @@ class DispatcherThread:
             try:
                 return self._entries.get_nowait()
             except queue.Empty:
-                if not reader.wait(lambda: not self._entries.empty()):
+                if not reader.wait(self._entries.empty):
                     break
         return self._entries.get()
 

@@ -218,13 +218,15 @@ class EventQueue:
         """
         stuck = False
         while batch:
-            room = self.limit - self._occupied if self.waiting_bytes < self.limit_bytes else 0
-            if room <= 0 and may_block() and not self._progress.is_dropping:
-                stuck |= self._wait_for_room(may_block, on_stuck)
-                continue
-            part, rest = (batch[:room], batch[room:]) if 0 < room < len(batch) else (batch, [])
-            part_size = size * len(part) // len(batch)
-            batch, size = rest, size - part_size
+            part, part_size = batch, size
+            if may_block() and not self._progress.is_dropping:
+                room = self.limit - self._occupied if self.waiting_bytes < self.limit_bytes else 0
+                if room <= 0:
+                    stuck |= self._wait_for_room(may_block, on_stuck)
+                    continue
+                if room < len(batch):
+                    part, part_size = batch[:room], size * room // len(batch)
+            batch, size = batch[len(part) :], size - part_size
             if is_dispatch(part[0]):
                 self._arrived += len(part)
             else:

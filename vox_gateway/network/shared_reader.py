@@ -146,34 +146,34 @@ class SharedReader:
 
     # -- for the dispatcher ----------------------------------------------------------------------------------------
 
-    def wait(self, has_work: Callable[[], bool]) -> bool:
+    def wait(self, is_idle: Callable[[], bool]) -> bool:
         """Read until there is work; return false, at once, if no connections are taken.
 
         Args:
-            has_work: whether what was read, or another thread, has put something to do. A thread that puts something
-                calls `wake` afterwards if `is_waited_in`.
+            is_idle: whether nothing that was read, and no other thread, has put something to do. A thread that puts
+                something calls `wake` afterwards if `is_waited_in`.
         """
         if not self.is_open:
             return False
         try:
-            self._read_until(has_work)
+            self._read_while(is_idle)
         except BaseException as error:  # of ours: what a connection raises goes to its own thread
             self.is_open = False
             self.finish()
             self._on_failure(error)
         return self.is_open
 
-    def _read_until(self, has_work: Callable[[], bool]) -> None:
+    def _read_while(self, is_idle: Callable[[], bool]) -> None:
         if not self._turn.acquire(blocking=False):
             self._is_wanted = True
             self.wake()
             self._turn.acquire()
             self._is_wanted = False
         try:
-            while self.is_open and not has_work():
+            while self.is_open and is_idle():
                 if not self._ready:
                     self.is_waited_in = True
-                    if not has_work():  # asked again: what comes from here on calls `wake`
+                    if is_idle():  # asked again: what comes from here on calls `wake`
                         self._ready.extend(self._selector.select())
                     self.is_waited_in = False
                     self._reads += 1

@@ -23,7 +23,7 @@ from ..concurrency.wakeup import Deadline, DeadlinePassed, Interrupted, Wakeup
 from ..config import Options
 from ..diagnostics.stats import Traffic
 from ..dispatch.event_queue import Batch, EventQueue, Milestone, is_dispatch
-from ..encoding import Payload, raw_dispatch
+from ..encoding import raw_dispatch
 from ..encoding.raw_dispatch import RawDispatch
 from ..errors import ConnectFailed, ConnectionLost, GatewayError, ProtocolViolation
 from ..log import ShardLog
@@ -344,13 +344,14 @@ class Connection:
 
     def _take_in(self, runs: Iterator[Run]) -> None:
         """Add what has been read to the batches."""
+        is_logged = self._log.isEnabledFor(logging.DEBUG)
         for opcode, run in runs:
-            for block, count in self._blocks(opcode, run):
+            for block, count in self._blocks(opcode, run, one_by_one=is_logged):
                 self._inflated += len(block)
                 if pieces := raw_dispatch.cut(block, count):
-                    self._take_raw(pieces, len(block))
+                    self._take_raw(pieces, len(block), is_logged)
                 else:
-                    self._take_all(self._codec.decode_all(block, count), len(block))
+                    self._take_all(self._codec.decode_all(block, count), len(block), is_logged)
                 if self._closing is not None:
                     return
 
@@ -414,23 +415,23 @@ class Connection:
         if paused:
             self._post(ReadingResumed(self.id, time.monotonic()))
 
-    def _blocks(self, opcode: int, run: list[bytes]) -> Iterator[Block]:
-        """The gateway messages in `run`, inflated."""
+    def _blocks(self, opcode: int, run: list[bytes], *, one_by_one: bool) -> Iterator[Block]:
+        """The gateway messages in `run`, inflated; each in a block of its own for the log, which has its size."""
         inflater = NoCompression() if opcode == TEXT else self._inflater
-        if self._log.isEnabledFor(logging.DEBUG):  # each payload's size is wanted
+        if one_by_one:
             messages = map(inflater.feed, run)
             return ((message, 1) for message in messages if message is not None)
         return inflater.feed_all(run)
 
-    def _take_raw(self, pieces: list[RawDispatch], size: int) -> None:
+    def _take_raw(self, pieces: list[RawDispatch], size: int, is_logged: bool) -> None:
         """Add dispatches that mean nothing to the protocol but their sequence number."""
         last = raw_dispatch.seq(pieces[-1])
-        if self._log.isEnabledFor(logging.DEBUG):  # the name costs time, for each block
+        if is_logged:  # the name costs time, for each block
             self._log.debug("< DISPATCH %s s=%s (%d bytes)", raw_dispatch.name(pieces[-1]), last, size)
         self._protocol.receive_raw(last or 0)
         self._batches.append((pieces, size))
 
-    def _take_all(self, decoded: Iterator[Any], size: int) -> None:
+    def _take_all(self, decoded: Iterator[Any], size: int, is_logged: bool) -> None:
         """Perform what payloads call for, and append them to the batches: dispatches together, others alone."""
         payloads: list[Any] = []
         try:
@@ -445,14 +446,11 @@ class Connection:
                     position += 1
                 batch = payloads[start:position]
                 self._batches.append((batch, size * len(batch) // len(payloads)))
-                self._log_all(batch, size)
+                if is_logged:
+                    for payload in batch:
+                        self._log.debug("< %s (%d bytes)", _describe(payload), size)
                 for action in actions:
                     self._perform(action)
-
-    def _log_all(self, payloads: list[Payload], size: int) -> None:
-        if self._log.isEnabledFor(logging.DEBUG):
-            for payload in payloads:
-                self._log.debug("< %s (%d bytes)", _describe(payload), size)
 
     def _may_pause(self) -> bool:
         # A replay is taken in whole: a handler that waits for RESUMED in order to send must not keep RESUMED out.
