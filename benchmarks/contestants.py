@@ -63,7 +63,7 @@ ETF, ORJSON = ("--encoding", "etf"), ("--json", "orjson")
 
 def limit(json: str, inflate: str) -> Contestant:
     """A loop without sockets, in the environment that has what it needs."""
-    environment = "default" if json == "simplejson" else "speed"
+    environment = "default" if json == "json" else "speed"
     options = ("--json", json, "--inflate", inflate)
     return Contestant(f"limit: {json}, {inflate}", runner(environment, "limit"), options, None)
 
@@ -102,7 +102,7 @@ OURS = [
 ]
 
 CONTESTANTS = [
-    limit("simplejson", "zlib"),
+    limit("json", "zlib"),
     limit("orjson", "zlib"),
     limit("orjson", "zlib-ng"),
     limit("orjson", "zstd"),
@@ -173,7 +173,7 @@ GOALS = [
     Goal("vox_gateway", 1.25, "hikari raw"),
     Goal("vox_gateway", 1.75, "discord.py raw"),
     Goal("vox_gateway", 3.5, "discord.py on_message"),
-    Goal("vox_gateway", 1.0, "limit: simplejson, zlib"),
+    Goal("vox_gateway", 1.0, "limit: json, zlib"),
     Goal("vox_gateway, speed", 1.5, "hikari raw, orjson"),
     Goal("vox_gateway, speed", 2.0, "@discordjs/ws, zlib-sync"),
     Goal("vox_gateway, speed", 0.92, "limit: orjson, zlib-ng"),

@@ -154,7 +154,7 @@ def test_the_limit_reads_every_event(inflate: str) -> None:
     if inflate == "zstd" and wire.zstd_module() is None:
         pytest.skip("no package for zstd")
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.runners.limit", "-", str(COUNT), "--json", "simplejson",
+        [sys.executable, "-m", "benchmarks.runners.limit", "-", str(COUNT), "--json", "json",
          "--inflate", inflate],
         cwd=ROOT, check=True, capture_output=True, text=True, timeout=30,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("count", type=int)
-    parser.add_argument("--json", choices=["simplejson", "orjson"], required=True)
+    parser.add_argument("--json", choices=["json", "orjson"], required=True)
     parser.add_argument("--inflate", choices=["zlib", "zlib-ng", "zstd"], required=True)
     args = parser.parse_args()
     pack = compressor("zstd-stream" if args.inflate == "zstd" else "zlib-stream")
@@ -60,9 +61,7 @@ def reader(name: str) -> Callable[[bytes], Any]:
         import orjson
 
         return orjson.loads
-    import simplejson
-
-    return simplejson.loads
+    return json.loads
 
 
 if __name__ == "__main__":
