@@ -283,7 +283,14 @@ class Lifecycle:
 
     def _make_threads(self) -> SharedThreads:
         options = self._options
-        return SharedThreads(options.name, options, self._emitter, self._caller_queue, CurrentShard(), self._log)
+        return SharedThreads(
+            options.name,
+            options,
+            self._log,
+            emitter=self._emitter,
+            caller_queue=self._caller_queue,
+            current=CurrentShard(),
+        )
 
     def run(self, on_interrupt: Callable[[], None]) -> None:
         """Start a run and wait until it has ended; see `run_until_closed`."""

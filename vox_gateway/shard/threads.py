@@ -53,8 +53,10 @@ class SharedThreads:
     Args:
         name: the prefix of their names.
         options: of any of the shards.
-        current: is told whose event a thread handles.
         log: for what concerns no shard.
+        emitter: has the handlers.
+        caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
+        current: is told whose event a thread handles.
         dispatchers: the number of dispatchers; more than one run side by side only without the GIL.
 
     Attributes:
@@ -63,19 +65,18 @@ class SharedThreads:
         reader: reads the connections that are ready; None if each is read on its own thread.
         dispatchers: dispatch the events, each for its part of the shards.
         workers: run the handlers, with ``workers``.
-        caller_queue: where handlers wait for the caller, with ``handlers="caller"``.
-        current: the argument.
+        caller_queue, current: the arguments.
     """
 
     def __init__(
         self,
         name: str,
         options: Options,
+        log: ShardLog,
+        *,
         emitter: Emitter,
         caller_queue: CallerQueue | None,
         current: CurrentShard,
-        log: ShardLog,
-        *,
         dispatchers: int = 1,
     ) -> None:
         self.timers: Scheduler = Scheduler(f"{name}-timers", log, self.fail)

@@ -130,6 +130,7 @@ class CoordinatedRun(Coordinator):
         shards: AssignedShards,
         threads: SharedThreads,
         log: ShardLog,
+        *,
         membership: Membership,
         coordination: Coordination,
         close_coordination: Callable[[], None],

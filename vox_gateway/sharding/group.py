@@ -318,7 +318,9 @@ class ShardGroup:
             return lambda threads: Coordinator(options, self, threads, log)
         coordination, close = membership.open(options.token)
         undo.callback(close)
-        return lambda threads: CoordinatedRun(options, self, threads, log, membership, coordination, close)
+        return lambda threads: CoordinatedRun(
+            options, self, threads, log, membership=membership, coordination=coordination, close_coordination=close
+        )
 
     def _start(self, make_run: Callable[[SharedThreads], Coordinator]) -> Coordinator:
         """Start a run. The lock is held."""
@@ -326,7 +328,13 @@ class ShardGroup:
         options, log = self._options, self._log
         with defer_sigint():
             threads = SharedThreads(
-                NAME, options, self._emitter, self._caller_queue, self.current, log, dispatchers=self._dispatchers
+                NAME,
+                options,
+                log,
+                emitter=self._emitter,
+                caller_queue=self._caller_queue,
+                current=self.current,
+                dispatchers=self._dispatchers,
             )
             run = self._run = make_run(threads)
             if run.node is not None:
