@@ -553,7 +553,9 @@ class Client(Emitter):
 
         See: https://docs.discord.com/developers/events/gateway-events#request-guild-members
         """
-        data = payloads.request_guild_members(guild_id, query, limit, presences, user_ids, nonce)
+        data = payloads.request_guild_members(
+            guild_id, query=query, limit=limit, presences=presences, user_ids=user_ids, nonce=nonce
+        )
         for explain in payloads.unanswered, payloads.answered_in_part:
             if warning := explain(data, self._options.intents):
                 self._log.warning("%s", warning)
@@ -639,7 +641,9 @@ class Client(Emitter):
         See: https://docs.discord.com/developers/events/gateway-events#request-guild-members
         """
         timeout = check_timeout(timeout)
-        return self._requester.guild_members(guild_id, query, limit, user_ids, presences, timeout)
+        return self._requester.guild_members(
+            guild_id, query=query, limit=limit, user_ids=user_ids, presences=presences, timeout=timeout
+        )
 
     def join_voice(
         self,

@@ -62,7 +62,10 @@ class Requests:
 @pytest.mark.parametrize(
     ("call", "description"),
     [
-        (lambda requester: requester.guild_members(1, None, 0, None, None, 1), "the members of guild 1"),
+        (
+            lambda requester: requester.guild_members(1, query=None, limit=0, user_ids=None, presences=None, timeout=1),
+            "the members of guild 1",
+        ),
         (lambda requester: requester.join_voice(1, 5, False, False, 1), "the voice connection of channel 5"),
         (lambda requester: requester.leave_voice("1", 1), "the bot's leave from voice in guild 1"),
         (lambda requester: requester.soundboard_sounds(iter(["1", 2]), 1), "the soundboard sounds of 2 guilds"),
@@ -81,7 +84,9 @@ def test_a_request_that_cannot_be_answered_names_what_was_wanted(
 @pytest.mark.parametrize(
     "call",
     [
-        lambda requester: requester.guild_members(OTHER_SHARD, None, 0, None, None, 1),
+        lambda requester: requester.guild_members(
+            OTHER_SHARD, query=None, limit=0, user_ids=None, presences=None, timeout=1
+        ),
         lambda requester: requester.join_voice(OTHER_SHARD, 5, False, False, 1),
         lambda requester: requester.leave_voice(OTHER_SHARD, 1),
         lambda requester: requester.soundboard_sounds([1, OTHER_SHARD], 1),
@@ -98,7 +103,7 @@ def test_a_guild_of_another_shard_is_refused(call: Callable[[Requester], object]
 def test_missing_intents_are_reported() -> None:
     requester = Requests(intents=Intents.GUILDS).requester
     with pytest.raises(ValueError, match=r"^intents: .*GUILD_MEMBERS"):
-        requester.guild_members(1, None, 0, None, None, 1)
+        requester.guild_members(1, query=None, limit=0, user_ids=None, presences=None, timeout=1)
     for move in (lambda: requester.join_voice(1, 5, False, False, 1), lambda: requester.leave_voice(1, 1)):
         with pytest.raises(ValueError, match=r"^intents: without Intents\.GUILD_VOICE_STATES"):
             move()
@@ -107,13 +112,15 @@ def test_missing_intents_are_reported() -> None:
 def test_presences_without_their_intent_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="vox_gateway")
     with pytest.raises(NotConnected):
-        Requests(intents=Intents.GUILDS).requester.guild_members(1, "a", 1, None, True, 1)
+        Requests(intents=Intents.GUILDS).requester.guild_members(
+            1, query="a", limit=1, user_ids=None, presences=True, timeout=1
+        )
     assert "GUILD_PRESENCES" in caplog.text
 
 
 def test_a_command_that_is_too_large_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(PayloadTooLarge):
-        Requests().requester.guild_members(1, "x" * 5000, 1, None, None, 1)
+        Requests().requester.guild_members(1, query="x" * 5000, limit=1, user_ids=None, presences=None, timeout=1)
 
 
 # -- the voice cache ---------------------------------------------------------------------------------------------------

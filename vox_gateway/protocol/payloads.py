@@ -144,6 +144,7 @@ def voice_state_update(
 
 def request_guild_members(
     guild_id: str | int,
+    *,
     query: str | None = None,
     limit: int = 0,
     presences: bool | None = None,
@@ -176,6 +177,7 @@ def request_guild_members(
 
 def guild_member_requests(
     guild_id: str | int,
+    *,
     query: str | None = None,
     limit: int = 0,
     presences: bool | None = None,
@@ -187,10 +189,13 @@ def guild_member_requests(
         TypeError, ValueError: naming the argument.
     """
     if user_ids is None or isinstance(user_ids, (str, int)):
-        return [request_guild_members(guild_id, query, limit, presences, user_ids)]
+        return [request_guild_members(guild_id, query=query, limit=limit, presences=presences, user_ids=user_ids)]
     ids = list(dict.fromkeys(snowflake(item, "user_ids") for item in _several(user_ids, "user_ids")))
     batches = [ids[start : start + MAX_MEMBERS] for start in range(0, len(ids) or 1, MAX_MEMBERS)]
-    return [request_guild_members(guild_id, query, limit, presences, batch) for batch in batches]
+    return [
+        request_guild_members(guild_id, query=query, limit=limit, presences=presences, user_ids=batch)
+        for batch in batches
+    ]
 
 
 def unanswered(request: Mapping[str, Any], intents: int) -> str | None:

@@ -40,6 +40,7 @@ class Requests(Protocol):
     def guild_members(
         self,
         guild_id: str | int,
+        *,
         query: str | None,
         limit: int,
         user_ids: str | int | Iterable[str | int] | None,
@@ -113,6 +114,7 @@ class Requester:
     def guild_members(
         self,
         guild_id: str | int,
+        *,
         query: str | None,
         limit: int,
         user_ids: str | int | Iterable[str | int] | None,
@@ -120,7 +122,9 @@ class Requester:
         timeout: float | None,
     ) -> Members:
         """See `Client.fetch_guild_members`."""
-        commands = payloads.guild_member_requests(guild_id, query, limit, presences, user_ids)
+        commands = payloads.guild_member_requests(
+            guild_id, query=query, limit=limit, presences=presences, user_ids=user_ids
+        )
         self._check_shard("guild_id", commands[0]["guild_id"])
         if problem := payloads.unanswered(commands[0], self._options.intents):
             raise ValueError(f"intents: {problem}")

@@ -27,6 +27,7 @@ class ShardRequests(Requests):
     def guild_members(
         self,
         guild_id: str | int,
+        *,
         query: str | None,
         limit: int,
         user_ids: str | int | Iterable[str | int] | None,
@@ -35,7 +36,9 @@ class ShardRequests(Requests):
     ) -> Members:
         """See `Client.fetch_guild_members`."""
         requester = self._of(guild_id, "guild_id")
-        return requester.guild_members(guild_id, query, limit, user_ids, presences, timeout)
+        return requester.guild_members(
+            guild_id, query=query, limit=limit, user_ids=user_ids, presences=presences, timeout=timeout
+        )
 
     def join_voice(
         self, guild_id: str | int, channel_id: str | int, self_mute: bool, self_deaf: bool, timeout: float | None
