@@ -77,7 +77,7 @@ def check_count(name: str, value: object, minimum: int) -> int:
     Raises:
         TypeError, ValueError: it is not.
     """
-    return _whole_number(name, value, minimum, None, "a whole number", f"{minimum} or more")
+    return _whole_number(name, value, "a whole number", minimum=minimum, within=f"{minimum} or more")
 
 
 def check_seconds(name: str, value: object) -> float:
@@ -240,7 +240,7 @@ def check_port(port: object) -> int | None:
     """
     if port is None:
         return None
-    return _whole_number("port", port, 1, 65535, "a number from 1 to 65535, or None for the URL's own")
+    return _whole_number("port", port, "a number from 1 to 65535, or None for the URL's own", minimum=1, maximum=65535)
 
 
 def check_shard(shard: object) -> tuple[int, int]:
@@ -269,7 +269,7 @@ def check_large_threshold(value: object) -> int | None:
     """
     if value is None:
         return None
-    return _whole_number("large_threshold", value, 50, 250, "a whole number from 50 to 250 or None")
+    return _whole_number("large_threshold", value, "a whole number from 50 to 250 or None", minimum=50, maximum=250)
 
 
 def check_intents(value: object) -> Intents:
@@ -283,7 +283,9 @@ def check_intents(value: object) -> Intents:
     if value is None:
         return Intents.default()
     expected = "an Intents or its number"
-    return Intents(_whole_number("intents", value, 0, (1 << 53) - 1, expected, "from 0 to 2**53 - 1"))
+    return Intents(
+        _whole_number("intents", value, expected, minimum=0, maximum=(1 << 53) - 1, within="from 0 to 2**53 - 1")
+    )
 
 
 def check_capabilities(value: object) -> Capabilities:
@@ -295,7 +297,9 @@ def check_capabilities(value: object) -> Capabilities:
     See: https://docs.discord.com/developers/events/gateway-events#identify-gateway-capabilities
     """
     expected = "a Capabilities or its number"
-    return Capabilities(_whole_number("capabilities", value, 0, (1 << 53) - 1, expected, "from 0 to 2**53 - 1"))
+    return Capabilities(
+        _whole_number("capabilities", value, expected, minimum=0, maximum=(1 << 53) - 1, within="from 0 to 2**53 - 1")
+    )
 
 
 def check_properties(properties: object) -> dict[str, str]:
@@ -385,7 +389,7 @@ def _is_int(value: object) -> bool:
 
 
 def _whole_number(
-    name: str, value: object, minimum: int, maximum: int | None, expected: str, within: str | None = None
+    name: str, value: object, expected: str, *, minimum: int, maximum: int | None = None, within: str | None = None
 ) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be {expected}, not {value!r}")

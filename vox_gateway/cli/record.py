@@ -61,7 +61,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "record", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "record", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to record to")
     parser.add_argument(
         "--max-size",

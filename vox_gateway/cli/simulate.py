@@ -110,7 +110,7 @@ def _seconds(rng: random.Random, distribution: tuple[float, float]) -> float:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "simulate", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "simulate", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     count = arguments.positive_count
     parser.add_argument("--shards", type=count, required=True, metavar="N", help="number of shards")
     parser.add_argument(

@@ -101,7 +101,7 @@ def ask_gateway_bot(api: APIURL, token: str, network: Network, deadline: Deadlin
         ConnectFailed: the API could not be reached, or did not answer in time.
         Interrupted: `wakeup` was set.
     """
-    response = http_get(api, ROUTE, {"Authorization": f"Bot {token}"}, network, deadline, wakeup)
+    response = http_get(api, ROUTE, {"Authorization": f"Bot {token}"}, network, deadline=deadline, wakeup=wakeup)
     if response.status == 401:
         raise TokenRefused(api.host)
     if response.status != 200:

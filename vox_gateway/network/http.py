@@ -59,7 +59,7 @@ def import_http_client() -> None:
 
 
 def http_get(
-    api: APIURL, route: str, headers: Mapping[str, str], network: Network, deadline: Deadline, wakeup: Wakeup
+    api: APIURL, route: str, headers: Mapping[str, str], network: Network, *, deadline: Deadline, wakeup: Wakeup
 ) -> Response:
     """GET `route` of `api`. Redirects are not followed, since the token must go nowhere else.
 

@@ -34,7 +34,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "gate", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "gate", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     add_coordination(parser)
     parser.set_defaults(run=run, default_log_level=logging.WARNING)

@@ -36,7 +36,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "move", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "move", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("shard", metavar="SHARD", type=arguments.count, help="the shard's id")
     parser.add_argument("node", metavar="NODE", help=NODE_HELP)
     add_coordination(parser)

@@ -48,7 +48,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "shards", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "shards", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("url", metavar="URL", nargs="?", help="the same as --coordination")
     parser.add_argument("--once", action="store_true", help="print the shards once, as lines")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

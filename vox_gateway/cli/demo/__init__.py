@@ -40,7 +40,7 @@ _EPILOG = exit_codes(
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "demo", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "demo", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.set_defaults(run=run, default_log_level=SILENT)
 
 

@@ -60,7 +60,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "doctor", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "doctor", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
         "--intents",
         type=arguments.intents,

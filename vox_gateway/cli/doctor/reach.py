@@ -127,7 +127,7 @@ def check_api(api: APIURL, network: Network) -> tuple[Finding, Finding]:
     before = time.time()
     try:
         answer = call_with_deadline(
-            lambda deadline, interrupt: http_get(api, "/gateway", {}, network, deadline, interrupt),
+            lambda deadline, interrupt: http_get(api, "/gateway", {}, network, deadline=deadline, wakeup=interrupt),
             network.connect_timeout,
             network.timeout_name,
         )
@@ -203,7 +203,7 @@ def ask_enabled_intents(api: APIURL, token: str, network: Network) -> Intents:
     route = "/applications/@me"
     answer = call_with_deadline(
         lambda deadline, interrupt: http_get(
-            api, route, {"Authorization": f"Bot {token}"}, network, deadline, interrupt
+            api, route, {"Authorization": f"Bot {token}"}, network, deadline=deadline, wakeup=interrupt
         ),
         network.connect_timeout,
         network.timeout_name,

@@ -70,7 +70,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "replay", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "replay", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording of vox-gateway record")
     parser.add_argument(
         "--speed",

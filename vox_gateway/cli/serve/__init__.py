@@ -103,7 +103,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "serve", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "serve", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     add_port(parser)
     parser.add_argument(
         "--host",

@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(
-    commands: Any, parents: list[argparse.ArgumentParser], name: str, summary: str, description: str, epilog: str
+    commands: Any, parents: list[argparse.ArgumentParser], name: str, *, summary: str, description: str, epilog: str
 ) -> argparse.ArgumentParser:
     """Add a command whose description and epilog keep their line breaks.
 

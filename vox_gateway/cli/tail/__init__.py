@@ -66,7 +66,7 @@ examples:
 
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
-    parser = add_command(commands, parents, "tail", _HELP, _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, parents, "tail", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--pretty", action="store_true", help="show a live table instead of lines")
     shards = add_login(parser)
     shards.add_argument(
