@@ -55,7 +55,7 @@ THREAD, CALLER = HANDLERS = "thread", "caller"
 MAX_PAYLOAD = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """The arguments of a client, all checked."""
 

@@ -85,7 +85,9 @@ def test_counting_and_looking_from_two_threads_loses_nothing() -> None:
 
 
 def shard(number: int, of: int = 1, ok: bool = True, state: str = "connected, waiting for events") -> ShardRow:
-    return ShardRow((number, of), state, ok, 0.0123 if ok else None, 1234, 5.25, 2)
+    return ShardRow(
+        shard=(number, of), state=state, ok=ok, latency=0.0123 if ok else None, events=1234, per_second=5.25, resumes=2
+    )
 
 
 def shown(data: TableData, width: int = 80, height: int = 24) -> list[str]:

@@ -198,8 +198,20 @@ def test_shards_is_a_table_on_a_terminal_until_ctrl_c(cluster: Cluster, sqlite_u
 
 def overview(*names: str, **state: Any) -> Overview:
     nodes = [NodeStatus(NodeInfo(f"id{n}", name, 3, 3), 5.0, n == 1) for n, name in enumerate(names)]
-    shards = [ShardStatus(3, 0, "id0", 2.0, state, 1.0), ShardStatus(3, 2, "id1", 1.0, {"status": "ready"}, 90.0)]
-    return Overview(nodes, shards, {(3, 0): "id1"}, [], [], 5, 0.0, 1)
+    shards = [
+        ShardStatus(total=3, shard=0, owner="id0", load=2.0, state=state, reported_ago=1.0),
+        ShardStatus(total=3, shard=2, owner="id1", load=1.0, state={"status": "ready"}, reported_ago=90.0),
+    ]
+    return Overview(
+        nodes=nodes,
+        shards=shards,
+        pins={(3, 0): "id1"},
+        holding=[],
+        waiting=[],
+        remaining=5,
+        starts_in=0.0,
+        max_concurrency=1,
+    )
 
 
 def test_what_others_wrote_cannot_control_the_terminal() -> None:
@@ -232,8 +244,27 @@ def test_rows_say_what_is_ordered_and_what_is_old() -> None:
 def test_shards_that_do_not_fit_are_counted() -> None:
     from rich.console import Console
 
-    shards = [ShardStatus(50, n, "id", 1.0, {"status": "closed" if n == 40 else "ready"}, 1.0) for n in range(50)]
-    seen = Overview([NodeStatus(NodeInfo("id", "a", 50, 50), 5.0, False)], shards, {}, [], [], 5, 0.0, 1)
+    shards = [
+        ShardStatus(
+            total=50,
+            shard=n,
+            owner="id",
+            load=1.0,
+            state={"status": "closed" if n == 40 else "ready"},
+            reported_ago=1.0,
+        )
+        for n in range(50)
+    ]
+    seen = Overview(
+        nodes=[NodeStatus(NodeInfo("id", "a", 50, 50), 5.0, False)],
+        shards=shards,
+        pins={},
+        holding=[],
+        waiting=[],
+        remaining=5,
+        starts_in=0.0,
+        max_concurrency=1,
+    )
     console = Console(width=120, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     with contextlib.closing(console.file):
         console.print(render(summary(seen), rows_of(seen), 14))

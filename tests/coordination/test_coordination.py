@@ -363,7 +363,9 @@ def test_a_turn_that_nobody_ended_counts_as_spent(opened: Open) -> None:
 
 def test_the_overview_has_nodes_shards_and_states(opened: Open) -> None:
     mine, theirs, one, other = opened(), opened(), node(), node(total=4)
-    assert opened().overview() == Overview([], [], {}, [], [], 990, 0.0, 1)
+    assert opened().overview() == Overview(
+        nodes=[], shards=[], pins={}, holding=[], waiting=[], remaining=990, starts_in=0.0, max_concurrency=1
+    )
     mine.beat(one, {0: 2.5, 1: 1.0}, {0: '{"status": "ready", "reason": "a \\u00e9 b"}', 5: "{}"})
     theirs.beat(other, hold(0), {0: '{"status": "other"}'})
     mine.beat(one, {0: 3.5, 1: 1.0})

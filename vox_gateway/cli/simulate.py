@@ -8,7 +8,7 @@ import logging
 import random
 import xml.sax.saxutils
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Scenario:
 
     shards: int
     max_concurrency: int = 1
+    _: KW_ONLY
     interval: float = 5.0
     processes: int = 16
     at_once: int = 8

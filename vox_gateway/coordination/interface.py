@@ -76,7 +76,7 @@ class Lease:
     load: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """The nodes of a generation, and their leases, at the time of a heartbeat.
 
@@ -180,7 +180,7 @@ class NodeStatus:
     is_to_drain: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShardStatus:
     """A shard that a node runs, for operators.
 
@@ -235,7 +235,7 @@ class Waiter:
     turn_in: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """What the nodes of a bot have agreed on, for operators.
 

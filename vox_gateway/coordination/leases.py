@@ -11,7 +11,7 @@ from dataclasses import dataclass
 __all__ = ["LeaseTimes", "Leases"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTimes:
     """Times in seconds. All nodes of a bot must use the same.
 

@@ -103,12 +103,12 @@ class RedisCoordination:
             self._call(self._beat, node.id, node.name, node.total, node.capacity, _ms(self.times.ttl), *parts)
         )
         return View(
-            {name: NodeInfo(name, text, node.total, capacity) for name, text, capacity in answer["nodes"]},
-            {shard: Lease(owner, load) for shard, owner, load in answer["leases"]},
-            None if answer["expires_in"] < 0 else answer["expires_in"] / 1000,
-            answer["is_new"],
-            dict(answer["pins"]),
-            answer["is_to_drain"],
+            nodes={name: NodeInfo(name, text, node.total, capacity) for name, text, capacity in answer["nodes"]},
+            leases={shard: Lease(owner, load) for shard, owner, load in answer["leases"]},
+            expires_in=None if answer["expires_in"] < 0 else answer["expires_in"] / 1000,
+            is_new=answer["is_new"],
+            pins=dict(answer["pins"]),
+            is_to_drain=answer["is_to_drain"],
         )
 
     def leave(self, node: NodeInfo) -> None:

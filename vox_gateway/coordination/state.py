@@ -94,12 +94,12 @@ class SharedState:
         peers = {name: one for name, one in self._nodes.items() if one.info.total == node.total}
         expiries = [one.expires_at - now for name, one in peers.items() if name != node.id]
         return View(
-            {name: one.info for name, one in peers.items()},
-            dict(self._leases.get(node.total, {})),
-            min(expiries, default=None),
-            is_new,
-            {shard: name for (total, shard), (name, _) in self._pins.items() if total == node.total},
-            self._nodes[node.id].is_to_drain,
+            nodes={name: one.info for name, one in peers.items()},
+            leases=dict(self._leases.get(node.total, {})),
+            expires_in=min(expiries, default=None),
+            is_new=is_new,
+            pins={shard: name for (total, shard), (name, _) in self._pins.items() if total == node.total},
+            is_to_drain=self._nodes[node.id].is_to_drain,
         )
 
     def leave(self, node_id: str) -> Change:
@@ -184,22 +184,22 @@ class SharedState:
         self.expire(now, math.inf)
         holding, waiting, starts_in, remaining = self.queue.overview(self._nodes, settings, now)
         return Overview(
-            sorted(
+            nodes=sorted(
                 (NodeStatus(one.info, one.expires_at - now, one.is_to_drain) for one in self._nodes.values()),
                 key=lambda one: (one.info.name, one.info.id),
             ),
-            [
+            shards=[
                 _status(total, shard, lease, reports.get((total, shard)), now)
                 for total, leases in sorted(self._leases.items())
                 for shard, lease in sorted(leases.items())
                 if lease.owner in self._nodes
             ],
-            {key: name for key, (name, _) in sorted(self._pins.items()) if name in self._nodes},
-            holding,
-            waiting,
-            remaining,
-            starts_in,
-            self.queue.max_concurrency,
+            pins={key: name for key, (name, _) in sorted(self._pins.items()) if name in self._nodes},
+            holding=holding,
+            waiting=waiting,
+            remaining=remaining,
+            starts_in=starts_in,
+            max_concurrency=self.queue.max_concurrency,
         )
 
     # -- as JSON -------------------------------------------------------------------------------------------------------
@@ -233,8 +233,15 @@ class SharedState:
 
 def _status(total: int, shard: int, lease: Lease, report: Report | None, now: float) -> ShardStatus:
     if report is None or report.node != lease.owner:
-        return ShardStatus(total, shard, lease.owner, lease.load, {}, None)
-    return ShardStatus(total, shard, lease.owner, lease.load, json.loads(report.state), max(now - report.at, 0.0))
+        return ShardStatus(total=total, shard=shard, owner=lease.owner, load=lease.load, state={}, reported_ago=None)
+    return ShardStatus(
+        total=total,
+        shard=shard,
+        owner=lease.owner,
+        load=lease.load,
+        state=json.loads(report.state),
+        reported_ago=max(now - report.at, 0.0),
+    )
 
 
 def lost(node: NodeInfo, shard: int) -> LeaseLost:

@@ -47,7 +47,7 @@ class Beats:
         return f"{self.count} heartbeats acknowledged, the first in {self.first:.3f} s, the last in {self.last:.3f} s"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """Where a run of the client has got to, `Client.connect` to `Client.close`.
 

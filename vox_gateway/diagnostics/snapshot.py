@@ -21,7 +21,7 @@ __all__ = ["RECONNECT_GRACE", "ClientSnapshot"]
 RECONNECT_GRACE = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSnapshot:
     """All that is known of a client at the time `now`.
 

@@ -29,7 +29,7 @@ __all__ = ["PendingRequest", "PendingRequests", "RequestContext", "Timeout"]
 MAX_DROPS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RequestContext:
     """What requests use of the client.
 

@@ -82,7 +82,7 @@ CLOSE_WITHIN = 1.0
 NO_CLOSE_CODE, NO_CLOSE_FRAME = 1005, 1006
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConnectionConfig:
     """What all connections of a run have in common.
 

@@ -46,7 +46,7 @@ class Link(Protocol):
         """When the next heartbeat is due, monotonic."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
     """A run's state.
 

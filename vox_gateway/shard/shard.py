@@ -51,7 +51,7 @@ HANDLER_GRACE = 0.3
 END_MARGIN = 0.4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientParts:
     """What a client lends to its runs."""
 

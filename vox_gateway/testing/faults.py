@@ -241,7 +241,7 @@ class Faults:
             raise ValueError(f"invalid at={at!r}: expected {', '.join(CUT_POINTS)}")
         if after < 1:
             raise ValueError(f"invalid after={after}: expected an integer of at least 1")
-        self._arm(Cut(times, at, check_style(how), code, reason, after))
+        self._arm(Cut(times, at=at, how=check_style(how), code=code, reason=reason, after=after))
 
     def split_writes(self, size: int | None = 1) -> None:
         """Write at most `size` bytes to the socket at a time; `None` ends it."""

@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The arguments of `LocalGateway`, where each is explained. Times are in seconds."""
 

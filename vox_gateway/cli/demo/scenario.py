@@ -29,7 +29,7 @@ QUEUED = 4
 NAP = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The counts for the summary.
 

@@ -19,7 +19,7 @@ _FIXED = 5
 _GOOD, _BAD, _QUIET, _TITLE = "green", "red", "dim", "bold"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShardRow:
     """The row of a shard.
 

@@ -33,7 +33,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Identify:
     """A valid IDENTIFY."""
 
@@ -56,7 +56,7 @@ class Resume:
     seq: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemberRequest:
     """A valid REQUEST_GUILD_MEMBERS: by ``query`` and ``limit``, or by ``user_ids``."""
 

@@ -174,7 +174,11 @@ class Peer:
         connection = self.connection
         assert connection.number is not None  # there are no messages before the handshake
         name = opcode_name(op) if op >= 0 else "UNREADABLE"
-        self._state.log.add_received(Received(op, name, data, now, connection.number, connection.shard_id, size))
+        self._state.log.add_received(
+            Received(
+                op=op, name=name, data=data, at=now, connection=connection.number, shard=connection.shard_id, size=size
+            )
+        )
 
     def _check_limits(self, op: int, size: int, now: float) -> None:
         settings = self._state.settings
