@@ -539,7 +539,7 @@ def test_a_shard_that_fails_goes_to_another_process(
 def test_a_shard_that_fails_alone_is_tried_again_after_a_rest(
     make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.coordination.node.FIRST_REST", 0.3)
+    monkeypatch.setattr("vox_gateway.coordination.capacity.FIRST_REST", 0.3)
     manager = make_process()
     start_all(manager)
     failed = manager.shards[2]

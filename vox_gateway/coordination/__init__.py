@@ -27,6 +27,7 @@ Operators need no node: ``coordination.overview()`` is one read, ``order_drain``
 ``order_move`` moves a shard to a node, where it stays for `PIN_TIME`.
 """
 
+from .events import Assigned, CoordinationEnded, Drained, Event, Revoked
 from .interface import (
     PIN_TIME,
     Change,
@@ -44,7 +45,7 @@ from .interface import (
     Waiter,
 )
 from .leases import LeaseTimes
-from .node import Assigned, CoordinationEnded, Drained, Event, Node, Revoked
+from .node import Node
 from .opening import bot_id, bots_of, check_coordination, open_coordination
 
 __all__ = [
