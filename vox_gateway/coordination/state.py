@@ -70,7 +70,7 @@ class SharedState:
 
     def slots(self) -> dict[str, int]:
         """Return the ids of nodes, and the numbers that they gave in `beat`."""
-        return {node: one.slot for node, one in self._nodes.items() if one.slot is not None}
+        return {name: node.slot for name, node in self._nodes.items() if node.slot is not None}
 
     def beat(
         self, node: NodeInfo, hold: Mapping[int, float], times: LeaseTimes, now: float, slot: int | None = None
@@ -91,10 +91,10 @@ class SharedState:
         return self._view(node, now, before is None), changed
 
     def _view(self, node: NodeInfo, now: float, is_new: bool) -> View:
-        peers = {name: one for name, one in self._nodes.items() if one.info.total == node.total}
-        expiries = [one.expires_at - now for name, one in peers.items() if name != node.id]
+        peers = {name: peer for name, peer in self._nodes.items() if peer.info.total == node.total}
+        expiries = [peer.expires_at - now for name, peer in peers.items() if name != node.id]
         return View(
-            nodes={name: one.info for name, one in peers.items()},
+            nodes={name: peer.info for name, peer in peers.items()},
             leases=dict(self._leases.get(node.total, {})),
             expires_in=min(expiries, default=None),
             is_new=is_new,
@@ -113,10 +113,10 @@ class SharedState:
     def expire(self, now: float, ttl: float) -> Change:
         """Remove the nodes whose heartbeat is too old; return what has changed."""
         changed = Change.NONE
-        for name, one in list(self._nodes.items()):
+        for name, node in list(self._nodes.items()):
             # A clock that was set back must not keep a dead node alive.
-            one.expires_at = min(one.expires_at, now + ttl)
-            if one.expires_at <= now:
+            node.expires_at = min(node.expires_at, now + ttl)
+            if node.expires_at <= now:
                 changed |= self._drop(name)
         # Nor may it keep a pin.
         pins = {key: (name, min(until, now + PIN_TIME)) for key, (name, until) in self._pins.items()}
@@ -185,8 +185,8 @@ class SharedState:
         holding, waiting, starts_in, remaining = self.queue.overview(self._nodes, settings, now)
         return Overview(
             nodes=sorted(
-                (NodeStatus(one.info, one.expires_at - now, one.is_to_drain) for one in self._nodes.values()),
-                key=lambda one: (one.info.name, one.info.id),
+                (NodeStatus(node.info, node.expires_at - now, node.is_to_drain) for node in self._nodes.values()),
+                key=lambda status: (status.info.name, status.info.id),
             ),
             shards=[
                 _status(total, shard, lease, reports.get((total, shard)), now)
@@ -207,7 +207,7 @@ class SharedState:
     def to_json(self) -> dict[str, Any]:
         """Return the state as values that JSON can hold."""
         return {
-            "nodes": [asdict(one) for one in self._nodes.values()],
+            "nodes": [asdict(node) for node in self._nodes.values()],
             "leases": [
                 [total, shard, lease.owner, lease.load]
                 for total, leases in self._leases.items()
@@ -222,9 +222,9 @@ class SharedState:
         """Return what `to_json` made values of."""
         state = cls(1)
         state.queue = IdentifyQueue.from_json(data["queue"])
-        for one in data["nodes"]:
-            info = NodeInfo(**one["info"])
-            state._nodes[info.id] = _Node(info, one["expires_at"], one["slot"], one["is_to_drain"])
+        for node in data["nodes"]:
+            info = NodeInfo(**node["info"])
+            state._nodes[info.id] = _Node(info, node["expires_at"], node["slot"], node["is_to_drain"])
         for total, shard, owner, load in data["leases"]:
             state._leases.setdefault(total, {})[shard] = Lease(owner, load)
         state._pins = {(total, shard): (name, until) for total, shard, name, until in data["pins"]}

@@ -106,7 +106,7 @@ class IdentifyQueue:
                 turn_in[key] = max(self._free_at(key, settings.interval) - now, starts_in, 0.0)
             since = now - waiter.since
             waiting.append(Waiter(waiter.node, waiter.shard, waiter.failures, since, turn_in[key]))
-        waiting.sort(key=lambda one: one.turn_in)  # stable
+        waiting.sort(key=lambda waiter: waiter.turn_in)  # stable
         return holding, waiting, starts_in, self._remaining(settings, now)
 
     # -- what a node says ------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class IdentifyQueue:
         return first
 
     def _in_order(self) -> list[_Waiter]:
-        return sorted(self._waiters, key=lambda one: (one.failures, one.shard, one.since))
+        return sorted(self._waiters, key=lambda waiter: (waiter.failures, waiter.shard, waiter.since))
 
     def _free_at(self, key: int, interval: float) -> float:
         held = [turn.until for turn in self._turns if turn.shard % self.max_concurrency == key]

@@ -259,7 +259,7 @@ class ShardGroup:
     def remove(self, shard: ManagedShard) -> None:
         """A shard begins to move to another process: do not use it any more."""
         self._leaving = (*self._leaving, shard)
-        self._replace({other: one for other, one in self.shards.items() if one is not shard})
+        self._replace({shard_id: other for shard_id, other in self.shards.items() if other is not shard})
 
     def retire(self, shard: ManagedShard) -> None:
         """Nothing is left of the run of a shard: keep its counts."""
@@ -613,7 +613,7 @@ class ShardGroup:
         raise AttributeError("a ShardManager has a session for each shard: use manager.shards[shard_id].handled")
 
     def explain(self) -> str:
-        """Return a line for the manager and one for each shard."""
+        """Return a line for the manager and a line for each shard."""
         shards = self.shards.values()
         lines = [f"shard {shard.id}/{shard.total}: {shard.lifecycle.snapshot().describe()}" for shard in shards]
         if (node := self._node) is not None:
@@ -640,12 +640,12 @@ class ShardGroup:
         node = self._node
         if node is None or self.status in (Status.CLOSED, Status.CLOSING):
             return None
-        others = [] if node.view is None else [one.name for one in node.view.nodes.values() if one.id != node.info.id]
+        nodes = () if node.view is None else node.view.nodes.values()
         return {
             "name": node.info.name,
             "reached": node.is_reached,
             "shards": [shard for shard in range(self.plan.total) if node.holds(shard)],
-            "others": sorted(others),
+            "others": sorted(other.name for other in nodes if other.id != node.info.id),
         }
 
     def in_short(self) -> str:

@@ -1,4 +1,4 @@
-"""Changes the number of shards: starts a new generation beside the old one, switches, and ends the old one.
+"""Changes the number of shards: starts a new generation beside the old, switches, and ends the old.
 
 It runs on the coordinator's thread, which gives it the messages of the run while it waits. Which generation dispatches
 an event is decided in `overlap`.
@@ -180,14 +180,14 @@ class Resharder:
             raise ReshardFailed(f"{total} shards need as many session starts, and {remaining} remain{when}")
 
     def _change_to(self, shards: tuple[ManagedShard, ...], request: Reshard) -> ReshardFailed | None:
-        """Run the next generation beside this one, and switch; return the reason why that was given up."""
+        """Run the next generation beside the current, and switch; return the reason why that was given up."""
         run = self._run
         until = None if request.timeout is None else time.monotonic() + request.timeout
-        old = {shard: one for shard, one in run.running.items() if self._shards.is_current(shard)}
+        old = {shard: old_run for shard, old_run in run.running.items() if self._shards.is_current(shard)}
         error_before = run.error
         overlap = Overlap(self._options.codec.decode, lambda shard_id: run.post(ShardReady(shard_id)))
-        for one in old.values():
-            one.filter_events(overlap.old)
+        for old_run in old.values():
+            old_run.filter_events(overlap.old)
         self._log.info("starting %d shards beside %d", len(shards), len(old))
         run.start_shards(shards, overlap.new)
         failure = self._await_ready(shards, until) or self._await_overlap(shards, old, request.overlap, until)
@@ -203,7 +203,7 @@ class Resharder:
         run.error = error_before
         self._drain(old)
         self._end(tuple(old))
-        new = [one for shard, one in run.running.items() if shard in shards]
+        new = [new_run for shard, new_run in run.running.items() if shard in shards]
         run.threads.timers.call_at(time.monotonic() + WINDOW, lambda: _unfilter(new))
         self._log.info("switched to %d shards", len(shards))
         return None
@@ -222,7 +222,7 @@ class Resharder:
         self, shards: tuple[ManagedShard, ...], old: dict[ManagedShard, Shard], seconds: float, until: float | None
     ) -> ReshardFailed | None:
         switch_at = time.monotonic() + seconds
-        while (now := time.monotonic()) < switch_at or any(one.is_paused for one in old.values()):
+        while (now := time.monotonic()) < switch_at or any(old_run.is_paused for old_run in old.values()):
             if (failure := self._why_give_up(shards, until)) is not None:
                 return failure
             self._run.next(max(switch_at - now, SLOW_CHECK))
@@ -248,7 +248,7 @@ class Resharder:
             finally:
                 self._run.post(Switched())
 
-        self._run.threads.dispatchers[0].call(switch)  # the only one
+        self._run.threads.dispatchers[0].call(switch)  # the only dispatcher
         while not isinstance(self._run.next(), Switched):
             pass
 
@@ -258,20 +258,22 @@ class Resharder:
         What goes on arriving there is discarded, and not waited for.
         """
         run = self._run
-        while not run.is_closing and any(one.events_submitted for shard, one in old.items() if shard in run.running):
+        while not run.is_closing and any(
+            old_run.events_submitted for shard, old_run in old.items() if shard in run.running
+        ):
             run.next(DRAIN_CHECK)
 
     def _end(self, shards: tuple[ManagedShard, ...]) -> None:
         """Close shards, and wait until they are disconnected. Their handlers may run for longer."""
-        ending = [one for shard in shards if (one := self._run.running.get(shard)) is not None]
-        for one in ending:
-            one.post_close(1000, "")
+        runs = [run for shard in shards if (run := self._run.running.get(shard)) is not None]
+        for run in runs:
+            run.post_close(1000, "")
         ends = time.monotonic() + CLOSE_BOUND
-        for one in ending:
-            one.disconnected.wait(max(ends - time.monotonic(), 0.0))
+        for run in runs:
+            run.disconnected.wait(max(ends - time.monotonic(), 0.0))
 
 
-def _unfilter(shards: Iterable[Shard]) -> None:
+def _unfilter(runs: Iterable[Shard]) -> None:
     """Let shards dispatch all of their events."""
-    for one in shards:
-        one.filter_events(None)
+    for run in runs:
+        run.filter_events(None)

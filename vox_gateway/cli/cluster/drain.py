@@ -64,8 +64,10 @@ def run(args: argparse.Namespace) -> int:
         name = labels(overview)[node.id]
         if not coordination.order_drain(node.id):
             raise CommandError(f"{name} has just left")
-        others = [one.info for one in overview.nodes if one.info.total == node.total and one.info.id != node.id]
-        if not any(one.capacity for one in others):
+        others = [
+            status.info for status in overview.nodes if status.info.total == node.total and status.info.id != node.id
+        ]
+        if not any(other.capacity for other in others):
             say("no other node can take its shards: they are down until one starts")
         if args.no_wait:
             print_lines(f"{name} was ordered to hand over its shards")
@@ -79,7 +81,7 @@ def _wait(coordination: Coordination, node: NodeInfo, name: str) -> None:
     while True:
         overview = coordination.overview()
         left = sum(shard.owner == node.id for shard in overview.shards)
-        now = next((one.info for one in overview.nodes if one.info.id == node.id), None)
+        now = next((status.info for status in overview.nodes if status.info.id == node.id), None)
         if now is None:
             print_lines(f"{name} has left")
             return

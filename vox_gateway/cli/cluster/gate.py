@@ -63,8 +63,8 @@ def _document(overview: Overview) -> dict[str, Any]:
         "starts_in": overview.starts_in,
         "max_concurrency": overview.max_concurrency,
         "next_turn_in": min((waiter.turn_in for waiter in overview.waiting), default=None),
-        "holding": [{**dataclasses.asdict(one), "node_name": names.get(one.node)} for one in overview.holding],
-        "waiting": [{**dataclasses.asdict(one), "node_name": names.get(one.node)} for one in overview.waiting],
+        "holding": [{**dataclasses.asdict(holder), "node_name": names.get(holder.node)} for holder in overview.holding],
+        "waiting": [{**dataclasses.asdict(waiter), "node_name": names.get(waiter.node)} for waiter in overview.waiting],
     }
 
 
