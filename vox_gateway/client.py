@@ -81,7 +81,7 @@ class Client(Emitter):
         token: the bot's token. It appears in no log, repr or exception.
         url: the gateway's URL, ``wss://`` or ``ws://``; a ``v=`` in it is kept, for services that serve another version
             than `GATEWAY_VERSION`. None requests Get Gateway Bot before each IDENTIFY, and waits while no session
-            starts remain; while the API is down the last URL serves, or Discord's documented one, with a count of
+            starts remain; while the API is down the last URL serves, or Discord's documented URL, with a count of
             session starts of our own. `get_gateway_bot` returns the same.
         api_url: the base of the HTTP API that is requested if `url` is None.
         port: a TCP port that replaces the URL's own.

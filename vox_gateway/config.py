@@ -80,7 +80,7 @@ class Options:
     workers: int
     session_store: OwnedStore | None
     identify_gate: IdentifyGate
-    #: asked before each attempt to connect: whether this process is the one that runs the shard now
+    #: asked before each attempt to connect: whether this process runs the shard now
     may_connect: Callable[[], bool] = lambda: True
 
     @property

@@ -45,9 +45,9 @@ def compiled(name: str) -> Callable[..., Any] | None:
 
 
 def accelerated(python: Function) -> Function:
-    """Replace a function by the one in C with the same name, if there is one.
+    """Replace a function by the function in C with the same name, if it was built.
 
-    What that one leaves undone is done by `python`, the reference: odd input, and every error.
+    What the function in C leaves undone is done by `python`, the reference: odd input, and every error.
 
     Returns:
         `python`, or a function that has it as ``__wrapped__``.

@@ -229,7 +229,7 @@ def missing_intent_warning(event: str, intents: int) -> str | None:
 def _known_event_like(event: str) -> str | None:
     """Return the known event of which `event` is a misspelling, or None.
 
-    A name with other words is not one: Discord sends events that are not documented.
+    A name with other words is not a misspelling: Discord sends events that are not documented.
     """
     words = event.upper().split("_")
     similar = [

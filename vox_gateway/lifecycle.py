@@ -138,7 +138,7 @@ class Lifecycle:
     Args:
         options: the client's checked arguments.
         emitter: has the handlers.
-        fork: of the client that the shard is one of, if others are too.
+        fork: of the client, if it has several shards.
 
     Attributes:
         subscribers: receive the events of every run.

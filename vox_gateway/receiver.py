@@ -1,4 +1,4 @@
-"""Gives the events of a client to its callers: streams, waits for one event, and handlers that the caller runs.
+"""Gives the events of a client to its callers: streams, waits for an event, and handlers that the caller runs.
 
 `Client` calls this on its callers' threads. Events come from subscribers, on the dispatcher's thread.
 """

@@ -330,7 +330,7 @@ def check_ssl_context(context: object) -> ssl.SSLContext | None:
     """
     if context is None:
         return None
-    import ssl  # 5 ms; whoever has a context has imported it
+    import ssl  # 5 ms; a caller that has a context has imported it
 
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {context!r}")

@@ -50,7 +50,7 @@ class Scenario:
 
     Attributes:
         shards: their number.
-        max_concurrency: shards that may IDENTIFY within one interval.
+        max_concurrency: shards that may IDENTIFY within an interval.
         interval: seconds.
         processes: over which the shards are shared out.
         at_once: shards of a process that RESUME at the same time.

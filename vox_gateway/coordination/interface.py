@@ -50,7 +50,7 @@ class NodeInfo:
     """A node: one process's part in running a bot.
 
     Attributes:
-        id: random, and new with every start: what an earlier process held is not this one's.
+        id: random, and new with every start: a node never holds what an earlier process held.
         name: for people.
         total: the number of shards of the bot. Nodes with another number are another generation: they share the
             identify gate, but neither shards nor sessions.
@@ -339,7 +339,7 @@ class Coordination(Protocol):
     def order_move(self, node_id: str, shard: int) -> bool:
         """Order that a node runs a shard: it is pinned to the node for `PIN_TIME`, or until the node is gone.
 
-        A later order for the shard replaces the earlier one.
+        A later order for the shard replaces an earlier order.
 
         Returns:
             Whether there is such a node.

@@ -1,6 +1,6 @@
 """How long a node may rely on its leases. Pure: the time is an argument.
 
-All leases of a node live as long as its heartbeat, so they are renewed in one go. The node gives up before they expire
+All leases of a node live as long as its heartbeat, so they are renewed together. The node gives up before they expire
 for the others: the time is counted from before the renewal was sent, and leaves enough to close the connections.
 """
 
@@ -18,7 +18,7 @@ class LeaseTimes:
     Attributes:
         ttl: after its last heartbeat a node's shards may be taken by others.
         renew: between two heartbeats. With `give_up`, this says how long a node may be cut off before its shards move.
-        retry: until the next attempt, after one that failed.
+        retry: until the next attempt, after a failed attempt.
         give_up: after its last heartbeat a node closes its shards; by at least 2, the time of `close`, less than `ttl`.
         join: between a node's first heartbeat and the first shard that it takes, so that nodes that start together
             share the shards from the beginning.

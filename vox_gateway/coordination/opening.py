@@ -26,7 +26,7 @@ def open_coordination(
 
     Args:
         url: None for this process alone; ``"sqlite:///bot.db"`` for a file in the current folder and
-            ``"sqlite:////run/bot.db"`` for one elsewhere, as in SQLAlchemy; ``"redis://host:6379/0"``,
+            ``"sqlite:////run/bot.db"`` for a file elsewhere, as in SQLAlchemy; ``"redis://host:6379/0"``,
             ``"rediss://..."`` or ``"unix:///path"`` for Redis.
         bot: identifies the bot; see `bot_id`.
         times: of leases; the same in all processes.

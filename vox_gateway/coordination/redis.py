@@ -46,7 +46,7 @@ __all__ = ["RedisCoordination"]
 
 T = TypeVar("T")
 
-#: seconds for one answer of the server, and for a connection
+#: seconds for an answer of the server, and for a connection
 TIMEOUT = 1.0
 #: milliseconds for which a session is kept: Discord forgets it within minutes
 SESSION_KEPT = 86_400_000
@@ -75,7 +75,7 @@ class RedisCoordination:
         self._prefix = f"vox:{{{bot}}}"
         try:
             if not url.startswith("unix:"):
-                int(urlsplit(url).path.strip("/") or 0)  # redis-py would use number 0 instead of what is not one
+                int(urlsplit(url).path.strip("/") or 0)  # redis-py would use number 0 instead of what is not a number
             self._client = redis_py.Redis.from_url(
                 url,
                 decode_responses=True,

@@ -46,6 +46,6 @@ class Reports:
         return {shard: text for shard, text in found if text is not None}
 
     def give_back(self, states: Mapping[int, str]) -> None:
-        """Put back states that could not be sent, except where there is a later one."""
+        """Put back states that could not be sent, except where a later state was noted."""
         for shard, text in states.items():
             self._unsent.setdefault(shard, text)

@@ -1,4 +1,4 @@
-"""The session store of a shard that any node may run: a shard's next owner loads what the last one saved.
+"""The session store of a shard that any node may run: a shard's next owner loads what the last owner saved.
 
 The writer of a client saves on the thread ``session-file``. What was saved is loaded by the node, with the lease.
 """

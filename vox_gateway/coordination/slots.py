@@ -87,7 +87,7 @@ _guard = threading.Lock()  # guards the table and its files; taken by any thread
 
 def _after_fork() -> None:
     """In a child process, which has none of the locks, close the files."""
-    global _guard  # noqa: PLW0603  # another thread may have held the old one
+    global _guard  # noqa: PLW0603  # another thread may have held the old lock
     _guard = threading.Lock()
     for file in _files.values():
         with contextlib.suppress(OSError):

@@ -1,9 +1,10 @@
 """Coordination of processes on one machine, through an SQLite file.
 
 Every step is a transaction that begins with a lock (``BEGIN IMMEDIATE``), reads the state of a bot, changes it and
-writes it back. A process that has died is noticed within a second, by its lock; one that hangs when its heartbeats are
-missed; one that is stopped in the middle of a step holds up all others. Times are those of the machine's clock: setting
-it forward by more than `LeaseTimes.ttl` may cost each shard a RESUME. The file must not be on a network file system.
+writes it back. A process that has died is noticed within a second, by its lock; a process that hangs, when its
+heartbeats are missed. A process that is stopped in the middle of a step holds up all others. Times are those of the
+machine's clock: setting it forward by more than `LeaseTimes.ttl` may cost each shard a RESUME. The file must not be on
+a network file system.
 
 See: https://www.sqlite.org/lang_transaction.html
 """

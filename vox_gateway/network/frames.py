@@ -137,8 +137,8 @@ class FrameReader:
 def whole_messages(data: bytes, position: int, max_size: int) -> tuple[list[bytes], int]:
     """Return the payloads of the messages at `position` that are like the first, and where they end.
 
-    The first is text or binary, in a single frame. The others end before a frame with another first byte, one that is
-    incomplete, or one that is not allowed.
+    The first is text or binary, in a single frame. The others end before a frame with another first byte, that is
+    incomplete, or that is not allowed.
     """
     payloads: list[bytes] = []
     end, first = len(data), data[position]

@@ -1,4 +1,4 @@
-"""Reads many connections on the thread that handles what they bring, and on a standby while that one is busy.
+"""Reads many connections on the thread that handles what they bring, and on a standby while that thread is busy.
 
 Each connection has a reader thread of its own, which opens it, logs in, and closes it. While a connection is ready, its
 thread lends it to the shared reader, and sleeps. The dispatcher reads it, whenever it has nothing to dispatch: so an
@@ -83,7 +83,7 @@ class SharedReader:
         self.is_open: bool = False
         self._on_failure = on_failure
         self._arriving: deque[_Loan] = deque()
-        # What the last select found: read one by one, so that each is handled before the next is read.
+        # What the last select found: read in turn, so that each is handled before the next is read.
         self._ready: deque[tuple[selectors.SelectorKey, int]] = deque()
         # Held by the thread that reads. The dispatcher asks a standby that holds it to let go.
         self._turn = threading.Lock()

@@ -33,7 +33,7 @@ READ_SIZE = 131_072
 SMALL_READ_SIZE = 16_384
 # glibc gives the unused top of a heap back to the system, and has it mapped again for the next read, a page fault for
 # every 4 KiB. It does so beyond a threshold, which it raises to twice the size of a larger block that is freed; this
-# one is never touched, so it takes up no memory. See mallopt(3), M_MMAP_THRESHOLD.
+# block is never touched, so it takes up no memory. See mallopt(3), M_MMAP_THRESHOLD.
 len(bytes(8 * READ_SIZE))
 #: bytes of the largest TLS record, and so of what OpenSSL returns at once
 RECORD_SIZE = 16_384

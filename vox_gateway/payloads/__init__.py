@@ -1,8 +1,8 @@
 """The types of what events carry, for type checkers and editors.
 
 At run time a payload is the plain dict that was decoded: nothing is validated, copied or converted. The types say what
-the official documentation says: a field with a question mark is `NotRequired`, a nullable one may be None. Numbers that
-Discord names, such as the type of a channel, are `int`. `vox_gateway.events` says which event carries which type.
+the official documentation says: a field with a question mark is `NotRequired`, a nullable field may be None. Numbers
+that Discord names, such as the type of a channel, are `int`. `vox_gateway.events` says which event carries which type.
 
 `import vox_gateway` does not import this package.
 

@@ -253,7 +253,7 @@ class Message(_Message):
 
 
 class MentionedUser(User):
-    """A user whom a message in a guild mentions, with the member."""
+    """A user that a message in a guild mentions, with the member."""
 
     member: NotRequired[PartialMember]
 

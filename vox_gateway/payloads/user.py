@@ -86,7 +86,7 @@ class User(_UserDetails):
 
 
 class PartialUser(_UserDetails):
-    """A user of whom only the id is certain.
+    """A user; only the id is certain.
 
     See: https://docs.discord.com/developers/events/gateway-events#presence-update
     """

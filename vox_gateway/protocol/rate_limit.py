@@ -15,8 +15,8 @@ __all__ = ["CommandRateLimiter"]
 class CommandRateLimiter:
     """A sliding window of `limit` events per `period` seconds. Any thread may use it.
 
-    Commands leave room for heartbeats, which are never refused: as many places as beats fall in one period and one
-    more, or as many as were really sent when the server asks for more. At most half the window is kept for them, so
+    Commands leave room for heartbeats, which are never refused: as many places as beats fall in one period, plus
+    another, or as many as were really sent when the server asks for more. At most half the window is kept for them, so
     that a gateway which wants a beat every second still takes commands.
 
     Args:
@@ -36,7 +36,7 @@ class CommandRateLimiter:
         self._lock = threading.RLock()
 
     def reserve_for_heartbeats(self, interval: float) -> None:
-        """Keep room for the beats of one period, `interval` seconds apart, and one that the server asks for."""
+        """Keep room for the beats of a period, `interval` seconds apart, and for a beat that the server asks for."""
         with self._lock:
             self._reserved = math.ceil(self.period / interval) + 1
 

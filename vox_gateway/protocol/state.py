@@ -1,4 +1,4 @@
-"""The states of one run of a shard, and the table of the transitions between them.
+"""The states of a run of a shard, and the table of the transitions between them.
 
 The supervisor owns a run's state; a connection knows how far it has come by the states from CONNECTING to READY.
 """

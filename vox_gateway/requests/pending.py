@@ -92,8 +92,8 @@ class PendingRequest(Subscriber):
         # that holds it may be in a signal handler, which waits for the client to end.
         self._arrived: deque[Event[Any]] = deque()
         self._ended: tuple[GatewayError | None] | None = None  # no more events come: the error that ended the client
-        # Guards all below, and the request. Taken by the callers alone; reentrant, since a signal handler in one of
-        # them may call too. Under it nothing is called but the request, which is pure, and reads of the published
+        # Guards all below, and the request. Taken by the callers alone; reentrant, since a signal handler in a
+        # caller may call too. Under it nothing is called but the request, which is pure, and reads of the published
         # session and the voice cache, which take no lock.
         self._lock = threading.RLock()
         self._wakeups: tuple[SignalSafeEvent, ...] = ()  # an event for each caller that waits
@@ -317,7 +317,7 @@ class PendingRequests:
     def __init__(self, context: RequestContext) -> None:
         self._context = context
         # Guards the table, and `callers` of the requests in it. Taken by callers' threads only, for a look-up: nothing
-        # is called under it. Reentrant, since a signal handler may request something in the middle of one.
+        # is called under it. Reentrant, since a signal handler may request something in the middle of a look-up.
         self._lock = threading.RLock()
         self._by_topic: dict[object, PendingRequest] = {}
 

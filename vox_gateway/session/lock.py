@@ -26,7 +26,7 @@ _LOCKED_BYTE = 1 << 20
 
 
 class SessionLock:
-    """The right to use one session file, held by at most one client.
+    """The right to use a session file, held by at most one client.
 
     Args:
         path: of the session file.
@@ -99,7 +99,7 @@ _guard = threading.Lock()  # guards the list; taken by threads that connect, and
 
 def _after_fork() -> None:
     """In a child process, drop the parent's locks."""
-    global _guard  # noqa: PLW0603  # another thread may have held the old one
+    global _guard  # noqa: PLW0603  # another thread may have held the old lock
     _guard = threading.Lock()
     for lock in _held:
         lock._close()

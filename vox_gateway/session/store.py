@@ -1,4 +1,4 @@
-"""Where a session outlives the process: the interface of a session store, and how a client uses one.
+"""Where a session outlives the process: the interface of a session store, and how a client uses it.
 
 `config` makes the `OwnedStore` of a client. `connect` loads it on its caller's thread; `writer` saves on its own.
 """
@@ -22,7 +22,7 @@ __all__ = ["OwnedStore", "SessionStore"]
 
 @runtime_checkable
 class SessionStore(Protocol):
-    """Keeps one session of one shard for the next process; any object with these methods, for `Client(session_file=)`.
+    """Keeps the session of a shard for the next process; any object with these methods, for `Client(session_file=)`.
 
     A store is for one shard, and for one client at a time. `save` and `clear` are called on the client's thread
     ``session-file``, at most once a second while handlers make progress, and may block: events and handlers wait for
@@ -45,7 +45,7 @@ class SessionStore(Protocol):
 
 @dataclass(frozen=True)
 class OwnedStore:
-    """A session store as one client uses it: it saves sessions with their owner, and resumes its own only.
+    """A session store as a client uses it: it saves sessions with their owner, and resumes its own only.
 
     Attributes:
         store: keeps the session.
@@ -75,7 +75,7 @@ class OwnedStore:
         return isinstance(self.store, SessionFile)
 
     def make_lock(self) -> SessionLock | None:
-        """Return the lock that keeps other clients out; None if there is none."""
+        """Return the lock that keeps other clients out; None for a store that is not a file."""
         return SessionLock(self.store.path) if isinstance(self.store, SessionFile) else None
 
     def check(self) -> None:

@@ -47,7 +47,7 @@ class Loaded:
 
 
 class SessionWriter:
-    """Owns a session store while one of the client's runs has a lease, and the thread that writes it.
+    """Owns a session store while a run of the client has a lease, and the thread that writes it.
 
     The thread sleeps while handlers make no progress. It is a daemon because a script that ends without `close` must
     not hang; the end of the last lease ends it.
@@ -160,7 +160,7 @@ class SessionWriter:
         return True
 
     def end(self, lease: SessionLease) -> bool:
-        """End `lease`, and with the last one the thread; return False if the disk takes longer than `DISK_GRACE`."""
+        """End `lease`, and with the last lease the thread; return False if the disk takes longer than `DISK_GRACE`."""
         if self._pid != os.getpid():
             return True  # the store is the parent's
         with self._lock:
@@ -274,7 +274,7 @@ class SessionWriter:
 
 
 class SessionLease:
-    """The right of one run to write the store, until a later run acquires a lease.
+    """The right of a run to write the store, until a later run acquires a lease.
 
     Args:
         position: as for `start`, until `start` is called.

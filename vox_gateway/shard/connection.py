@@ -269,7 +269,7 @@ class Connection:
 
     def _finish(self, disconnect: Disconnect) -> None:
         """Give back what the connection holds, and report how it ended."""
-        with contextlib.ExitStack() as stack:  # whatever becomes of one of these, the others are done: the last first
+        with contextlib.ExitStack() as stack:  # each is done even if another fails: the last first
             stack.callback(self._report, disconnect)
             stack.callback(self.wakeup.close)
             if self._websocket is not None:

@@ -64,7 +64,7 @@ class ClientParts:
 
 
 class Shard:
-    """The threads of one run.
+    """The threads of a run.
 
     Args:
         parts: what the client lends.
@@ -260,7 +260,7 @@ class Shard:
     def abandon(self) -> None:
         """Leave this run to the parent, in a child process that was forked while it went on.
 
-        None of its threads is there, unless a handler has forked: that one ends when the handler returns.
+        None of its threads is there, unless a handler has forked: that thread ends when the handler returns.
         """
         state = self._supervisor.published
         self._forked = replace(

@@ -368,7 +368,7 @@ class Supervisor:
             case Fail(error):
                 self._failure = self._failure or error
                 self._stop(Close(KEEP_SESSION, ""))
-                self._dispatcher.end_subscribers(self._failure)  # a full one may hold up the dispatcher
+                self._dispatcher.end_subscribers(self._failure)  # a full stream may hold up the dispatcher
             case DecodeFailed():
                 self._decode_failed = True
             case QueueDrained():  # a handler on another thread may wait for an event that does not come any more

@@ -38,7 +38,7 @@ __all__ = ["CHANGE_NUMBER", "CoordinatedRun", "Membership"]
 
 #: seconds between two reports of how the shards are doing
 REPORT_EVERY = 5.0
-#: the part of a new load in the reported one, so that a short burst moves no shard
+#: the part of a new load in the reported load, so that a short burst moves no shard
 NEW_PART = 0.2
 #: seconds that handlers of a shard that is handed over have to return; then the shard moves, and its next owner gets
 #: their events again

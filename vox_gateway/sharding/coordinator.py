@@ -395,7 +395,7 @@ class Coordinator:
         return answered
 
     def _wait_for(self, kind: type[Answered], seconds: float) -> Answered | None:
-        """Take messages until there is one of this kind, for `seconds` at most, or until the run is closing."""
+        """Take messages until a message of this kind comes, for `seconds` at most, or until the run is closing."""
         until = time.monotonic() + seconds
         while self._stopping is None and (left := until - time.monotonic()) > 0:
             if isinstance(message := self.next(left), kind):

@@ -220,7 +220,7 @@ class ShardManager(Client):
 
         Each shard moves once its session is saved, so no event is lost and no IDENTIFY is spent. A handler that runs
         for longer than a second is not waited for, and its event comes again where the shard has moved to. If no other
-        process has room, the shards wait for one that starts.
+        process has room, the shards wait for a process that starts.
 
         A blocking `connect` on the main thread drains on SIGTERM, unless the program handles that signal itself.
 

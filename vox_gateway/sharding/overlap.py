@@ -1,8 +1,8 @@
 """Two generations of shards that get the same events, of which each is dispatched once.
 
-Everything here runs on the dispatcher's thread, which all shards share, so the switch from one generation to the other
-falls between two events. Before it the old shards' events are dispatched, and the new shards' are held back; after it
-the new shards' are dispatched. An event of one generation that the other has dispatched is discarded.
+Everything here runs on the dispatcher's thread, which all shards share, so the switch from the old generation to the
+new falls between two events. Before it the old shards' events are dispatched, and the new shards' are held back; after
+it the new shards' are dispatched. An event of one generation that the other has dispatched is discarded.
 
 Events are compared by a fingerprint, as nothing in an event is the same in both sessions but its name and its data.
 What is kept is bounded: by the backlog of each new shard, which an event that is held back occupies until the other
@@ -224,7 +224,7 @@ def _brief(payload: Payload) -> Payload | None:
 
 
 def _decoded(event: Payload | RawDispatch, decode: Callable[[bytes], Any]) -> Payload | None:
-    """Return the payload of an event; None for one that cannot be decoded, which the dispatcher reports."""
+    """Return the payload of an event; None if it cannot be decoded, which the dispatcher reports."""
     if not isinstance(event, bytes):
         return event
     try:

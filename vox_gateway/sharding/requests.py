@@ -53,7 +53,7 @@ class ShardRequests(Requests):
     def soundboard_sounds(
         self, guild_ids: Iterable[str | int], timeout: float | None
     ) -> dict[str | int, list[dict[str, Any]]]:
-        """See `Client.fetch_soundboard_sounds`. The shards are asked one after the other."""
+        """See `Client.fetch_soundboard_sounds`. The shards are asked in turn."""
         of_requester: dict[Requester, list[str | int]] = {}
         given = [*guild_ids] if not isinstance(guild_ids, str) else guild_ids
         for guild_id in given:

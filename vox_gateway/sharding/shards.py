@@ -104,7 +104,7 @@ class ManagedShard:
         self.lifecycle.send(op, data, timeout)
 
     def reconnect(self, reason: str = "") -> None:
-        """Close the shard's connection with 4000, and resume on a new one. Does not wait."""
+        """Close the shard's connection with 4000, and resume on a new connection. Does not wait."""
         self.lifecycle.close(4000, reason, reconnect=True)
 
     def after_fork(self) -> None:

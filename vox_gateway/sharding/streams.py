@@ -1,4 +1,4 @@
-"""The subscribers to the events of all shards: streams, and callers that wait for one event."""
+"""The subscribers to the events of all shards: streams, and callers that wait for an event."""
 
 from __future__ import annotations
 

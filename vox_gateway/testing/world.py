@@ -65,8 +65,8 @@ def member(user: Mapping[str, Any], *, status: str = "online", **fields: Any) ->
 def channel(channel_id: int | str, name: str, channel_type: int = TEXT_CHANNEL, **fields: Any) -> Json:
     """Make a channel; its type is 0 for text, 2 for voice, 4 for a category, 13 for a stage.
 
-    REQUEST_CHANNEL_INFO returns a voice channel's ``status`` and ``voice_start_time``. A channel with ``hidden=True``
-    is one that the bot cannot view: see `LocalGateway.hide_channel`.
+    REQUEST_CHANNEL_INFO returns a voice channel's ``status`` and ``voice_start_time``. The bot cannot view a channel
+    with ``hidden=True``: see `LocalGateway.hide_channel`.
 
     See: https://docs.discord.com/developers/resources/channel
     """

@@ -98,7 +98,7 @@ def find_node(overview: Overview, text: str) -> NodeStatus:
     """Return the node with an id or a name.
 
     Raises:
-        CommandError: there is none, or more than one.
+        CommandError: no node has it, or several do.
     """
     found = [node for node in overview.nodes if node.info.id == text]
     found = found or [node for node in overview.nodes if text in (node.info.name, labels(overview)[node.info.id])]

@@ -39,7 +39,7 @@ def _line(text: str, style: str = "") -> Text:
 
 
 class LiveTable:
-    """A context manager that shows the table; the last one stays on the screen."""
+    """A context manager that shows the table; the last table stays on the screen."""
 
     def __init__(self) -> None:
         # No auto_refresh: rich's refresh thread would print in the middle of our lines.

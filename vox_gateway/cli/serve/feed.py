@@ -58,7 +58,7 @@ class Feed:
 
     @property
     def due_in(self) -> float | None:
-        """Seconds until the next event is due, at least 0; None if there is none."""
+        """Seconds until the next event is due, at least 0; None while no event waits."""
         return None if self._next is None else max(0.0, self._next[0] - time.monotonic())
 
     def send_next(self) -> None:

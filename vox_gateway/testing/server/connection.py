@@ -1,4 +1,4 @@
-"""A client's connection: HTTP requests, and a websocket with an outbox and a close handshake once one is requested.
+"""A client's connection: HTTP requests, and a websocket with an outbox and a close handshake once it is upgraded.
 
 The connection's `Handler` decides what requests and payloads mean.
 """
