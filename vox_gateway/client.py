@@ -40,9 +40,9 @@ if TYPE_CHECKING:  # what a connection needs: the first client imports it, not `
     from .discovery.identify_limiter import IdentifyGate
     from .dispatch.guilds import Guilds
     from .dispatch.stream import EventStream
-    from .lifecycle import Runs
     from .payloads import PresenceUpdateStatus
     from .requests import Members, Requests, VoiceConnection
+    from .runs.lifecycle import Runs
     from .session.store import SessionStore
 
 __all__ = ["Client"]
@@ -854,7 +854,7 @@ class Client(Emitter):
 
     def _make_lifecycle(self) -> Runs:
         """Make what starts and ends the connection. `ShardManager` has many connections."""
-        from .lifecycle import Lifecycle  # see the constructor
+        from .runs.lifecycle import Lifecycle  # see the constructor
 
         return Lifecycle(self._options, self, self._log)
 

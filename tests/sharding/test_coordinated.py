@@ -31,8 +31,8 @@ from vox_gateway import (
 )
 from vox_gateway.coordination import Coordination, CoordinationFailed, GateSettings, LeaseTimes, open_coordination
 from vox_gateway.dispatch.emitter import Emitter
-from vox_gateway.lifecycle import Lifecycle
 from vox_gateway.log import ShardLog
+from vox_gateway.runs.lifecycle import Lifecycle
 from vox_gateway.sharding import coordinated
 from vox_gateway.testing import LocalGateway
 

@@ -25,11 +25,11 @@ from ..dispatch.executors import CallerQueue
 from ..dispatch.guilds import AllGuilds, Guilds
 from ..dispatch.heap import find_trim
 from ..errors import AlreadyConnected, GatewayError, NotConnected, ReshardFailed
-from ..lifecycle import join_run, run_until_closed
 from ..log import ShardLog
 from ..opcodes import Opcode, opcode_name
-from ..receiver import Receiver
 from ..requests import Requester, Requests
+from ..runs.lifecycle import join_run, run_until_closed
+from ..runs.receiver import Receiver
 from ..session.format import SavedSession
 from ..session.store import SessionStore
 from ..shard.threads import SharedThreads

@@ -9,9 +9,9 @@ from ..config import Options
 from ..diagnostics.stats import Stats, Status
 from ..dispatch.emitter import Emitter
 from ..dispatch.guilds import Guilds
-from ..lifecycle import Lifecycle
 from ..log import ShardLog
 from ..requests.requester import Requester
+from ..runs.lifecycle import Lifecycle
 from ..session.state import Session
 from ..validation import check_op, check_timeout
 

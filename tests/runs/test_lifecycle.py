@@ -10,8 +10,8 @@ import pytest
 
 from vox_gateway import Client, Intents, NotConnected, Session, Status
 from vox_gateway.dispatch.emitter import Emitter
-from vox_gateway.lifecycle import Lifecycle
 from vox_gateway.log import ShardLog
+from vox_gateway.runs.lifecycle import Lifecycle
 
 
 @pytest.fixture

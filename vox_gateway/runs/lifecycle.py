@@ -12,31 +12,31 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from .concurrency.fork import FORKED, ForkCheck
-from .concurrency.signals import SignalSafeEvent, defer_sigint
-from .config import CALLER, Options
-from .diagnostics.snapshot import ClientSnapshot
-from .diagnostics.stats import Stats, Status
-from .dispatch.current_shard import CurrentShard
-from .dispatch.emitter import Emitter
-from .dispatch.executors import CallerQueue
-from .dispatch.guilds import Guilds, GuildTracker
-from .dispatch.heap import find_trim
-from .dispatch.stream import EventStream
-from .dispatch.subscriptions import Subscribers
-from .errors import AlreadyConnected, GatewayError, NotConnected
-from .intents import Intents
-from .log import ShardLog
-from .opcodes import Opcode, opcode_name
-from .protocol.state import State
+from ..concurrency.fork import FORKED, ForkCheck
+from ..concurrency.signals import SignalSafeEvent, defer_sigint
+from ..config import CALLER, Options
+from ..diagnostics.snapshot import ClientSnapshot
+from ..diagnostics.stats import Stats, Status
+from ..dispatch.current_shard import CurrentShard
+from ..dispatch.emitter import Emitter
+from ..dispatch.executors import CallerQueue
+from ..dispatch.guilds import Guilds, GuildTracker
+from ..dispatch.heap import find_trim
+from ..dispatch.stream import EventStream
+from ..dispatch.subscriptions import Subscribers
+from ..errors import AlreadyConnected, GatewayError, NotConnected
+from ..intents import Intents
+from ..log import ShardLog
+from ..opcodes import Opcode, opcode_name
+from ..protocol.state import State
+from ..requests import Requester, Requests
+from ..session.state import Session
+from ..session.writer import Loaded, SessionLease, SessionWriter
+from ..shard.run_state import RunState
+from ..shard.sender import CommandSender
+from ..shard.shard import ClientParts, MakeFilter, Shard
+from ..shard.threads import SharedThreads
 from .receiver import Receiver
-from .requests import Requester, Requests
-from .session.state import Session
-from .session.writer import Loaded, SessionLease, SessionWriter
-from .shard.run_state import RunState
-from .shard.sender import CommandSender
-from .shard.shard import ClientParts, MakeFilter, Shard
-from .shard.threads import SharedThreads
 
 __all__ = ["Lifecycle", "Run", "Runs", "join_run", "run_until_closed"]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from .concurrency.fork import ForkCheck
-from .config import Options
-from .dispatch.executors import CallerQueue
-from .dispatch.stream import EventStream, StreamTable
-from .errors import NotConnected, StreamEnded
-from .intents import missing_intent_warning
-from .log import ShardLog
+from ..concurrency.fork import ForkCheck
+from ..config import Options
+from ..dispatch.executors import CallerQueue
+from ..dispatch.stream import EventStream, StreamTable
+from ..errors import NotConnected, StreamEnded
+from ..intents import missing_intent_warning
+from ..log import ShardLog
 
 __all__ = ["Receiver", "Source"]
 
