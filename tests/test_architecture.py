@@ -22,9 +22,9 @@ CORE = [path for path in SOURCES if path not in TESTING]
 #: from the bottom to the top; a module or folder imports from its own layer and from those before it
 LAYERS = (
     ("payloads",),
-    ("_lazy", "_version", "extension", "accelerators", "defaults", "sanitize"),
+    ("_lazy", "_version", "extension", "accelerators", "sanitize"),
     ("errors", "event", "events", "capabilities", "intents", "opcodes", "log"),
-    ("validation",),
+    ("arguments",),
     ("concurrency",),
     ("network",),
     ("encoding", "compression"),

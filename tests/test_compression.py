@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from vox_gateway import Client
 from vox_gateway.accelerators import zstd_package
+from vox_gateway.arguments.defaults import MAX_MESSAGE_SIZE
 from vox_gateway.compression import INFLATERS, NoCompression, ZlibPayloads, ZlibStream, ZstdStream
-from vox_gateway.defaults import MAX_MESSAGE_SIZE
 from vox_gateway.errors import InflateError, MissingExtra
 
 LIMIT = 100_000

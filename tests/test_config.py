@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vox_gateway import Capabilities, Client, IdentifyGate, Intents, MissingExtra
-from vox_gateway.defaults import DEFAULT_PROPERTIES
+from vox_gateway.arguments.defaults import DEFAULT_PROPERTIES
 
 
 def careless() -> ssl.SSLContext:

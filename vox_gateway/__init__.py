@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from . import events
 from ._version import __version__
+from .arguments.defaults import DEFAULT_PROPERTIES
 from .capabilities import CHANNEL_OBFUSCATED, Capabilities
 from .client import Client
-from .defaults import DEFAULT_PROPERTIES
 from .diagnostics.stats import Stats, Status
 from .errors import (
     AlreadyConnected,

@@ -12,17 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from .concurrency.fork import in_child
-from .defaults import DEFAULT_PROPERTIES, MAX_BACKLOG_BYTES, MAX_MESSAGE_SIZE
-from .diagnostics.stats import Stats, Status
-from .dispatch.emitter import Emitter
-from .events import EventName, PlainName, SignalName
-from .log import LOGGER, ShardLog
-from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
-from .opcodes import KEEP_SESSION, OPCODES, Opcode
-from .protocol import payloads
-from .session import state
-from .validation import (
+from .arguments.defaults import DEFAULT_PROPERTIES, MAX_BACKLOG_BYTES, MAX_MESSAGE_SIZE
+from .arguments.validation import (
     check_code,
     check_count,
     check_event,
@@ -32,6 +23,15 @@ from .validation import (
     check_reason,
     check_timeout,
 )
+from .concurrency.fork import in_child
+from .diagnostics.stats import Stats, Status
+from .dispatch.emitter import Emitter
+from .events import EventName, PlainName, SignalName
+from .log import LOGGER, ShardLog
+from .network.urls import DEFAULT_API, DEFAULT_GATEWAY, GATEWAY_VERSION
+from .opcodes import KEEP_SESSION, OPCODES, Opcode
+from .protocol import payloads
+from .session import state
 
 if TYPE_CHECKING:  # what a connection needs: the first client imports it, not `import vox_gateway`
     import ssl

@@ -12,6 +12,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .accelerators import JSON_READERS, Reader
+from .arguments.validation import (
+    check_capabilities,
+    check_choice,
+    check_count,
+    check_intents,
+    check_large_threshold,
+    check_port,
+    check_properties,
+    check_seconds,
+    check_session_file,
+    check_shard,
+    check_ssl_context,
+    check_token,
+)
 from .capabilities import Capabilities
 from .compression import INFLATERS
 from .discovery.identify_limiter import IdentifyGate, gate_for
@@ -29,20 +43,6 @@ from .protocol import payloads
 from .session.file import SessionFile
 from .session.owner import SessionOwner
 from .session.store import OwnedStore, SessionStore
-from .validation import (
-    check_capabilities,
-    check_choice,
-    check_count,
-    check_intents,
-    check_large_threshold,
-    check_port,
-    check_properties,
-    check_seconds,
-    check_session_file,
-    check_shard,
-    check_ssl_context,
-    check_token,
-)
 
 __all__ = ["CALLER", "MAX_PAYLOAD", "Options", "make_options"]
 

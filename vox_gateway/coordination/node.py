@@ -19,9 +19,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..arguments.validation import check_count
 from ..concurrency.fork import in_child
 from ..errors import ThreadFailed
-from ..validation import check_count
 from .capacity import Capacity
 from .events import Assigned, CoordinationEnded, Drained, Event, Revoked
 from .gate import NodeGate, Said

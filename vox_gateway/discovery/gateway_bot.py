@@ -16,6 +16,7 @@ from typing import Any
 
 import simplejson
 
+from ..arguments.validation import check_seconds, check_ssl_context, check_token
 from ..concurrency.bounded_call import call_with_deadline
 from ..concurrency.wakeup import Deadline, Wakeup
 from ..errors import DiscoveryFailed, TokenRefused
@@ -24,7 +25,6 @@ from ..network.http import Response, http_get, retry_after_of
 from ..network.proxy import check_proxy
 from ..network.urls import APIURL, DEFAULT_API, gateway_url
 from ..network.urls import api_url as check_api_url
-from ..validation import check_seconds, check_ssl_context, check_token
 from .session_start_limit import SessionStartLimit
 
 __all__ = ["GatewayBot", "ask_gateway_bot", "get_gateway_bot"]

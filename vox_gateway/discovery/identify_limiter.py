@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..arguments.validation import check_count
 from ..concurrency.fork import in_child
-from ..validation import check_count
 from .session_start_limit import SessionStartLimit
 
 __all__ = ["IdentifyGate", "gate_for"]

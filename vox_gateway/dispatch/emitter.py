@@ -15,9 +15,9 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from pyee import EventEmitter
 
+from ..arguments.validation import check_predicate
 from ..events import EventName, PlainName, SignalName
 from ..log import ShardLog
-from ..validation import check_predicate
 
 __all__ = ["Emitter"]
 

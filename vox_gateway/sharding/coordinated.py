@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..arguments.validation import check_count
 from ..config import Options
 from ..coordination import (
     Assigned,
@@ -29,7 +30,6 @@ from ..log import ShardLog
 from ..opcodes import KEEP_SESSION
 from ..shard.shard import HANDLER_GRACE
 from ..shard.threads import CLOSE_BOUND, SharedThreads
-from ..validation import check_count
 from .coordinator import OF_ALL, OF_NUMBER, Coordinator, Drain, Failed, Message, Shards, Stop
 from .resharding import Reshard
 from .shards import ManagedShard

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..accelerators import Reader
+from ..arguments.defaults import DEFAULT_PROPERTIES, MAX_BACKLOG_BYTES, MAX_MESSAGE_SIZE
+from ..arguments.validation import check_count, check_seconds, check_session_files, check_timeout
 from ..client import Client
 from ..coordination import Coordination
-from ..defaults import DEFAULT_PROPERTIES, MAX_BACKLOG_BYTES, MAX_MESSAGE_SIZE
 from ..discovery.identify_limiter import IdentifyGate
 from ..log import ShardLog
 from ..network.urls import DEFAULT_API, DEFAULT_GATEWAY
 from ..opcodes import KEEP_SESSION
 from ..protocol import payloads
 from ..session.store import SessionStore
-from ..validation import check_count, check_seconds, check_session_files, check_timeout
 from .coordinated import Membership
 from .group import ShardGroup
 from .plan import AUTO, check_shards, check_total

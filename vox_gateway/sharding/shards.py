@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments.validation import check_op, check_timeout
 from ..concurrency.fork import ForkCheck
 from ..config import Options
 from ..diagnostics.stats import Stats, Status
@@ -13,7 +14,6 @@ from ..log import ShardLog
 from ..requests.requester import Requester
 from ..runs.lifecycle import Lifecycle
 from ..session.state import Session
-from ..validation import check_op, check_timeout
 
 __all__ = ["ManagedShard"]
 

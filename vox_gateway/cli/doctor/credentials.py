@@ -10,8 +10,8 @@ import base64
 import binascii
 import re
 
+from ...arguments.validation import check_token as check_usable
 from ...intents import Intents
-from ...validation import check_token as check_usable
 from ..shared.arguments import intent_names
 from .finding import Finding, failed, ok, warning
 

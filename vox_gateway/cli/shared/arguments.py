@@ -7,8 +7,8 @@ import difflib
 import math
 import re
 
+from ...arguments.validation import check_seconds, check_token
 from ...intents import Intents
-from ...validation import check_seconds, check_token
 
 __all__ = [
     "count",

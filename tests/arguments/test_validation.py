@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vox_gateway import Intents, Opcode
-from vox_gateway.validation import (
+from vox_gateway.arguments.validation import (
     check_choice,
     check_code,
     check_count,

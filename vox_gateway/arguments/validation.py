@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .capabilities import Capabilities
-from .intents import Intents
-from .opcodes import OPCODES, Opcode
+from ..capabilities import Capabilities
+from ..intents import Intents
+from ..opcodes import OPCODES, Opcode
 
 if TYPE_CHECKING:
     import ssl
