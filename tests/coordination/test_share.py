@@ -14,10 +14,10 @@ NODES = {"me": NodeInfo("me", "mine", 4, 4), "other": NodeInfo("other", "theirs"
 ALL = frozenset(range(4))
 
 
-def view(owners: dict[int, str], *names: str, load: float = 1.0, **options: Any) -> View:
+def view(owners: dict[int, str], *names: str, **options: Any) -> View:
     return View(
         nodes={name: NODES[name] for name in names},
-        leases={shard: Lease(owner, load) for shard, owner in owners.items()},
+        leases={shard: Lease(owner, 1.0) for shard, owner in owners.items()},
         expires_in=None,
         **{"is_new": False, **options},
     )
@@ -69,7 +69,6 @@ def test_a_pinned_shard_moves_at_any_time() -> None:
 
 
 def test_a_shard_whose_load_is_unknown_counts_as_the_mean() -> None:
-    owners = {0: "me", 1: "me", 2: "other", 3: "other"}
-    both = view(owners, "me", "other", load=50.0)
-    unknown = View(nodes=both.nodes, leases={**both.leases, 1: Lease("me", 1.0)}, expires_in=None, is_new=False)
-    assert share(unknown).plan(unknown, {0, 1}, frozenset(), 110.0) == Moves()
+    loads = {0: Lease("me", 30.0), 1: Lease("me", 10.0), 2: Lease("other", 1.0), 3: Lease("other", 1.0)}
+    both = View(nodes=NODES, leases=loads, expires_in=None, is_new=False)
+    assert share(both).plan(both, {0, 1}, frozenset(), 110.0) == Moves()
