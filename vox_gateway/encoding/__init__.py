@@ -25,7 +25,7 @@ class Codec(Protocol):
     name: str
     #: whether messages are sent in text frames, not binary ones
     text: bool
-    #: whether most payloads are decoded one by one, by `decode`, when they are dispatched
+    #: whether most payloads are decoded by `decode` when they are dispatched, not by `decode_all` when they are read
     decodes_late: bool
 
     def encode(self, payload: Any) -> bytes:
