@@ -9,6 +9,7 @@ import threading
 import pytest
 from client_helpers import MakeClient, RecordEvents, open_connection
 from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, ScriptedServer, message
+from support import wait_until
 from websockets.frames import Opcode
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
@@ -39,7 +40,7 @@ def test_a_flood_after_op_7_does_not_delay_the_reconnect(
     try:
         second = server.open(RECONNECT_TIMEOUT)
         assert second.resume()["seq"] == 1
-        assert ended.wait(2)
+        assert ended.wait(5)
     finally:
         with contextlib.suppress(OSError):  # already closed
             first.sock.shutdown(socket.SHUT_RDWR)
@@ -58,10 +59,9 @@ def test_a_flood_of_heartbeat_requests_delays_no_event(
     for _ in range(1000):
         peer.expect(1)
     # Half of the rate limit stays reserved for commands.
-    client.voice_state_update(1, None, timeout=1)
+    client.voice_state_update(1, None, timeout=5)
     assert peer.expect(4)
-    client.close()  # a heartbeat is counted after the write, when the server may have seen it
-    assert client.stats.beats == 1000
+    wait_until(lambda: client.stats.beats == 1000)  # counted after the write, when the server may have seen it
 
 
 def test_commands_beyond_the_socket_buffer_arrive_complete(make_client: MakeClient) -> None:
