@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
-from support import wait_until
+from support import running, wait_until
 
 from vox_gateway.concurrency.gil import HAS_GIL
 from vox_gateway.testing import LocalGateway
@@ -21,6 +21,8 @@ from vox_gateway.testing import LocalGateway
 pytestmark = pytest.mark.usefixtures("little_jitter")
 
 INTERVAL = 0.3
+#: seconds by which a loaded machine may delay a heartbeat
+LATE = 3.0
 
 
 @pytest.fixture
@@ -37,14 +39,14 @@ def test_heartbeats_are_periodic_and_carry_the_last_sequence_number(
     assert client.latency == math.inf
     client.connect(async_=True)
     identify = gateway.expect("IDENTIFY")
-    beats = [gateway.expect("HEARTBEAT", 2) for _ in range(4)]
-    assert identify.at <= beats[0].at <= identify.at + INTERVAL + 0.2
-    gaps = [later.at - earlier.at for earlier, later in itertools.pairwise(beats)]
-    assert sum(gaps) == pytest.approx(3 * INTERVAL, abs=0.9 * INTERVAL)
-    assert beats[-1].data == client.session.seq == 3  # READY and two guilds
-    assert 0 < client.latency < 1
-    client.close()  # a heartbeat is counted after the write, when the server may have seen it
-    assert client.stats.beats >= 4
+    beats = [gateway.expect("HEARTBEAT") for _ in range(4)]
+    assert identify.at <= beats[0].at <= identify.at + INTERVAL + LATE
+    assert INTERVAL <= beats[-1].at - beats[0].at <= 3 * INTERVAL + LATE
+    assert beats[-1].data == 3  # READY and two guilds
+    # Published a moment after the read or the write.
+    wait_until(lambda: client.session.seq == 3)
+    wait_until(lambda: client.stats.beats >= 4)
+    wait_until(lambda: 0 < client.latency < 5)
 
 
 def test_the_first_heartbeat_follows_resume(gateway: LocalGateway, make_client: MakeClient) -> None:
@@ -59,7 +61,7 @@ def test_a_requested_heartbeat_is_sent_at_once(make_client: MakeClient) -> None:
     with LocalGateway(heartbeat_interval=60) as gateway:
         client = start_until_ready(make_client(gateway))
         gateway.request_heartbeat()
-        assert gateway.expect("HEARTBEAT", 1)
+        assert gateway.expect("HEARTBEAT")
         client.close()
 
 
@@ -76,21 +78,30 @@ def test_a_zombie_connection_is_closed_with_4000_and_resumed(
     assert time.monotonic() - began < 2 * INTERVAL + 4  # at most two intervals and the first delay
     assert client.wait_until_ready(5)
     if reads:
-        assert gateway.expect_close(2).code == 4000
+        assert gateway.expect_close().code == 4000
 
 
 def test_a_connection_that_receives_events_is_a_zombie_after_three_heartbeats_without_acknowledgement(
     gateway: LocalGateway, make_client: MakeClient, send_messages: SendMessages, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = start_until_ready(make_client(gateway))
-    gateway.expect("HEARTBEAT", 2)
+    start_until_ready(make_client(gateway))
+    gateway.expect("HEARTBEAT")
     gateway.withhold_acks()
-    for number in range(3):
-        gateway.expect("HEARTBEAT", 2)
-        send_messages(gateway, range(number, number + 1))
-    assert client.stats.reconnects == 0
-    gateway.expect("RESUME", 5)
-    assert gateway.expect_close(2).code == 4000
+    resumed = threading.Event()
+
+    def talk() -> None:
+        for number in itertools.count():
+            if resumed.wait(0.02):
+                return
+            send_messages(gateway, range(number, number + 1))
+
+    with running(talk):
+        try:
+            assert [gateway.expect("HEARTBEAT").connection for _ in range(3)] == [1, 1, 1]
+            gateway.expect("RESUME")
+        finally:
+            resumed.set()
+    assert gateway.expect_close().code == 4000
     assert "3 heartbeats in a row were not acknowledged" in caplog.text
 
 
@@ -111,8 +122,9 @@ def test_a_requested_heartbeat_gives_a_latency(make_client: MakeClient, record_e
 @pytest.mark.parametrize("gateway", [0.02], indirect=True)
 def test_the_last_five_latencies_are_kept(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = start_until_ready(make_client(gateway))
-    for _ in range(8):
-        gateway.expect("HEARTBEAT", 2)
+    wait_until(lambda: len(client.latencies) == 5)
+    kept = client.latencies
+    wait_until(lambda: client.latencies != kept)
     client.close()
     assert len(client.latencies) == 5
     assert all(0 < latency < 5 for latency in client.latencies)
@@ -144,7 +156,7 @@ def test_a_blocking_handler_delays_neither_heartbeats_nor_reading(
     start_until_ready(client)
     send_messages(gateway, range(100))
     for _ in range(6):
-        gateway.expect("HEARTBEAT", 2)
+        gateway.expect("HEARTBEAT")
     assert warned.wait(5)
     assert messages.empty
     leave.set()
@@ -169,9 +181,9 @@ def test_heartbeats_continue_while_the_reader_is_busy(gateway: LocalGateway, mak
     ready.set()
     assert busy.wait(5)
     for _ in range(4):
-        gateway.expect("HEARTBEAT", 2)
+        gateway.expect("HEARTBEAT")
     beaten.set()
-    gateway.expect("HEARTBEAT", 2)
+    gateway.expect("HEARTBEAT")
     assert client.stats.reconnects == 0
 
 
