@@ -19,7 +19,7 @@ def test_a_missing_hello_ends_the_connection(
     monkeypatch.setattr("vox_gateway.shard.connection.HELLO_WITHIN", 0.5)
     client, first = open_connection(make_client, server)
     first.write(message(b"are you there?", Opcode.PING))
-    first.expect_end(3)
+    first.expect_end()
     server.open(RECONNECT_TIMEOUT).login()
     assert client.wait_until_ready(5)
     assert "HELLO did not come within 0.5 seconds" in caplog.text
@@ -28,17 +28,17 @@ def test_a_missing_hello_ends_the_connection(
 def test_silence_after_identify_times_out_and_a_long_replay_does_not(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.4)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.8)
     client, first = open_connection(make_client, server)
     first.hello().expect(2)
-    first.expect_end(3)  # no READY was sent
+    first.expect_end()  # no READY was sent
     second = server.open(RECONNECT_TIMEOUT).login()
     assert client.wait_until_ready(5)
-    assert "nothing came for 0.4 seconds after IDENTIFY" in caplog.text
+    assert "nothing came for 0.8 seconds after IDENTIFY" in caplog.text
     second.reset()
     third = server.open(RECONNECT_TIMEOUT)
-    third.resume(interval=0.3)
-    for _ in range(4):  # longer than the timeout, but never silent
+    third.resume(interval=0.25)
+    for _ in range(5):  # longer than the timeout, but never silent
         third.expect(1)
         third.send(11)
         third.event("REPLAYED")
@@ -47,21 +47,21 @@ def test_silence_after_identify_times_out_and_a_long_replay_does_not(
     assert client.stats.resumes == 1
 
 
-def acknowledge(peer: Peer, seconds: float, timeout: float) -> None:
+def acknowledge(peer: Peer, seconds: float) -> None:
     """Acknowledge heartbeats for `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        peer.expect(1, timeout)
+        peer.expect(1)
         peer.send(11)
 
 
 def test_ready_may_be_late_while_heartbeats_are_acknowledged(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.6)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.8)
     client, peer = open_connection(make_client, server)
-    peer.hello(interval=0.1).expect(2)
-    acknowledge(peer, 1.2, timeout=1.0)
+    peer.hello(interval=0.3).expect(2)
+    acknowledge(peer, 1.2)
     peer.event("READY", {"session_id": "s1"})
     assert client.wait_until_ready(5)
     assert client.stats.identifies == 1
@@ -78,17 +78,17 @@ def test_acknowledged_heartbeats_do_not_prolong_the_wait_for_a_replay(
     monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_FAILED_RESUMES", 2)
     first.reset()
     second = server.open(RECONNECT_TIMEOUT)
-    second.resume(interval=0.1)
-    acknowledge(second, 0.2, timeout=1.0)
+    second.resume(interval=0.3)
+    acknowledge(second, 0.2)
     began = time.monotonic()
     second.event("REPLAYED")  # restarts the timeout
     with pytest.raises((ClientClosed, EOFError, OSError)):
-        acknowledge(second, 10.0, timeout=5.0)
+        acknowledge(second, 10.0)
     assert time.monotonic() - began >= 0.8
     third = server.open(RECONNECT_TIMEOUT)
-    third.resume(interval=0.1)
+    third.resume(interval=0.3)
     with pytest.raises((ClientClosed, EOFError, OSError)):
-        acknowledge(third, 10.0, timeout=5.0)
+        acknowledge(third, 10.0)
     server.open(RECONNECT_TIMEOUT).login(session_id="s2")  # both counted as failed resumes
     assert client.wait_until_ready(5)
     assert caplog.text.count("no event came for 0.8 seconds after RESUME") == 2
@@ -119,14 +119,16 @@ def test_a_server_that_goes_silent_after_a_late_event_is_a_zombie(
 ) -> None:
     """Its last event arrived after a heartbeat that it never acknowledged."""
     client, first = open_connection(make_client, server)
-    first.login(interval=0.3)
+    first.login(interval=0.4)
     for _ in range(last_sign):
         first.expect(1)
         first.event("NEWS")
-    began = time.monotonic()
+    if last_sign == 1:
+        first.expect(1)  # the event was a sign of life; the third heartbeat without acknowledgement is the last
     second = server.open(RECONNECT_TIMEOUT)
-    assert 0.25 < time.monotonic() - began < 2 * 0.3 + 4
-    assert first.expect_close().code == 4000
+    with pytest.raises(ClientClosed) as closed:
+        first.receive()
+    assert closed.value.code == 4000
     assert second.resume()["seq"] == 1 + last_sign
     wait_until(lambda: client.stats.reconnects == 1)
 
@@ -149,11 +151,10 @@ def test_latency_is_measured_from_heartbeat_to_acknowledgement(server: ScriptedS
     peer.expect(1)
     peer.send(11)
     peer.expect(1)
-    assert 0 < client.latency < 1.0
+    wait_until(lambda: 0 < client.latency < 5)  # published a moment after the next heartbeat
     began = time.monotonic()
     peer.event("NEWS")  # otherwise the connection would be a zombie
     peer.expect(1)
     late = time.monotonic() - began
     peer.send(11)
-    peer.expect(1)  # the acknowledgement is processed before the next heartbeat
-    assert late <= client.latency < 2.0
+    wait_until(lambda: late <= client.latency < 10)

@@ -119,7 +119,7 @@ def test_a_failed_thread_is_reported_and_ends_the_client(
     tmp_path: Path,
     thread: str,
 ) -> None:
-    with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
+    with LocalGateway(identify_interval=0, heartbeat_interval=0.5) as gateway:
         options = {"session_file": tmp_path / "session"} if thread == "-session-file" else {}
         client = make_client(gateway, slow_handler_warning=0.05, workers=int(thread == "-worker-0"), **options)
         client.on("FAILS", lambda data: 1 // 0)
