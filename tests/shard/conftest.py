@@ -24,8 +24,8 @@ MakeConfig = Callable[..., ConnectionConfig]
 
 @pytest.fixture
 def gateway() -> Iterator[LocalGateway]:
-    """A gateway with Discord's own figures, but for the wait between two IDENTIFYs."""
-    with LocalGateway(identify_interval=0) as gateway:
+    """A gateway with Discord's own figures, except that IDENTIFY may be sent at any time, and no heartbeat is due."""
+    with LocalGateway(identify_interval=0, heartbeat_interval=86_400) as gateway:
         yield gateway
 
 
