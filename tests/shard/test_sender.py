@@ -45,7 +45,7 @@ def test_a_command_waits_for_a_connection(sender: CommandSender) -> None:
     thread.start()
     sender.set_ready(connection)
     thread.join(5)
-    assert connection.written.get(timeout=1) == "X"
+    assert connection.written.get(timeout=5) == "X"
     assert sender.wait_until_ready(0)
 
 
@@ -58,7 +58,7 @@ def test_a_command_whose_connection_is_lost_takes_the_next(sender: CommandSender
         pass
     sender.set_ready(good)
     thread.join(5)
-    assert good.written.get(timeout=1) == "X"
+    assert good.written.get(timeout=5) == "X"
 
 
 def test_a_command_waits_for_room_in_the_rate_limit(sender: CommandSender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_new_connection_has_a_rate_limit_of_its_own(sender: CommandSender) -> 
     thread.start()
     sender.set_ready(fresh)
     thread.join(5)
-    assert fresh.written.get(timeout=1) == "Y"
+    assert fresh.written.get(timeout=5) == "Y"
 
 
 def test_a_wait_that_would_be_too_long_is_refused_at_once(sender: CommandSender) -> None:
@@ -139,7 +139,7 @@ def test_whoever_waits_is_told_when_the_client_closes(sender: CommandSender) -> 
     sender.close()
     for thread in threads:
         thread.join(5)
-    first, second = told.get(timeout=1), told.get(timeout=1)
+    first, second = told.get(timeout=5), told.get(timeout=5)
     assert {type(first), type(second)} <= {NotConnected, bool}
     with pytest.raises(NotConnected, match="call connect"):
         sender.send("X", b"", None)
@@ -152,7 +152,7 @@ def test_trying_sends_at_once_or_says_when() -> None:
     connection = FakeConnection(limit=1)
     sender.set_ready(connection)
     assert sender.try_send("X", b"") == 0.0
-    assert 59 < (sender.try_send("Y", b"") or 0) <= 60
+    assert 50 < (sender.try_send("Y", b"") or 0) <= 60
     sender.set_ready(FakeConnection(lost=True))
     assert sender.try_send("Z", b"") is None
     assert not sender.is_ready
