@@ -184,13 +184,13 @@ def test_a_caller_that_gives_up_leaves_the_others_what_was_sent(harness: Harness
         return try_send(op, data)
 
     harness.sender.try_send = send_slowly  # type: ignore[method-assign]
-    first = harness.request("a", timeout=0.05)
+    first = harness.request("a", timeout=0.3)
     assert held.wait(TIMEOUT)
     other = harness.join("a")
-    threading.Event().wait(0.05)  # until the first is late
+    threading.Event().wait(0.3)  # until the first is late
     go.set()
     harness.sender.next()
-    with pytest.raises(TimeoutError, match=r"^a did not come within timeout=0\.05 seconds: no echo$"):
+    with pytest.raises(TimeoutError, match=r"^a did not come within timeout=0\.3 seconds: no echo$"):
         first.result(TIMEOUT)
     harness.echo("a")
     assert other.result(TIMEOUT) == ["a"]
@@ -205,14 +205,14 @@ def test_a_caller_that_cannot_wait_for_the_rate_limit_leaves_the_command_to_anot
         harness.sender.try_send = try_send  # type: ignore[method-assign]
         held.set()
         go.wait(TIMEOUT)
-        return 0.2
+        return 0.6
 
     harness.sender.try_send = is_limited  # type: ignore[method-assign]
-    first = harness.request("a", timeout=0.15)
+    first = harness.request("a", timeout=0.5)
     assert held.wait(TIMEOUT)
     other = harness.join("a")
     go.set()
-    with pytest.raises(CommandTimeout, match=r"REQUEST_CHANNEL_INFO was not sent within timeout=0\.15 seconds"):
+    with pytest.raises(CommandTimeout, match=r"REQUEST_CHANNEL_INFO was not sent within timeout=0\.5 seconds"):
         first.result(TIMEOUT)
     assert harness.sender.next() == {"word": "a", "number": 0}
     harness.echo("a")
@@ -568,7 +568,7 @@ def test_a_timeout_after_a_drop_names_it(harness: Harness) -> None:
         return 0.0
 
     harness.sender.try_send = send_and_drop  # type: ignore[method-assign]
-    result = harness.request("a", timeout=0.2)
+    result = harness.request("a", timeout=0.5)
     with pytest.raises(TimeoutError, match=r"no echo; the connection dropped once after .* code 1006$"):
         result.result(TIMEOUT)
 
@@ -660,7 +660,7 @@ def test_a_signal_handler_may_request_in_the_middle_of_a_look_up(harness: Harnes
 
     def handle() -> None:
         with pytest.raises(TimeoutError):
-            harness.pending.request("b", "b", lambda: EchoRequest("b"), Timeout(0.01))
+            harness.pending.request("b", "b", lambda: EchoRequest("b"), Timeout(0.3))
 
     harness.pending._by_topic = Interrupted()
     outer = harness.submit(EchoRequest("a"))
