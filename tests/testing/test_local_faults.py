@@ -225,7 +225,7 @@ def test_an_identify_can_be_answered_with_op_9(gateway: LocalGateway, open_clien
 
 
 def test_ready_can_be_late(gateway: LocalGateway, open_client: OpenClient) -> None:
-    gateway.faults.delay_ready(0.2)
+    gateway.faults.delay_ready(0.5)
     client = open_client(gateway)
     client.identify()
     identify = gateway.expect("IDENTIFY")
@@ -234,7 +234,7 @@ def test_ready_can_be_late(gateway: LocalGateway, open_client: OpenClient) -> No
     assert client.recv()["t"] == "READY"
     client.send(1, 1)
     gateway.expect("HEARTBEAT")
-    assert gateway.expect("HEARTBEAT").at - identify.at >= 0.2
+    assert gateway.expect("HEARTBEAT").at - identify.at >= 0.5
 
 
 @pytest.mark.parametrize("query", ["v=10&encoding=json", STREAM])
