@@ -53,7 +53,7 @@ def test_the_blocking_bot_listens_and_stops() -> None:
         say(gateway, "!stop")
         out, err = bot.communicate(timeout=10)
         assert (out, bot.returncode) == ("ada: hello\nada: !stop\nclosed\n", 0), err
-        assert gateway.expect_close(2).reason == "asked to stop"
+        assert gateway.expect_close().reason == "asked to stop"
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -75,7 +75,7 @@ def test_the_flask_app_answers_and_sends() -> None:
             assert b'"status":"ready"' in response.read().replace(b" ", b"")
         app.send_signal(signal.SIGINT)
         app.communicate(timeout=10)
-        assert gateway.expect_close(2).code == 1000
+        assert gateway.expect_close().code == 1000
 
 
 def test_the_flask_app_answers_503_while_its_client_is_not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_the_tk_window_lists_messages() -> None:
         say(gateway, "!stop")
         out, err = window.communicate(timeout=30)
         assert (out, window.returncode) == ("ada: hello\nada: !stop\n", 0), err
-        assert gateway.expect_close(2).code == 1000
+        assert gateway.expect_close().code == 1000
 
 
 def test_every_example_is_run_here() -> None:

@@ -67,7 +67,7 @@ def test_the_flask_app_tells_its_health_and_sends(gateway: LocalGateway) -> None
         answer = web.get("/health")
         assert (answer.status_code, answer.get_json()["status"]) == (200, "ready")
         assert web.post("/status/idle").status_code == 200
-        assert gateway.expect("PRESENCE_UPDATE", 2).data["status"] == "idle"
+        assert gateway.expect("PRESENCE_UPDATE").data["status"] == "idle"
     finally:
         namespace["client"].close()
     answer = web.get("/health")

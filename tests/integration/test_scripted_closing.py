@@ -85,7 +85,7 @@ def test_a_half_closed_connection_is_resumed(
     assert client.wait_until_ready(5)
     first.sock.shutdown(socket.SHUT_WR)
     assert server.open(RECONNECT_TIMEOUT).resume()["seq"] == 1
-    first.expect_end(1)
+    first.expect_end()
     assert closes.data()["code"] == 1006
 
 

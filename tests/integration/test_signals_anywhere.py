@@ -15,7 +15,7 @@ from vox_gateway.testing import LocalGateway
 
 SCRIPT = """
 import faulthandler, linecache, os, signal, sys, threading
-faulthandler.dump_traceback_later(60, exit=True)
+faulthandler.dump_traceback_later(120, exit=True)
 import vox_gateway
 from vox_gateway import Client, GatewayError, IdentifyGate, Intents, Status
 
@@ -189,7 +189,7 @@ def test_a_signal_at_any_line(gateway: LocalGateway, case: str) -> None:
     step = "7" if case in MANY_LINES else "1"
     script = SCRIPT.replace("{case}", CASES[case])
     done = subprocess.run(
-        [sys.executable, "-c", script, gateway.url, step], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, "-c", script, gateway.url, step], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout.startswith("done"), done.stderr[-6000:]
     assert done.returncode == 0

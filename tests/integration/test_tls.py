@@ -101,7 +101,7 @@ def test_tls_records_may_arrive_byte_by_byte(
     for number in range(5):
         peer.event("NEWS", number)
     assert [recorded.data() for _ in range(5)] == list(range(5))
-    client.voice_state_update(1, None, timeout=1)
+    client.voice_state_update(1, None, timeout=5)
     assert peer.expect(4)
     assert client.stats.reconnects == 0
     raw.close()
