@@ -119,15 +119,17 @@ def test_a_requested_heartbeat_gives_a_latency(make_client: MakeClient, record_e
         assert client.latency == client.latencies[-1] == pytest.approx(client.health()["latencies"][0], abs=1e-4)
 
 
-@pytest.mark.parametrize("gateway", [0.02], indirect=True)
-def test_the_last_five_latencies_are_kept(gateway: LocalGateway, make_client: MakeClient) -> None:
-    client = start_until_ready(make_client(gateway))
-    wait_until(lambda: len(client.latencies) == 5)
-    kept = client.latencies
-    wait_until(lambda: client.latencies != kept)
-    client.close()
-    assert len(client.latencies) == 5
-    assert all(0 < latency < 5 for latency in client.latencies)
+def test_the_last_five_latencies_are_kept(make_client: MakeClient) -> None:
+    with LocalGateway(heartbeat_interval=3600, identify_interval=0) as gateway:
+        client = start_until_ready(make_client(gateway))
+        for number in range(1, 9):
+            before = client.latencies
+            gateway.request_heartbeat()
+            wait_until(lambda before=before: client.latencies != before)
+            assert len(client.latencies) == min(number, 5)
+            assert client.latencies[:-1] == before[-4:]
+        assert all(0 < latency < 5 for latency in client.latencies)
+        client.close()
 
 
 def test_a_high_latency_is_warned_of(
@@ -135,7 +137,7 @@ def test_a_high_latency_is_warned_of(
 ) -> None:
     monkeypatch.setattr("vox_gateway.shard.connection.HIGH_LATENCY", 0.0)
     warned = threading.Event()
-    on_log_line("a heartbeat was acknowledged after 0.0 seconds: ", warned.set)
+    on_log_line("a heartbeat was acknowledged after ", warned.set)
     start_until_ready(make_client(gateway))
     assert warned.wait(5)
 
