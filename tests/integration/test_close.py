@@ -140,11 +140,14 @@ def test_close_while_the_event_queue_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
-    client, leave, stuck = make_client(gateway, backlog=5), threading.Event(), threading.Event()
+    client, stuck = make_client(gateway, backlog=5), threading.Event()
+    entered, leave = threading.Event(), threading.Event()
     on_log_line("backlog=5", stuck.set)
-    client.on("MESSAGE_CREATE", lambda data: leave.wait(20))
+    client.on("MESSAGE_CREATE", lambda data: (entered.set(), leave.wait(20)))
     start_until_ready(client)
-    send_messages(gateway, range(100))
+    send_messages(gateway, range(1))
+    assert entered.wait(5)  # first: the warning names the handler that runs
+    send_messages(gateway, range(1, 100))
     assert stuck.wait(5)
     close_promptly(client)
     assert gateway.expect_close().code == 1000  # the reader did not wait for the handler

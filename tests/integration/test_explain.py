@@ -253,9 +253,9 @@ def test_explain_reports_a_full_event_queue_and_the_handler_it_waits_for(
             last.set()
 
     start_with_guilds(client)
-    send_messages(gateway, range(100))
-    assert entered.wait(10)
-    send_messages(gateway, range(100, 200))  # a single read may have brought the others
+    send_messages(gateway, range(1))
+    assert entered.wait(10)  # first: the warning names the handler that runs
+    send_messages(gateway, range(1, 200))
     assert stuck.wait(10)
     wait_until(lambda: client.health()["backlog_full"])  # published a moment after the warning
     lines = history(client)
@@ -288,11 +288,13 @@ def test_a_pause_ended_by_close_is_not_reported_as_resumed_reading(
 ) -> None:
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, backlog=10)
-    stuck, leave = threading.Event(), threading.Event()
+    stuck, entered, leave = threading.Event(), threading.Event(), threading.Event()
     on_log_line("backlog=10", stuck.set)
-    client.on("MESSAGE_CREATE", lambda message: leave.wait(20))
+    client.on("MESSAGE_CREATE", lambda message: (entered.set(), leave.wait(20)))
     start_with_guilds(client)
-    send_messages(gateway, range(100))
+    send_messages(gateway, range(1))
+    assert entered.wait(10)  # first: the warning names the handler that runs
+    send_messages(gateway, range(1, 100))
     assert stuck.wait(10)
     client.close()
     assert history(client)[-2] == "closed by close()"

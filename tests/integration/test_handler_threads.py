@@ -241,18 +241,21 @@ def test_events_waiting_for_workers_count_towards_the_queue_limit(
 ) -> None:
     monkeypatch.setattr("vox_gateway.dispatch.event_queue.STUCK_AFTER", 0.05)
     client = make_client(gateway, workers=2, backlog=10)
-    stuck, leave = threading.Event(), threading.Event()
+    stuck, entered, leave = threading.Event(), threading.Event(), threading.Event()
     on_log_line("behind the handler of MESSAGE_CREATE, so reading pauses", stuck.set)
     numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     @client.on("MESSAGE_CREATE")
     def note(message: Any) -> None:
+        entered.set()
         leave.wait(TIMEOUT)
         numbers.put(message["nonce"])
 
     start_until_ready(client)
     for number in range(100):
         gateway.dispatch("MESSAGE_CREATE", of_guild(7, number))
+        if number == 0:
+            assert entered.wait(TIMEOUT)  # first: the warning names the handler that runs
     assert stuck.wait(TIMEOUT)
     assert client.stats.events_waiting <= 20
     leave.set()
