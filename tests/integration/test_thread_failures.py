@@ -86,8 +86,10 @@ def raise_in_thread() -> Iterator[RaiseInThread]:
         yield handler
 
 
-#: where and what threads log that share one, by the thread that has failed then: the dispatcher may read
-LOGGED = {"-reader": (("-reader", "-dispatcher"), "< DISPATCH X"), "-dispatcher": ("-dispatcher", "FAILS raised")}
+#: threads that may read a connection
+READERS = ("-reader", "-dispatcher", "-standby")
+#: where and what threads log that share one, by the thread that has failed then
+LOGGED = {"-reader": (READERS, "< DISPATCH X"), "-dispatcher": ("-dispatcher", "FAILS raised")}
 THREADS = ["-reader", "-heartbeat", "-reconnect", "-dispatcher", "-worker-0", "-timers", "-session-file"]
 
 
