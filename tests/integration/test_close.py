@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 import ssl
@@ -152,6 +153,27 @@ def test_close_while_the_event_queue_is_full(
     close_promptly(client)
     assert gateway.expect_close().code == 1000  # the reader did not wait for the handler
     leave.set()
+
+
+def test_close_does_not_wait_for_an_event_that_is_being_decoded(
+    gateway: LocalGateway, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def read(data: bytes) -> Any:
+        if b'"SLOW"' in data:
+            entered.set()
+            leave.wait(20)
+        return json.loads(data)
+
+    client = make_client(gateway, json=read)
+    client.on("SLOW", print)
+    start_until_ready(client)
+    gateway.dispatch("SLOW", {})
+    assert entered.wait(5)
+    close_promptly(client)
+    leave.set()
+    assert "close() does not wait for the dispatcher any longer" in caplog.text
 
 
 def test_close_during_a_replay_keeps_the_sequence_number(

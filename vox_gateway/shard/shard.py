@@ -383,8 +383,8 @@ class Shard:
         if not dispatcher.join(HANDLER_GRACE):
             work = self.executor.current
             self._log.warning(
-                "close() does not wait for the handler of %s any longer: its thread ends when it returns",
-                work and work[0],
+                "close() does not wait for %s any longer: its thread ends when it returns",
+                "the dispatcher" if work is None else f"the handler of {work[0]}",
             )
         if lost := dispatcher.undelivered:
             self._log.info("%d events had arrived and were not given to their handlers when the client closed", lost)
