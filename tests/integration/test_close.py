@@ -111,7 +111,7 @@ def test_close_with_full_send_buffers(make_client: MakeClient, record_events: Re
         peer = server.open().login()
         peer.write(message(b"?" * 125, Opcode.PING) * 60_000)
         peer.event("NEWS")
-        recorded.data()  # all pings have been answered
+        recorded.data(20)  # all pings have been answered
         close_promptly(client)
         with pytest.raises((EOFError, TimeoutError)):
             while True:

@@ -91,14 +91,14 @@ def test_a_connection_that_receives_events_is_a_zombie_after_three_heartbeats_wi
 
     def talk() -> None:
         for number in itertools.count():
-            if resumed.wait(0.02):
+            if resumed.wait(0.1):
                 return
             send_messages(gateway, range(number, number + 1))
 
     with running(talk):
         try:
             assert [gateway.expect("HEARTBEAT").connection for _ in range(3)] == [1, 1, 1]
-            gateway.expect("RESUME")
+            gateway.expect("RESUME", 10)
         finally:
             resumed.set()
     assert gateway.expect_close().code == 4000
