@@ -464,10 +464,10 @@ def test_a_pin_is_told_to_all_until_the_node_is_gone(opened: Open) -> None:
 
 
 def test_a_pin_ends_by_itself(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    coordination, one = opened(), node()  # first: it imports the module that is changed
     for form in ("state", "redis"):
         if (module := sys.modules.get(f"vox_gateway.coordination.{form}")) is not None:
             monkeypatch.setattr(module, "PIN_TIME", 0.05)
-    coordination, one = opened(), node()
     coordination.beat(one, {})
     assert coordination.order_move(one.id, 3)
     wait_until(lambda: coordination.overview().pins == {})
