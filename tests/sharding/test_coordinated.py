@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coordination_support import Meeting
 from manager_helpers import MakeManager, guild_id
 from support import in_background, wait_until
 
@@ -174,13 +175,16 @@ def identifies(gateway: LocalGateway) -> int:
 # -- sharing -----------------------------------------------------------------------------------------------------------
 
 
-def test_processes_that_start_together_share_the_shards(gateway: LocalGateway, make_process: MakeProcess) -> None:
-    times = dataclasses.replace(STAYING, join=0.3)
-    one, other = make_process(times), make_process(times)
+def test_processes_that_start_together_share_the_shards(
+    gateway: LocalGateway, opened: Open, make_manager: MakeManager
+) -> None:
+    times, barrier = dataclasses.replace(STAYING, join=0.05), threading.Barrier(2)
+    links = [Meeting(opened(times), barrier) for _ in range(2)]
+    one, other = (make_manager(gateway, coordination=link, identify_gate=None) for link in links)
     start(one, other)
     wait_until(lambda: running(one, other) == ALL)
     assert {len(one.shards), len(other.shards)} == {2}
-    assert one.wait_until_ready(0)
+    assert one.wait_until_ready(TIMEOUT)
     assert one.wait_until_guilds(TIMEOUT) is other.wait_until_guilds(TIMEOUT) is True
     assert sorted([*one.guilds, *other.guilds]) == sorted(str(guild_id(shard)) for shard in ALL)
     assert identifies(gateway) == len(gateway.connections) == 4
@@ -546,9 +550,8 @@ def test_a_shard_that_fails_alone_is_tried_again_after_a_rest(
     run = failed.lifecycle._run
     assert run is not None
     run.failed(ZeroDivisionError("made by the test"))
-    wait_until(lambda: 2 not in manager.shards)
+    wait_until(lambda: manager.shards.get(2, failed) is not failed)
     wait_until(lambda: running(manager) == ALL)
-    assert manager.shards[2] is not failed
     assert manager.stats.resumes == 1
 
 
