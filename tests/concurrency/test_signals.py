@@ -59,10 +59,17 @@ def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
 
 
 def test_another_thread_waits_too() -> None:
-    event, results = SignalSafeEvent(), []
-    waiter = threading.Thread(target=lambda: results.extend(event.wait(timeout) for timeout in (0.01, 10)))
+    event, timed_out, results = SignalSafeEvent(), threading.Event(), []
+
+    def wait() -> None:
+        results.append(event.wait(0.01))
+        timed_out.set()
+        results.append(event.wait(10))
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     assert not event.wait(0.1)
+    assert timed_out.wait(5)
     event.set()
     waiter.join(5)
     assert results == [False, True]

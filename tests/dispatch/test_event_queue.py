@@ -241,6 +241,7 @@ def test_events_that_wait_for_an_executor_take_up_room() -> None:
     assert queue.waiting == 4
     reader = threading.Thread(target=put, args=(queue, event(4)))
     reader.start()
+    wait_until(lambda: queue.reader_waits)
     assert progress.begin_delivery(deliveries[0])
     queue.made_room()
     assert queue.untaken == 0, "a thread is not woken for each event, but when half of the queue is free"
