@@ -27,10 +27,12 @@ from vox_gateway.coordination import (
     LeaseLost,
     LeaseTimes,
     Node,
+    NodeInfo,
     Revoked,
     bot_id,
     open_coordination,
 )
+from vox_gateway.coordination.interface import TurnRequest
 from vox_gateway.coordination.leases import Leases
 from vox_gateway.coordination.memory import MemoryCoordination
 from vox_gateway.discovery.session_start_limit import SessionStartLimit
@@ -128,6 +130,7 @@ def test_a_node_that_drains_hands_over_everything(opened: Open, own: Own) -> Non
     first.node.drain()
     assert first.node.drained.wait(5)
     wait_until(lambda: second.running == ALL)
+    wait_until(lambda: first.events[-1] == Drained())
     assert first.events == [Assigned(ALL), Revoked(ALL, lost=False), Drained()]
     assert second.lost == []
 
@@ -396,13 +399,19 @@ def test_a_forked_child_has_no_shards(opened: Open, own: Own) -> None:
 
 def test_shards_identify_one_by_one_in_order(opened: Open, own: Own) -> None:
     barrier, times = threading.Barrier(2), dataclasses.replace(NEVER, join=0.05)
-    gate = GateSettings(interval=0.02, gather=0.4)
-    owners = [own(Meeting(opened(times, gate), barrier)) for _ in range(2)]
+    gate = GateSettings(interval=0.02, turn=15.0, gather=0.0)
+    coordination, holder = opened(times, gate), NodeInfo("holder", "holder", 9, 1)
+    coordination.beat(holder, {8: 1.0})
+    assert coordination.turns(holder, TurnRequest({8: 0})).granted == {8}
+    owners = [own(Meeting(opened(times, gate), barrier), shards=9, capacity=4) for _ in range(2)]
     wait_until(lambda: owners[0].running | owners[1].running == ALL)
     identified: list[int] = []
     loops = [Loop(owner.node, shard, identified) for owner in owners for shard in owner.running]
     for loop in loops:
         loop.step()
+    first = {min(owner.running) for owner in owners}
+    wait_until(lambda: {waiter.shard for waiter in coordination.overview().waiting} == first)
+    coordination.turns(holder, TurnRequest(sent={8: 0.0}))
     wait_until(lambda: all(loop.is_done for loop in loops))
     assert identified == sorted(ALL)
 
