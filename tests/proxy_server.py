@@ -9,7 +9,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
-#: performs the handshake; returns the requested host and port, or None if the connection is refused
+from support import read_exactly, read_head
+
+#: performs the handshake; returns the requested host and port, or None if the connection is refused; raises OSError if
+#: the client is gone
 Answer = Callable[[socket.socket], "tuple[str, int] | None"]
 
 
@@ -31,20 +34,24 @@ class ProxyServer:
         self._threads[0].start()
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the listener is closed
             while True:
                 client = self._listener.accept()[0]
                 self._sockets.append(client)
-                destination = self._handshake(client)
-                if destination is None:
-                    client.shutdown(socket.SHUT_WR)
-                    continue
-                self.asked.append(destination)
-                server = socket.create_connection(destination)
-                self._sockets.append(server)
-                for source, sink in ((client, server), (server, client)):
-                    self._threads.append(threading.Thread(target=copy, args=(source, sink), name="proxy-copy"))
-                    self._threads[-1].start()
+                with contextlib.suppress(OSError):  # the client is gone
+                    self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        destination = self._handshake(client)
+        if destination is None:
+            client.shutdown(socket.SHUT_WR)
+            return
+        self.asked.append(destination)
+        server = socket.create_connection(destination)
+        self._sockets.append(server)
+        for source, sink in ((client, server), (server, client)):
+            self._threads.append(threading.Thread(target=copy, args=(source, sink), name="proxy-copy"))
+            self._threads[-1].start()
 
     def close(self) -> None:
         """Close the listener and all connections."""
@@ -80,10 +87,7 @@ def http_connect(status: str = "200 OK", auth: str | None = None) -> Answer:
     """Answer CONNECT with `status`, or with 407 unless the client sends `auth` ("user:password")."""
 
     def handshake(client: socket.socket) -> tuple[str, int] | None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += client.recv(1)
-        text = head.decode()
+        text = read_head(client)
         authorized = auth is None or f"Basic {base64.b64encode(auth.encode()).decode()}" in text
         response = status if authorized else "407 Proxy Authentication Required"
         client.sendall(f"HTTP/1.1 {response}\r\n\r\n".encode())
@@ -97,20 +101,23 @@ def http_connect(status: str = "200 OK", auth: str | None = None) -> Answer:
 
 def socks5(client: socket.socket) -> tuple[str, int] | None:
     """Accept a SOCKS5 connection without authentication."""
-    _, count = client.recv(2)
-    client.recv(count)
+    _, count = read_exactly(client, 2)
+    read_exactly(client, count)
     client.sendall(b"\x05\x00")
-    _, _, _, kind = client.recv(4)
-    host = socket.inet_ntoa(client.recv(4)) if kind == 1 else client.recv(client.recv(1)[0]).decode()
-    (port,) = struct.unpack("!H", client.recv(2))
+    _, _, _, kind = read_exactly(client, 4)
+    if kind == 1:
+        host = socket.inet_ntoa(read_exactly(client, 4))
+    else:
+        host = read_exactly(client, read_exactly(client, 1)[0]).decode()
+    (port,) = struct.unpack("!H", read_exactly(client, 2))
     client.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
     return host, port
 
 
 def socks5_refusing(client: socket.socket) -> None:
     """Refuse a SOCKS5 connection: not allowed by the ruleset."""
-    _, count = client.recv(2)
-    client.recv(count)
+    _, count = read_exactly(client, 2)
+    read_exactly(client, count)
     client.sendall(b"\x05\x00")
     client.recv(64)
     client.sendall(b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00")

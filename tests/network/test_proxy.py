@@ -75,10 +75,18 @@ def test_credentials_are_sent_as_rfc_7617_requires(
 def test_a_proxy_that_refuses_is_logged_and_retried(
     answer: Answer, scheme: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with LocalGateway() as gateway, proxy_server(answer) as server:
+    attempts = threading.Semaphore(0)
+
+    def counted(client: socket.socket) -> tuple[str, int] | None:
+        attempts.release()
+        return answer(client)
+
+    with LocalGateway() as gateway, proxy_server(counted) as server:
         proxy = f"{scheme}://ada:wrong@127.0.0.1:{server.port}"
         with Client(token="t", url=gateway.url, proxy=proxy) as client:
-            assert not client.wait_until_ready(1.5)
+            assert attempts.acquire(timeout=10)
+            assert attempts.acquire(timeout=10)
+            assert not client.wait_until_ready(0)
     assert words in caplog.text
     assert "wrong" not in caplog.text
 
