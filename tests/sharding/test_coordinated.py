@@ -411,7 +411,7 @@ def test_close_is_prompt_while_the_coordination_hangs(
         start(manager)
     before = time.monotonic()
     manager.close()
-    assert time.monotonic() - before < 2.0 + 0.3
+    assert time.monotonic() - before < 2.0 + 1.0, "a second for a busy machine; the coordination hangs for longer"
     assert manager.wait_closed(TIMEOUT)
     link.passing.set()
 
