@@ -40,7 +40,7 @@ from vox_gateway.testing import LocalGateway
 TIMEOUT = 10.0
 TIMES = LeaseTimes(ttl=3.5, renew=0.1, retry=0.05, give_up=1.3, join=0.0, rebalance=0.0)
 #: for what happens when leases end
-SHORT = dataclasses.replace(TIMES, ttl=2.0, give_up=0.8)
+SHORT = dataclasses.replace(TIMES, ttl=2.5, give_up=1.3)
 #: no shard moves to a process that comes
 STAYING = dataclasses.replace(TIMES, rebalance=3600.0)
 GATE = GateSettings(interval=0.0, turn=2.0, gather=0.0)

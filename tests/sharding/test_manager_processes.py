@@ -29,8 +29,8 @@ SHARDS = 4
 #: events in a second: enough for several of each shard while it moves
 RATE = 200.0
 AT_ONCE = GateSettings(interval=0.0, max_concurrency=SHARDS, gather=0.0)
-#: nothing moves while all processes live; a process that is silent for 3 seconds has lost its shards
-TIMES = LeaseTimes(ttl=3.0, renew=0.3, retry=0.2, give_up=1.0, join=1.0, rebalance=3600.0)
+#: nothing moves while all processes live; a process that is silent for 4 seconds has lost its shards
+TIMES = LeaseTimes(ttl=4.0, renew=0.3, retry=0.2, give_up=2.0, join=1.0, rebalance=3600.0)
 #: of processes that must not be lost to a busy machine
 PATIENT = LeaseTimes(ttl=30.0, renew=0.5, retry=0.2, give_up=20.0, join=1.0, rebalance=3600.0)
 
