@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -38,7 +39,11 @@ class RedisServer:
         options = {"port": "0", "unixsocket": self._socket, "dir": self._folder, "save": "", "appendonly": "no"}
         command = ["redis-server", *(str(part) for key, value in options.items() for part in (f"--{key}", value))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(self._socket.exists)
+        wait_until(self._accepts)
+
+    def _accepts(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket)) == 0
 
     def pause(self) -> None:
         """Stop answering: to its clients the network is cut."""
