@@ -23,6 +23,8 @@ from vox_gateway.coordination import GateSettings, LeaseTimes, NodeInfo, open_co
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
+#: seconds that processes have to start and to take shards over
+PATIENCE = 30.0
 PROGRAM = Path(__file__).with_name("node_program.py")
 #: nothing moves while all live
 STILL = replace(TIMES, join=0.4, rebalance=3600.0)
@@ -76,7 +78,7 @@ class Process:
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGCONT)
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=PATIENCE)
         self._reader.join()
 
 
@@ -90,7 +92,7 @@ def start(shared_url: str, bot: str) -> Iterator[Start]:
 
     def call(count: int, shards: int, times: LeaseTimes = STILL, gate: GateSettings = FAST) -> list[Process]:
         found.extend(Process(shared_url, bot, shards, times, gate) for _ in range(count))
-        wait_until(lambda: set().union(*(one.running for one in found)) == set(range(shards)))
+        wait_until(lambda: set().union(*(one.running for one in found)) == set(range(shards)), PATIENCE)
         return found
 
     yield call
@@ -111,11 +113,11 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
     # SQLite must not wait for the leases to expire: the process's lock ends with it.
     ttl = 600.0 if shared_url.startswith("sqlite") else 2.5
     processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.5, 60.0)))
-    wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12)
+    wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12, PATIENCE)
     killed, *others = sorted(processes, key=lambda one: -len(one.running))
     lost = set(killed.running)
     killed.process.kill()
-    wait_until(lambda: set().union(*(one.shards_of("resume") for one in others)) == lost)
+    wait_until(lambda: set().union(*(one.shards_of("resume") for one in others)) == lost, PATIENCE)
     assert set().union(*(one.running for one in others)) == set(range(12))
     assert sum(len(one.of("identify")) for one in processes) == 12, "no session was lost"
     assert not any(one.of("revoked") for one in others)
@@ -124,14 +126,14 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
 @pytest.mark.slow
 def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start, shared_url: str) -> None:
     paused, other = start(2, 8, replace(STILL, ttl=2.5, give_up=2.0))
-    wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8)
+    wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8, PATIENCE)
     paused, other = (paused, other) if paused.running else (other, paused)
     theirs = set(paused.running)
     paused.pause(shared_url)
-    wait_until(lambda: other.running == set(range(8)))
-    wait_until(lambda: other.shards_of("resume") >= theirs)
+    wait_until(lambda: other.running == set(range(8)), PATIENCE)
+    wait_until(lambda: other.shards_of("resume") >= theirs, PATIENCE)
     paused.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: paused.of("revoked"))
+    wait_until(lambda: paused.of("revoked"), PATIENCE)
     (revoked,) = paused.of("revoked")
     assert revoked["lost"]
     assert set(revoked["shards"]) == theirs
@@ -143,18 +145,19 @@ def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start, sha
 
 def test_a_deploy_spends_no_identify(start: Start) -> None:
     (old,) = start(1, 8)
-    wait_until(lambda: old.shards_of("identify") == set(range(8)))
+    wait_until(lambda: old.shards_of("identify") == set(range(8)), PATIENCE)
     *_, new = start(1, 8)
     old.drain()
-    wait_until(lambda: new.shards_of("resume") == set(range(8)))
+    wait_until(lambda: new.shards_of("resume") == set(range(8)), PATIENCE)
     assert new.of("identify") == []
+    wait_until(lambda: old.of("revoked"), PATIENCE)  # which was said before, and may be read later
     assert [line["lost"] for line in old.of("revoked")] == [False]
 
 
 def test_many_processes_keep_the_interval(start: Start) -> None:
     gate = replace(GATE, interval=0.1, max_concurrency=4)
     processes = start(3, 20, STILL, gate)
-    wait_until(lambda: sum(len(one.of("identify")) for one in processes) == 20)
+    wait_until(lambda: sum(len(one.of("identify")) for one in processes) == 20, PATIENCE)
     identified = sorted((line["at"], line["shard"]) for one in processes for line in one.of("identify"))
     assert len({shard for _, shard in identified}) == 20
     for key in range(4):
