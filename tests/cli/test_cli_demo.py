@@ -41,6 +41,22 @@ scenario.NAP = 3600.0
 sys.exit(main(["demo"]))
 """
 SLEEPY_COMMAND = [sys.executable, "-c", SLEEPY_PROGRAM]
+#: the same, with an hour between the last event and the end
+LINGERING_PROGRAM = """
+import sys
+from vox_gateway.cli import main
+from vox_gateway.cli.demo import scenario
+
+last_act = scenario._block
+
+def act(*arguments):
+    scenario.PAUSE = 3600.0
+    return last_act(*arguments)
+
+scenario._block = act
+sys.exit(main(["demo"]))
+"""
+LINGERING_COMMAND = [sys.executable, "-c", LINGERING_PROGRAM]
 LIMIT = 15.0
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as POSIX has them")
@@ -184,7 +200,7 @@ def test_ctrl_c_while_a_handler_blocks_does_not_wait_for_it() -> None:
 @posix_only
 @pytest.mark.parametrize("words", ["REQUEST_SOUNDBOARD_SOUNDS", "reading 12", "question 1"])
 def test_ctrl_c_ends_it_in_every_act(words: str) -> None:
-    with demo() as process:
+    with demo(LINGERING_COMMAND) as process:
         read_until(process, words)
         process.send_signal(signal.SIGINT)
         assert end_of(process) == (130, "vox-gateway: interrupted\n")
