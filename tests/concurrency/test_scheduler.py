@@ -22,11 +22,15 @@ def timers() -> Scheduler:
 
 def test_functions_run_in_the_order_of_their_times(timers: Scheduler) -> None:
     done: queue.SimpleQueue[str] = queue.SimpleQueue()
-    now = time.monotonic()
-    timers.call_at(now + 0.1, lambda: done.put("later"))
-    timers.call_at(now + 0.05, lambda: done.put("sooner"))
-    timers.call_at(now + 0.05, lambda: done.put("sooner too"))
-    timers.call_at(now - 5, lambda: done.put("at once"))
+
+    def schedule() -> None:  # on the thread itself, so that none of them runs before all are there
+        now = time.monotonic()
+        timers.call_at(now + 0.1, lambda: done.put("later"))
+        timers.call_at(now + 0.05, lambda: done.put("sooner"))
+        timers.call_at(now + 0.05, lambda: done.put("sooner too"))
+        timers.call_at(now - 5, lambda: done.put("at once"))
+
+    timers.call_at(0, schedule)
     assert [done.get(timeout=5) for _ in range(4)] == ["at once", "sooner", "sooner too", "later"]
     timers.stop()
 
