@@ -432,6 +432,34 @@ def test_a_function_makes_the_session_stores(gateway: LocalGateway, make_manager
             assert manager.stats.identifies == identifies
 
 
+def test_a_wait_for_a_next_run_does_not_end_before_its_shards_are_started(
+    gateway: LocalGateway, make_manager: MakeManager
+) -> None:
+    loaded = threading.Event()
+
+    class SlowStore:
+        def load(self) -> SavedSession | None:
+            loaded.wait(TIMEOUT)
+            return None
+
+        def save(self, session: SavedSession) -> None:
+            pass
+
+        def clear(self) -> None:
+            pass
+
+    manager = make_manager(gateway, session_file=lambda shard, total: SlowStore())
+    loaded.set()
+    start(manager)
+    manager.close()
+    loaded.clear()
+    manager.connect(async_=True)
+    loading = threading.Timer(0.1, loaded.set)
+    loading.start()
+    assert manager.wait_until_ready(TIMEOUT)
+    loading.join()
+
+
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
 def test_a_forked_child_connects_by_itself(gateway: LocalGateway) -> None:

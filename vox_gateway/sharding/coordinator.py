@@ -61,6 +61,9 @@ class Shards(Generations, Protocol):
     def expect(self, shards: tuple[ManagedShard, ...], on_end: Callable[[GatewayError | None], None]) -> None:
         """Expect shards to run; call `on_end` when the last of them delivers no more events."""
 
+    def started(self) -> None:
+        """The shards that were expected have been started."""
+
     def end_streams(self, error: GatewayError | None) -> None:
         """End the streams of all shards."""
 
@@ -282,6 +285,7 @@ class Coordinator:
         self._shards.expect(shards, self._shards_silent)
         for shard in shards:
             self._start(shard, make_filter)
+        self._shards.started()
 
     def post(self, message: Message) -> None:
         """Put a message into the mailbox. Any thread."""

@@ -112,7 +112,7 @@ class ShardGroup:
         self._lock = threading.RLock()
         self._run: Coordinator | None = None  # the newest
         self._caller_queue = CallerQueue() if self._options.handlers == CALLER else None
-        self._known = SignalSafeEvent()  # rings when the shards are known, or will not be
+        self._known = SignalSafeEvent()  # rings when the shards are known and can be waited for, or will not be
         if self.shards:
             self._known.set()
 
@@ -282,6 +282,10 @@ class ShardGroup:
         """Expect shards to run; call `on_end` when the last of them delivers no more events."""
         self.subscribers.open([shard.lifecycle.subscribers for shard in shards], on_end)
 
+    def started(self) -> None:
+        """The shards that were expected have been started: they can be waited for."""
+        self._known.set()
+
     def end_streams(self, error: GatewayError | None) -> None:
         """End the streams of all shards, and the waits for the number of shards."""
         self.subscribers.end(error)
@@ -339,8 +343,7 @@ class ShardGroup:
             run = self._run = make_run(threads)
             if run.node is not None:
                 self._options = dataclasses.replace(options, identify_gate=run.node.gate)
-            if not self.shards:
-                self._known.clear()
+            self._known.clear()  # before the shards are started, a wait for one of them would end with the run before
             if self._caller_queue is not None:
                 self._caller_queue.begin(lambda: run.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
             self.fork.mark_connected()
@@ -348,6 +351,8 @@ class ShardGroup:
                 run.start()
             except BaseException:
                 self._run = previous
+                if self.shards:
+                    self._known.set()
                 raise
         return run
 
