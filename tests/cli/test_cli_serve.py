@@ -253,7 +253,7 @@ def test_each_kind_of_step_is_played(bot: Bot) -> None:
         )
         found = [events.get(timeout=PATIENCE) for _ in range(3)]
         assert gateway.wait_connected(timeout=PATIENCE)
-        assert [line.text for line in play(gateway, Step(0, "reconnect", True))] == ["1 connections", "the end"]
+        assert [line.text for line in play(gateway, Step(0, "reconnect", True))] == ["1 connection", "the end"]
         gateway.expect_close(by="client", timeout=PATIENCE)
     assert [event["t"] for event in found] == ["MESSAGE_CREATE", "CHANNEL_PINS_UPDATE", "MESSAGE_CREATE"]
     assert found[1]["d"] == {"channel_id": "1"}

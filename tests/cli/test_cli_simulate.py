@@ -51,8 +51,11 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_one_shard(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--shards", "1", "--session-starts", "1"]) == 0
-    assert "the last IDENTIFY comes after 0 seconds or more" in capsys.readouterr().out
+    assert main(["simulate", "--shards", "1", "--session-starts", "1", "--processes", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 shard; the last IDENTIFY comes after 0 seconds or more"
+    assert lines[2] == "IDENTIFY, 1 every 5 seconds: all are ready after 1 second"
+    assert lines[11].startswith("RESUME, 1 process with 8 at once: ")
 
 
 def test_the_file_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,11 +157,12 @@ def run(args: argparse.Namespace) -> int:
         at_once=args.at_once,
         starts=args.session_starts,
     )
+    processes = _counted(scenario.processes, "process", "processes")
     results = {
         f"IDENTIFY, {scenario.max_concurrency:,} every {scenario.interval:g} seconds": identify(scenario),
-        f"RESUME, {scenario.processes:,} processes with {scenario.at_once:,} at once": resume(scenario),
+        f"RESUME, {processes} with {scenario.at_once:,} at once": resume(scenario),
     }
-    print_lines(f"{scenario.shards:,} shards; the last IDENTIFY comes after {_words(scenario.floor)} or more")
+    print_lines(f"{_counted(scenario.shards, 'shard')}; the last IDENTIFY comes after {_words(scenario.floor)} or more")
     for name, ready in results.items():
         print_lines("", f"{name}: all are ready after {_words(ready[-1])}", *_plot(ready))
     if args.output is not None:
@@ -173,9 +174,13 @@ def run(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def _words(seconds: float) -> str:
     if seconds < 600:
-        return f"{seconds:.0f} seconds"
+        return _counted(round(seconds), "second")
     minutes = round(seconds / 60)
     text = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours {minutes % 60} minutes"
     return f"{seconds:,.0f} seconds ({text})"

@@ -101,10 +101,10 @@ class Feed:
             self._dispatch(step.value, step.data, "from the script")
         elif step.kind == "drop":
             count = self._gateway.drop(step.value)
-            self._show(Line(None, Mark.OUT, "drop", f"{step.value}: {count} connections"))
+            self._show(Line(None, Mark.OUT, "drop", f"{step.value}: {_connections(count)}"))
         else:
             count = self._gateway.reconnect()
-            self._show(Line(None, Mark.OUT, "RECONNECT", f"{count} connections"))
+            self._show(Line(None, Mark.OUT, "RECONNECT", _connections(count)))
 
     def _chatter_from(self, start: float) -> Timeline:
         if self._rate:
@@ -115,3 +115,7 @@ class Feed:
         self._gateway.dispatch(name, data)
         if self._show_chatter is not None:
             self._show_chatter(Line(None, Mark.OUT, name, data.get("content", "chatter")))
+
+
+def _connections(count: int) -> str:
+    return "1 connection" if count == 1 else f"{count} connections"
