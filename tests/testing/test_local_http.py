@@ -287,7 +287,7 @@ def test_waiting_takes_each_request_once(gateway: LocalGateway, session: request
     sender.join()
     assert third.json == {"content": "three"}
     assert contents == ["one", "two"]
-    with pytest.raises(AssertionError, match=r"no POST .* came within 0.01 s; requested lately: <HttpRequest POST"):
+    with pytest.raises(AssertionError, match=r"no POST .* came within 0.01 s; last requests: <HttpRequest POST"):
         gateway.http.wait_for_request("POST", MESSAGES, timeout=0.01)
 
 

@@ -196,8 +196,8 @@ class Log:
         """Take the first untaken HTTP request that matches; raise AssertionError on timeout."""
         found = self._requests.take(matches, timeout)
         if found is None:
-            lately = ", ".join(repr(request) for request in self.requests[-5:]) or "nothing"
-            raise AssertionError(f"no {what} came within {timeout:g} s; requested lately: {lately}")
+            last = ", ".join(repr(request) for request in self.requests[-5:]) or "nothing"
+            raise AssertionError(f"no {what} came within {timeout:g} s; last requests: {last}")
         return found
 
     def _summary(self) -> str:
@@ -211,7 +211,7 @@ class Log:
             last = [str(entry) for entry in self._received.entries[-3:]]
             connections = len(self._connections)
         received = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
-        parts = [f"{connections} connections so far", f"received: {received}"]
+        parts = [f"{connections} connection{'' if connections == 1 else 's'} so far", f"received: {received}"]
         if last:
-            parts.append("lately " + "; ".join(last))
+            parts.append("last: " + "; ".join(last))
         return ". ".join(parts + closed)
