@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vox_gateway import errors
-from vox_gateway.coordination.interface import CoordinationFailed, LeaseLost
+from vox_gateway.coordination.interface import LeaseLost
 from vox_gateway.errors import ConnectionClosed, GatewayError
 from vox_gateway.opcodes import CloseCode, fatal_error
 
@@ -24,7 +24,7 @@ EXAMPLES: dict[type[GatewayError], tuple[tuple[Any, ...], str]] = {
     errors.AlreadyConnected: (("call close() first",), "call close() first"),
     errors.NotConnected: (("call connect() first",), "call connect() first"),
     errors.ReshardFailed: (("2 session starts remain",), "2 session starts remain"),
-    CoordinationFailed: (("no answer",), "no answer"),
+    errors.CoordinationFailed: (("no answer",), "no answer"),
     LeaseLost: (("shard 3 belongs to node b",), "shard 3 belongs to node b"),
     errors.CommandTimeout: (("not sent",), "not sent"),
     errors.StreamEnded: (("the stream is over",), "the stream is over"),

@@ -44,6 +44,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionClosed",
     "ConnectionLost",
+    "CoordinationFailed",
     "DecodeError",
     "DisallowedIntents",
     "DiscoveryFailed",
@@ -94,6 +95,13 @@ class NotConnected(GatewayError):
 
 class ReshardFailed(GatewayError):
     """`ShardManager.reshard` was refused or given up; the shards are as they were before."""
+
+
+class CoordinationFailed(GatewayError):
+    """The server or the file that coordinates the processes of a bot cannot be used.
+
+    `ShardManager` and its `connect` raise it. Once the shards run it is logged instead, and tried again.
+    """
 
 
 class CommandTimeout(GatewayError, TimeoutError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..discovery.session_start_limit import SessionStartLimit
-from ..errors import GatewayError
+from ..errors import CoordinationFailed
 from .leases import LeaseTimes
 
 __all__ = [
@@ -35,10 +35,6 @@ __all__ = [
 
 #: seconds for which a shard stays at the node to which an operator has moved it
 PIN_TIME = 3600.0
-
-
-class CoordinationFailed(GatewayError):
-    """The server or the file that coordinates the processes of a bot could not be used. It is tried again."""
 
 
 class LeaseLost(CoordinationFailed):
