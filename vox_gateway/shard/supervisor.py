@@ -281,8 +281,8 @@ class Supervisor:
                 f"{returns:%Y-%m-%d %H:%M:%S}",
             )
             return
-        whose = "for another shard's" if wait is None else f"{wait:.1f} seconds for this shard's"
-        self._log.info("waiting %s turn to IDENTIFY: it is allowed once every %g seconds", whose, self._gate.interval)
+        time_left = "" if wait is None else f" {wait:.1f} seconds"
+        self._log.info("waiting%s for its turn to IDENTIFY: one is allowed every %g s", time_left, self._gate.interval)
 
     # -- during a connection -----------------------------------------------------------------------------------------
 
