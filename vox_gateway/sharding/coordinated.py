@@ -202,7 +202,7 @@ class CoordinatedRun(Coordinator):
                     self._close_revoked(shard_id)
             case Drain() if not self._is_draining:
                 self._is_draining = True
-                self._log.info("handing over all shards, to close then")
+                self._log.info("handing over all shards before closing")
                 self.node.drain()
             case Drained() if self._stopping is None:
                 self.is_handed_over = True

@@ -22,7 +22,7 @@ environment:
   {VARIABLE}  the URL that the bot's processes use, such as
                             sqlite:///bot.db or redis://host:6379/0; unlike
                             an option it is not shown in process lists
-  DISCORD_TOKEN             tells the bot's id
+  DISCORD_TOKEN             contains the bot's id
 """
 NODE_HELP = "the node's name or id, as vox-gateway shards shows it"
 _SQLITE = "sqlite:///"
