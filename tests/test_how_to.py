@@ -22,7 +22,7 @@ import pytest
 import requests  # noqa: F401  # before pytester, which forgets its imports: requests fails when imported again
 from snippets import ROOT, Snippet, gateway_for_discord, say, snippets
 
-from vox_gateway import Client
+from vox_gateway import Client, ShardManager
 from vox_gateway.cli import main
 from vox_gateway.testing import LocalGateway, message, user
 
@@ -174,10 +174,14 @@ def test_the_doctor_is_called_as_the_page_says(gateway: LocalGateway, capsys: py
         assert check in said
 
 
-def test_every_option_of_the_client_has_a_row() -> None:
+def test_every_option_has_a_row() -> None:
     page = (ROOT / "docs" / "reference" / "options.md").read_text(encoding="utf-8")
-    rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
-    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(Client.__init__.__kwdefaults__ | {"token": None})
+    of_client, of_manager = (
+        sorted(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.*?) \|", part, re.MULTILINE))))
+        for part in page.split("## Only of a `ShardManager`")
+    )
+    assert of_client == sorted(Client.__init__.__kwdefaults__ | {"token": None})
+    assert of_manager == sorted(ShardManager.__init__.__kwdefaults__.keys() - Client.__init__.__kwdefaults__)
 
 
 def test_sigterm_keeps_the_session(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
