@@ -194,7 +194,7 @@ class RedisCoordination:
             return call()
         except redis_py.RedisError as error:
             # Its text holds a host and a port, but no password.
-            raise CoordinationFailed(f"the shards cannot be coordinated through Redis: {error}") from None
+            raise CoordinationFailed(f"the shards cannot be coordinated through Redis: {str(error).rstrip('.')}") from None
 
 
 class _RedisWatch:
