@@ -16,4 +16,4 @@ def await_text(file: Path, text: bytes, count: int = 1) -> None:
         except FileNotFoundError:
             return False
 
-    wait_until(contains_text, timeout=15.0)
+    wait_until(contains_text, timeout=60.0)

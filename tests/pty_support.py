@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-TIMEOUT = 15.0
+TIMEOUT = 60.0
 
 
 class Terminal:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class Served:
@@ -59,7 +59,7 @@ class Served:
 
 @contextlib.contextmanager
 def served(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[Served]:
-    """Run the command on a free port; kill it after 60 seconds."""
+    """Run the command on a free port; kill it after 2 minutes."""
     environment = {**os.environ, "COLUMNS": "200"}
     process = subprocess.Popen(
         [sys.executable, "-m", "vox_gateway", *arguments, "--port", "0"],
@@ -70,7 +70,7 @@ def served(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[Served]:
         text=True,
     )
     # Missing output must fail the test, not block it.
-    timer = threading.Timer(4 * PATIENCE, process.kill)
+    timer = threading.Timer(2 * PATIENCE, process.kill)
     timer.start()
     try:
         yield Served(process)

@@ -57,7 +57,7 @@ scenario._block = act
 sys.exit(main(["demo"]))
 """
 LINGERING_COMMAND = [sys.executable, "-c", LINGERING_PROGRAM]
-LIMIT = 15.0
+LIMIT = 60.0
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as POSIX has them")
 

@@ -341,7 +341,7 @@ def test_tls_is_looked_at(doctor: Doctor, tmp_path: Path) -> None:
         # What the system trusts is read once in a process.
         environment = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "authority.pem"), "DISCORD_TOKEN": TOKEN}
         command = [sys.executable, "-m", "vox_gateway", "doctor", "--url", gateway.url]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     found = findings(done.stdout)
     assert found["TLS"][0] == "ok"
@@ -355,9 +355,9 @@ def test_ctrl_c_ends_it() -> None:
         gateway.faults.ignore_request(times=None)
         command = [sys.executable, "-m", "vox_gateway", "doctor", "--timeout", "60", "--url", gateway.url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            gateway.http.wait_for_request("GET", "/gateway", 20)
+            gateway.http.wait_for_request("GET", "/gateway", 60)
             process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=10)[1] == "vox-gateway: interrupted\n"
+            assert process.communicate(timeout=60)[1] == "vox-gateway: interrupted\n"
             assert process.returncode == 130
 
 

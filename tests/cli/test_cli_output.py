@@ -21,7 +21,7 @@ from vox_gateway.cli.shared.stdout import watched
 from vox_gateway.testing import LocalGateway, user
 
 TOKEN = "a.very.secret-token"
-PATIENCE = 20.0
+PATIENCE = 60.0
 #: what steers a terminal, or shows as something else than it is
 HOSTILE = "\x1b[2J\x9b31m\u202egnp.exe\u200b\x07"
 

@@ -28,7 +28,7 @@ from vox_gateway.cli.tail.table import ShardRow, TableData, render
 from vox_gateway.testing import LocalGateway
 
 TOKEN = "a.very.secret-token"
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT and terminals as POSIX has them")
 

@@ -22,7 +22,7 @@ from vox_gateway.cli.shared.stderr import Progress
 from vox_gateway.testing import LocalGateway
 
 TOKEN = "a.very.secret-token"
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT as POSIX has it")
 

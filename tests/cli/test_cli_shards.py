@@ -34,7 +34,7 @@ from vox_gateway.coordination import (
 
 BOT = "1100000000000000001"
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.Gabcde.not-a-real-token"
-PATIENCE = 20.0
+PATIENCE = 60.0
 EVIL = "evil\x1b[31m\nname\u202e"
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="SIGINT and terminals as POSIX has them")

@@ -15,7 +15,7 @@ import pytest
 from vox_gateway import __version__
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 15.0
+PATIENCE = 60.0
 #: as pip writes it
 SCRIPT = "import re; import sys; from _vox_gateway_command import main; sys.exit(main())"
 

@@ -19,7 +19,7 @@ from vox_gateway.cli import main
 from vox_gateway.testing import Closed, LocalGateway
 
 TOKEN = "a.very.secret-token"
-PATIENCE = 15.0
+PATIENCE = 60.0
 #: where no gateway is, for what must be refused before it is looked for
 NOWHERE = ["--url", "ws://127.0.0.1:9"]
 

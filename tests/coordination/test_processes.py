@@ -174,7 +174,7 @@ def test_a_process_that_opens_a_file_twice_keeps_its_locks(tmp_path: Path) -> No
         first, _ = (stack.enter_context(contextlib.closing(open_coordination(url, bot="1"))) for _ in range(2))
         info = NodeInfo("id", "name", 1, 1)
         first.beat(info, {0: 1.0})
-        subprocess.run([sys.executable, "-c", program, url], check=True, timeout=20)
+        subprocess.run([sys.executable, "-c", program, url], check=True, timeout=60)
         first.save(info, 0, "kept")
         third = stack.enter_context(contextlib.closing(open_coordination(url, bot="1")))
         assert third.load(1, [0]) == {0: "kept"}

@@ -321,8 +321,8 @@ def test_ctrl_c_ends_the_wait_at_once() -> None:
         command = [sys.executable, "-c", ASK_FOR_EVER, gateway.http_url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
-                gateway.http.wait_for_request("GET", "/gateway/bot", 20)
+                gateway.http.wait_for_request("GET", "/gateway/bot", 60)
                 process.send_signal(signal.SIGINT)
-                assert process.communicate(timeout=10)[0] == "interrupted\n"
+                assert process.communicate(timeout=60)[0] == "interrupted\n"
             finally:
                 process.kill()

@@ -483,7 +483,7 @@ def test_a_forked_child_connects_by_itself(gateway: LocalGateway) -> None:
             manager.close()
             print("child", manager.stats.identifies, manager.status, flush=True)
         """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.splitlines() == ["child closed", "child 2 closed", "parent ready"], done.stderr
     assert [gateway.expect_close().code for _ in range(4)] == [1000] * 4, "the parent ends without close()"
 
