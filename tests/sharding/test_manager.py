@@ -22,6 +22,7 @@ from vox_gateway import (
     Arrival,
     AuthenticationFailed,
     Client,
+    CommandTimeout,
     GuildState,
     InvalidShard,
     NotConnected,
@@ -432,23 +433,44 @@ def test_a_function_makes_the_session_stores(gateway: LocalGateway, make_manager
             assert manager.stats.identifies == identifies
 
 
+class SlowStore:
+    """A store that holds up the start of a shard until `loaded` is set."""
+
+    def __init__(self, loaded: threading.Event) -> None:
+        self._loaded = loaded
+
+    def load(self) -> SavedSession | None:
+        self._loaded.wait(TIMEOUT)
+        return None
+
+    def save(self, session: SavedSession) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+
+def test_commands_wait_until_the_shards_are_started(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    loaded = threading.Event()
+    manager = make_manager(gateway, session_file=lambda shard, total: SlowStore(loaded))
+    here = guild_id(0)
+    manager.connect(async_=True)
+    with pytest.raises(CommandTimeout, match=r"shards were not started within timeout=0\.05"):
+        manager.voice_state_update(here, None, timeout=0.05)
+    with pytest.raises(CommandTimeout, match=r"shards were not started within timeout=0\.05"):
+        manager.fetch_guild_members(here, timeout=0.05)
+    sent = in_background(lambda: manager.voice_state_update(here, None))
+    fetched = in_background(lambda: list(manager.fetch_guild_members(here, timeout=TIMEOUT)))
+    loaded.set()
+    sent.result(TIMEOUT)
+    assert fetched.result(TIMEOUT)
+
+
 def test_a_wait_for_a_next_run_does_not_end_before_its_shards_are_started(
     gateway: LocalGateway, make_manager: MakeManager
 ) -> None:
     loaded = threading.Event()
-
-    class SlowStore:
-        def load(self) -> SavedSession | None:
-            loaded.wait(TIMEOUT)
-            return None
-
-        def save(self, session: SavedSession) -> None:
-            pass
-
-        def clear(self) -> None:
-            pass
-
-    manager = make_manager(gateway, session_file=lambda shard, total: SlowStore())
+    manager = make_manager(gateway, session_file=lambda shard, total: SlowStore(loaded))
     loaded.set()
     start(manager)
     manager.close()

@@ -193,8 +193,8 @@ class RedisCoordination:
         try:
             return call()
         except redis_py.RedisError as error:
-            # Its text holds a host and a port, but no password.
-            raise CoordinationFailed(f"the shards cannot be coordinated through Redis: {str(error).rstrip('.')}") from None
+            reason = str(error).rstrip(".")  # holds a host and a port, but no password
+            raise CoordinationFailed(f"the shards cannot be coordinated through Redis: {reason}") from None
 
 
 class _RedisWatch:

@@ -24,7 +24,7 @@ from ..dispatch.emitter import Emitter
 from ..dispatch.executors import CallerQueue
 from ..dispatch.guilds import AllGuilds, Guilds
 from ..dispatch.heap import find_trim
-from ..errors import AlreadyConnected, GatewayError, NotConnected, ReshardFailed
+from ..errors import AlreadyConnected, CommandTimeout, GatewayError, NotConnected, ReshardFailed
 from ..log import ShardLog
 from ..opcodes import Opcode, opcode_name
 from ..requests import Requester, Requests
@@ -462,8 +462,21 @@ class ShardGroup:
         """Make what sends requests and waits for their answers."""
         return ShardRequests(self._requester_of)
 
-    def _requester_of(self, guild_id: str | int, name: str) -> Requester:
+    def _requester_of(self, guild_id: str | int, name: str, timeout: float | None) -> Requester:
+        self._wait_until_started(timeout)
         return self.shard_for(guild_id, name).requester
+
+    def _wait_until_started(self, timeout: float | None) -> None:
+        """Wait until the run under way, if any, has started its shards: a moment after `connect`, or when Discord has
+        said how many. Which of them come to a process that shares them is not known beforehand.
+
+        Raises:
+            CommandTimeout: `timeout` passed first.
+        """
+        run = self._run
+        is_starting = run is not None and not run.is_closing and self._membership is None
+        if is_starting and not self._known.wait(timeout):
+            raise CommandTimeout(f"nothing was sent: the shards were not started within timeout={timeout} seconds")
 
     def send(self, op: int, data: Any, timeout: float | None) -> None:
         """Send a command to the shard of its guild; of several guilds, to the shard of each.
@@ -474,8 +487,10 @@ class ShardGroup:
             PayloadTooLarge: it is larger than the gateway accepts.
             TypeError, ValueError: `data` has no guild, or holds a value that cannot be encoded.
         """
+        left = _time_left(timeout)
+        self._wait_until_started(timeout)
         for shard, part in self._parts(op, data).items():
-            shard.send(op, part, timeout)
+            shard.send(op, part, left())
 
     def _parts(self, op: int, data: Any) -> dict[ManagedShard, Any]:
         fields = data if isinstance(data, Mapping) else {}
