@@ -145,13 +145,13 @@ def test_a_zombie_connection_with_full_buffers_is_replaced(make_client: MakeClie
 
 def test_latency_is_measured_from_heartbeat_to_acknowledgement(server: ScriptedServer, make_client: MakeClient) -> None:
     client, peer = open_connection(make_client, server)
-    peer.login(interval=0.3)
+    peer.login(interval=0.5)
     peer.expect(1)
     peer.send(11)
     peer.expect(1)
-    wait_until(lambda: 0 < client.latency < 5)  # published a moment after the next heartbeat
     began = time.monotonic()
     peer.event("NEWS")  # otherwise the connection would be a zombie
+    wait_until(lambda: 0 < client.latency < 5)  # published a moment after the next heartbeat
     peer.expect(1)
     late = time.monotonic() - began
     peer.send(11)
