@@ -431,6 +431,28 @@ def test_expect_leaves_payloads_that_where_rejects(gateway: LocalGateway, open_c
     assert gateway.expect("HEARTBEAT").data == 1
 
 
+def test_logins_are_expected_by_their_shard(gateway: LocalGateway, open_client: OpenClient) -> None:
+    first, second = open_client(gateway), open_client(gateway)
+    first.login(shard=[0, 2])
+    second.login(shard=[1, 2])
+    for shard_id in (1, 0):
+        assert gateway.expect("IDENTIFY", shard=shard_id).data["shard"] == [shard_id, 2]
+    second.close(4000)
+    gateway.expect_close(shard=1)
+    open_client(gateway).resume(second)
+    assert gateway.expect("RESUME", shard=1).shard == 1
+    open_client(gateway).login()
+    assert gateway.expect("IDENTIFY", shard=0).connection == 4
+
+
+@pytest.mark.parametrize("op", [2, 6])
+@pytest.mark.parametrize("data", [None, {}, {"shard": "1", "session_id": []}, {"shard": [2, 2], "session_id": "none"}])
+def test_a_malformed_login_has_no_shard(gateway: LocalGateway, open_client: OpenClient, op: int, data: Any) -> None:
+    open_client(gateway).send(op, data)
+    received = gateway.expect(op)
+    assert received.shard == (0 if op == 2 and data == {} else None)
+
+
 def test_a_failed_expect_reports_the_received_payloads(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.send(1, None)

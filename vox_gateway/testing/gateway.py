@@ -318,7 +318,7 @@ class LocalGateway:
         Args:
             op: number or name of the opcode.
             timeout: seconds to wait.
-            shard: only a payload from a session of this shard id.
+            shard: only a payload of this shard id; that of a RESUME is its session's.
             where: only a payload for which this returns true.
 
         Raises:

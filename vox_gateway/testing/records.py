@@ -24,7 +24,7 @@ class Received:
         data: the payload's ``d``.
         at: monotonic time of arrival, in seconds.
         connection: number of the connection that it arrived on, counted from 1.
-        shard: shard id of the connection's session, `None` before IDENTIFY or RESUME succeeded.
+        shard: shard id of the connection's session, or that an IDENTIFY or RESUME asks for; otherwise `None`.
         size: encoded size in bytes.
     """
 

@@ -96,7 +96,7 @@ def parse_identify(data: object, allowed_intents: int | None) -> Identify:
     return Identify(
         token=token,
         intents=_checked_intents(fields, allowed_intents),
-        shard=_checked_shard(fields.get("shard")),
+        shard=parse_shard(fields.get("shard")),
         has_shard=fields.get("shard") is not None,
         large_threshold=large_threshold,
         compress=compress,
@@ -135,7 +135,8 @@ def _checked_intents(fields: Mapping[str, Any], allowed: int | None) -> int:
     return intents
 
 
-def _checked_shard(shard: object) -> tuple[int, int]:
+def parse_shard(shard: object) -> tuple[int, int]:
+    """Validate an IDENTIFY's shard, which may be left out; raise `Refused` with 4010."""
     if shard is None:
         return (0, 1)
     if isinstance(shard, list) and len(shard) == 2 and all(_is_int(part) for part in shard):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
@@ -174,11 +175,22 @@ class Peer:
         connection = self.connection
         assert connection.number is not None  # there are no messages before the handshake
         name = opcode_name(op) if op >= 0 else "UNREADABLE"
+        shard_id = self._claimed_shard(op, data) if connection.shard_id is None else connection.shard_id
         self._state.log.add_received(
-            Received(
-                op=op, name=name, data=data, at=now, connection=connection.number, shard=connection.shard_id, size=size
-            )
+            Received(op=op, name=name, data=data, at=now, connection=connection.number, shard=shard_id, size=size)
         )
+
+    def _claimed_shard(self, op: int, data: Any) -> int | None:
+        """Return the shard of an IDENTIFY or RESUME, which is logged before it is validated; otherwise None."""
+        if not isinstance(data, dict):
+            return None
+        if op == Op.IDENTIFY:
+            with suppress(Refused):
+                return validation.parse_shard(data.get("shard"))[0]
+        elif op == Op.RESUME and isinstance(data.get("session_id"), str):
+            session = self._state.sessions.get(data["session_id"])
+            return None if session is None else session.shard_id
+        return None
 
     def _check_limits(self, op: int, size: int, now: float) -> None:
         settings = self._state.settings
