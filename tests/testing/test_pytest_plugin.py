@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import vox_gateway.testing.pytest_plugin  # noqa: F401 - a nested run drops the modules that it imports first
+
 pytest_plugins = ["pytester"]
 
 Run = Callable[..., pytest.RunResult]
