@@ -17,5 +17,5 @@ CHANNEL_OBFUSCATED = 1 << 17
 class Capabilities(enum.IntFlag):
     """The bits of IDENTIFY's ``capabilities``; combine them with ``|``."""
 
-    #: obfuscate channels that the bot cannot view, as Discord does for every bot from 16 November 2026 on
+    #: obfuscate channels that the bot cannot view, as Discord does for every bot since 16 November 2026
     CHANNEL_OBFUSCATION = 1 << 15
