@@ -131,7 +131,7 @@ class Receiver:
         if self._source.delivers_here:
             raise RuntimeError(
                 "a handler must not wait for events on the thread that would bring them: wait on another thread, or "
-                "make the client with workers=, whose handlers may"
+                "make the client with workers="
             )
 
     def _check_running(self, what: str) -> None:
