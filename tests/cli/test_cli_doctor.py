@@ -165,7 +165,7 @@ def test_a_prefix_that_the_client_ignores_is_a_warning(doctor: Doctor) -> None:
     assert code == 0
     assert found["token"][0] == "warning"
     assert found["GET /gateway/bot"][0] == "ok"
-    assert output.endswith("Nothing failed; 1 with a warning.\n")
+    assert output.endswith("No check failed; 1 warning.\n")
 
 
 @pytest.mark.parametrize(("remaining", "verdict", "code"), [(0, "failed", 1), (99, "warning", 0), (100, "ok", 0)])

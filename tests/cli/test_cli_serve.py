@@ -166,7 +166,7 @@ def test_typed_lines_become_messages_and_commands(bot: Bot) -> None:
     with served("serve") as gateway:
         assert gateway.head[4].startswith("type a message")
         gateway.type("nobody is here")
-        assert "no client is here" in gateway.line("ada #general: nobody is here")
+        assert "not sent: no client is" in gateway.line("ada #general: nobody is here")
         _, events = bot(gateway.url)
         gateway.type("hello", "", "alice #reading: hi there", "/roll sides=6 why='good luck'", "#nowhere: hello")
         first, second, third = (events.get(timeout=PATIENCE) for _ in range(3))

@@ -43,7 +43,7 @@ def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, parents, "drain", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("node", metavar="NODE", help=NODE_HELP)
-    parser.add_argument("--no-wait", action="store_true", help="end as soon as the node is ordered to do so")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until the node has no shard left")
     add_coordination(parser)
     parser.set_defaults(run=run, default_log_level=logging.WARNING)
 

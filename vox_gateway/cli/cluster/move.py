@@ -18,9 +18,9 @@ __all__ = ["add_to", "run"]
 _HELP = "move a shard to another process"
 
 _DESCRIPTION = f"""\
-Order that a node, which is one process of the bot, runs a shard. The process
-that runs it now hands it over, and the node resumes its session, which takes
-no IDENTIFY. Others may take a shard in return, so that all stay equally busy.
+Move a shard to a node, which is one process of the bot. The process that runs
+it now hands it over, and the node resumes its session, which takes no
+IDENTIFY. Other shards may move too, so that all nodes stay equally busy.
 
 The shard stays at the node for {PIN_TIME / 3600:g} hour, or until the node is drained or gone.
 A later order for the shard replaces this one."""

@@ -163,7 +163,7 @@ def _summary(verdicts: Counter[Verdict]) -> tuple[Mark, str]:
     if count := verdicts[Verdict.FAILED]:
         return Mark.BAD, f"{count} failed. Start with the first."
     if count := verdicts[Verdict.WARNING]:
-        return Mark.DOUBT, f"Nothing failed; {count} with a warning."
+        return Mark.DOUBT, f"No check failed; {count} warning{'' if count == 1 else 's'}."
     if verdicts[Verdict.SKIPPED]:
         return Mark.GOOD, "No problems in what was checked."
     return Mark.GOOD, "No problems found."

@@ -84,7 +84,7 @@ class Feed:
             self._show(Line(None, Mark.BAD, "not sent", f"{name}: {error}"))
             return
         if not count:
-            text += "; not sent: no client is here, or none has the intents for it"
+            text += "; not sent: no client is connected, or none has the intents for it"
         self._show(Line(None, Mark.OUT if count else Mark.DOUBT, name, text))
 
     def _script_from(self, at: float) -> Timeline:
