@@ -77,7 +77,7 @@ class Inline:
         self.emitter, self.subscribers, self.guilds = emitter, Subscribers(0), GuildTracker(True, LOG)
         self.failures: list[BaseException] = []
         self.undecodable: list[BaseException] = []
-        thread = _ThisThread("test-dispatcher")
+        thread = _ThisThread("test-dispatcher", pytest.fail)
         self.progress = InlineProgress(on_completed)
         self.queue = EventQueue(1 << 20, 1 << 30, self.progress, thread.inbox)
         config = RunnerConfig(emitter, 60.0, _NoTimers("test-timers", LOG, pytest.fail), LOG)

@@ -46,7 +46,7 @@ class Run:
         self.ended = threading.Event()
         self.caller_queue = CallerQueue()
         self.before_ready: list[str] = []
-        self.thread = DispatcherThread("test-dispatcher")
+        self.thread = DispatcherThread("test-dispatcher", pytest.fail)
         self.pool: WorkerPool | None = None
         self.dispatcher = self._make(executor)
         self.queue, self.progress = self.dispatcher.queue, self.dispatcher.progress
@@ -342,3 +342,12 @@ def test_an_event_that_a_full_stream_has_no_room_for_is_left_to_the_next_run(run
     assert run.progress.passed_on == Session("abc", 1)
     assert handled in ([1], [])  # none if it was still to begin elsewhere
     assert run.dispatcher.undelivered == 3 - len(handled)
+
+
+def test_an_error_that_ends_the_thread_is_reported() -> None:
+    failures: list[BaseException] = []
+    thread = DispatcherThread("test-dispatcher", failures.append)
+    thread.start()
+    thread.call([].pop)
+    thread.join(5)
+    assert [type(failure) for failure in failures] == [IndexError]

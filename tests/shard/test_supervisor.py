@@ -46,7 +46,7 @@ class Run:
 
     def __init__(self, make_config: Callable[..., ConnectionConfig], initial: RunState, **changes: Any) -> None:
         self.scheduler = Scheduler("test-timers", LOG, pytest.fail)
-        emitter, progress, thread = Emitter(LOG), InlineProgress(), DispatcherThread("test-dispatcher")
+        emitter, progress, thread = Emitter(LOG), InlineProgress(), DispatcherThread("test-dispatcher", pytest.fail)
         self.subscribers = Subscribers(0)
         self.dispatcher = Dispatcher(
             DispatcherConfig(

@@ -19,11 +19,15 @@ class DispatcherThread:
     `finish`.
 
     Args:
+        on_failure: called with an error of ours, on the thread that it ends.
         reader: reads the connections on this thread while there is nothing to dispatch; None if others read them.
     """
 
-    def __init__(self, name: str, reader: SharedReader | None = None) -> None:
+    def __init__(
+        self, name: str, on_failure: Callable[[BaseException], object], reader: SharedReader | None = None
+    ) -> None:
         self._entries: queue.SimpleQueue[Entry] = queue.SimpleQueue()
+        self._on_failure = on_failure
         self._reader = reader
         self.inbox: Inbox = self._entries if reader is None else _WakingInbox(self._entries, reader)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -65,9 +69,12 @@ class DispatcherThread:
         return self._thread.ident
 
     def _run(self) -> None:
-        while (entry := self._next()) is not None:
-            consumer, item = entry
-            consumer.consume(item)
+        try:
+            while (entry := self._next()) is not None:
+                consumer, item = entry
+                consumer.consume(item)
+        except BaseException as error:
+            self._on_failure(error)
 
     def _next(self) -> Entry:
         """Wait for the next entry; read meanwhile, with a shared reader."""

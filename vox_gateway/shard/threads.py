@@ -88,7 +88,9 @@ class SharedThreads:
             self.reader = SharedReader(f"{name}-standby", self.fail)
         alone = f"{name}-dispatcher"
         names = [alone] if dispatchers == 1 else [f"{alone}-{number}" for number in range(dispatchers)]
-        self.dispatchers: tuple[DispatcherThread, ...] = tuple(DispatcherThread(each, self.reader) for each in names)
+        self.dispatchers: tuple[DispatcherThread, ...] = tuple(
+            DispatcherThread(each, self.fail, self.reader) for each in names
+        )
         self._dispatcher_of: dict[int, DispatcherThread] = {}
         self.current = current
         self.caller_queue = caller_queue
