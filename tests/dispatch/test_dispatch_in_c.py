@@ -15,6 +15,7 @@ from dispatch_support import LOG, Inline, OverriddenEmitter, raw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from vox_gateway.concurrency.gil import HAS_GIL
 from vox_gateway.dispatch.emitter import Emitter
 from vox_gateway.dispatch.event_queue import Full
 from vox_gateway.dispatch.subscriptions import Subscriber
@@ -380,6 +381,7 @@ def test_events_that_are_dropped_while_one_is_decoded_end_the_wait_for_it(emitte
     assert (run.progress.delivered.seq, run.dispatcher.undelivered) == (1, 1)
 
 
+@pytest.mark.skipif(not HAS_GIL, reason="stacks of other threads are not read")
 @pytest.mark.parametrize("emitter", [Emitter, OverriddenEmitter])
 def test_a_warning_shows_where_the_handler_is_and_not_the_way_to_it(
     emitter: type[Emitter], caplog: pytest.LogCaptureFixture
