@@ -8,6 +8,6 @@ import pytest
 from compared import every_call_is_compared
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def both_languages() -> Iterator[None]:
     yield from every_call_is_compared()
