@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from types import FrameType, SimpleNamespace
@@ -56,6 +57,12 @@ def test_a_timeout_may_be_as_long_as_python_allows(timeout: float) -> None:
     timer.start()
     assert event.wait(timeout)
     timer.join()
+
+
+def test_nothing_is_left_open_at_exit() -> None:
+    program = "from vox_gateway.concurrency.signals import SignalSafeEvent; SignalSafeEvent().wait(0.01)"
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], check=True, capture_output=True, text=True)
+    assert done.stderr == ""
 
 
 def test_another_thread_waits_too() -> None:

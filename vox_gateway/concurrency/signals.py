@@ -14,6 +14,7 @@ See: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import queue
 import selectors
@@ -162,3 +163,11 @@ def _main_wakeup() -> Wakeup:
     if _wakeup is None or _wakeup.is_cancelled:  # set after a fork: it is the parent's
         _wakeup = Wakeup()
     return _wakeup
+
+
+@atexit.register  # now, and so after what clients do at exit, which waits too
+def _close_main_wakeup() -> None:
+    global _wakeup  # noqa: PLW0603  # used by the main thread only
+    if _wakeup is not None:
+        _wakeup.close()
+        _wakeup = None
