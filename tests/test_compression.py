@@ -239,6 +239,9 @@ PACKERS: dict[str | None, Callable[[list[bytes]], list[bytes]]] = {
 }
 
 
+STREAMS = [name for name in PACKERS if name in ("zlib-stream", "zstd-stream")]
+
+
 @pytest.mark.parametrize("name", PACKERS)
 @given(
     messages=st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=20),
@@ -251,14 +254,27 @@ def test_a_run_inflates_to_the_same_as_its_messages(name: str, messages: list[by
     blocks = [*inflater.feed_all(packed[:cut]), *inflater.feed_all(packed[cut:])]
     assert b"".join(block for block, _ in blocks) == b"".join(messages)
     assert sum(count for _, count in blocks) == len(messages)
-    if limit == 1 << 28 and name in ("zlib-stream", "zstd-stream"):
+    if limit == 1 << 28 and name in STREAMS:
         assert len(blocks) <= 2  # and so in one call
 
 
-def test_a_full_read_is_inflated_in_two_calls_at_the_default_limit() -> None:
-    packed = deflated([os.urandom(500) for _ in range(128)])  # more than the limit allows at once
-    assert sum(map(len, packed)) * 1032 > MAX_MESSAGE_SIZE
-    assert len(list(ZlibStream(MAX_MESSAGE_SIZE).feed_all(packed))) == 2
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_the_limit_does_not_allow_to_inflate_at_once_is_joined_to_blocks_of_64_kib(name: str) -> None:
+    messages = [os.urandom(500) for _ in range(200)]
+    inflater = INFLATERS[name](MAX_MESSAGE_SIZE)
+    blocks = list(inflater.feed_all(PACKERS[name](messages)))
+    # 129 messages of a zlib-stream inflate at once, and 4 of a zstd-stream. 132 are the first multiple beyond 64 KiB.
+    assert [count for _, count in blocks] == ([200] if name == "zlib-stream" else [132, 68])
+    assert b"".join(block for block, _ in blocks) == b"".join(messages)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_messages_of_a_block_before_a_bomb_are_not_lost(name: str) -> None:
+    packed = PACKERS[name]([b"a" * 2000, b"b" * 2000, b"\0" * 5000])
+    blocks: list[Any] = []
+    with pytest.raises(InflateError, match="max_message_size=4096"):
+        blocks.extend(INFLATERS[name](4096).feed_all(packed))
+    assert blocks == [(b"a" * 2000 + b"b" * 2000, 2)]
 
 
 def test_a_message_that_ends_in_the_next_run_is_completed_there() -> None:

@@ -14,6 +14,9 @@ from ..errors import InflateError
 
 __all__ = ["StreamInflater", "check_size"]
 
+#: bytes of a block after which another is begun: the steps that each block takes cost as much as one or two messages
+BLOCK_SIZE = 65_536
+
 
 def check_size(message: bytes, max_size: int) -> bytes:
     """Return `message`; raise InflateError if it exceeds `max_size`. Callers stop inflating 1 byte beyond that."""
@@ -50,18 +53,42 @@ class StreamInflater:
         return message
 
     def feed_all(self, run: list[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Yield the gateway messages in `run`, each of which is whole, in as few blocks as the size limit allows.
+        """Yield the gateway messages in `run`, each of which is whole, in few blocks.
 
         Raises:
             InflateError: a message is not valid or too large; all earlier messages were yielded.
         """
+        if len(run) == 1:
+            yield self._inflate(run[0]), 1
+            return
+        blocks: list[bytes] = []
+        count = size = 0
+        for group in self._groups(run):
+            try:
+                blocks.append(self._inflate(b"".join(group)))
+            except InflateError:
+                if blocks:
+                    yield b"".join(blocks), count
+                raise
+            count += len(group)
+            size += len(blocks[-1])
+            if size >= BLOCK_SIZE:
+                yield b"".join(blocks), count
+                blocks = []
+                count = size = 0
+        if blocks:
+            yield b"".join(blocks), count
+
+    def _groups(self, run: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield the messages in groups that cannot inflate beyond the size limit together, or one by one."""
+        max_group = self._max_size // self.max_ratio
         group: list[bytes] = []
-        size, max_group = 0, self._max_size // self.max_ratio
+        size = 0
         for message in run:
             size += len(message)
             if size > max_group and group:
-                yield self._inflate(b"".join(group)), len(group)
+                yield group
                 group, size = [], len(message)
             group.append(message)
         if group:
-            yield self._inflate(b"".join(group)), len(group)
+            yield group
