@@ -8,6 +8,7 @@ import time
 
 from vox_gateway.compression import INFLATERS
 from vox_gateway.encoding import CODECS, raw_dispatch
+from vox_gateway.network.transport import READ_SIZE, SMALL_READ_SIZE
 
 from . import corpus
 from .wire import compressor, encoded, frame, reads, zstd_module
@@ -54,7 +55,7 @@ def spent(stream: list[bytes], encoding: str, compress: str | None) -> float:
     codec, inflater = CODECS[encoding](LIMIT), INFLATERS[compress](LIMIT)
     events = 0
     began = time.process_time()
-    for run in reads(stream):
+    for run in reads(stream, READ_SIZE if codec.decodes_late else SMALL_READ_SIZE):
         for block, count in inflater.feed_all(run):
             if pieces := raw_dispatch.cut(block, count):
                 for piece in pieces:

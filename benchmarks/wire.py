@@ -58,13 +58,13 @@ def frame(data: bytes, text: bool) -> bytes:
     return struct.pack(">BBQ", first, 127, size) + data
 
 
-def reads(stream: Iterable[bytes]) -> list[list[bytes]]:
-    """The messages as reads of the socket bring them."""
+def reads(stream: Iterable[bytes], most: int = READ) -> list[list[bytes]]:
+    """The messages as reads of `most` bytes bring them."""
     runs: list[list[bytes]] = [[]]
     size = 0
     for data in stream:
         size += len(data)
-        if size > READ and runs[-1]:
+        if size > most and runs[-1]:
             runs.append([])
             size = len(data)
         runs[-1].append(data)
