@@ -41,7 +41,7 @@ def test_a_clock_that_is_set_back_holds_up_nobody() -> None:
     queue.ask("one", TurnRequest({1: 0}, {0: 0.0}), {"one"}, SETTINGS, later + 2)
     turns, _ = queue.ask("one", TurnRequest({1: 0}), {"one"}, SETTINGS, earlier)
     assert turns.ask_in == SETTINGS.interval
-    assert queue.ask("one", TurnRequest({1: 0}), {"one"}, SETTINGS, earlier + 5)[0].granted == {1}
+    assert queue.ask("one", TurnRequest({1: 0}), {"one"}, SETTINGS, earlier + SETTINGS.interval)[0].granted == {1}
     turns, _ = queue.ask("other", TurnRequest({2: 0}), {"one", "other"}, SETTINGS, 0.0)
     assert turns.ask_in == SETTINGS.turn
 

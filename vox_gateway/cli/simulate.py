@@ -174,8 +174,8 @@ def run(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _counted(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _counted(count: int, singular: str, plural: str | None = None) -> str:
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def _words(seconds: float) -> str:

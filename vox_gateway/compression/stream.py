@@ -14,7 +14,7 @@ from ..errors import InflateError
 
 __all__ = ["StreamInflater", "check_size"]
 
-#: bytes of a block after which another is begun: the steps that each block takes cost as much as one or two messages
+#: bytes of a block after which another is begun: the steps that each block takes cost as much as a message
 BLOCK_SIZE = 65_536
 
 
@@ -80,7 +80,7 @@ class StreamInflater:
             yield b"".join(blocks), count
 
     def _groups(self, run: list[bytes]) -> Iterator[list[bytes]]:
-        """Yield the messages in groups that cannot inflate beyond the size limit together, or one by one."""
+        """Yield the messages in groups that cannot inflate beyond the size limit together, or alone."""
         max_group = self._max_size // self.max_ratio
         group: list[bytes] = []
         size = 0

@@ -98,7 +98,8 @@ class GateSettings:
     """How often a bot may IDENTIFY. All nodes of a bot must use the same.
 
     Attributes:
-        interval: seconds between two IDENTIFYs with the same rate limit key.
+        interval: seconds between two IDENTIFYs with the same rate limit key: Discord's 5, and what the way there may
+            take longer than that of the next.
         max_concurrency: the number of rate limit keys, until Discord has been asked.
         daily_limit: IDENTIFYs in any 24 hours, until Discord has been asked; slightly under the 1000 that reset the
             token.
@@ -106,7 +107,7 @@ class GateSettings:
         gather: seconds that a shard waits for others, which may come before it, if nobody was waiting.
     """
 
-    interval: float = 5.0
+    interval: float = 5.5
     max_concurrency: int = 1
     daily_limit: int = 990
     turn: float = 15.0

@@ -343,7 +343,7 @@ class ShardGroup:
             run = self._run = make_run(threads)
             if run.node is not None:
                 self._options = dataclasses.replace(options, identify_gate=run.node.gate)
-            self._known.clear()  # before the shards are started, a wait for one of them would end with the run before
+            self._known.clear()  # a wait for a shard that is not started yet would end with the run before
             if self._caller_queue is not None:
                 self._caller_queue.begin(lambda: run.closed.is_set())  # noqa: PLW0108  # a forked child replaces the event
             self.fork.mark_connected()
