@@ -28,6 +28,7 @@ from ..errors import AlreadyConnected, CommandTimeout, GatewayError, NotConnecte
 from ..log import ShardLog
 from ..opcodes import Opcode, opcode_name
 from ..requests import Requester, Requests
+from ..requests.pending import Timeout
 from ..runs.lifecycle import join_run, run_until_closed
 from ..runs.receiver import Receiver
 from ..session.format import SavedSession
@@ -487,10 +488,10 @@ class ShardGroup:
             PayloadTooLarge: it is larger than the gateway accepts.
             TypeError, ValueError: `data` has no guild, or holds a value that cannot be encoded.
         """
-        left = _time_left(timeout)
+        limit = Timeout(timeout)
         self._wait_until_started(timeout)
         for shard, part in self._parts(op, data).items():
-            shard.send(op, part, left())
+            shard.send(op, part, limit.left)
 
     def _parts(self, op: int, data: Any) -> dict[ManagedShard, Any]:
         fields = data if isinstance(data, Mapping) else {}
@@ -557,20 +558,19 @@ class ShardGroup:
         """Wait for READY or RESUMED of every shard, and return whether all arrived; False at once in a forked child."""
         if self.fork.warn_if_forked():
             return False
-        left = _time_left(timeout)
-        self._known.wait(left())
-        return self._wait_for_each(lambda shard: shard.lifecycle.wait_until_ready(left()), left)
+        limit = Timeout(timeout)
+        return self._wait_for_each(lambda shard: shard.lifecycle.wait_until_ready(limit.left), limit)
 
-    def _wait_for_each(self, wait: Callable[[ManagedShard], bool], left: Callable[[], float | None]) -> bool:
+    def _wait_for_each(self, wait: Callable[[ManagedShard], bool], limit: Timeout) -> bool:
         """Wait for every shard, and return whether all waits succeeded. Shards that move to and fro are followed."""
         waited: dict[ManagedShard, bool] = {}
-        while self._known.wait(left()):
+        while self._known.wait(limit.left):
             # All of them: a shard that has failed ends the wait for itself alone.
             new = [shard for shard in self.shards.values() if shard not in waited]
             waited.update((shard, wait(shard)) for shard in new)
             current = [shard for shard in self.shards.values() if shard in waited]
             run = self._run
-            if not all(waited[shard] for shard in current) or run is None or run.is_closing or left() == 0.0:
+            if not all(waited[shard] for shard in current) or run is None or run.is_closing or limit.left == 0.0:
                 return bool(current) and len(current) == len(self.shards) and all(waited[shard] for shard in current)
             if current and len(current) == len(self.shards):
                 return True
@@ -583,9 +583,8 @@ class ShardGroup:
             ValueError: the intents bring no guilds.
             RuntimeError: called on the thread that brings them.
         """
-        left = _time_left(timeout)
-        self._known.wait(left())
-        return self._wait_for_each(lambda shard: shard.lifecycle.wait_until_guilds(left()), left)
+        limit = Timeout(timeout)
+        return self._wait_for_each(lambda shard: shard.lifecycle.wait_until_guilds(limit.left), limit)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -688,9 +687,3 @@ class ShardGroup:
 
 def _sum(counts: list[Stats]) -> Stats:
     return Stats(*map(sum, zip(*map(dataclasses.astuple, counts), strict=True)))
-
-
-def _time_left(timeout: float | None) -> Callable[[], float | None]:
-    """Return a function that returns what is left of `timeout` seconds."""
-    deadline = None if timeout is None else time.monotonic() + timeout
-    return lambda: None if deadline is None else max(deadline - time.monotonic(), 0.0)
