@@ -69,6 +69,18 @@ def test_a_zombie_is_silent_for_an_interval_in_which_the_reader_waits(
     assert (pulse.why_zombie(now, waiting_since) is not None) is zombie
 
 
+def test_a_late_beat_gives_the_other_side_an_interval_more() -> None:
+    """The process did not run, so the acknowledgement may lie unread in the kernel."""
+    pulse = HeartbeatSchedule(40, 0, 0)
+    pulse.beaten(0)
+    assert pulse.why_zombie(60, 0) is None  # due at 40
+    pulse.beaten(60)
+    assert pulse.why_zombie(80, 0) is None  # in time, but too soon after the last
+    pulse.beaten(80)
+    assert pulse.why_zombie(120, 0) is not None
+    assert pulse.why_zombie(140, 0) is not None  # late, but three beats are enough
+
+
 @pytest.mark.parametrize("waiting_since", [119.0, None])
 def test_three_beats_without_acknowledgement_make_a_zombie_whatever_else_arrives(waiting_since: float | None) -> None:
     pulse = HeartbeatSchedule(40, 0, 0)

@@ -20,6 +20,8 @@ __all__ = ["Heartbeat", "HeartbeatSchedule"]
 SLEPT = 30.0
 #: the part of an interval that a silence must last: a beat goes out a little late, and the next is due on time
 FULL_INTERVAL = 0.9
+#: the part of an interval by which a beat may be late; more, and this process did not run: it was stopped, or too busy
+LATE = 0.2
 #: heartbeats in a row without an acknowledgement after which a connection is a zombie, even if other frames arrive
 MAX_UNACKNOWLEDGED = 3
 
@@ -68,15 +70,16 @@ class HeartbeatSchedule:
 
         It is if the last heartbeat is unacknowledged and nothing arrived for a whole interval, or if
         `MAX_UNACKNOWLEDGED` heartbeats were not acknowledged whatever else arrived. Only time in which the reader waits
-        counts: while it is busy, or paused by a full event queue, the acknowledgement may lie unread in the kernel.
+        counts: while it is busy, or paused by a full event queue, the acknowledgement may lie unread in the kernel. So
+        it may after this process did not run, which a late beat shows: then the other side has an interval more.
 
         Args:
-            now: when a beat is due.
+            now: when a beat is due, or later if it is late.
             waiting_since: since when the reader waits for the server; None while it does not.
         """
         if not self._unacknowledged or waiting_since is None or now - self._beaten_at < self.interval * FULL_INTERVAL:
             return None
-        if waiting_since <= self._beaten_at:
+        if waiting_since <= self._beaten_at and now - self.due < self.interval * LATE:
             return "a heartbeat was not acknowledged, and nothing else arrived since"
         if self._unacknowledged >= MAX_UNACKNOWLEDGED:
             return f"{self._unacknowledged} heartbeats in a row were not acknowledged"
