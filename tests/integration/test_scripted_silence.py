@@ -28,17 +28,17 @@ def test_a_missing_hello_ends_the_connection(
 def test_silence_after_identify_times_out_and_a_long_replay_does_not(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.8)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 2.0)
     client, first = open_connection(make_client, server)
     first.hello().expect(2)
     first.expect_end()  # no READY was sent
     second = server.open(RECONNECT_TIMEOUT).login()
     assert client.wait_until_ready(5)
-    assert "nothing came for 0.8 seconds after IDENTIFY" in caplog.text
+    assert "nothing came for 2 seconds after IDENTIFY" in caplog.text
     second.reset()
     third = server.open(RECONNECT_TIMEOUT)
     third.resume(interval=0.25)
-    for _ in range(5):  # longer than the timeout, but never silent
+    for _ in range(10):  # longer than the timeout, but never silent
         third.expect(1)
         third.send(11)
         third.event("REPLAYED")
@@ -58,10 +58,10 @@ def acknowledge(peer: Peer, seconds: float) -> None:
 def test_ready_may_be_late_while_heartbeats_are_acknowledged(
     server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 0.8)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 2.0)
     client, peer = open_connection(make_client, server)
     peer.hello(interval=0.3).expect(2)
-    acknowledge(peer, 1.2)
+    acknowledge(peer, 2.5)
     peer.event("READY", {"session_id": "s1"})
     assert client.wait_until_ready(5)
     assert client.stats.identifies == 1
@@ -74,7 +74,7 @@ def test_acknowledged_heartbeats_do_not_prolong_the_wait_for_a_replay(
     client, first = open_connection(make_client, server)
     first.login()
     assert client.wait_until_ready(5)
-    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 1.0)
+    monkeypatch.setattr("vox_gateway.shard.connection.SILENCE_WITHIN", 2.0)
     monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_FAILED_RESUMES", 2)
     first.reset()
     second = server.open(RECONNECT_TIMEOUT)
@@ -84,14 +84,14 @@ def test_acknowledged_heartbeats_do_not_prolong_the_wait_for_a_replay(
     second.event("REPLAYED")  # restarts the timeout
     with pytest.raises((ClientClosed, EOFError, OSError)):
         acknowledge(second, 10.0)
-    assert time.monotonic() - began >= 1.0
+    assert time.monotonic() - began >= 2.0
     third = server.open(RECONNECT_TIMEOUT)
     third.resume(interval=0.5)
     with pytest.raises((ClientClosed, EOFError, OSError)):
         acknowledge(third, 10.0)
     server.open(RECONNECT_TIMEOUT).login(session_id="s2")  # both counted as failed resumes
     assert client.wait_until_ready(5)
-    assert caplog.text.count("no event came for 1 seconds after RESUME") == 2
+    assert caplog.text.count("no event came for 2 seconds after RESUME") == 2
 
 
 def test_a_heartbeat_before_the_first_event_has_no_sequence_number(

@@ -102,7 +102,7 @@ def test_close_is_prompt_while_a_proxy_is_silent(scheme: str) -> None:
     with LocalGateway() as gateway, proxy_server(silent) as server:
         with Client(token="t", url=gateway.url, proxy=f"{scheme}://127.0.0.1:{server.port}") as client:
             assert accepted.wait(5)
-        assert client.wait_closed(0)
+        assert client.wait_closed(5)
         leave.set()
 
 

@@ -38,7 +38,7 @@ from vox_gateway.sharding import coordinated
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 10.0
-TIMES = LeaseTimes(ttl=3.5, renew=0.1, retry=0.05, give_up=1.3, join=0.0, rebalance=0.0)
+TIMES = LeaseTimes(ttl=9.0, renew=0.1, retry=0.05, give_up=5.0, join=0.0, rebalance=0.0)
 #: for what happens when leases end
 SHORT = dataclasses.replace(TIMES, ttl=2.5, give_up=1.3)
 #: no shard moves to a process that comes
@@ -431,7 +431,7 @@ def test_close_ends_a_drain_that_nobody_answers(gateway: LocalGateway, opened: O
 def test_a_drain_ends_although_the_others_cannot_be_reached(
     gateway: LocalGateway, opened: Open, make_manager: MakeManager
 ) -> None:
-    link = opened(dataclasses.replace(TIMES, ttl=1.5))
+    link = opened(dataclasses.replace(SHORT, ttl=1.5))
     manager = make_manager(gateway, coordination=link, identify_gate=None)
     start_all(manager)
     link.is_cut = True

@@ -376,7 +376,7 @@ def test_close_leaves_a_handler_that_hangs_behind(gateway: LocalGateway, make_ma
     send(gateway, 0)
     assert blocked.wait(TIMEOUT)
     manager.close()
-    assert manager.wait_closed(0)
+    assert manager.wait_closed(TIMEOUT)
     assert {gateway.expect_close().code for _ in range(4)} == {1000}
     leave.set()
 

@@ -222,7 +222,7 @@ def test_close_ends_a_change_that_is_under_way(gateway: LocalGateway, make_manag
     manager.close()
     with pytest.raises((ReshardFailed, NotConnected)):
         changing.result(TIMEOUT)
-    assert manager.wait_closed(0)
+    assert manager.wait_closed(TIMEOUT)
 
 
 @pytest.mark.parametrize("argument", [{"shard_multiple": 4}, {"max_guilds_per_shard": 2}])
@@ -234,7 +234,7 @@ def test_a_number_that_discord_does_not_accept_is_changed(make_manager: MakeMana
         wait_until(lambda: len(manager.shards) == 4 and manager.status is Status.READY)
         assert {session.shard for session in gateway.sessions} == {(shard, 4) for shard in range(4)}
         manager.close()
-        assert manager.wait_closed(0)
+        assert manager.wait_closed(TIMEOUT)
 
 
 def test_a_number_that_discord_recommends_and_refuses_ends_the_manager(make_manager: MakeManager) -> None:

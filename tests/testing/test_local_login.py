@@ -272,11 +272,11 @@ def test_a_client_without_heartbeats_is_closed_and_may_resume(open_client: OpenC
 
 
 def test_a_client_with_heartbeats_stays_connected(open_client: OpenClient) -> None:
-    with LocalGateway(heartbeat_interval=0.05, heartbeat_timeout=1.0) as gateway:
+    with LocalGateway(heartbeat_interval=0.05, heartbeat_timeout=2.0) as gateway:
         client = open_client(gateway)
         client.login()
         beats = 0
-        while gateway.connections[0].opened_at + 1.5 > gateway.received[-1].at:
+        while gateway.connections[0].opened_at + 2.5 > gateway.received[-1].at:
             client.send(1, client.seq)
             assert client.recv()["op"] == 11
             gateway.expect("HEARTBEAT")
