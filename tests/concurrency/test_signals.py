@@ -13,9 +13,10 @@ import threading
 from types import FrameType, SimpleNamespace
 
 import pytest
+from support import in_background
 
 from vox_gateway.concurrency import signals
-from vox_gateway.concurrency.signals import SignalSafeEvent, defer_sigint
+from vox_gateway.concurrency.signals import SignalSafeCondition, SignalSafeEvent, defer_sigint
 
 
 def test_a_wait_ends_when_set_and_later_waits_return_at_once() -> None:
@@ -176,6 +177,28 @@ def test_setting_takes_no_lock_that_an_interrupted_main_thread_may_hold() -> Non
         assert event.wait(5)
         assert done.wait(5)
     setter.join()
+
+
+def test_a_condition_is_asked_again_after_each_change() -> None:
+    condition, numbers, asked = SignalSafeCondition(), list[int](), threading.Semaphore(0)
+
+    def has_three() -> bool:
+        asked.release()
+        return len(numbers) == 3
+
+    waiting = in_background(lambda: condition.wait_for(has_three, 10))
+    for number in range(3):
+        assert asked.acquire(timeout=10)
+        assert not waiting.done()
+        numbers.append(number)
+        condition.notify_all()
+    assert waiting.result(10)
+    assert condition.wait_for(has_three, 0)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_a_condition_that_stays_false_is_waited_for_until_the_timeout(timeout: float) -> None:
+    assert not SignalSafeCondition().wait_for(lambda: False, timeout)
 
 
 class Lines:

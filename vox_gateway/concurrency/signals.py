@@ -26,7 +26,7 @@ from types import FrameType
 
 from .wakeup import Selector, Wakeup
 
-__all__ = ["SignalSafeEvent", "defer_sigint", "on_sigterm"]
+__all__ = ["SignalSafeCondition", "SignalSafeEvent", "defer_sigint", "on_sigterm"]
 
 #: seconds between two polls while the wake-up descriptor belongs to somebody else, such as an asyncio loop
 POLL_INTERVAL = 0.5
@@ -152,6 +152,38 @@ class SignalSafeEvent:
                     signal.set_wakeup_fd(previous)
                 wakeup.wake_unlocked()
         return self._is_set or bool(notified) or wakeup.is_cancelled
+
+
+class SignalSafeCondition:
+    """Lets any thread wait until something is true, as `threading.Condition` does, but without a lock.
+
+    What is waited for must change in single steps, each followed by `notify_all`.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: dict[SignalSafeEvent, None] = {}  # the event of each thread that waits
+
+    def notify_all(self) -> None:
+        """Make all waits ask again. Any thread."""
+        for waiter in self._waiters.copy():
+            waiter.set()
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until `predicate()` is true, which is asked after each change; return False after `timeout` seconds."""
+        if predicate():
+            return True
+        if timeout == 0:
+            return False
+        deadline, changed = None if timeout is None else time.monotonic() + timeout, SignalSafeEvent()
+        try:
+            self._waiters[changed] = None
+            while not predicate():
+                if not changed.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0)):
+                    return False
+                changed.clear()
+            return True
+        finally:
+            self._waiters.pop(changed, None)
 
 
 _wakeup: Wakeup | None = None

@@ -6,10 +6,9 @@ A command is written, or its caller gets an exception.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Protocol
 
-from ..concurrency.signals import SignalSafeEvent
+from ..concurrency.signals import SignalSafeCondition
 from ..errors import CommandTimeout, ConnectionLost, NotConnected
 from ..protocol.rate_limit import CommandRateLimiter
 
@@ -48,7 +47,7 @@ class CommandSender:
         self._link = _Link()  # replaced by the supervisor; emptied by any thread, so that only its own connection goes
         self._running = False
         self._runs_ended = 0
-        self._waiters: dict[SignalSafeEvent, None] = {}  # set when another connection is ready, or the run has ended
+        self._changed = SignalSafeCondition()  # another connection is ready, or the run has ended
 
     def open(self) -> None:
         """A run begins: commands wait from now on."""
@@ -57,7 +56,7 @@ class CommandSender:
     def set_ready(self, connection: CommandConnection) -> None:
         """Send over `connection`, on which READY or RESUMED came."""
         self._link = _Link(connection)
-        self._wake()
+        self._changed.notify_all()
 
     def unset_ready(self, connection: CommandConnection) -> None:
         """Send no more over `connection`; commands wait for the next."""
@@ -70,11 +69,7 @@ class CommandSender:
         self._running = False
         self._runs_ended += 1
         self._link = _Link()
-        self._wake()
-
-    def _wake(self) -> None:
-        for waiter in self._waiters.copy():
-            waiter.set()
+        self._changed.notify_all()
 
     @property
     def is_ready(self) -> bool:
@@ -169,20 +164,8 @@ class CommandSender:
             found = self._link.connection
             return found is not None or self._runs_ended != ended
 
-        self._wait_until(is_over, timeout)
+        self._changed.wait_for(is_over, timeout)
         return found if self._runs_ended == ended else None
-
-    def _wait_until(self, is_over: Callable[[], bool], timeout: float | None) -> None:
-        """Wait until `is_over()`, which is asked after each change, or until `timeout` seconds have passed."""
-        if is_over() or timeout == 0:
-            return
-        deadline, changed = _deadline(timeout), SignalSafeEvent()
-        try:
-            self._waiters[changed] = None
-            while not is_over() and changed.wait(_left(deadline)):
-                changed.clear()
-        finally:
-            self._waiters.pop(changed, None)
 
     def _wait_for_room(
         self, name: str, connection: CommandConnection, delay: float, deadline: float | None, timeout: float | None
@@ -193,7 +176,7 @@ class CommandSender:
                 f"{name} was not sent: the send limit of {limiter.limit} events in {limiter.period:g} seconds "
                 f"has no room for {delay:.1f} seconds, and timeout={timeout}"
             )
-        self._wait_until(lambda: self._link.connection is not connection, delay)
+        self._changed.wait_for(lambda: self._link.connection is not connection, delay)
 
 
 def _deadline(timeout: float | None) -> float | None:
