@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents, SendMessages, start, start_until_ready
+from client_helpers import MakeClient, RecordEvents, SendMessages, open_connection, start, start_until_ready
+from scripted_server import ScriptedServer
 from support import in_background, wait_until
 
 from vox_gateway import Arrival, GuildState, Intents
@@ -144,6 +146,34 @@ def test_a_handler_may_ask_in_guilds_ready_but_not_wait_before(gateway: LocalGat
     wait_until(lambda: len(answers) == 2)
     assert "a handler must not wait for events on the thread that would bring them" in str(answers[0])
     assert answers[1] is True
+
+
+@pytest.mark.parametrize("wait", ["wait_until_ready", "wait_until_guilds"])
+def test_a_signal_that_another_thread_receives_is_handled_during_the_wait(
+    server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
+    """Only the descriptor of `signal.set_wakeup_fd` wakes the main thread then."""
+    monkeypatch.setattr("vox_gateway.dispatch.guilds.SETTLE_AFTER", 10 * TIMEOUT)
+    client, peer = open_connection(make_client, server)
+    handled = threading.Event()
+    if wait == "wait_until_guilds":
+        peer.login(guilds=[{"id": "1", "unavailable": True}])
+
+    def receive() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        in_time.append(handled.wait(TIMEOUT))
+        client.close()
+
+    in_time: list[bool] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+    receiver = threading.Timer(0.2, receive)
+    receiver.start()
+    try:
+        assert not getattr(client, wait)(3 * TIMEOUT)
+        assert in_time == [True]
+    finally:
+        receiver.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_without_the_intent_the_wait_is_refused(

@@ -46,7 +46,8 @@ class Lines:
 
 
 def make(**options):
-    return Client(url=URL, token="a.b.c", intents=Intents.none(), identify_gate=IdentifyGate(interval=0), **options)
+    options = {"intents": Intents.none(), "identify_gate": IdentifyGate(interval=0), **options}
+    return Client(url=URL, token="a.b.c", **options)
 
 
 def ready(**options):
@@ -130,6 +131,13 @@ def act(client):
         client.wait_for("NEVER", timeout=0.01)
     except TimeoutError:
         pass
+""",
+    "wait_until_guilds": """
+number_of_signal, ENDS_IN_HANDLER = signal.SIGTERM, True
+def made():
+    return ready(intents=Intents.GUILDS)
+def act(client):
+    client.wait_until_guilds(10)
 """,
     "a command": """
 number_of_signal = signal.SIGTERM

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import enum
 import re
-import threading
 import time
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from .. import events
+from ..concurrency.signals import SignalSafeCondition
 from ..encoding import Payload
 from ..encoding.fields import id_of, objects_of
 from ..encoding.raw_dispatch import RawDispatch
@@ -98,14 +98,20 @@ class GuildTracker:
         self._is_timed = False  # a check is scheduled
         self._check_at: Callable[[float], object] = lambda when: None
         self._is_connected: Callable[[], bool] = lambda: False
+        # No lock, since a signal handler that closes the client may interrupt a caller's wait: each change is a single
+        # step. The supervisor counts the runs that have ended, and the dispatcher sets the count at which the guilds
+        # came, so that they are not complete in another run.
         self._is_running = False
-        self.is_complete: bool = False
         self._runs_ended = 0
-        # Guards the three fields above, against callers, the dispatcher and the supervisor. Reentrant, since a signal
-        # handler may wait on the thread that holds it.
-        self._changed = threading.Condition(threading.RLock())
+        self._complete_at: int | None = None
+        self._changed = SignalSafeCondition()
 
     # -- for any thread ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the guilds have come, in the run that is under way."""
+        return self._is_running and self._complete_at == self._runs_ended
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until the guilds have come, and before the first run for that run too.
@@ -116,12 +122,11 @@ class GuildTracker:
         Returns:
             False if `timeout` passed first, or the run ended.
         """
-        with self._changed:
-            ended = self._runs_ended
-            if not self._is_running and ended:
-                return False
-            self._changed.wait_for(lambda: self.is_complete or self._runs_ended != ended, timeout)
-            return self.is_complete and self._runs_ended == ended
+        ended = self._runs_ended
+        if not self._is_running and ended:
+            return False
+        self._changed.wait_for(lambda: self.is_complete or self._runs_ended != ended, timeout)
+        return self.is_complete and self._runs_ended == ended
 
     def arrival(self, guild_id: object) -> Arrival | None:
         """Return why the GUILD_CREATE came whose data holds this very `guild_id`; of an equal id, the last."""
@@ -142,15 +147,14 @@ class GuildTracker:
         """
         self._check_at, self._is_connected = check_at, is_connected
         self._is_timed = self.is_due = False
-        with self._changed:
-            self._is_running, self.is_complete = True, False
+        self._complete_at = None
+        self._is_running = True
 
     def end(self) -> None:
         """End every wait: the run is over."""
-        with self._changed:
-            self._is_running = self.is_complete = False
-            self._runs_ended += 1
-            self._changed.notify_all()
+        self._is_running = False
+        self._runs_ended += 1
+        self._changed.notify_all()
 
     # -- for the dispatcher ------------------------------------------------------------------------------------------
 
@@ -206,10 +210,8 @@ class GuildTracker:
     def complete(self) -> None:
         """The guilds have come: end the waits for that."""
         self.is_due = False
-        with self._changed:
-            if self._is_running:
-                self.is_complete = True
-                self._changed.notify_all()
+        self._complete_at = self._runs_ended
+        self._changed.notify_all()
 
     def _list(self, data: Any) -> None:
         """Take the guilds of READY."""
@@ -219,8 +221,7 @@ class GuildTracker:
         self.guilds = {guild_id: _Guild(state, Arrival.FIRST_LOAD) for guild_id in ids}
         self._loading = len(self.guilds) if self._is_sent else 0
         self.is_listed = True
-        with self._changed:
-            self.is_complete = self.is_due = False
+        self._complete_at, self.is_due = None, False
         self._count()
 
     def _create(self, guild_id: str, *, is_outage: bool) -> Arrival | None:
