@@ -109,6 +109,43 @@ def test_a_signal_is_handled_whoever_owns_the_wakeup_descriptor(taken: bool) -> 
         theirs.close()
 
 
+WITHOUT_DESCRIPTORS = """
+import os, resource, signal, threading
+from vox_gateway.concurrency.signals import SignalSafeEvent
+
+free = os.dup(0)
+os.close(free)
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+event = SignalSafeEvent()
+assert not event.wait(0)
+assert not event.wait(0.01)
+signal.signal(signal.SIGUSR1, lambda *_: event.set())
+receiver = threading.Timer(0.05, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1))
+receiver.start()
+assert event.wait(60)  # another thread received the signal
+event.clear()
+threading.Timer(0.05, event.set).start()
+assert event.wait()
+signal.signal(signal.SIGUSR1, signal.default_int_handler)
+receiver = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+receiver.start()
+event.clear()
+try:
+    event.wait()
+except KeyboardInterrupt:
+    print("done")
+resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+"""
+
+
+def test_without_a_descriptor_the_main_thread_waits_all_the_same() -> None:
+    pytest.importorskip("resource")
+    command = [sys.executable, "-c", WITHOUT_DESCRIPTORS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
 def test_setting_ends_waits_until_it_is_cleared() -> None:
     event = SignalSafeEvent()
     assert not event.wait(0)

@@ -438,3 +438,31 @@ def test_close_while_the_server_does_not_accept(gateway: LocalGateway, make_clie
         client = start(make_client(gateway, url=f"ws://127.0.0.1:{listener.getsockname()[1]}"))
         assert not client.wait_until_ready(0.1)
         close_promptly(client, 1.0)
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys, threading
+from vox_gateway import Client
+client = Client(token='t', url=sys.argv[1])
+ready = threading.Event()
+client.on('READY', lambda data: ready.set())
+client.connect(async_=True)
+assert ready.wait(30)
+free = os.dup(0)
+os.close(free)
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+print(client.wait_until_ready(30), client.wait_until_guilds(0.01))
+client.close()
+print(client.status)
+resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+"""
+
+
+def test_close_without_descriptors(gateway: LocalGateway) -> None:
+    pytest.importorskip("resource")
+    gateway.faults.withhold("GUILD_CREATE")
+    command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, gateway.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("True False\nclosed\n", "")
+    assert gateway.expect_close().code == 1000

@@ -28,9 +28,10 @@ from .wakeup import Selector, Wakeup
 
 __all__ = ["SignalSafeCondition", "SignalSafeEvent", "defer_sigint", "on_sigterm"]
 
-#: seconds between two polls while the wake-up descriptor belongs to somebody else, such as an asyncio loop
+#: seconds between two polls while the wake-up descriptor belongs to somebody else, such as an asyncio loop, or no
+#: descriptors are left
 POLL_INTERVAL = 0.5
-#: seconds of the longest single select; poll() takes at most 24 days
+#: seconds of the longest single wait; poll() takes at most 24 days
 LONGEST_WAIT = 86_400.0
 
 
@@ -100,13 +101,26 @@ class SignalSafeEvent:
         """Wait for `set`; return False if `timeout` seconds passed first."""
         if self._is_set:
             return True
-        if threading.current_thread() is threading.main_thread():
-            return self._wait_on_main_thread(timeout)
+        if threading.current_thread() is not threading.main_thread():
+            return self._wait_in_queue(timeout, LONGEST_WAIT)
+        try:
+            wakeup = _main_wakeup()
+        except OSError:  # no descriptors are left
+            return self._wait_in_queue(timeout, POLL_INTERVAL)
+        return self._wait_on_main_thread(wakeup, timeout)
+
+    def _wait_in_queue(self, timeout: float | None, longest: float) -> bool:
+        """Wait without a descriptor, `longest` seconds at a time; a signal handler may have to wait for that."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         notified: queue.SimpleQueue[None] = queue.SimpleQueue()
-        with self._notifying(lambda: notified.put(None)), contextlib.suppress(queue.Empty):
-            notified.get(timeout=timeout)
-            return True
-        return self._is_set
+        with self._notifying(lambda: notified.put(None)):
+            while True:
+                left = longest if deadline is None else min(longest, deadline - time.monotonic())
+                with contextlib.suppress(queue.Empty):
+                    notified.get(timeout=max(left, 0.0))
+                    return True
+                if left < longest:
+                    return self._is_set
 
     @contextlib.contextmanager
     def _notifying(self, notify: Callable[[], None]) -> Iterator[None]:
@@ -120,9 +134,8 @@ class SignalSafeEvent:
         finally:
             self._waiters.pop(key, None)  # Ctrl-C may have come before it was added
 
-    def _wait_on_main_thread(self, timeout: float | None) -> bool:
+    def _wait_on_main_thread(self, wakeup: Wakeup, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
-        wakeup = _main_wakeup()
         notified: list[bool] = []
 
         def notify() -> None:
@@ -190,7 +203,11 @@ _wakeup: Wakeup | None = None
 
 
 def _main_wakeup() -> Wakeup:
-    """Return the main thread's wakeup, kept for the life of the process: any signal may be written to it."""
+    """Return the main thread's wakeup, kept for the life of the process: any signal may be written to it.
+
+    Raises:
+        OSError: the process or the system has no descriptors left.
+    """
     global _wakeup  # noqa: PLW0603  # used by the main thread only
     if _wakeup is None or _wakeup.is_cancelled:  # set after a fork: it is the parent's
         _wakeup = Wakeup()
