@@ -344,10 +344,14 @@ def test_an_event_that_a_full_stream_has_no_room_for_is_left_to_the_next_run(run
     assert run.dispatcher.undelivered == 3 - len(handled)
 
 
-def test_an_error_that_ends_the_thread_is_reported() -> None:
+def test_an_error_of_a_call_is_reported_and_the_thread_goes_on() -> None:
+    """Each shard waits for the end of its queue."""
     failures: list[BaseException] = []
-    thread = DispatcherThread("test-dispatcher", failures.append)
+    thread, called = DispatcherThread("test-dispatcher", failures.append), threading.Event()
     thread.start()
     thread.call([].pop)
+    thread.call(called.set)
+    thread.finish()
+    assert called.wait(5)
     thread.join(5)
     assert [type(failure) for failure in failures] == [IndexError]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents, SendMessages, start_until_ready
+from client_helpers import TOKEN, MakeClient, RecordEvents, SendMessages, start_until_ready
 from log_handlers import RaiseInThread, RaiseOnLine, installed
-from support import wait_until
+from support import in_background, wait_until
 
-from vox_gateway import Client, Status, ThreadFailed
+from vox_gateway import Client, IdentifyGate, Intents, ShardManager, Status, ThreadFailed
 from vox_gateway.concurrency.gil import HAS_GIL
 from vox_gateway.testing import LocalGateway
 
@@ -183,6 +183,28 @@ def test_an_event_that_the_dispatcher_could_not_deliver_is_replayed(
     assert recorded.empty
     client.connect(async_=True)
     assert [recorded.data(TIMEOUT)["nonce"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_failure_while_the_number_of_shards_changes_ends_the_manager(
+    gateway: LocalGateway, raise_in_thread: RaiseInThread
+) -> None:
+    # The dispatcher fails in the warning of a full stream, in the switch to the new shards: both report their guilds.
+    manager = ShardManager(
+        url=gateway.url,
+        api_url=gateway.http_url,
+        token=TOKEN,
+        shards=1,
+        intents=Intents.GUILDS,
+        identify_gate=IdentifyGate(interval=0),
+    )
+    with contextlib.closing(manager), manager.stream("guilds_ready", maxsize=1):
+        manager.connect(async_=True)
+        assert manager.wait_until_guilds(TIMEOUT)
+        raise_in_thread.thread_suffix, raise_in_thread.part = "-dispatcher", "is full"
+        resharding = in_background(lambda: manager.reshard(2, overlap=0.05))
+        with pytest.raises(ThreadFailed, match="-dispatcher failed with SystemExit"):
+            assert manager.wait_closed(TIMEOUT), "it is still waiting for the end of the dispatcher"
+        resharding.exception(TIMEOUT)  # it returns too
 
 
 def test_a_log_handler_that_raises_loses_only_its_line(

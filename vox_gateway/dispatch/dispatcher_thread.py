@@ -19,7 +19,7 @@ class DispatcherThread:
     `finish`.
 
     Args:
-        on_failure: called with an error of ours, on the thread that it ends.
+        on_failure: called with an error of ours, on the thread, which goes on: shards end by what is put for them.
         reader: reads the connections on this thread while there is nothing to dispatch; None if others read them.
     """
 
@@ -69,12 +69,17 @@ class DispatcherThread:
         return self._thread.ident
 
     def _run(self) -> None:
-        try:
-            while (entry := self._next()) is not None:
-                consumer, item = entry
-                consumer.consume(item)
-        except BaseException as error:
-            self._on_failure(error)
+        while True:
+            try:
+                self._consume_all()
+                return
+            except BaseException as error:
+                self._on_failure(error)
+
+    def _consume_all(self) -> None:
+        while (entry := self._next()) is not None:
+            consumer, item = entry
+            consumer.consume(item)
 
     def _next(self) -> Entry:
         """Wait for the next entry; read meanwhile, with a shared reader."""
