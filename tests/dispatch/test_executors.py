@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import linecache
 import queue
+import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -66,6 +71,84 @@ def test_a_run_within_a_run_does_nothing() -> None:
     pending.put(lambda: True)
     assert pending.run(None, 0) == 2
     assert inside == [0]
+
+
+class AtLine:
+    """Calls a function at the n-th line of `CallerQueue.run`; `left` are those to come.
+
+    Args:
+        part: what the lines have in them; a call, if the function raises, since Python handles signals at calls.
+    """
+
+    def __init__(self, number: int, act: Callable[[], object], part: str = "") -> None:
+        self.left = number
+        self._act = act
+        self._part = part
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> AtLine | None:
+        if frame.f_code is not CallerQueue.run.__code__:
+            return None
+        if event == "line" and self._part in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+            self.left -= 1
+            if self.left == 0:
+                self._act()
+        return self
+
+
+def run_another_at_line(number: int) -> bool:
+    """Begin a run when another has got to its n-th line; return whether it got there before it ran the task."""
+    pending, entered, may_return = CallerQueue(), threading.Event(), threading.Event()
+    others: list[Future[int]] = []
+
+    def run_another() -> None:
+        others.append(in_background(lambda: pending.run(None, 0)))
+        wait_until(lambda: entered.is_set() or others[0].done())
+
+    def run() -> int:
+        sys.settrace(at_line)
+        return pending.run(None, 0)
+
+    pending.put(lambda: entered.set() is None and may_return.wait(TIMEOUT))
+    at_line = AtLine(number, run_another)
+    try:
+        first = in_background(run)
+        wait_until(
+            lambda: first.done() or (entered.is_set() and (at_line.left > 0 or (others and others[0].done()))), TIMEOUT
+        )
+        is_reached = bool(others)
+    finally:
+        may_return.set()
+    if is_reached:
+        assert sorted([first.result(TIMEOUT), others[0].result(TIMEOUT)]) == [0, 1]
+    return is_reached
+
+
+def test_of_two_runs_at_the_same_time_one_returns_at_once() -> None:
+    number = 1
+    while run_another_at_line(number):
+        number += 1
+    assert number > 2
+
+
+def test_a_task_that_ctrl_c_interrupts_at_any_line_of_a_run_is_run_by_the_next() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    before, number, interrupted = sys.gettrace(), 0, True
+    while interrupted:
+        number += 1
+        pending, interrupted = CallerQueue(), False
+        pending.put(lambda: True)
+        sys.settrace(AtLine(number, interrupt, "("))
+        try:
+            pending.run(None, 0)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            sys.settrace(before)
+        pending.put(lambda: True)
+        assert pending.run(None, 0) > 0
+    assert number > 4
 
 
 def test_a_late_wake_for_a_task_that_has_been_run_does_not_end_a_wait() -> None:

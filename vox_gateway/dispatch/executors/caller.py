@@ -29,14 +29,16 @@ _Task = Callable[[], bool]
 class CallerQueue:
     """The inbox of the thread that runs handlers on request. Outlives the runs of a client.
 
-    Ctrl-C may be raised between any two steps of that thread. So a task stays in the queue until it has returned, and
-    the lock is held by a `with`.
+    Ctrl-C may be raised after any call on that thread. So a task stays in the queue until it has returned, and the turn
+    to run tasks is given back without a call.
     """
 
     def __init__(self) -> None:
         self._tasks: deque[_Task] = deque()
         self._waiters: dict[object, SignalSafeEvent] = {}  # the event of each call that waits
-        self._busy = threading.Lock()  # held by the thread that runs tasks, while handlers run too
+        # Holds the call that runs tasks, and is replaced when that returns. Not a lock: `setdefault` takes the turn, or
+        # finds it taken, in one step.
+        self._turn: dict[str, object] = {}
         self._is_closed: Callable[[], bool] = lambda: False
 
     def begin(self, is_closed: Callable[[], bool]) -> None:
@@ -78,9 +80,10 @@ class CallerQueue:
         Returns:
             The number of tasks that did anything; 0 while another call runs tasks, on another thread or in this one.
         """
-        if self._busy.locked():
-            return 0
-        with self._busy:
+        turn, call = self._turn, object()
+        try:
+            if turn.setdefault("call", call) is not call:
+                return 0
             if not self._tasks and timeout != 0:
                 self._wait(timeout)
             done = 0
@@ -88,6 +91,9 @@ class CallerQueue:
                 done += tasks[0]()
                 tasks.popleft()
             return done
+        finally:
+            if turn and turn["call"] is call:
+                self._turn = {}
 
     def _wait(self, timeout: float | None) -> None:
         ends_at = None if timeout is None else time.monotonic() + timeout
