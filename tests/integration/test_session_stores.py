@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 from client_helpers import MakeClient, SendMessages, close_promptly, start, start_until_ready
 from support import in_background, wait_until
 
 from vox_gateway import Client, SavedSession, Status
+from vox_gateway.runs import lifecycle
 from vox_gateway.testing import LocalGateway
 
 TIMEOUT = 10.0
@@ -126,6 +129,44 @@ def test_close_does_not_wait_for_a_store_that_hangs_while_it_is_loaded(
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals as POSIX has them")
+class CloseAtLine:
+    """Closes a client at the n-th line of its start that comes after the store was loaded; `left` are those to come."""
+
+    def __init__(self, number: int, store: Store, client: Client) -> None:
+        self.left = number
+        self._store, self._client = store, client
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> CloseAtLine | None:
+        if frame.f_code.co_filename != lifecycle.__file__:
+            return None
+        if event == "line" and self._store.calls:
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                self._client.close()
+        return self
+
+
+def test_close_at_any_line_after_the_load_closes_the_run_that_begins(
+    gateway: LocalGateway, make_client: MakeClient
+) -> None:
+    before, number, is_reached = sys.gettrace(), 0, True
+    while is_reached:
+        number += 1
+        store = Store()
+        client = make_client(gateway, session_file=store)
+        at_line = CloseAtLine(number, store, client)
+        sys.settrace(at_line)
+        try:
+            client.connect(async_=True)
+        finally:
+            sys.settrace(before)
+        if is_reached := at_line.left <= 0:
+            assert client.wait_closed(TIMEOUT), f"line {number}"
+        client.close()
+    assert number > 10
+
+
 def test_ctrl_c_ends_the_load(gateway: LocalGateway, make_client: MakeClient, store: Store) -> None:
     store.may_return.clear()
     client = make_client(gateway, session_file=store)

@@ -172,8 +172,8 @@ class Lifecycle:
         self._session_writer = None if store is None else SessionWriter(thread_name, store, self._log)
         # Held by `start` alone, also while a session store takes long to load; `close` does not wait for that.
         self._starting = threading.RLock()
-        self._is_loading = False  # guarded by `_lock`, as is the next
-        self._closed_early: tuple[int, str] | None = None  # `close` was called while the store was loaded
+        self._is_starting = False  # there is no run to close yet; guarded by `_lock`, as is the next
+        self._closed_early: tuple[int, str] | None = None  # `close` was called by then
 
     # -- starting and ending ---------------------------------------------------------------------------------------
 
@@ -198,13 +198,21 @@ class Lifecycle:
             Exception: any exception that the session store raises.
         """
         with self._starting:
-            loaded = self._load_ahead()
             with self._lock:
-                previous = self._check_disconnected()
-                with defer_sigint():
-                    make_run = self._run_maker(previous, threads or self._make_threads(), on_closed, make_filter)
-                    run = self._start_after(previous, loaded, make_run)
-                close, self._closed_early = self._closed_early, None
+                self._check_disconnected()
+                self._is_starting, self._closed_early = True, None
+            try:
+                # A store may take long to load: without the lock, and with Ctrl-C at work.
+                loaded = None if self._session_writer is None else self._session_writer.load_ahead()
+                with self._lock:
+                    previous = self._check_disconnected()
+                    with defer_sigint():
+                        make_run = self._run_maker(previous, threads or self._make_threads(), on_closed, make_filter)
+                        run = self._start_after(previous, loaded, make_run)
+                    self._is_starting = False
+                    close = self._closed_early
+            finally:
+                self._is_starting = False
         if close is not None:
             run.stop(*close)
         return run
@@ -215,19 +223,6 @@ class Lifecycle:
         if previous is not None and not previous.disconnected.is_set():
             raise AlreadyConnected("the client is connected already: call close() first")
         return previous
-
-    def _load_ahead(self) -> Loaded | None:
-        """Load the session from a store that may take long, without a lock and with Ctrl-C at work."""
-        if self._session_writer is None:
-            return None
-        with self._lock:
-            self._check_disconnected()
-            self._is_loading, self._closed_early = True, None
-        try:
-            return self._session_writer.load_ahead()
-        finally:
-            with self._lock:
-                self._is_loading = False
 
     def _start_after(
         self, previous: Shard | None, loaded: Loaded | None, make_run: Callable[[RunState, SessionLease | None], Shard]
@@ -300,7 +295,7 @@ class Lifecycle:
         """Close the connection, if any, and unless `reconnect` end the run."""
         with self._lock:
             run = self._run
-            if self._is_loading and not reconnect:
+            if self._is_starting and not reconnect:
                 self._closed_early = code, reason
         if run is None or run.closed.is_set():
             return
