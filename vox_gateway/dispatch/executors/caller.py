@@ -191,8 +191,7 @@ class CallerExecutor(DeferredExecutor):
     @property
     def current(self) -> Work:
         """See `HandlerExecutor`."""
-        work = self._runner.work
-        return None if work is None else work[:2]
+        return self._runner.current
 
     def warn_of_full_queue(self, full: Full) -> bool:
         """See `HandlerExecutor`."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from ..dispatcher_thread import DispatcherThread
 from ..emitter import Emitter
 from ..progress import InlineProgress
-from ..slow_handlers import Work
 from .base import HandlerExecutor
 from .runner import Runner, RunnerConfig
 
@@ -32,12 +31,6 @@ class InlineExecutor(Runner, HandlerExecutor):
         emitter = self._emitter
         is_plain = getattr(emitter.emit, "__func__", None) is Emitter.emit and emitter.heard is emitter._snapshots
         return self if is_plain else None
-
-    @property
-    def current(self) -> Work:
-        """See `HandlerExecutor`."""
-        work = self.work
-        return None if work is None else work[:2]
 
     def is_current_thread(self) -> bool:
         """See `HandlerExecutor`."""

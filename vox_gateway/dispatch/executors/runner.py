@@ -12,7 +12,7 @@ from ...encoding import Payload
 from ...log import ShardLog
 from ..emitter import Emitter
 from ..event_queue import Full
-from ..slow_handlers import RunningWork, SlowHandlers
+from ..slow_handlers import RunningWork, SlowHandlers, Work
 
 __all__ = ["Runner", "RunnerConfig"]
 
@@ -79,6 +79,12 @@ class Runner:
             self._emitter.emit(event, *args)
         finally:
             self.work = None
+
+    @property
+    def current(self) -> Work:
+        """The event whose handlers run now, and since when (monotonic); None when none run."""
+        work = self.work
+        return None if work is None else work[:2]
 
     def abandon(self) -> None:
         """In a child process: the rest of the event is the parent's, if it was forked by a handler."""
