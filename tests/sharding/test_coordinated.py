@@ -393,6 +393,51 @@ def test_without_others_the_sessions_wait_for_the_next_start(gateway: LocalGatew
     assert identifies(gateway) == 8
 
 
+# -- Get Gateway Bot ---------------------------------------------------------------------------------------------------
+
+
+@in_memory
+def test_sessions_are_resumed_while_the_api_is_down(gateway: LocalGateway, make_process: MakeProcess) -> None:
+    one, other = make_process(url=None), make_process(url=None)
+    start_all(one)
+    one.close()
+    gateway.faults.refuse_request(503, times=None)
+    start_all(other)
+    assert (identifies(gateway), other.stats.resumes) == (4, 4)
+
+
+@in_memory
+def test_shards_that_come_later_use_the_answer(gateway: LocalGateway, make_process: MakeProcess) -> None:
+    one, other = make_process(STAYING), make_process(STAYING, url=None)
+    start_all(one)
+    start(other)
+    wait_until(lambda: other._lifecycle._options.url == gateway.url)
+    gateway.faults.refuse_request(503, times=None)
+    one.close(code=1000)
+    wait_until(lambda: running(other) == ALL)
+    assert (identifies(gateway), len(gateway.http.requests)) == (8, 1)
+
+
+@in_memory
+def test_drain_ends_a_process_while_the_api_is_down(gateway: LocalGateway, make_process: MakeProcess) -> None:
+    gateway.faults.refuse_request(503, times=None)
+    manager = make_process(url=None)
+    connected = in_background(manager.connect)
+    wait_until(lambda: gateway.http.requests)
+    assert manager.drain(TIMEOUT)
+    connected.result(TIMEOUT)
+
+
+@in_memory
+def test_a_token_that_the_api_refuses_ends_the_run(gateway: LocalGateway, make_process: MakeProcess) -> None:
+    one, other = make_process(STAYING), make_process(STAYING, url=None)
+    start_all(one)
+    gateway.faults.refuse_request(401, times=None)
+    with pytest.raises(AuthenticationFailed):
+        other.connect()
+    assert running(one) == ALL
+
+
 # -- closing -----------------------------------------------------------------------------------------------------------
 
 

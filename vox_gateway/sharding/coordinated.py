@@ -25,11 +25,13 @@ from ..coordination import (
     check_coordination,
     open_coordination,
 )
+from ..discovery.gateway_bot import GatewayBot
 from ..errors import GatewayError, ReshardFailed
 from ..log import ShardLog
 from ..opcodes import KEEP_SESSION
 from ..shard.shard import HANDLER_GRACE
 from ..shard.threads import CLOSE_BOUND, SharedThreads
+from .asking import Answered
 from .coordinator import OF_ALL, OF_NUMBER, Coordinator, Drain, Failed, Message, Shards, Stop
 from .resharding import Reshard
 from .shards import ManagedShard
@@ -180,11 +182,8 @@ class CoordinatedRun(Coordinator):
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run_shards(self) -> None:
-        if self._shards.needs_answer:
-            bot, asked_at = self.ask()
-            if bot is None:
-                return
-            self._shards.make(bot, asked_at)
+        if self._shards.needs_answer:  # only what an IDENTIFY needs, for which shards ask too until this is answered
+            self._begin_to_ask()
         if self._stopping is None:
             self.node.start()
         self._report_at = time.monotonic() + REPORT_EVERY
@@ -206,6 +205,12 @@ class CoordinatedRun(Coordinator):
                 self.node.drain()
             case Drained() if self._stopping is None:
                 self.is_handed_over = True
+                self._begin_to_stop(Stop(KEEP_SESSION, ""))
+            case Answered(_, GatewayBot() as bot, asked_at):
+                self._shards.learn(bot, asked_at)
+            case Answered(_, GatewayError() as error):
+                self._log.error("closing all shards: %s", error)
+                self._keep_error(error)
                 self._begin_to_stop(Stop(KEEP_SESSION, ""))
             case CoordinationEnded(error) | Failed(error):
                 self._keep_error(error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +16,9 @@ from typing import Protocol
 
 from ..concurrency.fork import FORKED
 from ..concurrency.signals import SignalSafeEvent
-from ..concurrency.wakeup import Interrupted, Wakeup
 from ..config import Options
 from ..coordination import Event, Node
-from ..discovery.gateway_bot import GatewayBot, ask_gateway_bot
+from ..discovery.gateway_bot import GatewayBot
 from ..errors import (
     AuthenticationFailed,
     CertificateInvalid,
@@ -39,6 +37,7 @@ from ..log import ShardLog
 from ..shard.failure import log_failure
 from ..shard.shard import MakeFilter, Shard, wait_stopped
 from ..shard.threads import CLOSE_BOUND, SharedThreads
+from .asking import Answered, GatewayBotRequest
 from .resharding import Generations, Reshard, Resharder, ShardReady, Switched
 from .shards import ManagedShard
 
@@ -48,8 +47,6 @@ __all__ = ["Coordinator", "Drain", "Failed", "Message", "Shards", "Stop"]
 OF_ALL = (AuthenticationFailed, CertificateInvalid, DisallowedIntents, InvalidIntents, InvalidVersion)
 #: errors of a number of shards that Discord does not accept
 OF_NUMBER = (InvalidShard, ShardingRequired)
-#: seconds before Get Gateway Bot is asked again: doubled after each failure, up to the second
-FIRST_DELAY, MAX_DELAY = 1.0, 60.0
 
 
 class Shards(Generations, Protocol):
@@ -81,14 +78,6 @@ class ShardClosed:
     """A shard has ended."""
 
     shard: ManagedShard
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Get Gateway Bot was answered, or failed."""
-
-    answer: GatewayBot | GatewayError
-    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +124,7 @@ class Coordinator:
         self._mailbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stopping: Stop | None = None
         self._running: dict[ManagedShard, Shard] = {}
-        self._wakeup: Wakeup | None = None  # of the request that is under way
+        self._request: GatewayBotRequest | None = None  # the newest
         self._streams_ended = False
         self._resharder = Resharder(options, shards, self, log)
         self._refused: tuple[ManagedShard, GatewayError] | None = None  # why the number of shards has to change
@@ -206,8 +195,8 @@ class Coordinator:
         self._stopping = self._stopping or stop
         for run in [*self._running.values()]:
             run.post_close(stop.code, stop.reason)
-        if (wakeup := self._wakeup) is not None:
-            wakeup.cancel()
+        if (request := self._request) is not None:
+            request.cancel()
         self._mailbox.put(stop)
 
     def _keep_error(self, error: GatewayError | None) -> None:
@@ -235,9 +224,11 @@ class Coordinator:
     def _run_shards(self) -> None:
         bot, asked_at = None, time.monotonic()
         if self._shards.needs_answer:
-            bot, asked_at = self.ask()
-        if self._stopping is None and self.error is None:
-            self.start_shards(self._shards.make(bot, asked_at), None)
+            answered = self.ask()
+            if answered is None:
+                return
+            bot, asked_at = answered
+        self.start_shards(self._shards.make(bot, asked_at), None)
         self._wait_for_shards()
 
     def _start(self, shard: ManagedShard, make_filter: MakeFilter | None) -> None:
@@ -286,6 +277,33 @@ class Coordinator:
         for shard in shards:
             self._start(shard, make_filter)
         self._shards.started()
+
+    def ask(self) -> tuple[GatewayBot, float] | None:
+        """Ask Get Gateway Bot until it answers; return the answer, and when it was asked.
+
+        Returns None if the run is closing, or when the token is refused.
+        """
+        request = self._begin_to_ask()
+        while self._stopping is None:
+            match self.next():
+                case Answered(asked, answer, asked_at) if asked is request:
+                    if isinstance(answer, GatewayBot):
+                        return answer, asked_at
+                    self._keep_error(answer)
+                    self._log.error("%s", answer)
+                    break
+                case Failed():
+                    break
+        request.cancel()
+        return None
+
+    def _begin_to_ask(self) -> GatewayBotRequest:
+        """Ask Get Gateway Bot; `Answered` comes to the mailbox, unless the run closes before that."""
+        request = self._request = GatewayBotRequest(self._options, self._mailbox.put, self._log)
+        request.start()
+        if self._stopping is not None:  # which may have come too early to see this request
+            request.cancel()
+        return request
 
     def post(self, message: Message) -> None:
         """Put a message into the mailbox. Any thread."""
@@ -343,65 +361,3 @@ class Coordinator:
         self._refuse_rest()
         if self.threads.caller_queue is not None:
             self.threads.caller_queue.wake()
-
-    # -- Get Gateway Bot -------------------------------------------------------------------------------------------
-
-    def ask(self) -> tuple[GatewayBot | None, float]:
-        """Ask Get Gateway Bot until it answers; return the answer, and when it was asked.
-
-        Returns None if the run is closing, or when the token is refused.
-        """
-        delay = FIRST_DELAY
-        while self._stopping is None:
-            answered = self._ask_once()
-            if answered is None:
-                break
-            if isinstance(answered.answer, GatewayBot):
-                return answered.answer, answered.asked_at
-            error = answered.answer
-            if isinstance(error, OF_ALL):
-                self.error = error
-                self._log.error("%s", error)
-                break
-            wait = getattr(error, "retry_after", None) or delay * (0.5 + random.random() / 2)
-            self._log.warning("the number of shards is not known: %s; asking again in %.1f seconds", error, wait)
-            delay = min(2 * delay, MAX_DELAY)
-            self._wait_for(Answered, wait)
-        return None, 0.0
-
-    def _ask_once(self) -> Answered | None:
-        """Ask on another thread, as a name lookup cannot be interrupted; return None if the run is closing."""
-        options, wakeup = self._options, Wakeup()
-        self._wakeup = wakeup
-        asked_at = time.monotonic()
-        ends_at = asked_at + options.network.connect_timeout
-
-        def ask() -> None:
-            answer: GatewayBot | GatewayError
-            try:
-                with contextlib.closing(wakeup):
-                    answer = ask_gateway_bot(options.api, options.token, options.network, lambda: ends_at, wakeup)
-            except GatewayError as error:
-                answer = error
-            except Interrupted:
-                return
-            except Exception as error:
-                answer = log_failure(self._log, error)
-            self._mailbox.put(Answered(answer, asked_at))
-
-        threading.Thread(target=ask, name="vox_gateway-shards-ask", daemon=True).start()
-        answered = self._wait_for(Answered, options.network.connect_timeout + 0.5)
-        self._wakeup = None
-        if answered is None and self._stopping is None:
-            wakeup.cancel()
-            timeout = options.network.connect_timeout
-            return Answered(ConnectFailed(f"no answer within connect_timeout={timeout:g} seconds"), asked_at)
-        return answered
-
-    def _wait_for(self, kind: type[Answered], seconds: float) -> Answered | None:
-        """Take messages until a message of this kind comes, for `seconds` at most, or until the run is closing."""
-        until = time.monotonic() + seconds
-        while self._stopping is None and (left := until - time.monotonic()) > 0:
-            if isinstance(message := self.next(left), kind):
-                return message
-        return None

@@ -209,14 +209,14 @@ class ShardGroup:
         return self._shards[0].total if self._shards is not None and self._shards[0].is_whole else None
 
     def learn(self, bot: GatewayBot, asked_at: float) -> None:
-        """Note the session starts in an answer of Get Gateway Bot."""
+        """Note the gateway's URL and the session starts in an answer of Get Gateway Bot."""
         self._options.identify_gate.learn(self, bot.session_start_limit, asked_at, time.monotonic())
+        self._options = dataclasses.replace(self._options, url=self._options.url or bot.url)
 
     def make(self, bot: GatewayBot | None, asked_at: float) -> tuple[ManagedShard, ...]:
         """Return the shards to run; `bot` is the answer of Get Gateway Bot."""
         if bot is not None:
             self.learn(bot, asked_at)
-            self._options = dataclasses.replace(self._options, url=self._options.url or bot.url)
             self._use(ShardPlan.all_of(bot.shards) if self._auto else self.plan)
         return tuple(self.shards.values())
 

@@ -42,7 +42,7 @@ class Generations(Protocol):
         """The number of shards of the bot, if all of them run here."""
 
     def learn(self, bot: GatewayBot, asked_at: float) -> None:
-        """Note the session starts in an answer of Get Gateway Bot."""
+        """Note the gateway's URL and the session starts in an answer of Get Gateway Bot."""
 
     def is_current(self, shard: ManagedShard) -> bool:
         """Whether a shard is of the generation that is in use."""
@@ -85,8 +85,8 @@ class Run(Protocol):
     def next(self, timeout: float | None = None) -> object:
         """Take the next message, and do what it calls for at any time; None after `timeout` seconds."""
 
-    def ask(self) -> tuple[GatewayBot | None, float]:
-        """Ask Get Gateway Bot until it answers; return the answer, or None, and when it was asked."""
+    def ask(self) -> tuple[GatewayBot, float] | None:
+        """Ask Get Gateway Bot until it answers; return the answer and when it was asked, or None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +151,9 @@ class Resharder:
         run, shards = self._run, self._shards
         self._log.warning("%s; asking Discord for the number of shards", refused)
         results: list[Exception | None] = []
-        bot, asked_at = run.ask()  # which ends at once if the manager closes
-        if bot is not None and bot.shards != shards.total:
-            shards.learn(bot, asked_at)
+        answered = run.ask()  # which ends at once if the manager closes
+        if answered is not None and (bot := answered[0]).shards != shards.total:
+            shards.learn(*answered)
             is_used = any(shard.status is Status.READY for shard in run.running)
             self.change(Reshard(bot.shards, OVERLAP if is_used else 0.0, None, results.append))
         if results != [None]:
@@ -170,9 +170,9 @@ class Resharder:
 
     def _check_budget(self, total: int) -> None:
         if self._shards.needs_answer:
-            bot, asked_at = self._run.ask()
-            if bot is not None:
-                self._shards.learn(bot, asked_at)
+            answered = self._run.ask()
+            if answered is not None:
+                self._shards.learn(*answered)
         gate, now = self._options.identify_gate, time.monotonic()
         if (remaining := gate.remaining(now)) < total:
             hours = gate.starts_in(now) / 3600
