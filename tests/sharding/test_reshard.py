@@ -11,7 +11,15 @@ import pytest
 from manager_helpers import MakeManager, guild_id
 from support import in_background, wait_until
 
-from vox_gateway import GuildState, InvalidShard, NotConnected, ReshardFailed, ShardManager, Status
+from vox_gateway import (
+    AuthenticationFailed,
+    GuildState,
+    InvalidShard,
+    NotConnected,
+    ReshardFailed,
+    ShardManager,
+    Status,
+)
 from vox_gateway.testing import LocalGateway, guild
 
 TIMEOUT = 10.0
@@ -162,6 +170,77 @@ def test_more_shards_than_session_starts_are_refused(make_manager: MakeManager) 
         with pytest.raises(ReshardFailed, match="6 shards need as many session starts, and 5 remain"):
             manager.reshard(6)
         assert gateway.session_starts_remaining == 5
+
+
+@pytest.mark.usefixtures("little_jitter")
+def test_a_change_waits_until_the_shards_are_started(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    gateway.faults.refuse_request(503, times=None)
+    manager = make_manager(gateway, url=None)
+    manager.connect(async_=True)
+    wait_until(lambda: gateway.http.requests)
+    with pytest.raises(ReshardFailed, match=r"not started within timeout=0\.1 seconds"):
+        in_background(lambda: manager.reshard(2, timeout=0.1)).result(TIMEOUT)
+    changing = in_background(lambda: manager.reshard(2, overlap=OVERLAP))
+    gateway.faults.clear()
+    changing.result(TIMEOUT)
+    assert list(manager.shards) == [0, 1]
+
+
+def test_close_ends_a_change_before_the_shards_are_started(gateway: LocalGateway, make_manager: MakeManager) -> None:
+    gateway.faults.refuse_request(503, times=None)
+    manager = make_manager(gateway, shards="auto")
+    manager.connect(async_=True)
+    changing = in_background(lambda: manager.reshard(2))
+    wait_until(lambda: gateway.http.requests)
+    manager.close()
+    with pytest.raises(NotConnected):
+        changing.result(TIMEOUT)
+
+
+def test_a_change_for_which_discord_does_not_answer_ends_in_time(
+    gateway: LocalGateway, make_manager: MakeManager
+) -> None:
+    manager = start(make_manager(gateway, shards="auto"))
+    gateway.faults.refuse_request(503, times=None)
+    changing = in_background(lambda: manager.reshard(2, timeout=0.1))
+    with pytest.raises(ReshardFailed, match="Discord did not say within timeout how many session starts remain"):
+        changing.result(TIMEOUT)
+    gateway.faults.clear()
+    gateway.faults.refuse_request(401)
+    with pytest.raises(AuthenticationFailed):
+        manager.reshard(2)
+    manager.reshard(2, overlap=OVERLAP)
+    manager.close()
+    assert manager.wait_closed(TIMEOUT), "no error is left"
+
+
+def test_a_change_while_another_number_is_asked_for_is_refused(make_manager: MakeManager) -> None:
+    with LocalGateway(identify_interval=0, shards=2, shard_multiple=2, guilds=[]) as gateway:
+        gateway.faults.refuse_request(503, times=None)
+        manager = make_manager(gateway, shards=1)
+        manager.connect(async_=True)
+        wait_until(lambda: gateway.http.requests)
+        changing = in_background(lambda: manager.reshard(4))
+        with pytest.raises(ReshardFailed, match="another change of the number of shards is under way"):
+            changing.result(TIMEOUT)
+        gateway.faults.clear()
+        gateway.faults.refuse_request(401)
+        with pytest.raises(InvalidShard):
+            manager.wait_closed(TIMEOUT)
+
+
+@pytest.mark.parametrize("error", [OSError("made by the test"), KeyError("made by the test")])
+def test_an_error_of_the_function_for_session_stores_leaves_all_as_it_was(
+    gateway: LocalGateway, make_manager: MakeManager, error: Exception
+) -> None:
+    def store(shard: int, total: int) -> None:
+        if total == 2:
+            raise error
+
+    manager = start(make_manager(gateway, session_file=store))
+    with pytest.raises(type(error), match="made by the test"):
+        in_background(lambda: manager.reshard(2)).result(TIMEOUT)
+    assert manager.status is Status.READY
 
 
 def test_a_handler_that_holds_up_events_ends_the_wait(gateway: LocalGateway, make_manager: MakeManager) -> None:

@@ -224,7 +224,12 @@ class Coordinator:
     def _run_shards(self) -> None:
         bot, asked_at = None, time.monotonic()
         if self._shards.needs_answer:
-            answered = self.ask()
+            try:
+                answered = self.ask()
+            except GatewayError as error:
+                self._keep_error(error)
+                self._log.error("%s", error)
+                return
             if answered is None:
                 return
             bot, asked_at = answered
@@ -278,23 +283,26 @@ class Coordinator:
             self._start(shard, make_filter)
         self._shards.started()
 
-    def ask(self) -> tuple[GatewayBot, float] | None:
-        """Ask Get Gateway Bot until it answers; return the answer, and when it was asked.
+    def ask(self, until: float | None = None) -> tuple[GatewayBot, float] | None:
+        """Ask Get Gateway Bot until it answers; return the answer and when it was asked.
 
-        Returns None if the run is closing, or when the token is refused.
+        Returns None at `until` (monotonic, seconds), or if the run is closing.
+
+        Raises:
+            AuthenticationFailed, CertificateInvalid: asking again does not help.
         """
         request = self._begin_to_ask()
-        while self._stopping is None:
-            match self.next():
-                case Answered(asked, answer, asked_at) if asked is request:
-                    if isinstance(answer, GatewayBot):
+        try:
+            while self._stopping is None and (until is None or time.monotonic() < until):
+                match self.next(None if until is None else max(until - time.monotonic(), 0.0)):
+                    case Answered(asked, answer, asked_at) if asked is request:
+                        if isinstance(answer, GatewayError):
+                            raise answer
                         return answer, asked_at
-                    self._keep_error(answer)
-                    self._log.error("%s", answer)
-                    break
-                case Failed():
-                    break
-        request.cancel()
+                    case Failed():
+                        break
+        finally:
+            request.cancel()
         return None
 
     def _begin_to_ask(self) -> GatewayBotRequest:

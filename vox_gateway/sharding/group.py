@@ -407,6 +407,11 @@ class ShardGroup:
             raise RuntimeError("a handler must not wait for new shards, whose events it holds up: use another thread")
         if self._membership is not None:
             raise ReshardFailed(CHANGE_NUMBER)
+        until = None if timeout is None else time.monotonic() + timeout
+        if not self._is_started(timeout):
+            raise ReshardFailed(f"the shards that are there now were not started within timeout={timeout} seconds")
+        if run.is_closing or self._shards is None:
+            raise NotConnected("the number of shards was not changed: the manager was closed")
         if self.total is None:
             raise ReshardFailed("this process runs a part of the shards, so it cannot change their number")
         done, results = SignalSafeEvent(), []
@@ -415,7 +420,7 @@ class ShardGroup:
             results.append(error)
             done.set()
 
-        run.reshard(Reshard(total, overlap, timeout, reply))
+        run.reshard(Reshard(total, overlap, until, reply))
         done.wait()
         if results[0] is not None:
             raise results[0]
@@ -468,16 +473,22 @@ class ShardGroup:
         return self.shard_for(guild_id, name).requester
 
     def _wait_until_started(self, timeout: float | None) -> None:
-        """Wait until the run under way, if any, has started its shards: a moment after `connect`, or when Discord has
-        said how many. Which of them come to a process that shares them is not known beforehand.
+        """Wait as `_is_started`.
 
         Raises:
             CommandTimeout: `timeout` passed first.
         """
+        if not self._is_started(timeout):
+            raise CommandTimeout(f"nothing was sent: the shards were not started within timeout={timeout} seconds")
+
+    def _is_started(self, timeout: float | None) -> bool:
+        """Wait until the run under way, if any, has started its shards, and return whether it has: a moment after
+        `connect`, or when Discord has said how many. Which of them come to a process that shares them is not known
+        beforehand.
+        """
         run = self._run
         is_starting = run is not None and not run.is_closing and self._membership is None
-        if is_starting and not self._known.wait(timeout):
-            raise CommandTimeout(f"nothing was sent: the shards were not started within timeout={timeout} seconds")
+        return not is_starting or self._known.wait(timeout)
 
     def send(self, op: int, data: Any, timeout: float | None) -> None:
         """Send a command to the shard of its guild; of several guilds, to the shard of each.

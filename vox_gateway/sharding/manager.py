@@ -205,6 +205,8 @@ class ShardManager(Client):
             ReshardFailed: too few session starts remain, a new shard failed, `timeout` passed, or the manager has
                 several `dispatchers`. Nothing was changed.
             NotConnected: the manager is not running.
+            AuthenticationFailed, CertificateInvalid: Discord did not say how many session starts remain.
+            OSError: a session file cannot be read.
             RuntimeError: called by a handler.
             TypeError, ValueError: an argument cannot be used.
 

@@ -85,8 +85,14 @@ class Run(Protocol):
     def next(self, timeout: float | None = None) -> object:
         """Take the next message, and do what it calls for at any time; None after `timeout` seconds."""
 
-    def ask(self) -> tuple[GatewayBot, float] | None:
-        """Ask Get Gateway Bot until it answers; return the answer and when it was asked, or None if there is none."""
+    def ask(self, until: float | None = None) -> tuple[GatewayBot, float] | None:
+        """Ask Get Gateway Bot until it answers; return the answer and when it was asked.
+
+        Returns None at `until` (monotonic, seconds), or if the run is closing.
+
+        Raises:
+            AuthenticationFailed, CertificateInvalid: asking again does not help.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +102,13 @@ class Reshard:
     Attributes:
         total: the new number.
         overlap: seconds for which both generations are connected before the switch.
-        timeout: seconds until the switch; None for no limit.
+        until: the latest time of the switch, monotonic, in seconds; None for no limit.
         reply: called with None, or with the reason why nothing was changed.
     """
 
     total: int
     overlap: float
-    timeout: float | None
+    until: float | None
     reply: Callable[[Exception | None], None]
 
 
@@ -134,31 +140,47 @@ class Resharder:
 
     def change(self, request: Reshard) -> None:
         """Do what is asked, or nothing, and reply."""
+        result: Exception | None = ReshardFailed("the manager has failed: see the log")
         self.is_busy = True
         try:
-            self._check_dispatchers()
-            self._check_budget(request.total)
-            shards = self._shards.make_next(request.total)
-        except (GatewayError, OSError, ValueError) as error:
-            request.reply(error)
-        else:
-            request.reply(self._change_to(shards, request))
+            result = self._change(request)
         finally:
             self.is_busy = False
+            request.reply(result)  # to a caller that waits for nothing else
 
     def change_as_recommended(self, refused: GatewayError) -> None:
         """Discord does not accept the number of shards: ask for another, and change to that."""
-        run, shards = self._run, self._shards
         self._log.warning("%s; asking Discord for the number of shards", refused)
-        results: list[Exception | None] = []
-        answered = run.ask()  # which ends at once if the manager closes
-        if answered is not None and (bot := answered[0]).shards != shards.total:
-            shards.learn(*answered)
-            is_used = any(shard.status is Status.READY for shard in run.running)
-            self.change(Reshard(bot.shards, OVERLAP if is_used else 0.0, None, results.append))
-        if results != [None]:
-            run.error = run.error or refused
-            self._log.error("%s", results[0] if results else refused)
+        self.is_busy = True
+        try:
+            failure = self._change_as_recommended(refused)
+        finally:
+            self.is_busy = False
+        if failure is not None:
+            self._run.error = self._run.error or refused
+            self._log.error("%s", failure)
+
+    def _change_as_recommended(self, refused: GatewayError) -> Exception | None:
+        run, shards = self._run, self._shards
+        try:
+            answered = run.ask()  # which ends at once if the manager closes
+        except GatewayError as error:
+            return error
+        if answered is None or (bot := answered[0]).shards == shards.total:
+            return refused
+        shards.learn(*answered)
+        is_used = any(shard.status is Status.READY for shard in run.running)
+        return self._change(Reshard(bot.shards, OVERLAP if is_used else 0.0, None, lambda result: None))
+
+    def _change(self, request: Reshard) -> Exception | None:
+        """Do what is asked; return the reason why nothing was changed."""
+        try:
+            self._check_dispatchers()
+            self._check_budget(request)
+            shards = self._shards.make_next(request.total)
+        except Exception as error:  # of the program's function for session stores, too
+            return error
+        return self._change_to(shards, request)
 
     def _check_dispatchers(self) -> None:
         # The switch falls between two events of a single thread.
@@ -168,11 +190,14 @@ class Resharder:
                 "restart it with the new number"
             )
 
-    def _check_budget(self, total: int) -> None:
+    def _check_budget(self, request: Reshard) -> None:
+        total = request.total
         if self._shards.needs_answer:
-            answered = self._run.ask()
-            if answered is not None:
-                self._shards.learn(*answered)
+            answered = self._run.ask(request.until)
+            if answered is None:
+                late = "Discord did not say within timeout how many session starts remain"
+                raise ReshardFailed(late if _is_over(request.until) else "the manager closes")
+            self._shards.learn(*answered)
         gate, now = self._options.identify_gate, time.monotonic()
         if (remaining := gate.remaining(now)) < total:
             hours = gate.starts_in(now) / 3600
@@ -182,7 +207,6 @@ class Resharder:
     def _change_to(self, shards: tuple[ManagedShard, ...], request: Reshard) -> ReshardFailed | None:
         """Run the next generation beside the current, and switch; return the reason why that was given up."""
         run = self._run
-        until = None if request.timeout is None else time.monotonic() + request.timeout
         old = {shard: old_run for shard, old_run in run.running.items() if self._shards.is_current(shard)}
         error_before = run.error
         overlap = Overlap(self._options.codec.decode, lambda shard_id: run.post(ShardReady(shard_id)))
@@ -190,7 +214,8 @@ class Resharder:
             old_run.filter_events(overlap.old)
         self._log.info("starting %d shards beside %d", len(shards), len(old))
         run.start_shards(shards, overlap.new)
-        failure = self._await_ready(shards, until) or self._await_overlap(shards, old, request.overlap, until)
+        failure = self._await_ready(shards, request.until)
+        failure = failure or self._await_overlap(shards, old, request.overlap, request.until)
         if failure is not None:
             _unfilter(old.values())
             self._end(shards)
@@ -237,7 +262,7 @@ class Resharder:
                 return ReshardFailed(
                     f"shard {shard.id} of {shard.total} has ended: {shard.lifecycle.error or run.error}"
                 )
-        if until is not None and time.monotonic() >= until:
+        if _is_over(until):
             return ReshardFailed("the new shards were not ready, or handlers were not done, within timeout")
         return None
 
@@ -271,6 +296,10 @@ class Resharder:
         ends = time.monotonic() + CLOSE_BOUND
         for run in runs:
             run.disconnected.wait(max(ends - time.monotonic(), 0.0))
+
+
+def _is_over(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
 
 
 def _unfilter(runs: Iterable[Shard]) -> None:
