@@ -474,9 +474,11 @@ def test_close_ends_a_drain_that_nobody_answers(gateway: LocalGateway, opened: O
 
 @in_memory
 def test_a_drain_ends_although_the_others_cannot_be_reached(
-    gateway: LocalGateway, opened: Open, make_manager: MakeManager
+    gateway: LocalGateway, opened: Open, make_manager: MakeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = opened(dataclasses.replace(SHORT, ttl=1.5))
+    """Whatever the leases: those of other processes may be long, and container managers kill after 10 seconds."""
+    monkeypatch.setattr(coordinated, "UNREACHED_GRACE", 0.2)
+    link = opened(dataclasses.replace(TIMES, ttl=3600.0))
     manager = make_manager(gateway, coordination=link, identify_gate=None)
     start_all(manager)
     link.is_cut = True

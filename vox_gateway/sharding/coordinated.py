@@ -45,6 +45,9 @@ NEW_PART = 0.2
 #: seconds that handlers of a shard that is handed over have to return; then the shard moves, and its next owner gets
 #: their events again
 HANDOVER_GRACE = 1.0
+#: seconds from the start of a drain until it ends although the others cannot be reached, if all sessions are saved:
+#: well within the 10 seconds after which Docker kills
+UNREACHED_GRACE = 5.0
 #: seconds between two looks at whether a session is saved, if that takes longer than the shard's end
 SAVE_CHECK = 0.02
 #: seconds of `CLOSE_BOUND` that are kept for the node to leave, and for the last steps of the run
@@ -147,15 +150,14 @@ class CoordinatedRun(Coordinator):
         )
         self.is_handed_over: bool = False
         self._group = shards
-        self._ttl = coordination.times.ttl
+        self._unreached_grace = min(UNREACHED_GRACE, coordination.times.ttl)
         self._close_coordination = close_coordination
         self._shards_by_id: dict[int, ManagedShard] = {}  # that are this node's, or were and are not released yet
         self._revoked: dict[ManagedShard, float | None] = {}  # and until when handlers have time; None for no longer
         self._saving: dict[ManagedShard, bool] = {}  # shards that have ended, and whether with an error of their own
         self._report_at = 0.0
         self._reported: dict[ManagedShard, tuple[float, int, float | None]] = {}  # when, events, load
-        self._is_draining = False
-        self._drain_until: float | None = None
+        self._drain_until: float | None = None  # set once it drains
         self._stopped_at: float | None = None
 
     # -- for the group, on any thread --------------------------------------------------------------------------------
@@ -199,8 +201,8 @@ class CoordinatedRun(Coordinator):
             case Revoked(shards):
                 for shard_id in sorted(shards):
                     self._close_revoked(shard_id)
-            case Drain() if not self._is_draining:
-                self._is_draining = True
+            case Drain() if self._drain_until is None:
+                self._drain_until = time.monotonic() + self._unreached_grace
                 self._log.info("handing over all shards before closing")
                 self.node.drain()
             case Drained() if self._stopping is None:
@@ -267,7 +269,7 @@ class CoordinatedRun(Coordinator):
     def _due_in(self, now: float) -> float:
         due = [self._report_at, *(until for until in self._revoked.values() if until is not None)]
         due += [now + SAVE_CHECK] if self._saving else []
-        due += [] if self._drain_until is None else [self._drain_until]
+        due += [] if self._drain_until is None or self._running or self._saving else [self._drain_until]
         return max(min(due) - now, 0.0)
 
     def _do_what_is_due(self, now: float) -> None:
@@ -276,11 +278,10 @@ class CoordinatedRun(Coordinator):
                 self._revoked[shard] = None
                 run.stop_waiting()
         self._release_saved()
-        if self._is_draining and self._stopping is None and not (self._running or self._saving):
-            self._drain_until = self._drain_until or now + self._ttl
-            if now >= self._drain_until:
-                self._log.warning("the other processes cannot be reached: they take over when the leases have expired")
-                self._begin_to_stop(Stop(KEEP_SESSION, ""))
+        is_late = self._drain_until is not None and now >= self._drain_until
+        if is_late and self._stopping is None and not (self._running or self._saving):
+            self._log.warning("the other processes cannot be reached: they take over when the leases have expired")
+            self._begin_to_stop(Stop(KEEP_SESSION, ""))
         if now >= self._report_at:
             self._report_at = now + REPORT_EVERY
             for shard in self._running:
