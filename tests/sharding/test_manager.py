@@ -236,6 +236,27 @@ def test_commands_go_to_the_shard_of_their_guild(gateway: LocalGateway, make_man
     assert gateway.expect("VOICE_STATE_UPDATE").shard == 2
 
 
+@pytest.mark.parametrize(
+    ("guild_ids", "error", "message"),
+    [
+        ("123", TypeError, "guild_ids must be a list, not '123'"),
+        (5, TypeError, "guild_ids must be a list, not 5"),
+        (None, TypeError, "guild_ids must be a list, not None"),
+        ([], ValueError, "guild_ids must hold at least one guild's id"),
+        ([guild_id(0), "x"], ValueError, "guild_ids must be an id"),
+    ],
+)
+def test_guilds_that_are_not_a_list_of_ids_are_refused(
+    gateway: LocalGateway, make_manager: MakeManager, guild_ids: Any, error: type[Exception], message: str
+) -> None:
+    manager = start(make_manager(gateway))
+    with pytest.raises(error, match=message):
+        manager.send_packet("REQUEST_SOUNDBOARD_SOUNDS", {"guild_ids": guild_ids}, timeout=TIMEOUT)
+    with pytest.raises(error, match=message):
+        manager.fetch_soundboard_sounds(guild_ids, timeout=TIMEOUT)
+    assert "REQUEST_SOUNDBOARD_SOUNDS" not in [received.name for received in gateway.received]
+
+
 def test_requests_are_answered_by_the_shard_of_their_guild(gateway: LocalGateway, make_manager: MakeManager) -> None:
     manager = start(make_manager(gateway))
     assert len(manager.fetch_guild_members(guild_id(2), timeout=TIMEOUT)) == len(gateway.guilds[2]["members"])
@@ -253,6 +274,8 @@ def test_a_presence_goes_to_all_shards_or_to_some(gateway: LocalGateway, make_ma
     assert gateway.expect("PRESENCE_UPDATE").shard == 2
     with pytest.raises(ValueError, match="shards must hold ids of shards that run here, not 4"):
         manager.presence_update(status="dnd", shards=[4])
+    with pytest.raises(TypeError, match="shards must be a list of shard ids or None, not 1"):
+        manager.presence_update(status="dnd", shards=1)  # type: ignore[arg-type]
 
 
 # -- the number of shards ----------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from ..dispatch.heap import find_trim
 from ..errors import AlreadyConnected, CommandTimeout, GatewayError, NotConnected, ReshardFailed
 from ..log import ShardLog
 from ..opcodes import Opcode, opcode_name
+from ..protocol import payloads
 from ..requests import Requester, Requests
 from ..requests.pending import Timeout
 from ..runs.lifecycle import join_run, run_until_closed
@@ -514,7 +515,7 @@ class ShardGroup:
                 "shard of your choice, use ShardManager.shards[shard_id].send_packet()"
             )
         guilds: dict[ManagedShard, list[Any]] = {}
-        for guild_id in fields["guild_ids"]:
+        for guild_id in payloads.request_soundboard_sounds(fields["guild_ids"])["guild_ids"]:
             guilds.setdefault(self.shard_for(guild_id, "guild_ids"), []).append(guild_id)
         return {shard: {**fields, "guild_ids": ids} for shard, ids in guilds.items()}
 
@@ -533,6 +534,8 @@ class ShardGroup:
             PayloadTooLarge: it is larger than the gateway accepts.
             TypeError, ValueError: `presence` holds a value that cannot be encoded, or a shard does not run here.
         """
+        if shards is not None and not isinstance(shards, Iterable):
+            raise TypeError(f"shards must be a list of shard ids or None, not {shards!r}")
         encoded = self._options.encode(Opcode.PRESENCE_UPDATE, presence)
         self.fork.raise_if_forked("PRESENCE_UPDATE was not sent")
         self.check_running("PRESENCE_UPDATE")
