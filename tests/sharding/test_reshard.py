@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,6 +228,20 @@ def test_a_change_while_another_number_is_asked_for_is_refused(make_manager: Mak
         gateway.faults.refuse_request(401)
         with pytest.raises(InvalidShard):
             manager.wait_closed(TIMEOUT)
+
+
+def test_session_files_without_the_number_of_shards_are_refused(
+    gateway: LocalGateway, make_manager: MakeManager, tmp_path: Path
+) -> None:
+    manager = start(make_manager(gateway, session_file=tmp_path / "{shard}.json"))
+    with pytest.raises(ReshardFailed, match=r"put {total} into session_file='.*/{shard}\.json'"):
+        manager.reshard(2, overlap=OVERLAP)
+    with pytest.raises(ReshardFailed, match="4 shards run already"):
+        manager.reshard(4, overlap=OVERLAP)
+    assert manager.stats.identifies == 4, "no shard was started"
+    manager.close()
+    manager = start(make_manager(gateway, session_file=tmp_path / "{shard}-{total}.json"))
+    manager.reshard(2, overlap=OVERLAP)
 
 
 @pytest.mark.parametrize("error", [OSError("made by the test"), KeyError("made by the test")])

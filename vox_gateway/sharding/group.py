@@ -229,12 +229,24 @@ class ShardGroup:
         """Return a new generation of shards, which is not in use yet.
 
         Raises:
+            ReshardFailed: the shards in use have the same session files.
             TypeError, ValueError: a session file cannot be used.
             OSError: a session file cannot be read.
         """
+        self._check_next_files(total)
         shards = tuple(self._make_shards(ShardPlan.all_of(total)).values())
         self.subscribers.attach(shard.lifecycle.subscribers for shard in shards)
         return shards
+
+    def _check_next_files(self, total: int) -> None:
+        files, before = self._session_files, self.plan.total
+        if not isinstance(files, str) or session_path(files, 0, total) != session_path(files, 0, before):
+            return
+        if total == before:
+            raise ReshardFailed(f"{total} shards run already, and new ones would need the same session files")
+        raise ReshardFailed(
+            f"put {{total}} into session_file={files!r}: the new shards run beside the old, with files of their own"
+        )
 
     def use_next(self, shards: tuple[ManagedShard, ...]) -> None:
         """Use a generation that `make_next` made."""

@@ -56,8 +56,9 @@ class ShardManager(Client):
     Args:
         shards: how many shards the bot has, all run here; ``(shard ids, number of shards)`` for a part of them; or
             ``"auto"`` for the number that Discord recommends, which is asked for on `connect`, with `max_concurrency`.
-        session_file: a folder, or a path with ``{shard}`` and perhaps ``{total}`` in its name, for a file a shard; or a
-            function from a shard's id and the number of shards to its `SessionStore`.
+        session_file: a folder, or a path with ``{shard}`` in its name, for a file a shard; with ``{total}`` too if the
+            number of shards is to change while the manager runs. Or a function from a shard's id and the number of
+            shards to its `SessionStore`.
         backlog: for each shard.
         backlog_bytes: for each shard, so that a shard with many events does not keep others from reading; divide the
             memory that you have for all.
@@ -202,8 +203,8 @@ class ShardManager(Client):
             timeout: seconds until the switch; None to wait without a limit.
 
         Raises:
-            ReshardFailed: too few session starts remain, a new shard failed, `timeout` passed, or the manager has
-                several `dispatchers`. Nothing was changed.
+            ReshardFailed: too few session starts remain, a new shard failed, `timeout` passed, the old shards have the
+                session files that the new would need, or the manager has several `dispatchers`. Nothing was changed.
             NotConnected: the manager is not running.
             AuthenticationFailed, CertificateInvalid: Discord did not say how many session starts remain.
             OSError: a session file cannot be read.

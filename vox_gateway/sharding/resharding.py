@@ -51,6 +51,7 @@ class Generations(Protocol):
         """Return a new generation of shards, which is not in use yet.
 
         Raises:
+            ReshardFailed: the shards in use have the same session files.
             TypeError, ValueError: a session file cannot be used.
             OSError: a session file cannot be read.
         """
