@@ -294,6 +294,16 @@ def test_auto_runs_as_many_shards_as_discord_recommends(make_manager: MakeManage
         assert "shards=3/3 ready=3" in repr(manager)
 
 
+@pytest.mark.parametrize("shards", [4, "auto"])
+def test_discord_is_asked_once_for_all_shards_of_a_run(make_manager: MakeManager, shards: Any) -> None:
+    with LocalGateway(identify_interval=0, shards=4, guilds=[]) as gateway:
+        manager = make_manager(gateway, shards=shards, url=None)
+        for runs in (1, 2):
+            start(manager)
+            assert [request.path for request in gateway.http.requests] == ["/gateway/bot"] * runs
+            manager.close()
+
+
 @pytest.mark.usefixtures("little_jitter")
 def test_auto_asks_again_until_there_is_an_answer(gateway: LocalGateway, make_manager: MakeManager) -> None:
     gateway.faults.refuse_request(500)

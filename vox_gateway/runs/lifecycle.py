@@ -217,6 +217,10 @@ class Lifecycle:
             run.stop(*close)
         return run
 
+    def use_url(self, url: str | None) -> None:
+        """Connect to this URL of the gateway from the next run on; None to ask for it."""
+        self._options = replace(self._options, url=url)
+
     def _check_disconnected(self) -> Shard | None:
         """Return the run before. Raises AlreadyConnected if it is connected."""
         previous = self._run

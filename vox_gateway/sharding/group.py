@@ -93,6 +93,7 @@ class ShardGroup:
         self._session_files = session_files
         self._membership = membership
         self._auto = plan is None
+        self._finds_url = options.url is None
         self.fork: ForkCheck = ForkCheck(log)
         self.subscribers: SharedSubscribers = SharedSubscribers()
         self.current: CurrentShard = CurrentShard()
@@ -202,7 +203,7 @@ class ShardGroup:
     @property
     def needs_answer(self) -> bool:
         """Whether Get Gateway Bot has to be asked before the shards can be made."""
-        return self._auto or self._options.url is None
+        return self._auto or self._finds_url
 
     @property
     def total(self) -> int | None:
@@ -212,13 +213,16 @@ class ShardGroup:
     def learn(self, bot: GatewayBot, asked_at: float) -> None:
         """Note the gateway's URL and the session starts in an answer of Get Gateway Bot."""
         self._options.identify_gate.learn(self, bot.session_start_limit, asked_at, time.monotonic())
-        self._options = dataclasses.replace(self._options, url=self._options.url or bot.url)
+        if self._finds_url:
+            self._options = dataclasses.replace(self._options, url=bot.url)
 
     def make(self, bot: GatewayBot | None, asked_at: float) -> tuple[ManagedShard, ...]:
         """Return the shards to run; `bot` is the answer of Get Gateway Bot."""
         if bot is not None:
             self.learn(bot, asked_at)
             self._use(ShardPlan.all_of(bot.shards) if self._auto else self.plan)
+            for shard in self.shards.values():
+                shard.lifecycle.use_url(self._options.url)
         return tuple(self.shards.values())
 
     def is_current(self, shard: ManagedShard) -> bool:
