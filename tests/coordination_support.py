@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +13,7 @@ from typing import Any
 
 from vox_gateway.coordination import Assigned, Coordination, GateSettings, LeaseTimes, Node, Revoked
 
-__all__ = ["GATE", "TIMES", "Loop", "Meeting", "Open", "Owner"]
+__all__ = ["GATE", "TIMES", "Loop", "Meeting", "Open", "Owner", "pause"]
 
 #: renewals are frequent, and no machine is so busy that a lease or a turn ends by itself
 TIMES = LeaseTimes(ttl=30.0, renew=0.1, retry=0.05, give_up=20.0, join=0.0, rebalance=0.0)
@@ -17,6 +21,16 @@ GATE = GateSettings(interval=0.3, turn=15.0, gather=0.0)
 
 #: opens a coordination for one bot, as a process would; takes `times` and `gate`
 Open = Callable[..., Coordination]
+
+
+def pause(process: subprocess.Popen[Any], url: str) -> None:
+    """Stop a process that coordinates at `url` between two steps: within one, it would hold up all others of SQLite."""
+    with contextlib.ExitStack() as stack:
+        if url.startswith("sqlite"):
+            path = url.removeprefix("sqlite:///")
+            lock = stack.enter_context(contextlib.closing(sqlite3.connect(path, timeout=10.0)))
+            lock.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGSTOP)
 
 
 class Owner:

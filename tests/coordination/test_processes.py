@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coordination_support import GATE, TIMES
+from coordination_support import GATE, TIMES, pause
 from support import wait_until
 
 from vox_gateway.coordination import GateSettings, LeaseTimes, NodeInfo, open_coordination
@@ -66,15 +65,6 @@ class Process:
         assert self.process.stdin is not None
         self.process.stdin.write("drain\n")
         self.process.stdin.flush()
-
-    def pause(self, url: str) -> None:
-        """Stop it between two steps: within one, it would hold up all others of an SQLite file."""
-        with contextlib.ExitStack() as stack:
-            if url.startswith("sqlite"):
-                path = url.removeprefix("sqlite:///")
-                lock = stack.enter_context(contextlib.closing(sqlite3.connect(path, timeout=10.0)))
-                lock.execute("BEGIN IMMEDIATE")
-            self.process.send_signal(signal.SIGSTOP)
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -129,7 +119,7 @@ def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start, sha
     wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8, PATIENCE)
     paused, other = (paused, other) if paused.running else (other, paused)
     theirs = set(paused.running)
-    paused.pause(shared_url)
+    pause(paused.process, shared_url)
     wait_until(lambda: other.running == set(range(8)), PATIENCE)
     wait_until(lambda: other.shards_of("resume") >= theirs, PATIENCE)
     paused.process.send_signal(signal.SIGCONT)

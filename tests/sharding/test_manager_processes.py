@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="the benchmarks need trustme")
 
+from coordination_support import pause
 from redis_server import RedisServer
 from support import wait_until
 
@@ -103,7 +104,7 @@ def test_a_process_that_was_paused_does_not_connect_again(url: str) -> None:
     with busy_fleet(url, TIMES) as fleet:
         number, shards = running(fleet)
         paused = fleet.members[number]
-        paused.process.send_signal(signal.SIGSTOP)
+        pause(paused.process, url)
         wait_until(lambda: fleet.resumed(but_by=paused) >= shards, 30)
         resumed = len(fleet.received("RESUME"))
         paused.process.send_signal(signal.SIGCONT)
