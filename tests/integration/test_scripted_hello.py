@@ -40,6 +40,44 @@ def test_an_invalid_hello_ends_the_connection(cases: Cases, caplog: pytest.LogCa
     assert caplog.text.count("HELLO needs a heartbeat_interval") == len(INVALID_HELLOS)
 
 
+def test_a_dispatch_before_hello_ends_the_connection_and_does_not_count(
+    cases: Cases, record_events: RecordEvents, caplog: pytest.LogCaptureFixture
+) -> None:
+    early = ("READY", "RESUMED", "NEWS")
+    recorded = {}
+    for name in early:
+        client = cases.start(name)
+        recorded[name] = record_events(client, "NEWS", "LAST")
+        first = cases.servers[name].open().login()
+        assert client.wait_until_ready(5), name
+        first.reset()
+    for name in early:
+        second = cases.servers[name].open(RECONNECT_TIMEOUT)
+        second.write(second.frame({"op": 0, "t": name, "s": 77, "d": {"session_id": "s2"}}) * 2)
+        assert second.expect_close().code == 4000, name
+        second.close()
+    for name, client in cases.clients.items():
+        third = cases.servers[name].open(RECONNECT_TIMEOUT)
+        resume = third.resume()
+        assert (resume["session_id"], resume["seq"]) == ("s1", 1), name
+        third.event("LAST")
+        third.event("RESUMED")
+        assert client.wait_until_ready(5), name
+        assert recorded[name].next()[0] == "LAST", name
+    assert caplog.text.count("came before HELLO); resuming") == len(early)
+
+
+def test_resumed_in_answer_to_identify_ends_the_connection(server: ScriptedServer, make_client: MakeClient) -> None:
+    client, first = open_connection(make_client, server)
+    first.hello().expect(2)
+    first.event("RESUMED")
+    assert first.expect_close().code == 4000
+    assert not client.wait_until_ready(0)
+    first.close()
+    server.open(RECONNECT_TIMEOUT).login()
+    assert client.wait_until_ready(5)
+
+
 def test_a_heartbeat_interval_may_be_a_fraction(server: ScriptedServer, make_client: MakeClient) -> None:
     client, peer = open_connection(make_client, server)
     peer.login(interval=0.2505)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,11 +26,20 @@ from vox_gateway.session.state import Session
 
 HELLO = {"op": 10, "d": {"heartbeat_interval": 41250}}
 READY = {"op": 0, "t": "READY", "s": 1, "d": {"session_id": "abc", "resume_gateway_url": "wss://resume"}}
+RESUMED = {"op": 0, "t": "RESUMED", "s": 8, "d": {}}
+EVENT = {"op": 0, "t": "TYPING_START", "s": 9, "d": {}}
 IDENTIFY = {"token": "t", "intents": 0}
 
 
 def protocol(session: Session | None = None) -> Protocol:
     return Protocol(Session() if session is None else session, lambda: dict(IDENTIFY), "t")
+
+
+def greeted(session: Session | None = None) -> Protocol:
+    """A protocol that has taken HELLO."""
+    machine = protocol(session)
+    machine.receive(HELLO)
+    return machine
 
 
 def test_hello_is_answered_with_identify_before_the_first_beat() -> None:
@@ -86,7 +96,7 @@ def test_ready_begins_a_session() -> None:
 
 
 def test_a_ready_without_a_session_id_begins_one_that_cannot_be_resumed() -> None:
-    machine = protocol(Session("old", 5, "wss://old"))
+    machine = greeted(Session("old", 5, "wss://old"))
     machine.receive({**READY, "d": {}})
     assert machine.session == Session(None, 1, None)
 
@@ -104,7 +114,7 @@ def test_a_ready_without_a_session_id_begins_one_that_cannot_be_resumed() -> Non
     ],
 )
 def test_ready_tells_who_the_bot_is(user: Any, known: str | None) -> None:
-    machine = protocol()
+    machine = greeted()
     machine.receive({**READY, "d": {"session_id": "abc", "user": user}})
     assert machine.session.user_id == known
 
@@ -113,13 +123,32 @@ def test_resumed_goes_live_and_keeps_the_session() -> None:
     machine = protocol(Session("abc", 7, "wss://resume"))
     machine.receive(HELLO)
     assert machine.state is State.RESUMING
-    assert machine.receive({"op": 0, "t": "RESUMED", "s": 8, "d": {}}) == (BecomeReady(resumed=True),)
+    assert machine.receive(RESUMED) == (BecomeReady(resumed=True),)
     assert machine.session == Session("abc", 8, "wss://resume")
+
+
+@pytest.mark.parametrize("payload", [READY, RESUMED, EVENT])
+def test_no_dispatch_comes_before_hello(payload: dict[str, Any]) -> None:
+    session = Session("abc", 7, "wss://resume")
+    machine = protocol(session)
+    assert machine.receive_events([payload], 0) == 0, "it is for `receive`"
+    with pytest.raises(DecodeError, match=f"'{payload['t']}' came before HELLO"):
+        machine.receive(payload)
+    with pytest.raises(DecodeError, match="an event came before HELLO"):
+        machine.receive_raw(9)
+    assert (machine.state, machine.session) == (State.AWAITING_HELLO, session)
+
+
+def test_resumed_is_no_answer_to_identify() -> None:
+    machine = greeted()
+    with pytest.raises(DecodeError, match="RESUMED came in answer to IDENTIFY"):
+        machine.receive(RESUMED)
+    assert (machine.state, machine.session) == (State.IDENTIFYING, Session())
 
 
 @pytest.mark.parametrize(("seq", "kept"), [(9, 9), (None, 3), ("9", 3), (True, 3)])
 def test_events_move_the_sequence_number(seq: Any, kept: int) -> None:
-    machine = protocol(Session("abc", 3))
+    machine = greeted(Session("abc", 3))
     assert machine.receive({"op": 0, "t": "TYPING_START", "s": seq, "d": {}}) == ()
     assert (machine.seq, machine.session) == (kept, Session("abc", kept))
 
@@ -206,7 +235,7 @@ def test_an_opcode_that_means_nothing_here_is_no_error(op: int) -> None:
 )  # fmt: skip
 def test_what_has_not_the_shape_of_a_payload_is_refused_in_a_line(payload: Any) -> None:
     with pytest.raises(DecodeError) as raised:
-        protocol().receive(payload)
+        greeted().receive(payload)
     assert len(str(raised.value)) < 200
 
 
@@ -226,11 +255,11 @@ payloads = json_values | st.fixed_dictionaries(
 ORDER = list(State)
 
 
-@given(st.lists(payloads, max_size=20), st.booleans())
-def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], resume: bool) -> None:
+@given(st.lists(payloads, max_size=20), st.booleans(), st.booleans())
+def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], hello: bool, resume: bool) -> None:
     machine = protocol(Session("abc", 7, "wss://resume") if resume else None)
     introductions = hang_ups = 0
-    for payload in arriving:
+    for payload in [HELLO] * hello + arriving:
         before, ended = machine.state, machine.ended
         try:
             actions = machine.receive(payload)
@@ -266,10 +295,11 @@ def test_any_order_of_payloads_leaves_a_legal_state(arriving: list[Any], resume:
                 [],
             ]
         )
-    )
+    ),
+    st.sampled_from([protocol, greeted]),
 )
-def test_many_at_once_mean_the_same_as_one_by_one(payloads: list[Any]) -> None:
-    one_by_one, at_once = protocol(), protocol()
+def test_many_at_once_mean_the_same_as_one_by_one(payloads: list[Any], make: Callable[[], Protocol]) -> None:
+    one_by_one, at_once = make(), make()
     position = 0
     while position < len(payloads):
         start, position = position, at_once.receive_events(payloads, position)

@@ -122,7 +122,7 @@ class Protocol:
         """Take a decoded payload and return what to do, in order.
 
         Raises:
-            DecodeError: it has not the shape of a gateway payload.
+            DecodeError: it has not the shape of a gateway payload, or comes out of turn.
         """
         if type(payload) is not dict or type(op := payload.get("op")) is not int:
             raise DecodeError(f"a gateway payload is an object with a number op, not {_brief(payload)}")
@@ -139,7 +139,7 @@ class Protocol:
         Returns:
             The position of the first payload that is something else, and is for `receive`; or that of the end.
         """
-        if self.ended:
+        if self.ended or self.state is State.AWAITING_HELLO:
             return start
         end = start
         for payload in itertools.islice(payloads, start, None):
@@ -158,18 +158,29 @@ class Protocol:
         return end
 
     def receive_raw(self, seq: int) -> None:
-        """Take dispatches that nobody has opened, up to the sequence number `seq`; none of them is READY or RESUMED."""
-        if not self.ended:
-            self.seq = seq
+        """Take dispatches that nobody has opened, up to the sequence number `seq`; none of them is READY or RESUMED.
+
+        Raises:
+            DecodeError: they come before HELLO.
+        """
+        if self.ended:
+            return
+        if self.state is State.AWAITING_HELLO:
+            raise DecodeError("an event came before HELLO")
+        self.seq = seq
 
     def _dispatch(self, payload: dict[str, Any]) -> tuple[Action, ...]:
         name, seq = payload.get("t"), payload.get("s")
         if type(name) is not str:
             raise DecodeError(f"a dispatch needs a name in t, not {_brief(name)}")
+        if self.state is State.AWAITING_HELLO:
+            raise DecodeError(f"{_brief(name)} came before HELLO")
         actions = _NOTHING
         if name == "READY":
             actions = self._ready(payload.get("d"))
         elif name == "RESUMED":
+            if self.state is State.IDENTIFYING:
+                raise DecodeError("RESUMED came in answer to IDENTIFY")
             self.state = State.READY
             actions = (BecomeReady(resumed=True),)
         if type(seq) is int:
