@@ -150,6 +150,24 @@ def test_a_failed_thread_is_reported_and_ends_the_client(
         assert client.stats.resumes == 1
 
 
+class BrokenGate(IdentifyGate):
+    """Fails whenever a shard leaves it, which the supervisor does last of all too."""
+
+    def leave(self, shard_id: int, holder: object) -> None:
+        raise LookupError("no such holder")
+
+
+def test_a_supervisor_that_fails_to_the_last_ends_the_run(gateway: LocalGateway, make_client: MakeClient) -> None:
+    client = make_client(gateway, identify_gate=BrokenGate(interval=0))
+    start_until_ready(client)
+    gateway.drop("reset")
+    with pytest.raises(ThreadFailed, match="-reconnect failed with LookupError"):
+        client.wait_closed(TIMEOUT)
+    assert client.status is Status.CLOSED
+    assert client.session.resumable
+    client.close()
+
+
 def test_a_blocking_connect_raises_thread_failed(make_client: MakeClient, raise_in_thread: RaiseInThread) -> None:
     with LocalGateway(identify_interval=0, heartbeat_interval=0.2) as gateway:
         client = make_client(gateway)

@@ -24,7 +24,7 @@ from vox_gateway.dispatch.guilds import GuildTracker
 from vox_gateway.dispatch.progress import InlineProgress
 from vox_gateway.dispatch.stream import EventStream
 from vox_gateway.dispatch.subscriptions import Subscribers
-from vox_gateway.errors import ConnectFailed, GatewayError
+from vox_gateway.errors import ConnectFailed, ThreadFailed
 from vox_gateway.log import ShardLog
 from vox_gateway.protocol.reconnect_policy import Cause, Disconnect
 from vox_gateway.protocol.state import State
@@ -77,8 +77,7 @@ class Run:
             lease=None,
             initial=initial,
         )
-        self.errors: list[GatewayError | None] = []
-        self.thread = threading.Thread(target=lambda: self.errors.append(self.supervisor.run()), name="test-supervisor")
+        self.thread = threading.Thread(target=self.supervisor.run, name="test-supervisor")
 
     @property
     def state(self) -> RunState:
@@ -121,7 +120,7 @@ def test_it_connects_publishes_each_state_and_closes(start: MakeRun) -> None:
     assert (state.stats(0).identifies, state.stats(0).reconnects) == (1, 0)
     assert state.session.id == state.begun.id
     run.end()
-    assert run.errors == [None]
+    assert run.state.error is None
     assert run.state.state is State.CLOSING
     assert run.state.connection is None
     run.supervisor.end_session()
@@ -184,10 +183,31 @@ def test_a_failure_ends_it_with_its_error_and_keeps_the_session(start: MakeRun) 
     error = ConnectFailed("a thread failed")
     run.mailbox.put(Fail(error))
     run.thread.join(5)
-    assert run.errors == [error]
+    assert run.state.error is error
     assert run.dispatcher.progress.is_dropping, "events that wait would be handled now and again after a RESUME"
     assert run.supervisor.close == Close(4000, "")
     assert run.state.session.resumable
+
+
+def test_a_second_mistake_within_the_recovery_ends_it_all_the_same(start: MakeRun) -> None:
+    found, may_connect = threading.Event(), threading.Event()
+
+    def find_url(*_: object) -> Any:
+        found.set()
+        may_connect.wait(10)
+        raise ConnectFailed("nowhere to go")
+
+    run = start(RunState(ended_session=SESSION), find_url=find_url)
+    assert found.wait(5)
+    for _ in range(3):  # which no connection reports before it is open
+        run.mailbox.put(Ready(1, time.monotonic(), SESSION, None, threading.Event()))
+    run.thread.join(5)
+    may_connect.set()
+    assert not run.thread.is_alive()
+    assert run.state.state is State.CLOSING
+    assert isinstance(run.state.error, ThreadFailed)
+    assert run.supervisor.close == Close(4000, "")
+    assert run.mailbox.empty()
 
 
 def test_a_failure_ends_the_streams_which_may_hold_up_the_dispatcher(start: MakeRun) -> None:
@@ -209,5 +229,5 @@ def test_close_is_heard_while_it_waits(start: MakeRun) -> None:
     run = start(RunState(ended_session=SESSION), find_url=find_url)
     wait_until(lambda: run.state.state is State.WAITING and run.state.history.timeline.error is not None)
     run.end()
-    assert run.errors == [None]
+    assert run.state.error is None
     assert run.state.session == SESSION

@@ -331,11 +331,8 @@ class Shard:
 
     def _run(self) -> None:
         supervisor, dispatcher = self._supervisor, self._dispatcher
-        error = supervisor.run()
-        if supervisor.published.state is not State.CLOSING:
-            supervisor.move(State.CLOSING)  # before anybody is told, so that nobody begins to wait for what has ended
-        supervisor.publish(error=error)
         for step in (
+            supervisor.run,
             self._parts.sender.close,
             self._parts.guilds.end,
             self._report_error,

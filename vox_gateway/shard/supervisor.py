@@ -141,24 +141,30 @@ class Supervisor:
             self._take(None)
 
     def take_all(self) -> None:
-        """Take all messages that are there, so that nobody waits for what nobody will do."""
+        """Take all messages that are there, so that nobody waits for what nobody will do. Raises nothing."""
         while not self._mailbox.empty():
-            self._apply(self._mailbox.get_nowait())
+            try:
+                self._apply(self._mailbox.get_nowait())
+            except BaseException as mistake:  # the other messages are taken all the same
+                self._failure = self._failure or log_failure(self._log, mistake)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> GatewayError | None:
-        """Keep connected until told to stop, or until reconnecting cannot help; return the error that ended the run.
+    def run(self) -> None:
+        """Keep connected until told to stop, or until reconnecting cannot help.
 
-        No connection is left when this returns. Raises nothing.
+        When this returns, or raises an error of ours, the state is CLOSING and has the error that ended the run. No
+        connection is left when it returns.
         """
+        error: GatewayError | None = None
         try:
-            return self._keep_connected()
+            error = self._keep_connected()
         except BaseException as mistake:
-            failure = log_failure(self._log, mistake)
+            error = log_failure(self._log, mistake)
             self._leave_connection(self._stop(Close(KEEP_SESSION, "")))
-            return failure
         finally:
+            # Before anybody is told, so that nobody begins to wait for what has ended.
+            self._progress(State.CLOSING, self.published.state is State.CLOSING, error=error)
             self._gate.leave(self._shard_id, self._holder)
 
     def _keep_connected(self) -> GatewayError | None:
