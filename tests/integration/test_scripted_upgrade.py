@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
-from client_helpers import Cases, MakeClient, RecordEvents, open_connection, start
+from client_helpers import TIMEOUT, Cases, MakeClient, RecordEvents, open_connection, start
 from scripted_server import RECONNECT_TIMEOUT, ScriptedServer, message, pieces
 from websockets.frames import Opcode
 
-from vox_gateway import UpgradeRefused
+from vox_gateway import DisallowedIntents, UpgradeRefused
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
@@ -138,6 +139,37 @@ def test_hello_may_arrive_in_the_same_segment_as_the_upgrade(server: ScriptedSer
     peer.expect(2)
     peer.event("READY", {"session_id": "s1"})
     assert client.wait_until_ready(5)
+
+
+def test_a_refused_upgrade_leaves_the_session_to_the_next_start(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, tmp_path: Path
+) -> None:
+    client, first = open_connection(make_client, server, session_file=tmp_path / "session")
+    ready = record_events(client, "READY")
+    first.login()
+    ready.next()
+    client.close(resumable=True)
+    refused = start(make_client(server, session_file=tmp_path / "session"))
+    server.accept().refuse("403 Forbidden")
+    with pytest.raises(UpgradeRefused):
+        refused.wait_closed(TIMEOUT)
+    _, last = open_connection(make_client, server, session_file=tmp_path / "session")
+    assert last.resume()["session_id"] == "s1"
+
+
+def test_a_fatal_close_code_ends_the_session(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, tmp_path: Path
+) -> None:
+    client, first = open_connection(make_client, server, session_file=tmp_path / "session")
+    ready = record_events(client, "READY")
+    first.login()
+    ready.next()
+    first.send_close(4014)
+    with pytest.raises(DisallowedIntents):
+        client.wait_closed(TIMEOUT)
+    assert not client.session.resumable
+    _, last = open_connection(make_client, server, session_file=tmp_path / "session")
+    last.login(session_id="s2")
 
 
 def test_an_upgrade_response_may_arrive_byte_by_byte(server: ScriptedServer, make_client: MakeClient) -> None:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..dispatch.dispatcher import Dispatcher
-from ..errors import GatewayError
+from ..errors import ConnectionClosed, GatewayError
 from ..opcodes import KEEP_SESSION
 from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect, Fatal, ReconnectPolicy
 from ..protocol.state import State, advance
@@ -130,7 +130,9 @@ class Supervisor:
         """Leave the session as the next `connect` should find it."""
         close = self.close
         self._dispatcher.settle()
-        if close is None or close.code in ENDS_SESSION:
+        # An error on this side, such as a certificate that does not verify, says nothing about the session.
+        refused = isinstance(self.published.error, ConnectionClosed)
+        if refused or (close is not None and close.code in ENDS_SESSION):
             self.publish(ended_session=self.published.session.without_id())
         elif self._dispatcher.undelivered:
             self.publish(ended_session=self._set_back(self._dispatcher.progress.delivered))
