@@ -182,9 +182,8 @@ class Supervisor:
                 self._gate.leave(self._shard_id, self._holder)
             if self.close is not None:
                 return self._failure
-            following = self._policy.after(
-                report.disconnect, plan, report.reached, self.published.session, report.lived
-            )
+            session = self._session_to_resume()
+            following = self._policy.after(report.disconnect, plan, report.reached, session, report.lived)
             if isinstance(following, Fatal):
                 return following.error
             self._log_reconnect(report.disconnect, following)
@@ -212,8 +211,8 @@ class Supervisor:
         """Wait until a connection may be made, or until told to stop; returns the plan for it."""
         self._wait(plan.delay)
         while self.close is None:
-            if self._decode_failed:
-                plan = self._plan_from_before_failure()
+            if self._decode_failed:  # since the last connection ended
+                plan = self._policy.first(self._session_to_resume())
             if not plan.resume:
                 self._wait_for_gate()
             if not self._options.may_connect():
@@ -233,13 +232,13 @@ class Supervisor:
         while self.close is None and not self._options.may_connect():
             self._wait(LOOK_AGAIN)
 
-    def _plan_from_before_failure(self) -> ConnectPlan:
-        """Go back to before the event that could not be decoded."""
-        self._decode_failed = False
-        session = self._set_back(self._dispatcher.progress.passed_on)
-        self.publish(ended_session=session)
-        self._dispatcher.queue.restart()
-        return self._policy.first(session)
+    def _session_to_resume(self) -> Session:
+        """The session without a connection: set back to before an event that could not be decoded, if there was one."""
+        if self._decode_failed:
+            self._decode_failed = False
+            self.publish(ended_session=self._set_back(self._dispatcher.progress.passed_on))
+            self._dispatcher.queue.restart()
+        return self.published.session
 
     def _set_back(self, given: Session) -> Session:
         """The session from which a RESUME brings again what came after `given`."""
