@@ -59,6 +59,27 @@ def test_op_7_before_hello_keeps_the_session(server: ScriptedServer, make_client
     assert client.stats.identifies == 1
 
 
+def test_a_replay_in_many_pieces_keeps_the_session(
+    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 0.01)
+    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_FAILED_RESUMES", 2)
+    client, peer = open_connection(make_client, server)
+    recorded = record_events(client, "NEWS")
+    peer.login()
+    assert client.wait_until_ready(5)
+    for seq in range(1, 6):  # each connection ends before RESUMED
+        peer.reset()
+        peer = server.open(RECONNECT_TIMEOUT)
+        assert peer.resume()["seq"] == seq
+        peer.seq = seq
+        peer.event("NEWS", seq)
+        assert recorded.data() == seq
+    peer.event("RESUMED")
+    assert client.wait_until_ready(5)
+    assert client.stats.identifies == 1
+
+
 def test_op_9_without_true_starts_a_new_session_at_the_base_url(cases: Cases) -> None:
     with contextlib.ExitStack() as stack:
         sent_at: dict[str, float] = {}

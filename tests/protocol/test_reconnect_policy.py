@@ -245,6 +245,17 @@ def test_five_resumes_without_an_answer_drop_the_session() -> None:
     assert recovery.session == Session()
 
 
+@pytest.mark.parametrize("ending", [LOST, Disconnect(Cause.RECONNECT), Disconnect(Cause.PROTOCOL_ERROR)])
+def test_a_resume_that_brings_an_event_has_not_failed(ending: Disconnect) -> None:
+    recovery = living()
+    following = follow(recovery, recovery.first(), *[(LOST, State.RESUMING)] * 4)
+    for seq in (8, 9, 10, 11, 12, 13):
+        recovery.session = SESSION.at(seq)
+        following = follow(recovery, following, (ending, State.RESUMING))
+        assert (following.session, following.at_resume_url) == (SESSION.at(seq), True)
+    assert follow(recovery, following, *[(LOST, State.RESUMING)] * 4).resume, "the count has begun anew"
+
+
 def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
     recovery = living()
     for _ in range(3):

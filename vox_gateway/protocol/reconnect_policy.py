@@ -30,7 +30,7 @@ MAX_DELAY = 60.0
 MAX_RESUME_DELAY = 10.0
 #: longest wait between two IDENTIFYs without a READY, in seconds: 1000 in 24 hours reset the bot's token
 MAX_IDENTIFY_DELAY = 600.0
-#: failed resumes in a row after which the session is dropped
+#: failed resumes in a row after which the session is dropped. One that brings an event has not failed.
 MAX_FAILED_RESUMES = 5
 
 
@@ -143,7 +143,8 @@ class ReconnectPolicy:
         Args:
             plan: the plan of the connection that ended.
             reached: how far it had come, CONNECTING to READY.
-            session: where its session stands; dropped here, and only here, when it cannot be resumed.
+            session: where its session stands, which is beyond that of `plan` if the connection brought events; dropped
+                here, and only here, when it cannot be resumed.
             lived: seconds since READY or RESUMED; 0 before.
         """
         error = ending.error
@@ -156,8 +157,9 @@ class ReconnectPolicy:
         if ending.code is not None and remedy_for(ending.code) is Remedy.FATAL:
             return Fatal(fatal_error(ending.code, ending.reason))
 
-        self._count(ending, plan, reached, lived)
-        if reached is State.READY:
+        moved = plan.resume and session != plan.session
+        self._count(ending, plan, reached, moved, lived)
+        if reached is State.READY or moved:
             self._avoid_resume_url = False
         elif plan.at_resume_url and self._is_failure(ending):
             self._avoid_resume_url = True
@@ -171,7 +173,7 @@ class ReconnectPolicy:
             return False  # the server knows the session, and wants another RESUME
         return ending.cause not in _OURS
 
-    def _count(self, ending: Disconnect, plan: ConnectPlan, reached: State, lived: float) -> None:
+    def _count(self, ending: Disconnect, plan: ConnectPlan, reached: State, moved: bool, lived: float) -> None:
         if reached is State.READY:
             self._failed_identifies = self._failed_resumes = 0
             if lived >= STABLE_AFTER:
@@ -179,6 +181,8 @@ class ReconnectPolicy:
         elif not plan.resume:
             if reached is not State.CONNECTING:
                 self._failed_identifies += 1
+        elif moved:
+            self._failed_resumes = 0
         elif ending.cause not in _OURS and (reached is not State.CONNECTING or plan.at_resume_url):
             # A base URL that cannot be reached is an outage, and does not count: the session may outlive it. The resume
             # URL counts once, since it is not tried again before READY or RESUMED.
