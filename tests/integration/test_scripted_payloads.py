@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import threading
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from client_helpers import Cases, MakeClient, RecordEvents, open_connection
-from scripted_server import RECONNECT_TIMEOUT, ScriptedServer
+from client_helpers import TIMEOUT, Cases, MakeClient, RecordEvents, open_connection
+from scripted_server import RECONNECT_TIMEOUT, ScriptedServer, message
+from support import wait_until
+from websockets.frames import Opcode
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
@@ -137,6 +140,43 @@ def test_an_exception_in_the_json_option_ends_the_connection_only(
     second.write(second.frame(payload))
     assert news.data() == "boom"
     assert f"json= raised {type(error).__name__}: " in caplog.text
+
+
+def test_an_event_that_is_never_decoded_costs_the_session_in_the_end(
+    server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if RESUMED is read before the dispatcher, which is held up, comes to the event."""
+    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_DELAY", 0.01)
+    monkeypatch.setattr("vox_gateway.protocol.reconnect_policy.MAX_FAILED_RESUMES", 2)
+    may_dispatch = threading.Semaphore(0)
+
+    def read(data: bytes) -> Any:
+        if b"POISON" in data:
+            raise ValueError("not readable")
+        return json.loads(data)
+
+    client = make_client(server, json=read, compress=False)
+    client.on("POISON", lambda data: None)
+    client.on("open", lambda: may_dispatch.acquire(timeout=TIMEOUT))
+    client.connect(async_=True)
+    peer = server.open().login()
+    assert client.wait_until_ready(5)
+    poison = message(b'{"t":"POISON","s":2,"op":0,"d":{}}', Opcode.TEXT)  # as Discord lays it out: it is decoded late
+    peer.write(poison)
+    for resumes in (1, 2):
+        may_dispatch.release()
+        assert peer.expect_close().code == 4000
+        peer.close()
+        peer = server.open(RECONNECT_TIMEOUT)
+        assert peer.resume()["seq"] == 1
+        peer.write(poison)
+        peer.seq = 2
+        peer.event("RESUMED")
+        wait_until(lambda resumes=resumes: client.stats.resumes == resumes)
+    may_dispatch.release(2)
+    peer.expect_close()
+    peer.close()
+    server.open(RECONNECT_TIMEOUT).login(session_id="s2")
 
 
 @pytest.mark.parametrize("compress", [True, False])

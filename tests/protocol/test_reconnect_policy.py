@@ -256,6 +256,21 @@ def test_a_resume_that_brings_an_event_has_not_failed(ending: Disconnect) -> Non
     assert follow(recovery, following, *[(LOST, State.RESUMING)] * 4).resume, "the count has begun anew"
 
 
+def test_an_event_that_cannot_be_decoded_costs_the_session_in_the_end() -> None:
+    """At the first time and in five resumes, however their connections end."""
+    policy = ReconnectPolicy(always(0.0))
+    for _ in range(5):
+        assert policy.set_back(SESSION) == SESSION
+        policy.after(LOST, RESUME, State.READY, SESSION.at(9))
+    assert policy.set_back(SESSION) == Session()
+
+
+def test_set_backs_are_counted_for_each_event_that_cannot_be_decoded() -> None:
+    policy = ReconnectPolicy(always(0.0))
+    for seq in (7, 8, 9):
+        assert [policy.set_back(SESSION.at(seq)) for _ in range(5)] == [SESSION.at(seq)] * 5
+
+
 def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
     recovery = living()
     for _ in range(3):

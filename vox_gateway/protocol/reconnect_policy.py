@@ -124,6 +124,8 @@ class ReconnectPolicy:
         self._failures = 0  # attempts since the last stable connection
         self._failed_identifies = 0  # in a row
         self._failed_resumes = 0  # in a row
+        self._set_back_to = Session()
+        self._set_backs = 0  # in a row, to there
         self._avoid_resume_url = False
         self._ever_connected = False
 
@@ -135,6 +137,16 @@ class ReconnectPolicy:
         """A websocket was opened: a later refusal is temporary, and is retried."""
         self._ever_connected = True
 
+    def set_back(self, session: Session) -> Session:
+        """Return where to resume after an event could not be decoded: `session`, which ends before that event.
+
+        The session is dropped when `MAX_FAILED_RESUMES` resumes have brought the same event again. They are counted
+        apart from failed resumes, since RESUMED, or the end of the connection, may come before the event is decoded.
+        """
+        self._set_backs = self._set_backs + 1 if session == self._set_back_to else 0
+        self._set_back_to = session
+        return session.without_id() if self._set_backs >= MAX_FAILED_RESUMES else session
+
     def after(
         self, ending: Disconnect, plan: ConnectPlan, reached: State, session: Session, lived: float = 0.0
     ) -> ConnectPlan | Fatal:
@@ -144,7 +156,7 @@ class ReconnectPolicy:
             plan: the plan of the connection that ended.
             reached: how far it had come, CONNECTING to READY.
             session: where its session stands, which is beyond that of `plan` if the connection brought events; dropped
-                here, and only here, when it cannot be resumed.
+                here, or by `set_back`, when it cannot be resumed.
             lived: seconds since READY or RESUMED; 0 before.
         """
         error = ending.error

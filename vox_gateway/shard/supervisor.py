@@ -236,7 +236,8 @@ class Supervisor:
         """The session without a connection: set back to before an event that could not be decoded, if there was one."""
         if self._decode_failed:
             self._decode_failed = False
-            self.publish(ended_session=self._set_back(self._dispatcher.progress.passed_on))
+            session = self._policy.set_back(self._set_back(self._dispatcher.progress.passed_on))
+            self.publish(ended_session=session)
             self._dispatcher.queue.restart()
         return self.published.session
 
