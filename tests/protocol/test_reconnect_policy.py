@@ -213,14 +213,11 @@ def test_an_ending_that_says_nothing_against_the_resume_url_is_followed_by_it(en
     assert follow(recovery, recovery.first(), (ending, State.RESUMING)).at_resume_url
 
 
-@pytest.mark.parametrize("first", SICK_RESUME_URL)
-@pytest.mark.parametrize("reached", [State.AWAITING_HELLO, State.RESUMING])
-def test_a_failure_at_the_resume_url_is_one_of_five(first: tuple[Disconnect, State], reached: State) -> None:
+@pytest.mark.parametrize(("ending", "reached"), SICK_RESUME_URL)
+def test_a_failure_at_the_resume_url_counts_if_resume_was_written(ending: Disconnect, reached: State) -> None:
     recovery = living()
-    attempt = follow(recovery, recovery.first(), first, *[(LOST, reached)] * 3)
-    assert recovery.session.resumable
-    assert not follow(recovery, attempt, (LOST, reached)).resume
-    assert recovery.session == Session()
+    following = follow(recovery, recovery.first(), (ending, reached), *[(LOST, State.RESUMING)] * 4)
+    assert following.resume is (reached is not State.RESUMING)
 
 
 def test_what_we_end_ourselves_is_no_failed_resume() -> None:
@@ -281,13 +278,33 @@ def test_a_resume_that_is_answered_begins_the_count_anew() -> None:
         assert outcome.resume
 
 
-@pytest.mark.parametrize("error", [None, ConnectFailed("no"), UpgradeRefused("no", 503), CertificateInvalid("no")])
-def test_an_outage_does_not_cost_the_session(error: ConnectFailed | None) -> None:
+BEFORE_HELLO = [
+    *(
+        (Disconnect(Cause.UNREACHABLE, error=error), State.CONNECTING)
+        for error in (None, ConnectFailed("no"), UpgradeRefused("no", 503), CertificateInvalid("no"))
+    ),
+    (LOST, State.AWAITING_HELLO),
+    (Disconnect(Cause.CLOSED, 1001), State.AWAITING_HELLO),
+    (Disconnect(Cause.RECONNECT), State.AWAITING_HELLO),
+    (Disconnect(Cause.PROTOCOL_ERROR), State.AWAITING_HELLO),
+]
+
+
+@pytest.mark.parametrize(("ending", "reached"), BEFORE_HELLO)
+def test_an_outage_does_not_cost_the_session(ending: Disconnect, reached: State) -> None:
     """A RESUME that was never written cannot have failed."""
-    recovery = living()
+    recovery = living(1.0)
     recovery.connected()
-    follow(recovery, recovery.first(), *[(Disconnect(Cause.UNREACHABLE, error=error), State.CONNECTING)] * 100)
-    assert recovery.session.resumable
+    following = follow(recovery, recovery.first(), *[(ending, reached)] * 100)
+    assert (following.session, following.at_resume_url) == (SESSION, False)
+    assert following.delay >= 10, "but it counts for the wait"
+
+
+def test_an_end_before_hello_leaves_the_count_of_failed_resumes() -> None:
+    recovery = living()
+    following = follow(recovery, recovery.first(), *[(LOST, State.RESUMING), (LOST, State.AWAITING_HELLO)] * 4)
+    assert following.resume
+    assert not follow(recovery, following, (LOST, State.RESUMING)).resume
 
 
 @pytest.mark.parametrize("error", [UpgradeRefused("no", 401), UpgradeRefused("no", 403), CertificateInvalid("no")])
@@ -299,22 +316,29 @@ def test_a_refusal_at_the_resume_url_is_never_final_and_at_the_base_url_it_is(er
     assert recovery.after(ending, at_the_base, State.CONNECTING) == Fatal(error)
 
 
-@pytest.mark.parametrize("reached", [State.AWAITING_HELLO, State.RESUMING])
-def test_identifies_that_fail_in_a_row_are_made_ever_rarer(reached: State) -> None:
+def test_identifies_that_fail_in_a_row_are_made_ever_rarer() -> None:
     recovery = new(1.0)
     delays = []
     for _ in range(12):
-        outcome = recovery.after(LOST, FIRST, reached)
+        outcome = recovery.after(LOST, FIRST, State.IDENTIFYING)
         assert isinstance(outcome, ConnectPlan)
         delays.append(outcome.delay)
     assert delays[-3:] == [600.0, 600.0, 600.0]
     assert delays == sorted(delays)
 
 
+@pytest.mark.parametrize(("ending", "reached"), [*BEFORE_HELLO, (Disconnect(Cause.NOT_OURS), State.IDENTIFYING)])
+def test_an_identify_that_was_not_written_has_not_failed(ending: Disconnect, reached: State) -> None:
+    recovery = new(1.0)
+    recovery.connected()
+    following = follow(recovery, recovery.first(), *[(ending, reached)] * 12, (LOST, State.AWAITING_HELLO))
+    assert following.delay <= 60.0
+
+
 def test_ready_ends_the_row_of_failed_identifies() -> None:
     recovery = new(1.0)
     for _ in range(12):
-        recovery.after(LOST, FIRST, State.RESUMING)
+        recovery.after(LOST, FIRST, State.IDENTIFYING)
     outcome = recovery.after(LOST, FIRST, State.READY, 60.0)
     assert isinstance(outcome, ConnectPlan)
     assert outcome.delay == 1.0

@@ -30,7 +30,7 @@ MAX_DELAY = 60.0
 MAX_RESUME_DELAY = 10.0
 #: longest wait between two IDENTIFYs without a READY, in seconds: 1000 in 24 hours reset the bot's token
 MAX_IDENTIFY_DELAY = 600.0
-#: failed resumes in a row after which the session is dropped. One that brings an event has not failed.
+#: failed resumes in a row after which the session is dropped: RESUME was written, and brought no event
 MAX_FAILED_RESUMES = 5
 
 
@@ -122,8 +122,9 @@ class ReconnectPolicy:
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._failures = 0  # attempts since the last stable connection
-        self._failed_identifies = 0  # in a row
-        self._failed_resumes = 0  # in a row
+        # In a row. Only what was written can fail: an end before HELLO says nothing about the session.
+        self._failed_identifies = 0
+        self._failed_resumes = 0
         self._set_back_to = Session()
         self._set_backs = 0  # in a row, to there
         self._avoid_resume_url = False
@@ -190,14 +191,11 @@ class ReconnectPolicy:
             self._failed_identifies = self._failed_resumes = 0
             if lived >= STABLE_AFTER:
                 self._failures = 0
-        elif not plan.resume:
-            if reached is not State.CONNECTING:
-                self._failed_identifies += 1
+        elif reached is State.IDENTIFYING and ending.cause is not Cause.NOT_OURS:  # for which none was written
+            self._failed_identifies += 1
         elif moved:
             self._failed_resumes = 0
-        elif ending.cause not in _OURS and (reached is not State.CONNECTING or plan.at_resume_url):
-            # A base URL that cannot be reached is an outage, and does not count: the session may outlive it. The resume
-            # URL counts once, since it is not tried again before READY or RESUMED.
+        elif reached is State.RESUMING and ending.cause not in _OURS:
             self._failed_resumes += 1
 
     def _session_is_over(self, ending: Disconnect) -> bool:
