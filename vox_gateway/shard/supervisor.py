@@ -166,7 +166,7 @@ class Supervisor:
             self._leave_connection(self._stop(Close(KEEP_SESSION, "")))
         finally:
             # Before anybody is told, so that nobody begins to wait for what has ended.
-            self._progress(State.CLOSING, self.published.state is State.CLOSING, error=error)
+            self._progress(State.CLOSING, error=error)
             self._gate.leave(self._shard_id, self._holder)
 
     def _keep_connected(self) -> GatewayError | None:
@@ -180,7 +180,7 @@ class Supervisor:
                 report = self._run_connection(plan)
             finally:  # other shards wait for it
                 self._gate.leave(self._shard_id, self._holder)
-            if self.close is not None:
+            if report is None:
                 return self._failure
             session = self._session_to_resume()
             following = self._policy.after(report.disconnect, plan, report.reached, session, report.lived)
@@ -294,8 +294,8 @@ class Supervisor:
 
     # -- during a connection -----------------------------------------------------------------------------------------
 
-    def _run_connection(self, plan: ConnectPlan) -> Disconnected:
-        """Make a connection and wait for its end."""
+    def _run_connection(self, plan: ConnectPlan) -> Disconnected | None:
+        """Make a connection and wait for its end; None if told to stop."""
         self._connections += 1
         self.move(State.CONNECTING)
         try:
@@ -325,7 +325,7 @@ class Supervisor:
                 case _:
                     pass
         self._leave_connection(self.close)
-        return self._unreachable("close() was called")
+        return None
 
     def _unreachable(self, reason: str) -> Disconnected:
         ending = Disconnect(Cause.UNREACHABLE, reason=reason)
@@ -400,8 +400,7 @@ class Supervisor:
 
     def _begin_to_close(self, close: Close) -> None:
         """Deliver no more events, and end the subscribers."""
-        if self.published.state not in (State.CLOSING, State.CLOSED):
-            self.move(State.CLOSING)
+        self._progress(State.CLOSING)
         self._stop(close)
         self._dispatcher.end_subscribers(None)
 
@@ -413,7 +412,6 @@ class Supervisor:
 
     def _observe(self, connection: Connection, message: Message) -> None:
         """Publish what the connection reports."""
-        closing = self.published.state is State.CLOSING
         state, history = self.published, self.published.history
         totals = state.totals
         match message:
@@ -423,34 +421,34 @@ class Supervisor:
                 self._policy.connected()
                 self._opened += 1
                 again = totals.reconnects + int(self._opened > 1)
-                self._progress(
-                    State.AWAITING_HELLO,
-                    closing,
-                    history=history.connected(at),
-                    totals=replace(totals, reconnects=again),
-                )
+                totals = replace(totals, reconnects=again)
+                self._progress(State.AWAITING_HELLO, history=history.connected(at), totals=totals)
             case IdentifySent(_, at):
                 self._gate.sent(self._shard_id, self._holder, at, random.random())
                 totals = replace(totals, identifies=totals.identifies + 1)
-                self._progress(State.IDENTIFYING, closing, history=history.identified(at, None), totals=totals)
+                self._progress(State.IDENTIFYING, history=history.identified(at, None), totals=totals)
             case ResumeSent(_, at, session):
-                self._progress(State.RESUMING, closing, history=history.identified(at, session))
+                self._progress(State.RESUMING, history=history.identified(at, session))
             case Ready():
-                self._become_ready(connection, message, closing)
+                self._become_ready(connection, message)
             case HeartbeatSent():
                 self.publish(totals=replace(totals, beats=totals.beats + 1))
             case Acknowledged(_, at, latency):
                 self.published = state.acknowledged(at, latency)
-            case ReadingPaused() | ReadingResumed() if not closing:
+            case ReadingPaused() | ReadingResumed() if not self._is_closing:
                 self._note_reading(message)
             case Disconnected():
                 self._forget(connection)
             case _:
                 pass
 
-    def _progress(self, to: State, closing: bool, **changes: Any) -> None:
-        """The connection has come so far; a run that is closing stays so."""
-        if closing:
+    @property
+    def _is_closing(self) -> bool:
+        return self.published.state is State.CLOSING
+
+    def _progress(self, to: State, **changes: Any) -> None:
+        """The run has come so far; one that is closing stays so."""
+        if self._is_closing:
             self.publish(**changes)
         else:
             self.move(to, **changes)
@@ -465,13 +463,12 @@ class Supervisor:
         self.publish(history=history.paused(message.at, message.full.waiting, work and work[0]))
         executor.warn_of_full_queue(message.full)
 
-    def _become_ready(self, connection: Connection, message: Ready, closing: bool) -> None:
+    def _become_ready(self, connection: Connection, message: Ready) -> None:
         resumed = message.replayed is not None
         self._log.info("%s", "resumed" if resumed else "ready")
         state = self.published
         self._progress(
             State.READY,
-            closing,
             begun=state.begun if resumed else message.session,
             ended_session=message.session,
             history=state.history.ready(message.at, message.session, message.replayed),
@@ -479,6 +476,6 @@ class Supervisor:
         )
         if self._lease is not None and not resumed:
             self._lease.save_soon()
-        if not closing:
+        if not self._is_closing:
             self._sender.set_ready(connection)
             self._presence.flush()
