@@ -24,6 +24,7 @@ __all__ = [
     "DecodeFailed",
     "Disconnected",
     "Fail",
+    "FromConnection",
     "HandlersDone",
     "HeartbeatSent",
     "IdentifyGateChanged",
@@ -43,11 +44,17 @@ __all__ = [
 ]
 
 
+class Message:
+    """What is posted into the mailbox."""
+
+    __slots__ = ()
+
+
 # -- from the client and the threads of the run ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class Close(Message):
     """Close with `code`, and make no other connection."""
 
     code: int
@@ -55,12 +62,12 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class StopWaiting:
+class StopWaiting(Message):
     """`close` has waited long enough for the handler that runs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reconnect:
+class Reconnect(Message):
     """Close the connection with `code`, and resume on another. Ignored if the connection is closed already."""
 
     connection_id: int
@@ -69,7 +76,7 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PresenceUpdate:
+class PresenceUpdate(Message):
     """Send `presence`, which `encoded` carries. Two updates with the same presence are two updates."""
 
     presence: dict[str, Any] | None
@@ -77,98 +84,98 @@ class PresenceUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class PresenceDue:
+class PresenceDue(Message):
     """The limits have room for a presence again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Message):
     """Close, keep the session, and end with `error`."""
 
     error: GatewayError
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeFailed:
+class DecodeFailed(Message):
     """The dispatcher cannot decode an event: close, and resume from before it."""
 
     error: DecodeError
 
 
 @dataclass(frozen=True, slots=True)
-class QueueDrained:
+class QueueDrained(Message):
     """The dispatcher has taken all events of a run that ends; handlers may run on other threads."""
 
 
 @dataclass(frozen=True, slots=True)
-class HandlersDone:
+class HandlersDone(Message):
     """The dispatcher has ended. No handler runs, except on the thread that calls `dispatch_pending`."""
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifyGateChanged:
+class IdentifyGateChanged(Message):
     """The identify gate may let this shard in."""
 
 
-# -- from connections; `connection_id` says from which ---------------------------------------------------------------
+# -- from connections --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingPaused:
-    """The event queue has been full for long, so nothing is read."""
+class FromConnection(Message):
+    """What a connection reports; `connection_id` says which, as one that was left behind may still speak."""
 
     connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPaused(FromConnection):
+    """The event queue has been full for long, so nothing is read."""
+
     at: float
     full: Full
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingResumed:
+class ReadingResumed(FromConnection):
     """There is room in the event queue again."""
 
-    connection_id: int
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Connecting:
+class Connecting(FromConnection):
     """The URL is known, and a socket is being opened."""
 
-    connection_id: int
     at: float
     host: str
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(FromConnection):
     """The websocket is open."""
 
-    connection_id: int
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifySent:
+class IdentifySent(FromConnection):
     """IDENTIFY was written."""
 
-    connection_id: int
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeSent:
+class ResumeSent(FromConnection):
     """RESUME was written, for `session`."""
 
-    connection_id: int
     at: float
     session: Session
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(FromConnection):
     """READY came, or RESUMED after `replayed` events; `published` is set once the run's state says so."""
 
-    connection_id: int
     at: float
     session: Session
     replayed: int | None
@@ -176,23 +183,20 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class HeartbeatSent:
+class HeartbeatSent(FromConnection):
     """A heartbeat was written."""
-
-    connection_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(FromConnection):
     """A heartbeat was acknowledged after `latency` seconds."""
 
-    connection_id: int
     at: float
     latency: float
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(FromConnection):
     """The connection is over, and has given back all that it held.
 
     Attributes:
@@ -200,32 +204,9 @@ class Disconnected:
         lived: seconds since READY or RESUMED; 0 before.
     """
 
-    connection_id: int
     disconnect: Disconnect
     reached: State
     lived: float
 
 
-Message = (
-    Close
-    | StopWaiting
-    | Reconnect
-    | PresenceUpdate
-    | PresenceDue
-    | Fail
-    | DecodeFailed
-    | QueueDrained
-    | HandlersDone
-    | IdentifyGateChanged
-    | ReadingPaused
-    | ReadingResumed
-    | Connecting
-    | Opened
-    | IdentifySent
-    | ResumeSent
-    | Ready
-    | HeartbeatSent
-    | Acknowledged
-    | Disconnected
-)
 Mailbox = queue.SimpleQueue[Message]

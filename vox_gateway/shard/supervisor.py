@@ -32,6 +32,7 @@ from .messages import (
     DecodeFailed,
     Disconnected,
     Fail,
+    FromConnection,
     HandlersDone,
     HeartbeatSent,
     IdentifyGateChanged,
@@ -389,9 +390,7 @@ class Supervisor:
                 self._handlers_done = True
             case StopWaiting():
                 self._stop_waiting = True
-            case Reconnect() | IdentifyGateChanged():
-                pass
-            case _:
+            case FromConnection():
                 connection = self._connection
                 if connection is not None and message.connection_id == connection.id:
                     self._observe(connection, message)
@@ -410,7 +409,7 @@ class Supervisor:
         self._dispatcher.drop_events()
         return self.close
 
-    def _observe(self, connection: Connection, message: Message) -> None:
+    def _observe(self, connection: Connection, message: FromConnection) -> None:
         """Publish what the connection reports."""
         state, history = self.published, self.published.history
         totals = state.totals
