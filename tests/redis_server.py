@@ -45,6 +45,13 @@ class RedisServer:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self._socket)) == 0
 
+    def demote(self) -> None:
+        """Become a replica, which refuses to write, as after a failover."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._socket))
+            connection.sendall(b"REPLICAOF 127.0.0.1 1\r\n")
+            assert connection.recv(100) == b"+OK\r\n"
+
     def pause(self) -> None:
         """Stop answering: to its clients the network is cut."""
         assert self._process is not None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -315,6 +316,26 @@ def test_nothing_moves_when_redis_loses_everything(server: RedisServer, opened_a
 
     wait_until(both_are_back)
     assert (first.events, second.events) == before
+
+
+def test_after_a_failover_the_name_leads_to_the_new_server(server: RedisServer, tmp_path: Path, own: Own) -> None:
+    link, folder = tmp_path / "link", tmp_path / "new"
+    link.symlink_to(server.url.removeprefix("unix://"))
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        coordination = open_coordination(f"unix://{link}", bot="1", times=TIMES)
+        stack.enter_context(contextlib.closing(coordination))
+        owner = own(coordination)
+        stack.callback(owner.node.close)
+        wait_until(lambda: owner.running == ALL)
+        new = RedisServer(folder)
+        stack.callback(new.stop)
+        link.unlink()
+        link.symlink_to(new.url.removeprefix("unix://"))
+        server.demote()
+        seen = stack.enter_context(contextlib.closing(open_coordination(new.url, bot="1")))
+        wait_until(lambda: len(seen.overview().shards) == len(ALL))
+        assert owner.events == [Assigned(ALL)]
 
 
 def test_a_state_is_sent_after_the_network_was_cut(server: RedisServer, opened_at: OpenAt, own: Own) -> None:

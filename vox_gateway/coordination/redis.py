@@ -193,6 +193,9 @@ class RedisCoordination:
         try:
             return call()
         except redis_py.RedisError as error:
+            # After a failover the name may lead to another server, while this one only refuses to write. Connections
+            # that other threads use are left: theirs fails too.
+            self._client.connection_pool.disconnect(inuse_connections=False)
             reason = str(error).rstrip(".")  # holds a host and a port, but no password
             raise CoordinationFailed(f"the shards cannot be coordinated through Redis: {reason}") from None
 
