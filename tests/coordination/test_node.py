@@ -31,6 +31,7 @@ from vox_gateway.coordination import (
     NodeInfo,
     Revoked,
     bot_id,
+    check_coordination,
     open_coordination,
 )
 from vox_gateway.coordination.interface import TurnRequest
@@ -523,14 +524,43 @@ def test_no_part_of_a_password_is_shown() -> None:
     assert "hun" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["redis://host:6379/bot", "rediss://host/1/2", "redis://host:99999"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host:6379/bot",
+        "rediss://host/1/2",
+        "redis://host:99999",
+        "redis://a..b",
+        "redis://?host=a..b",
+        f"redis://{'a' * 64}.example",
+        "redis://host/0?hunter2=1",
+        "unix:///run/redis.sock?hunter2=1",
+        "redis://host/0?protocol=hunter2",
+        "redis://:hunter2\udcff@host",
+    ],
+)
 def test_a_url_of_redis_that_is_not_one(url: str) -> None:
     pytest.importorskip("redis")
-    with pytest.raises(ValueError, match="not one of Redis"):
-        open_coordination(url, bot="1")
+    for call in (check_coordination, lambda given: open_coordination(given, bot="1")):
+        with pytest.raises(ValueError, match="not one of Redis") as caught:
+            call(url)
+        assert type(caught.value) is ValueError
+        assert "hun" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["redis://", "redis://host/", "redis://host:6379/15", "unix:///run/redis.sock?db=2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://host/",
+        "redis://host:6379/15",
+        "redis://redis_1.internal.",
+        "redis://[::1]:6379",
+        "redis://bücher.example",
+        "redis://host?max_connections=1&socket_timeout=5",
+        "unix:///run/redis.sock?db=2",
+    ],
+)
 def test_urls_of_redis(url: str) -> None:
     pytest.importorskip("redis")
     open_coordination(url, bot="1").close()

@@ -74,6 +74,7 @@ class RedisCoordination:
         self.gate: GateSettings = gate or GateSettings()
         self._prefix = f"vox:{{{bot}}}"
         try:
+            url.encode()  # refuses what is left of bytes that are not UTF-8
             if not url.startswith("unix:"):
                 int(urlsplit(url).path.strip("/") or 0)  # redis-py would use number 0 instead of what is not a number
             self._client = redis_py.Redis.from_url(
@@ -83,10 +84,12 @@ class RedisCoordination:
                 socket_connect_timeout=TIMEOUT,
                 retry=Retry(NoBackoff(), 0),  # the node tries again, while its leases allow
             )
-        except ValueError:  # whose text may hold a part of a password
+            _check(self._client.connection_pool)
+        except (TypeError, ValueError, redis_py.RedisError):  # whose text may hold a part of a password
             raise ValueError(
                 f"coordination is a URL that begins with {url.partition(':')[0]!r}, but not one of Redis: expected "
-                '"redis://host:port/number"; special characters of a password must be percent-encoded'
+                '"redis://host:port/number", optionally with "?" and options that redis-py takes; special characters '
+                "of a password must be percent-encoded"
             ) from None
         self._is_closed = False
         common = _script("common")
@@ -237,6 +240,16 @@ class _RedisWatch:
 
     def _forget(self) -> None:
         self._subscription = None
+
+
+def _check(pool: Any) -> None:
+    """Refuse options that a connection does not take, and a host that cannot be looked up. Connects to nothing.
+
+    Raises:
+        TypeError, ValueError, RedisError: they cannot be used.
+    """
+    pool.connection_class(**pool.connection_kwargs)
+    str(pool.connection_kwargs.get("host", "")).encode("idna")  # as `socket.getaddrinfo` does
 
 
 def _script(name: str) -> str:
