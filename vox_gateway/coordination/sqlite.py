@@ -197,17 +197,14 @@ class SQLiteCoordination:
                 raise CoordinationFailed(f"{self._path} was closed")
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
+                yield connection
                 connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                if connection.in_transaction:
+            except (OSError, sqlite3.Error) as error:
+                raise self._failed(error) from None
+            finally:
+                if connection.in_transaction:  # after some errors, such as a full disk, SQLite itself has rolled back
                     with contextlib.suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
-                raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> CoordinationFailed:
         reason = error.strerror if isinstance(error, OSError) else error
