@@ -168,3 +168,29 @@ def test_a_process_that_opens_a_file_twice_keeps_its_locks(tmp_path: Path) -> No
         first.save(info, 0, "kept")
         third = stack.enter_context(contextlib.closing(open_coordination(url, bot="1")))
         assert third.load(1, [0]) == {0: "kept"}
+
+
+@pytest.mark.parametrize("shared_url", ["sqlite"], indirect=True)
+def test_processes_whose_locks_were_deleted_do_not_take_each_other_for_dead(
+    start: Start, shared_url: str, bot: str, tmp_path: Path
+) -> None:
+    times = replace(STILL, ttl=600.0, give_up=60.0)
+    (process,) = start(1, 4, times)
+    info = NodeInfo("id", "name", 4, 4)
+    with contextlib.ExitStack() as stack:
+        (tmp_path / "bot.db-nodes").unlink()
+        coordination = stack.enter_context(contextlib.closing(open_coordination(shared_url, bot=bot, times=times)))
+        view = coordination.beat(info, {})
+        assert (len(view.nodes), len(view.leases)) == (2, 4)
+
+        def expires_in() -> float:
+            return next(one.expires_in for one in coordination.overview().nodes if one.info.id != info.id)
+
+        for _ in range(2):  # the first heartbeat may have begun before
+            before = expires_in()
+            wait_until(lambda: expires_in() > before)  # noqa: B023
+        view = coordination.beat(info, {})
+        assert (len(view.nodes), len(view.leases), view.is_new) == (2, 4, False)
+        assert not process.of("revoked")
+        process.process.kill()
+        wait_until(lambda: len(coordination.beat(info, {}).nodes) == 1, PATIENCE)

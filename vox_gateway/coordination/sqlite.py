@@ -23,7 +23,7 @@ from typing import TypeVar
 from ..concurrency.fork import FORKED, in_child
 from .interface import Change, CoordinationFailed, GateSettings, NodeInfo, Overview, TurnRequest, Turns, View, Watch
 from .leases import LeaseTimes
-from .slots import Slot
+from .slots import Slot, file_id
 from .state import Report, SharedState, lost
 
 __all__ = ["SQLiteCoordination"]
@@ -73,6 +73,8 @@ class SQLiteCoordination:
             _make(self._path)
             self._slot = Slot(f"{self._path}-nodes")
             self._connection = _connect(self._path)
+            names = (self._path, f"{self._path}-wal", f"{self._path}-shm")  # SQLite keeps them while one is connected
+            self._files = {name: found for name in names if (found := file_id(name)) is not None}
         except (OSError, sqlite3.Error) as error:
             self.close()
             raise self._failed(error) from None
@@ -84,6 +86,8 @@ class SQLiteCoordination:
         """See `Coordination`."""
 
         def step(connection: sqlite3.Connection, state: SharedState, now: float) -> tuple[View, Change]:
+            self._check_files()
+            self._slot.renew()
             buried = self._bury(state)
             view, changed = state.beat(node, hold, self.times, now, self._slot.number)
             self._peers = {name: slot for name, slot in state.slots().items() if name != node.id}
@@ -206,7 +210,13 @@ class SQLiteCoordination:
                     with contextlib.suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
 
-    def _failed(self, error: Exception) -> CoordinationFailed:
+    def _check_files(self) -> None:
+        """Refuse to go on if other processes, which start now, would coordinate through other files of these names."""
+        for path, opened in self._files.items():
+            if file_id(path) != opened:
+                raise self._failed(f"{path} was deleted or replaced, restart all processes of the bot")
+
+    def _failed(self, error: Exception | str) -> CoordinationFailed:
         reason = error.strerror if isinstance(error, OSError) else error
         return CoordinationFailed(f"the shards cannot be coordinated through {self._path}: {reason}")
 
