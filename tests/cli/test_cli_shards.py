@@ -401,6 +401,7 @@ def test_the_bot_is_found(cluster: Cluster, url: str, ran: Run) -> None:
     ("argv", "code", "words"),
     [
         (["shards"], 2, "set VOX_GATEWAY_COORDINATION or give --coordination"),
+        (["shards", "sqlite:///"], 2, "coordination='sqlite:///' must end with the name of a file"),
         (["gate", "--coordination", "sqlite:////no/bot.db"], 2, "/no/bot.db does not exist: no process"),
         (["gate", "--coordination", "postgres://me:hunter2@host/1"], 2, "a URL that begins with 'postgres'"),
         (["shards", "redis://:hun/ter2@host:6379"], 2, "special characters of a password must be percent-encoded"),

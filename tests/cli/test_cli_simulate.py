@@ -58,6 +58,14 @@ def test_one_shard(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[11].startswith("RESUME, 1 process with 8 at once: ")
 
 
+@pytest.mark.parametrize("option", ["--shards", "--processes", "--at-once", "--max-concurrency"])
+def test_counts_beyond_all_memory_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["simulate", "--shards", "1", option, "100001"])
+    assert caught.value.code == 2
+    assert f"argument {option}: invalid count '100001': expected at most 100,000" in capsys.readouterr().err
+
+
 def test_the_file_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "start.svg"
     assert main(["simulate", "--shards", "64", "--output", str(file)]) == 0

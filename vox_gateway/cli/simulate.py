@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..sharding.plan import MAX_SHARDS
 from .shared import arguments
 from .shared.exits import CommandError, Exit, exit_codes
 from .shared.parsers import add_command
@@ -109,31 +110,41 @@ def _seconds(rng: random.Random, distribution: tuple[float, float]) -> float:
     return median * rng.lognormvariate(0.0, spread)
 
 
+def _count(text: str) -> int:
+    """Parse an integer from 1 to `MAX_SHARDS`; no other is worth its memory.
+
+    Raises:
+        ArgumentTypeError: the value is invalid.
+    """
+    if (number := arguments.positive_count(text)) > MAX_SHARDS:
+        raise argparse.ArgumentTypeError(f"invalid count {text!r}: expected at most {MAX_SHARDS:,}")
+    return number
+
+
 def add_to(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, parents, "simulate", summary=_HELP, description=_DESCRIPTION, epilog=_EPILOG)
-    count = arguments.positive_count
-    parser.add_argument("--shards", type=count, required=True, metavar="N", help="number of shards")
+    parser.add_argument("--shards", type=_count, required=True, metavar="N", help="number of shards")
     parser.add_argument(
         "--max-concurrency",
-        type=count,
+        type=_count,
         default=1,
         metavar="N",
         help="from Get Gateway Bot; vox-gateway doctor shows it (default: %(default)s)",
     )
     parser.add_argument(
-        "--processes", type=count, default=16, metavar="N", help="processes with shards (default: %(default)s)"
+        "--processes", type=_count, default=16, metavar="N", help="processes with shards (default: %(default)s)"
     )
     parser.add_argument(
         "--at-once",
-        type=count,
+        type=_count,
         default=8,
         metavar="N",
         help="shards of a process that resume at the same time (default: %(default)s)",
     )
     parser.add_argument(
         "--session-starts",
-        type=count,
+        type=arguments.positive_count,
         metavar="N",
         help="session starts in 24 hours, from Get Gateway Bot (default: enough)",
     )

@@ -66,7 +66,7 @@ def opened(args: argparse.Namespace) -> Iterator[Coordination]:
             Exit.UNUSABLE,
         )
     path = url.removeprefix(_SQLITE)
-    if path != url and not os.path.exists(path):
+    if path and path != url and not os.path.exists(path):
         raise CommandError(f"{path} does not exist: no process of the bot has used it", Exit.UNUSABLE)
     try:
         coordination = open_coordination(url, bot=args.bot or _find_bot(url))
