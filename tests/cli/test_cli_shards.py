@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -425,6 +426,22 @@ def test_a_file_without_a_bot(sqlite_url: str, cluster: Cluster, capsys: pytest.
     cluster.coordination(sqlite_url)
     assert main(["shards", sqlite_url]) == 1
     assert capsys.readouterr().err == "vox-gateway: no process of a bot has used this coordination\n"
+
+
+@pytest.mark.parametrize("table", ["CREATE TABLE mine (id)", "CREATE TABLE state (bot, name)", ""])
+@pytest.mark.parametrize("argv", [["shards"], ["drain", "one"], ["gate", "--bot", BOT]])
+def test_the_database_of_another_program_is_left_alone(
+    argv: list[str], table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
+    path = tmp_path / "theirs?.db"
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute(table)
+    before = path.read_bytes()
+    assert main([*argv, "--coordination", f"sqlite:///{path}"]) == 1
+    assert "no process of a bot has used this file" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_bot_id_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,12 @@ _WANTED = 'None, "sqlite:///path" or "redis://host:port/number"'
 
 
 def open_coordination(
-    url: str | None, *, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None
+    url: str | None,
+    *,
+    bot: str,
+    times: LeaseTimes | None = None,
+    gate: GateSettings | None = None,
+    create: bool = True,
 ) -> Coordination:
     """Open what the processes of a bot share.
 
@@ -31,6 +36,7 @@ def open_coordination(
         bot: identifies the bot; see `bot_id`.
         times: of leases; the same in all processes.
         gate: how often the bot may IDENTIFY; the same in all processes.
+        create: make the SQLite file if it does not exist; otherwise only a file that a process has made is used.
 
     Raises:
         TypeError, ValueError: `url` cannot be used.
@@ -48,7 +54,7 @@ def open_coordination(
     path = _check_path(url)
     from .sqlite import SQLiteCoordination
 
-    return SQLiteCoordination(path, bot, times, gate)
+    return SQLiteCoordination(path, bot, times, gate, create=create)
 
 
 def check_coordination(given: object) -> None:
@@ -94,7 +100,7 @@ def bots_of(url: str) -> list[str]:
         CoordinationFailed: it cannot be reached.
         MissingExtra: Redis needs the extra ``cluster``.
     """
-    with contextlib.closing(open_coordination(url, bot="")) as coordination:
+    with contextlib.closing(open_coordination(url, bot="", create=False)) as coordination:
         return coordination.bots()
 
 

@@ -18,6 +18,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from ..concurrency.fork import FORKED, in_child
@@ -52,16 +53,25 @@ class SQLiteCoordination:
     """Coordinates the processes of one machine.
 
     Args:
-        path: of the file, which is made if it does not exist.
+        path: of the file.
         bot: identifies the bot; bots may share a file.
         times: of leases.
         gate: how often the bot may IDENTIFY.
+        create: make the file, and the tables in it, if they do not exist.
 
     Raises:
         CoordinationFailed: the file cannot be used.
     """
 
-    def __init__(self, path: str, bot: str, times: LeaseTimes | None = None, gate: GateSettings | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        bot: str,
+        times: LeaseTimes | None = None,
+        gate: GateSettings | None = None,
+        *,
+        create: bool = True,
+    ) -> None:
         self.times: LeaseTimes = times or LeaseTimes()
         self.gate: GateSettings = gate or GateSettings()
         self._path = os.path.abspath(path)
@@ -70,9 +80,11 @@ class SQLiteCoordination:
         self._lock = threading.Lock()  # guards the connection; taken by the nodes' threads and session writers
         self._connection: sqlite3.Connection | None = None
         try:
-            _make(self._path)
-            self._slot = Slot(f"{self._path}-nodes")
+            if create:
+                _make(self._path)
             self._connection = _connect(self._path)
+            (_make_tables if create else _check_tables)(self._connection)
+            self._slot = Slot(f"{self._path}-nodes")
             names = (self._path, f"{self._path}-wal", f"{self._path}-shm")  # SQLite keeps them while one is connected
             self._files = {name: found for name in names if (found := file_id(name)) is not None}
         except (OSError, sqlite3.Error) as error:
@@ -264,15 +276,25 @@ def _make(path: str) -> None:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_TABLES)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    url = f"{Path(path).as_uri()}?mode=rw"  # makes no file
+    return sqlite3.connect(url, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True)
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(_TABLES)
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """Refuse a file that no process has used, such as somebody else's database. Writes nothing.
+
+    Raises:
+        sqlite3.Error: it has other tables, or cannot be read.
+    """
+    columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('state')")}
+    if not columns >= {"bot", "state", "leases_changed", "gate_changed"}:
+        raise sqlite3.DatabaseError("no process of a bot has used this file")
 
 
 class _SQLiteWatch:

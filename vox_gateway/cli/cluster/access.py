@@ -69,7 +69,7 @@ def opened(args: argparse.Namespace) -> Iterator[Coordination]:
     if path and path != url and not os.path.exists(path):
         raise CommandError(f"{path} does not exist: no process of the bot has used it", Exit.UNUSABLE)
     try:
-        coordination = open_coordination(url, bot=args.bot or _find_bot(url))
+        coordination = open_coordination(url, bot=args.bot or _find_bot(url), create=False)
     except ValueError as error:
         raise CommandError(str(error), Exit.UNUSABLE) from None
     with contextlib.closing(coordination):
