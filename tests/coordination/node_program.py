@@ -47,6 +47,7 @@ def connect(shard: int) -> None:
         say("identify", shard=shard)
         node.gate.sent(shard, shard, time.monotonic())
         store.save(Saved(f"session {shard}"))
+        say("saved", shard=shard)
 
 
 def read_stdin() -> None:

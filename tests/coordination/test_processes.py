@@ -103,7 +103,7 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
     # SQLite must not wait for the leases to expire: the process's lock ends with it.
     ttl = 600.0 if shared_url.startswith("sqlite") else 2.5
     processes = start(3, 12, replace(STILL, ttl=ttl, give_up=min(ttl - 0.5, 60.0)))
-    wait_until(lambda: len(set().union(*(one.shards_of("identify") for one in processes))) == 12, PATIENCE)
+    wait_until(lambda: len(set().union(*(one.shards_of("saved") for one in processes))) == 12, PATIENCE)
     killed, *others = sorted(processes, key=lambda one: -len(one.running))
     lost = set(killed.running)
     killed.process.kill()
@@ -116,7 +116,7 @@ def test_the_shards_of_a_killed_process_resume_elsewhere(start: Start, shared_ur
 @pytest.mark.slow
 def test_a_paused_process_closes_its_shards_and_does_not_fight(start: Start, shared_url: str) -> None:
     paused, other = start(2, 8, replace(STILL, ttl=2.5, give_up=2.0))
-    wait_until(lambda: len(paused.shards_of("identify") | other.shards_of("identify")) == 8, PATIENCE)
+    wait_until(lambda: len(paused.shards_of("saved") | other.shards_of("saved")) == 8, PATIENCE)
     paused, other = (paused, other) if paused.running else (other, paused)
     theirs = set(paused.running)
     pause(paused.process, shared_url)
