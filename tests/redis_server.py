@@ -47,9 +47,16 @@ class RedisServer:
 
     def demote(self) -> None:
         """Become a replica, which refuses to write, as after a failover."""
+        self._command("REPLICAOF 127.0.0.1 1")
+
+    def require(self, password: str) -> None:
+        """Refuse connections without a password."""
+        self._command(f"CONFIG SET requirepass {password}")
+
+    def _command(self, line: str) -> None:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self._socket))
-            connection.sendall(b"REPLICAOF 127.0.0.1 1\r\n")
+            connection.sendall(f"{line}\r\n".encode())
             assert connection.recv(100) == b"+OK\r\n"
 
     def pause(self) -> None:

@@ -517,6 +517,17 @@ def test_a_server_that_is_not_there(tmp_path: Any, own: Own) -> None:
             coordination.load(8, [0])
 
 
+@pytest.mark.parametrize("query", ["", "?password=hunter3", "?password=hunter3&username=me", "?protocol=2"])
+def test_a_server_that_wants_a_password(server: RedisServer, query: str) -> None:
+    server.require("hunter2")
+    with contextlib.closing(open_coordination(f"{server.url}{query}", bot="1")) as coordination:
+        with pytest.raises(CoordinationFailed, match="; check the password in the URL, as in redis://:pass") as caught:
+            coordination.overview()
+        assert "hunter" not in str(caught.value)
+    with contextlib.closing(open_coordination(f"{server.url}?password=hunter2", bot="1")) as coordination:
+        assert not coordination.overview().nodes
+
+
 def test_no_part_of_a_password_is_shown() -> None:
     pytest.importorskip("redis")
     with pytest.raises(ValueError, match="percent-encoded") as caught:

@@ -200,6 +200,8 @@ class RedisCoordination:
             # that other threads use are left: theirs fails too.
             self._client.connection_pool.disconnect(inuse_connections=False)
             reason = str(error).rstrip(".")  # holds a host and a port, but no password
+            if isinstance(error, redis_py.AuthenticationError):
+                reason = f"{reason}; check the password in the URL, as in redis://:password@host:port/number"
             raise CoordinationFailed(f"the shards cannot be coordinated through Redis: {reason}") from None
 
 
