@@ -50,6 +50,7 @@ SPECIAL = (
     "session_file=",
     "start_http_server",
     "def pong",
+    "manager.drain",
 )
 SCRIPTS = [one for one in PYTHON if one not in TESTS and not any(word in one.code for word in SPECIAL)]
 

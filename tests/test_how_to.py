@@ -197,6 +197,28 @@ def test_sigterm_keeps_the_session(gateway: LocalGateway, tmp_path: Path, monkey
     assert (tmp_path / "session.json").exists()
 
 
+def test_sigterm_drains_even_if_it_interrupts_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    one = snippet("processes.md", "manager.drain")
+    code = one.code.replace('bot.db"', 'bot.db", handlers="caller"').replace(
+        "manager.connect()",
+        'manager.once("GUILD_CREATE", lambda guild: os.kill(os.getpid(), signal.SIGTERM))\nmanager.connect()',
+    )
+    with gateway_for_discord(monkeypatch, shards=2, max_concurrency=2) as gateway:
+        monkeypatch.setitem(ShardManager.__init__.__kwdefaults__, "identify_gate", None)  # the coordination has one
+        end = threading.Timer(60, lambda: gateway.drop("close", code=4004))  # fail, and do not hang
+        end.start()
+        try:
+            manager = replace(one, code=code).run()["manager"]
+        finally:
+            end.cancel()
+            end.join()
+            signal.signal(signal.SIGTERM, before)
+        assert manager.status == "closed"
+        assert gateway.expect_close(5).code == 4000
+
+
 def test_each_line_of_the_log_is_json_with_the_shard(
     gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
