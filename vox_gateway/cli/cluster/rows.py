@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -37,19 +38,24 @@ class LeaseRow:
 def rows_of(overview: Overview) -> list[LeaseRow]:
     """Return a row for each shard, also for those that no node runs, in order."""
     names = labels(overview)
-    held = {(shard.total, shard.shard): shard for shard in overview.shards}
     to_drain = {node.info.id for node in overview.nodes if node.is_to_drain}
     rows = []
+    for total, number, shard, target in _all_shards(overview):
+        notes = []
+        if shard is not None and shard.owner in to_drain:
+            notes.append("to be handed over")
+        if target is not None and (shard is None or shard.owner != target):
+            notes.append(f"moves to {names.get(target, target)}")
+        rows.append(_row(total, number, shard, names, notes))
+    return rows
+
+
+def _all_shards(overview: Overview) -> Iterator[tuple[int, int, ShardStatus | None, str | None]]:
+    """Yield the number of shards, the id, the status if a node runs it, and the node that it was moved to, if any."""
+    held = {(shard.total, shard.shard): shard for shard in overview.shards}
     for total in sorted({node.info.total for node in overview.nodes}):
         for number in range(total):
-            shard, target = held.get((total, number)), overview.pins.get((total, number))
-            notes = []
-            if shard is not None and shard.owner in to_drain:
-                notes.append("to be handed over")
-            if target is not None and (shard is None or shard.owner != target):
-                notes.append(f"moves to {names.get(target, target)}")
-            rows.append(_row(total, number, shard, names, notes))
-    return rows
+            yield total, number, held.get((total, number)), overview.pins.get((total, number))
 
 
 def _row(total: int, number: int, shard: ShardStatus | None, names: dict[str, str], notes: list[str]) -> LeaseRow:
@@ -107,7 +113,6 @@ def as_lines(rows: list[LeaseRow], widths: list[int] | None = None) -> list[str]
 
 def document(overview: Overview) -> dict[str, Any]:
     """Return all of it as values that JSON can hold. A shard that no node runs has no owner."""
-    held = {(shard.total, shard.shard): shard for shard in overview.shards}
     names = {node.info.id: node.info.name for node in overview.nodes}
     return {
         "nodes": [
@@ -127,11 +132,9 @@ def document(overview: Overview) -> dict[str, Any]:
                 "owner_name": None if shard is None else names.get(shard.owner),
                 "load": None if shard is None else shard.load,
                 "reported_ago": None if shard is None else shard.reported_ago,
-                "moves_to": overview.pins.get((total, number)),
+                "moves_to": target,
                 "state": {} if shard is None else dict(shard.state),
             }
-            for total in sorted({node.info.total for node in overview.nodes})
-            for number in range(total)
-            for shard in [held.get((total, number))]
+            for total, number, shard, target in _all_shards(overview)
         ],
     }
