@@ -546,7 +546,7 @@ def test_no_part_of_a_password_is_shown() -> None:
         f"redis://{'a' * 64}.example",
         "redis://host/0?hunter2=1",
         "unix:///run/redis.sock?hunter2=1",
-        "redis://host/0?protocol=hunter2",
+        "redis://host/0?protocol=9",
         "redis://:hunter2\udcff@host",
     ],
 )
