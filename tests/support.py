@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
+import os
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vox_gateway.dispatch.event_queue import EventQueue, Item
 
@@ -165,6 +167,21 @@ def black_hole() -> Iterator[int]:
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
+
+
+class RefusingSocket(socket.socket):
+    """A connected socket whose next write fails as a kernel without memory makes it fail, once `refuse` is set."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(fileno=sock.detach())
+        self.setblocking(False)
+        self.refuse = False
+
+    def send(self, *args: Any) -> int:
+        if self.refuse:
+            self.refuse = False
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return super().send(*args)
 
 
 def refused_port() -> int:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, RecordEvents, start
+from client_helpers import TIMEOUT, MakeClient, RecordEvents, open_connection, start
+from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, ScriptedServer
+from support import RefusingSocket, in_background
 
 from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
 from vox_gateway.config import Options
+from vox_gateway.network import connector
+from vox_gateway.network.dial import dial
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
@@ -270,3 +276,30 @@ def test_many_threads_may_send_concurrently(gateway: LocalGateway, make_client: 
             sender.join(10)
         got = sorted(int(gateway.expect("VOICE_STATE_UPDATE").data["guild_id"]) for _ in range(100))
         assert got == list(range(100))
+
+
+def test_a_command_that_the_kernel_refuses_is_sent_once_over_the_next_connection(
+    server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error passes, and the server notices nothing: the client has to end the connection."""
+    sockets = []
+
+    def dial_refusing(*args: Any) -> RefusingSocket:
+        sockets.append(RefusingSocket(dial(*args)))
+        return sockets[-1]
+
+    monkeypatch.setattr(connector, "dial", dial_refusing)
+    client, first = open_connection(make_client, server)
+    first.login(NO_HEARTBEATS)
+    assert client.wait_until_ready(TIMEOUT)
+    sockets[0].refuse = True
+    sent = in_background(lambda: client.voice_state_update(GUILD, None, timeout=TIMEOUT))
+    with pytest.raises(EOFError):
+        first.receive()
+    first.close()
+    second = server.open(RECONNECT_TIMEOUT)
+    second.resume(NO_HEARTBEATS)
+    second.event("RESUMED")
+    assert second.expect(4)["guild_id"] == str(GUILD)
+    sent.result(TIMEOUT)
+    assert f"the connection broke: {os.strerror(errno.ENOBUFS)}" in caplog.text

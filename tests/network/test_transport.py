@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import queue
 import socket
 import ssl
@@ -13,7 +15,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
-from support import TIMEOUT, after, in_background, never, read_exactly, read_to_end, running, tcp_pair, wait_until
+from support import (
+    TIMEOUT,
+    RefusingSocket,
+    after,
+    in_background,
+    never,
+    read_exactly,
+    read_to_end,
+    running,
+    tcp_pair,
+    wait_until,
+)
 
 from vox_gateway.concurrency.wakeup import DeadlinePassed, Interrupted, Wakeup
 from vox_gateway.errors import CertificateInvalid, ConnectFailed, ConnectionLost
@@ -220,6 +233,25 @@ def test_the_buffer_for_a_peer_that_does_not_read_is_bounded(pair: Pair) -> None
     with pytest.raises(ConnectionLost, match="does not read"):
         for _ in range(50):
             pair.transport.send(pong)
+    with pytest.raises(ConnectionLost, match="does not read"):
+        pair.transport.read()
+
+
+def test_a_refused_write_ends_the_connection_after_what_has_arrived(wakeup: Wakeup) -> None:
+    """The error may pass, but nobody would send over the connection again; the server's last words say why it broke."""
+    with tcp_pair() as (ours, other):
+        refusing = RefusingSocket(ours)
+        with contextlib.closing(Transport(refusing, wakeup, after(TIMEOUT))) as transport:
+            other.sendall(b"last words")
+            refusing.refuse = True
+            with pytest.raises(ConnectionLost, match=os.strerror(errno.ENOBUFS)):
+                transport.send(b"first")
+            with pytest.raises(ConnectionLost):
+                transport.send(b"second")
+            assert transport.read() == b"last words"
+            with pytest.raises(ConnectionLost, match=os.strerror(errno.ENOBUFS)):
+                transport.read()
+            assert read_to_end(other) == b""
 
 
 def test_a_reset_is_reported(wakeup: Wakeup) -> None:

@@ -89,7 +89,8 @@ class Transport:
         self._unsent = bytearray()
         self._is_writing = self._has_more = False  # see `_write`
         self._closed = False
-        # Guards the nine fields above and every write to the socket; taken by the reader and by all threads that send.
+        self._write_failure = ""  # why nothing more can be written
+        # Guards the ten fields above and every write to the socket; taken by the reader and by all threads that send.
         # Reentrant, since a signal handler may send in the middle of a call.
         self._lock = threading.RLock()
         for level, option, value in _KEEPALIVE:
@@ -244,6 +245,8 @@ class Transport:
         self.waiting_since = None
         if not data:
             self._wakeup.check()
+            if self._write_failure:  # the end is that of `_give_up`
+                raise ConnectionLost(self._write_failure)
         # A read that is not full has most likely taken all there was, so the next begins with a wait.
         self._is_drained = 0 < len(data) < self._read_size
         self.bytes_in += len(data)
@@ -304,19 +307,20 @@ class Transport:
             The length of `data`.
 
         Raises:
-            ConnectionLost: the connection is over, or the server has stopped reading. Nothing was sent.
+            ConnectionLost: the connection is over, or the server has stopped reading. The data was not sent, and
+                nothing will be: the reader takes what has arrived, and then raises the same.
         """
         with self._lock:
             if self._closed:
                 raise ConnectionLost("the connection is closed")
             if len(self._unsent) > MAX_UNSENT:
-                raise ConnectionLost("the server does not read what it is sent")
+                raise self._give_up("the server does not read what it is sent")
             buffer = self._unsent if self._tls is None else self._unencrypted
             buffer += data
             try:
                 self._write()
             except OSError as error:
-                raise ConnectionLost(f"the connection broke: {_message(error)}") from error
+                raise self._give_up(f"the connection broke: {_message(error)}") from error
             except BaseException:  # Ctrl-C: some bytes may have been written that are still in the buffer
                 self.abort()
                 raise
@@ -329,10 +333,24 @@ class Transport:
         """Shut the connection down now; the reader's wait raises Interrupted."""
         self._wakeup.cancel()  # first, so that the reader does not take the shutdown for the server's
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                with contextlib.suppress(OSError):  # not connected any more
-                    self._sock.shutdown(socket.SHUT_RDWR)
+            self._shut_down()
+
+    def _give_up(self, reason: str) -> ConnectionLost:
+        """End a connection that cannot be written to, and return the error. The lock is held.
+
+        The kernel may have refused a single write, and the server would notice nothing. It does not interrupt the
+        reader, which may still find the close frame that says why the connection broke.
+        """
+        self._write_failure = reason  # first: the shutdown wakes the reader
+        self._shut_down()
+        return ConnectionLost(reason)
+
+    def _shut_down(self) -> None:
+        """Send nothing more, and end the stream that the reader reads. The lock is held."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(OSError):  # not connected any more
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket. For the reading thread, after its last read."""
@@ -348,7 +366,7 @@ class Transport:
         written: no byte is written twice.
         """
         self._has_more = True
-        while self._has_more and not self._is_writing:
+        while self._has_more and not (self._is_writing or self._closed):
             self._is_writing, self._has_more = True, False
             try:
                 if self._tls is not None:
