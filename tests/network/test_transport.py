@@ -23,6 +23,7 @@ from support import (
     never,
     read_exactly,
     read_to_end,
+    reset,
     running,
     tcp_pair,
     wait_until,
@@ -263,6 +264,24 @@ def test_a_reset_is_reported(wakeup: Wakeup) -> None:
             other.close()
             with pytest.raises(ConnectionLost, match="reset"):
                 transport.read()
+
+
+def test_a_reset_before_the_options_are_set_is_reported_by_the_first_read(wakeup: Wakeup) -> None:
+    """On macOS, setting an option then fails."""
+
+    class WithoutOptions(socket.socket):
+        def setsockopt(self, *args: object) -> None:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    with tcp_pair() as (ours, other):
+        reset(other)
+        sock = WithoutOptions(fileno=ours.detach())
+        sock.setblocking(False)
+        with (
+            contextlib.closing(Transport(sock, wakeup, after(TIMEOUT))) as transport,
+            pytest.raises(ConnectionLost, match="reset"),
+        ):
+            transport.read()
 
 
 # -- TLS -----------------------------------------------------------------------------------------------------------

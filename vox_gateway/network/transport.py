@@ -95,7 +95,9 @@ class Transport:
         self._lock = threading.RLock()
         for level, option, value in _KEEPALIVE:
             if hasattr(socket, option):
-                sock.setsockopt(getattr(socket, level), getattr(socket, option), value)
+                # macOS refuses options of a connection that the peer has reset already; the first read reports that.
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(getattr(socket, level), getattr(socket, option), value)
 
     # -- reading: one thread at a time -----------------------------------------------------------------------------
 
