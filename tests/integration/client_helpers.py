@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -64,6 +65,8 @@ class EventRecorder:
 
 RecordEvents = type[EventRecorder]
 SendMessages = Callable[[LocalGateway, range], None]
+#: makes the sockets of clients of a class; returns the list of those that were made
+SocketsOf = Callable[[type[socket.socket]], list[Any]]
 #: calls a function each time that a line with the given text is logged
 OnLogLine = Callable[[str, Callable[[], None]], None]
 

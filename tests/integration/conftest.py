@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from client_helpers import TOKEN, Cases, EventRecorder, HasURL, MakeClient, OnLogLine, RecordEvents, SendMessages
+from client_helpers import (
+    TOKEN,
+    Cases,
+    EventRecorder,
+    HasURL,
+    MakeClient,
+    OnLogLine,
+    RecordEvents,
+    SendMessages,
+    SocketsOf,
+)
 from scripted_server import ScriptedServer
 from tls_contexts import authority, server_context
 
 from vox_gateway import Client, IdentifyGate, Intents
+from vox_gateway.network import connector
+from vox_gateway.network.dial import dial
 from vox_gateway.testing import LocalGateway
 
 
@@ -109,6 +122,24 @@ def on_log_line(caplog: pytest.LogCaptureFixture) -> OnLogLine:
             return True
 
         caplog.handler.addFilter(see)
+
+    return arrange
+
+
+@pytest.fixture
+def sockets_of(monkeypatch: pytest.MonkeyPatch) -> SocketsOf:
+    """Makes the sockets of clients of a class that fails as only a kernel does."""
+
+    def arrange(cls: type[socket.socket]) -> list[Any]:
+        made = []
+
+        def dial_as(*args: Any) -> socket.socket:
+            made.append(cls(fileno=dial(*args).detach()))
+            made[-1].setblocking(False)
+            return made[-1]
+
+        monkeypatch.setattr(connector, "dial", dial_as)
+        return made
 
     return arrange
 

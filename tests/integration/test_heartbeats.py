@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from client_helpers import MakeClient, OnLogLine, RecordEvents, SendMessages, start_until_ready
+from client_helpers import TIMEOUT, MakeClient, OnLogLine, RecordEvents, SendMessages, start, start_until_ready
+from log_handlers import LogGate, installed
 from support import running, wait_until
 
 from vox_gateway.concurrency.gil import HAS_GIL
@@ -135,11 +136,27 @@ def test_the_last_five_latencies_are_kept(make_client: MakeClient) -> None:
 def test_a_high_latency_is_warned_of(
     gateway: LocalGateway, make_client: MakeClient, on_log_line: OnLogLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vox_gateway.shard.connection.HIGH_LATENCY", 0.0)
+    monkeypatch.setattr("vox_gateway.shard.supervisor.HIGH_LATENCY", 0.0)
     warned = threading.Event()
     on_log_line("a heartbeat was acknowledged after ", warned.set)
     start_until_ready(make_client(gateway))
     assert warned.wait(5)
+
+
+@pytest.mark.parametrize("line", ["> HEARTBEAT", "a heartbeat was acknowledged after "])
+def test_a_log_handler_that_hangs_delays_no_heartbeat(
+    gateway: LocalGateway, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """All shards of a program share the thread that sends them."""
+    monkeypatch.setattr("vox_gateway.shard.supervisor.HIGH_LATENCY", 0.0)
+    with installed(LogGate(line), logging.DEBUG) as gate:
+        client = start(make_client(gateway))
+        assert gate.entered.wait(TIMEOUT)
+        for _ in range(4):
+            gateway.expect("HEARTBEAT")
+        gate.released.set()
+        assert client.wait_until_ready(TIMEOUT)
+    assert client.stats.reconnects == 0
 
 
 def test_a_blocking_handler_delays_neither_heartbeats_nor_reading(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
@@ -10,11 +9,12 @@ from typing import Any
 
 import pytest
 import websocket
-from client_helpers import MakeClient, OnLogLine, RecordEvents, start, start_until_ready
+from client_helpers import MakeClient, RecordEvents, start, start_until_ready
 from scripted_server import ScriptedServer
 from support import read_to_end, wait_until
 
 from vox_gateway import Status
+from vox_gateway.encoding.json import JSONCodec
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
@@ -112,17 +112,19 @@ def test_close_as_the_websocket_opens_ends_it_before_anything_is_sent(
 
 
 def test_a_connection_ends_after_its_last_heartbeat(
-    server: ScriptedServer, make_client: MakeClient, on_log_line: OnLogLine, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The socket stays open and no other connection is made, so a late heartbeat cannot reach a later connection."""
-    caplog.set_level(logging.DEBUG, logger="vox_gateway")
     held, go_on = threading.Event(), threading.Event()
+    encode = JSONCodec.encode
 
-    def hold() -> None:
-        held.set()
-        go_on.wait(2 * TIMEOUT)
+    def encode_held(self: JSONCodec, payload: Any) -> bytes:
+        if payload["op"] == 1:
+            held.set()
+            go_on.wait(2 * TIMEOUT)
+        return encode(self, payload)
 
-    on_log_line("> HEARTBEAT", hold)  # logged just before it is written
+    monkeypatch.setattr(JSONCodec, "encode", encode_held)  # just before it is written
     start(make_client(server))
     first = server.open().login(interval=5.0)
     assert held.wait(TIMEOUT)

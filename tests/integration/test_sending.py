@@ -9,14 +9,12 @@ import time
 from typing import Any
 
 import pytest
-from client_helpers import TIMEOUT, MakeClient, RecordEvents, open_connection, start
+from client_helpers import TIMEOUT, MakeClient, RecordEvents, SocketsOf, open_connection, start
 from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, ScriptedServer
 from support import RefusingSocket, in_background
 
 from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
 from vox_gateway.config import Options
-from vox_gateway.network import connector
-from vox_gateway.network.dial import dial
 from vox_gateway.testing import LocalGateway
 
 pytestmark = pytest.mark.usefixtures("little_jitter")
@@ -279,16 +277,10 @@ def test_many_threads_may_send_concurrently(gateway: LocalGateway, make_client: 
 
 
 def test_a_command_that_the_kernel_refuses_is_sent_once_over_the_next_connection(
-    server: ScriptedServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, make_client: MakeClient, sockets_of: SocketsOf, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The error passes, and the server notices nothing: the client has to end the connection."""
-    sockets = []
-
-    def dial_refusing(*args: Any) -> RefusingSocket:
-        sockets.append(RefusingSocket(dial(*args)))
-        return sockets[-1]
-
-    monkeypatch.setattr(connector, "dial", dial_refusing)
+    sockets = sockets_of(RefusingSocket)
     client, first = open_connection(make_client, server)
     first.login(NO_HEARTBEATS)
     assert client.wait_until_ready(TIMEOUT)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from client_helpers import TOKEN, MakeClient, RecordEvents, SendMessages, start_until_ready
+from client_helpers import TOKEN, MakeClient, RecordEvents, SendMessages, SocketsOf, start_until_ready
 from log_handlers import RaiseInThread, RaiseOnLine, installed
 from support import in_background, wait_until
 
@@ -80,9 +81,16 @@ def test_ctrl_c_propagates_from_a_handler_on_the_main_thread(
 
 
 @pytest.fixture
-def raise_in_thread() -> Iterator[RaiseInThread]:
-    """Ends the thread whose name ends with `thread_suffix` when it logs."""
+def raise_in_thread(sockets_of: SocketsOf) -> Iterator[RaiseInThread]:
+    """Ends the thread whose name ends with `thread_suffix` when it logs, or sends, which is all that heartbeats do."""
     with installed(RaiseInThread(), logging.DEBUG) as handler:
+
+        class Socket(socket.socket):
+            def send(self, *args: Any) -> int:
+                handler.check("")
+                return super().send(*args)
+
+        sockets_of(Socket)
         yield handler
 
 

@@ -241,7 +241,8 @@ def test_the_buffer_for_a_peer_that_does_not_read_is_bounded(pair: Pair) -> None
 def test_a_refused_write_ends_the_connection_after_what_has_arrived(wakeup: Wakeup) -> None:
     """The error may pass, but nobody would send over the connection again; the server's last words say why it broke."""
     with tcp_pair() as (ours, other):
-        refusing = RefusingSocket(ours)
+        refusing = RefusingSocket(fileno=ours.detach())
+        refusing.setblocking(False)
         with contextlib.closing(Transport(refusing, wakeup, after(TIMEOUT))) as transport:
             other.sendall(b"last words")
             refusing.refuse = True

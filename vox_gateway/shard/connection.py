@@ -74,8 +74,6 @@ HELLO_WITHIN = 20.0
 #: late, and heartbeats are acknowledged until then. After RESUME only events are, since a server that lost the RESUME
 #: acknowledges heartbeats forever; a replay may be long, so the time between two events is bounded and not the whole.
 SILENCE_WITHIN = 60.0
-#: seconds of latency above which a warning is logged
-HIGH_LATENCY = 10.0
 #: seconds that the server has to answer our close frame, before the socket is shut down hard
 CLOSE_WITHIN = 1.0
 #: what a `close` event says when a close frame had no code, and when no close frame came (RFC 6455 section 7.4.1)
@@ -214,6 +212,9 @@ class Connection:
             ConnectionLost: the connection is over; nothing was sent.
         """
         self._log.debug("> %s (%d bytes)", name, len(data))
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         with self._lock:
             websocket = self._websocket
             if websocket is None or self._closing is not None:
@@ -228,20 +229,15 @@ class Connection:
         return None if self._websocket is None else self._websocket.waiting_since
 
     def beat(self) -> None:
-        """Send a heartbeat, whatever the send limit says."""
+        """Send a heartbeat, whatever the send limit says. The supervisor logs it: no beat waits for a log handler."""
         data = self._codec.encode({"op": int(Opcode.HEARTBEAT), "d": self._protocol.seq})
         self.rate_limiter.take_for_heartbeat(time.monotonic())
         with contextlib.suppress(ConnectionLost):  # the reader notices, and reports it
-            self.write("HEARTBEAT", data)
-            self._post(HeartbeatSent(self.id))
+            self._write(data)
+            self._post(HeartbeatSent(self.id, len(data)))
 
     def on_latency(self, latency: float) -> None:
         """A heartbeat was acknowledged after `latency` seconds."""
-        if latency > HIGH_LATENCY:
-            self._log.warning(
-                "a heartbeat was acknowledged after %.1f seconds: the network is slow, or this program too busy",
-                latency,
-            )
         self._post(Acknowledged(self.id, time.monotonic(), latency))
 
     def zombie(self, reason: str) -> None:

@@ -184,7 +184,9 @@ class Ready(FromConnection):
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatSent(FromConnection):
-    """A heartbeat was written."""
+    """A heartbeat of `size` bytes was written."""
+
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

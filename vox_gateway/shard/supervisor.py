@@ -61,6 +61,8 @@ ABANDON_AFTER = 0.3
 LOOKUP_GRACE = 0.5
 #: seconds until a shard that may not connect asks again; it is closed before that, unless the process was paused
 LOOK_AGAIN = 1.0
+#: seconds of latency above which a warning is logged
+HIGH_LATENCY = 10.0
 #: close codes that end the session on the server's side
 ENDS_SESSION = (1000, 1001)
 
@@ -430,10 +432,17 @@ class Supervisor:
                 self._progress(State.RESUMING, history=history.identified(at, session))
             case Ready():
                 self._become_ready(connection, message)
-            case HeartbeatSent():
+            case HeartbeatSent(_, size):
                 self.publish(totals=replace(totals, beats=totals.beats + 1))
+                self._log.debug("> HEARTBEAT (%d bytes)", size)
             case Acknowledged(_, at, latency):
                 self.published = state.acknowledged(at, latency)
+                if latency > HIGH_LATENCY:
+                    self._log.warning(
+                        "a heartbeat was acknowledged after %.1f seconds: the network is slow, or this program too "
+                        "busy",
+                        latency,
+                    )
             case ReadingPaused() | ReadingResumed() if not self._is_closing:
                 self._note_reading(message)
             case Disconnected():
