@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from client_helpers import TIMEOUT, MakeClient, RecordEvents, SocketsOf, open_connection, start
 from scripted_server import NO_HEARTBEATS, RECONNECT_TIMEOUT, ScriptedServer
-from support import RefusingSocket, in_background
+from support import RefusingSocket, in_background, wait_until
 
 from vox_gateway import CommandTimeout, Intents, NotConnected, PayloadTooLarge
 from vox_gateway.config import Options
@@ -248,6 +248,40 @@ def test_the_last_presence_outlives_close(gateway: LocalGateway, make_client: Ma
     client.close()
     client.connect(async_=True)
     assert gateway.expect("IDENTIFY", 5).data["presence"]["status"] == "dnd"
+
+
+def test_a_presence_that_a_drop_may_have_lost_is_sent_again(server: ScriptedServer, make_client: MakeClient) -> None:
+    client, first = open_connection(make_client, server)
+    first.login(NO_HEARTBEATS)
+    client.presence_update(status="dnd", timeout=TIMEOUT)
+    first.expect(3)  # the client does not know that it was read
+    first.reset()
+    second = server.open(RECONNECT_TIMEOUT)
+    second.resume(NO_HEARTBEATS)
+    second.event("RESUMED")
+    assert second.expect(3)["status"] == "dnd"
+
+
+def test_a_presence_that_was_read_before_a_drop_is_not_sent_again(
+    server: ScriptedServer, make_client: MakeClient
+) -> None:
+    client, first = open_connection(make_client, server)
+    first.login(NO_HEARTBEATS)
+    client.presence_update(status="dnd", timeout=TIMEOUT)
+    first.expect(3)
+    first.send(1)
+    first.expect(1)
+    first.send(11)
+    wait_until(lambda: client.latencies)
+    first.reset()
+    second = server.open(RECONNECT_TIMEOUT)
+    second.resume(NO_HEARTBEATS)
+    second.event("RESUMED")
+    assert client.wait_until_ready(TIMEOUT)
+    client.voice_state_update(GUILD, None, timeout=TIMEOUT)
+    second.expect(4)
+    client.presence_update(status="idle", timeout=TIMEOUT)
+    assert second.expect(3)["status"] == "idle"
 
 
 def test_requests_without_the_needed_intent_are_warned_about(

@@ -122,7 +122,7 @@ class Heart:
     def beat(self) -> None:
         self.events.put("beat")
 
-    def on_latency(self, latency: float) -> None:
+    def on_latency(self, at: float, latency: float) -> None:
         self.events.put("on_latency")
 
     def zombie(self, reason: str) -> None:

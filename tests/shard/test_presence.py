@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,17 @@ import pytest
 
 from vox_gateway.concurrency.scheduler import Scheduler
 from vox_gateway.log import ShardLog
+from vox_gateway.protocol.rate_limit import CommandRateLimiter
 from vox_gateway.shard.messages import Mailbox, PresenceDue, PresenceUpdate
 from vox_gateway.shard.presence import LIMIT, Presence
 from vox_gateway.shard.sender import CommandSender
+
+
+class Connection:
+    rate_limiter = CommandRateLimiter()
+
+    def write(self, name: str, data: bytes) -> None:
+        raise AssertionError("not reached")
 
 
 class RecordingSender(CommandSender):
@@ -21,6 +30,7 @@ class RecordingSender(CommandSender):
     def __init__(self) -> None:
         super().__init__()
         self.delay: float | None = 0.0
+        self.set_ready(Connection())
         self.sent: list[bytes] = []
 
     def try_send(self, name: str, data: bytes) -> float | None:
@@ -100,6 +110,60 @@ def test_an_update_without_a_connection_is_part_of_the_identify(run: Run) -> Non
     run.presence.flush()
     assert run.sender.sent == []
     assert run.scheduler.calls == []
+
+
+def test_an_update_is_sent_again_after_each_resume(run: Run) -> None:
+    for number in (1, 2):
+        run.update(number)
+        run.supervise()
+    for _ in range(2):
+        run.presence.on_ready(resumed=True)
+    assert run.sender.sent == [b"1", b"2", b"2", b"2"]
+
+
+def test_a_presence_of_the_identify_is_not_sent_again(run: Run) -> None:
+    run.presence.on_ready(resumed=True)  # the first connection of a client may resume
+    run.update(1)
+    run.supervise()
+    run.presence.for_identify()
+    run.presence.on_ready(resumed=False)
+    run.presence.on_ready(resumed=True)
+    assert run.sender.sent == [b"1"]
+
+
+def test_an_update_that_the_server_has_is_not_sent_again(run: Run) -> None:
+    run.update(1)
+    run.supervise()
+    run.presence.acknowledged(time.monotonic() + 1)
+    run.presence.on_ready(resumed=True)
+    assert run.sender.sent == [b"1"]
+
+
+def test_a_heartbeat_that_was_sent_before_an_update_says_nothing_about_it(run: Run) -> None:
+    before = time.monotonic()
+    run.update(1)
+    run.supervise()
+    run.presence.acknowledged(before)
+    run.presence.on_ready(resumed=True)
+    assert run.sender.sent == [b"1", b"1"]
+
+
+def test_a_heartbeat_of_a_connection_that_is_not_ready_says_nothing_about_an_earlier_one(run: Run) -> None:
+    run.update(1)
+    run.supervise()
+    run.sender.close()
+    run.presence.acknowledged(time.monotonic() + 1)
+    run.presence.on_ready(resumed=True)
+    assert run.sender.sent == [b"1", b"1"]
+
+
+def test_the_limit_on_presences_holds_after_a_resume(run: Run) -> None:
+    for number in range(LIMIT):
+        run.update(number)
+        run.supervise()
+    run.presence.on_ready(resumed=True)
+    assert len(run.sender.sent) == LIMIT
+    assert len(run.scheduler.calls) == 1
 
 
 def test_the_limit_on_presences_delays_the_newest(run: Run) -> None:

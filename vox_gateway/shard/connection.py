@@ -236,9 +236,9 @@ class Connection:
             self._write(data)
             self._post(HeartbeatSent(self.id, len(data)))
 
-    def on_latency(self, latency: float) -> None:
-        """A heartbeat was acknowledged after `latency` seconds."""
-        self._post(Acknowledged(self.id, time.monotonic(), latency))
+    def on_latency(self, at: float, latency: float) -> None:
+        """A heartbeat was acknowledged at `at` (monotonic), after `latency` seconds."""
+        self._post(Acknowledged(self.id, at, latency))
 
     def zombie(self, reason: str) -> None:
         """The server does not answer any more: close if that can be done at once, and resume."""

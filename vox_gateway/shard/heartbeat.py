@@ -96,8 +96,8 @@ class Heart(Protocol):
     def beat(self) -> None:
         """Send a beat."""
 
-    def on_latency(self, latency: float) -> None:
-        """A beat was acknowledged after `latency` seconds."""
+    def on_latency(self, at: float, latency: float) -> None:
+        """A beat was acknowledged at `at` (monotonic), after `latency` seconds."""
 
     def zombie(self, reason: str) -> None:
         """The other side is dead: cut off and resume."""
@@ -162,7 +162,7 @@ class Heartbeat:
 
     def _take(self, heart: Heart, at: float) -> None:
         if (latency := self._pulse.acknowledged(at)) is not None:
-            heart.on_latency(latency)
+            heart.on_latency(at, latency)
 
     def _wake(self) -> None:
         self._act(self._beat)

@@ -31,10 +31,12 @@ class Presence:
         self._scheduler = scheduler
         self._mailbox = mailbox
         self._rate_limiter = CommandRateLimiter(LIMIT, PERIOD)
-        # Both are replaced whole, so no thread needs a lock: a signal handler may update the presence at any moment.
+        # All are replaced whole, so no thread needs a lock: a signal handler may update the presence at any moment.
         self._newest = PresenceUpdate(initial, b"")
         self._sent = self._newest
-        self._is_due = False  # `PresenceDue` will be posted; used by the supervisor only
+        self._received = self._newest  # the last that the server is known to have
+        self._sent_at = 0.0  # in monotonic time; used by the supervisor only, as is the next
+        self._is_due = False  # `PresenceDue` will be posted
 
     @property
     def newest(self) -> dict[str, Any] | None:
@@ -52,10 +54,25 @@ class Presence:
 
     def for_identify(self) -> dict[str, Any] | None:
         """The newest presence, for an IDENTIFY that is about to be written. For the reader."""
-        self._sent = self._newest
+        self._sent = self._received = self._newest
         return self._sent.presence
 
     # -- for the supervisor ----------------------------------------------------------------------------------------
+
+    def on_ready(self, resumed: bool) -> None:
+        """READY or RESUMED came: send the newest presence, unless the server has it.
+
+        What was sent before a RESUMED may have been lost with its connection.
+        """
+        if resumed:
+            self._sent = self._received
+        self.flush()
+
+    def acknowledged(self, sent_at: float) -> None:
+        """A heartbeat that was sent at `sent_at` was acknowledged: the server has read what was sent before it."""
+        # Heartbeats are acknowledged before RESUMED too, which say nothing about what an earlier connection sent.
+        if self._sender.is_ready and self._sent_at < sent_at:
+            self._received = self._sent
 
     def send(self, update: PresenceUpdate) -> None:
         """Send what was posted, unless it or something newer was sent, or the limits forbid it now."""
@@ -76,7 +93,7 @@ class Presence:
             return  # not ready: the next READY or RESUMED flushes
         if delay == 0.0:
             self._rate_limiter.take(now)
-            self._sent = update
+            self._sent, self._sent_at = update, time.monotonic()
         elif not self._is_due:
             # Without a thread for it, the next update tries again, or the next READY or RESUMED.
             self._is_due = self._scheduler.call_at(now + delay, lambda: self._mailbox.put(PresenceDue()))

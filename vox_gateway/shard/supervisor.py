@@ -437,6 +437,7 @@ class Supervisor:
                 self._log.debug("> HEARTBEAT (%d bytes)", size)
             case Acknowledged(_, at, latency):
                 self.published = state.acknowledged(at, latency)
+                self._presence.acknowledged(at - latency)
                 if latency > HIGH_LATENCY:
                     self._log.warning(
                         "a heartbeat was acknowledged after %.1f seconds: the network is slow, or this program too "
@@ -486,4 +487,4 @@ class Supervisor:
             self._lease.save_soon()
         if not self._is_closing:
             self._sender.set_ready(connection)
-            self._presence.flush()
+            self._presence.on_ready(resumed)
