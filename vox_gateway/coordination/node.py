@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..arguments.validation import check_count
+from ..concurrency.clock import seconds_until
 from ..concurrency.fork import in_child
 from ..errors import ThreadFailed
 from .capacity import Capacity
@@ -204,7 +205,7 @@ class Node:
             self._requests.wait_until_left(within * (1 - JOIN_PART))
             self._requests.end()
             for thread in self._threads:
-                thread.join(max(until - time.monotonic(), 0.0))
+                thread.join(seconds_until(until))
         self._stop()
 
     def _abandon(self) -> None:

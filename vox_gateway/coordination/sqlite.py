@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.fork import FORKED, in_child
 from .interface import Change, CoordinationFailed, GateSettings, NodeInfo, Overview, TurnRequest, Turns, View, Watch
 from .leases import LeaseTimes
@@ -308,7 +309,7 @@ class _SQLiteWatch:
 
     def wait(self, seconds: float) -> Change:
         until = time.monotonic() + seconds
-        while not (changed := self._look()) and (left := until - time.monotonic()) > 0:
+        while not (changed := self._look()) and (left := seconds_until(until)) > 0:
             self._pause.wait(min(left, POLL_INTERVAL))
         return changed
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from operator import length_hint
 from typing import Any, Final, Protocol
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.signals import SignalSafeEvent
 from ..encoding import Payload
 from ..encoding.raw_dispatch import RawDispatch
@@ -250,7 +251,7 @@ class EventQueue:
             self._room.clear()
             if may_go_on():  # after `clear`: room made from here on ends the wait
                 break
-            if not self._room.wait(None if stuck else max(stuck_at - time.monotonic(), 0.0)):
+            if not self._room.wait(None if stuck else seconds_until(stuck_at)):
                 stuck = True
                 on_stuck()
         self.reader_waits = False

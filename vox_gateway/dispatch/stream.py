@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
 from ..event import Event
@@ -128,8 +129,8 @@ class EventStream(Subscriber, Generic[T]):
                 if event is not None:
                     return event
                 self._check_thread()
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
+                left = seconds_until(deadline)
+                if left == 0:
                     raise TimeoutError(f"no {' or '.join(self.names)} came within timeout={timeout:g} seconds")
                 self._arrived.wait(left)
         finally:
@@ -143,7 +144,7 @@ class EventStream(Subscriber, Generic[T]):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            left = seconds_until(deadline)
             try:
                 data = self.get(left).data
             except TimeoutError:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.signals import SignalSafeEvent
 from ..dispatch.subscriptions import Subscriber, Subscribers
 from ..errors import CommandTimeout, GatewayError, NotConnected
@@ -68,7 +69,7 @@ class Timeout:
     @property
     def left(self) -> float | None:
         """Seconds that are left; None for no limit."""
-        return None if self.seconds is None else max(self.deadline - time.monotonic(), 0.0)
+        return None if self.seconds is None else seconds_until(self.deadline)
 
 
 class PendingRequest(Subscriber):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ..concurrency.clock import seconds_until
 from ..errors import GatewayError
 from ..log import ShardLog
 from .state import Session
@@ -209,7 +210,7 @@ class SessionWriter:
         not_before = 0.0
         while True:
             try:
-                left = None if look_at is None else max(look_at - time.monotonic(), 0.0)
+                left = seconds_until(look_at)
                 message = self.inbox.get(timeout=left)
             except queue.Empty:
                 self.armed = False  # before the position is read: progress made in between arms again

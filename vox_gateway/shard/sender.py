@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.signals import SignalSafeCondition
 from ..errors import CommandTimeout, ConnectionLost, NotConnected
 from ..protocol.rate_limit import CommandRateLimiter
@@ -148,7 +149,7 @@ class CommandSender:
     def _ready_connection(
         self, name: str, deadline: float | None, timeout: float | None, ended: int
     ) -> CommandConnection:
-        connection = self._wait_for_connection(ended, _left(deadline)) if self._running else None
+        connection = self._wait_for_connection(ended, seconds_until(deadline)) if self._running else None
         if not self._running or self._runs_ended != ended:
             raise NotConnected(f"{name} was not sent: the client is not connected; call connect() first")
         if connection is None:
@@ -170,7 +171,7 @@ class CommandSender:
     def _wait_for_room(
         self, name: str, connection: CommandConnection, delay: float, deadline: float | None, timeout: float | None
     ) -> None:
-        left, limiter = _left(deadline), connection.rate_limiter
+        left, limiter = seconds_until(deadline), connection.rate_limiter
         if left is not None and left < delay:
             raise CommandTimeout(
                 f"{name} was not sent: the send limit of {limiter.limit} events in {limiter.period:g} seconds "
@@ -181,7 +182,3 @@ class CommandSender:
 
 def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
-
-
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - time.monotonic(), 0.0)

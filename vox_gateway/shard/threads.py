@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Protocol
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.gil import HAS_GIL
 from ..concurrency.scheduler import Scheduler
 from ..concurrency.signals import SignalSafeEvent
@@ -143,10 +144,10 @@ class SharedThreads:
         self.heartbeats.stop()
         ends = time.monotonic() + END_WITHIN
         for dispatcher in self.dispatchers:
-            dispatcher.join(max(ends - time.monotonic(), 0.0))
+            dispatcher.join(seconds_until(ends))
         if self.reader is not None:
             self.reader.finish()
-            self.reader.join(max(ends - time.monotonic(), 0.0))
+            self.reader.join(seconds_until(ends))
         if self.workers is not None:
             self.workers.join(ends)
 
@@ -182,4 +183,4 @@ class SharedThreads:
         for member in members:
             member.close_at_exit()
         for member in members:
-            member.closed.wait(max(until - time.monotonic(), 0.0))
+            member.closed.wait(seconds_until(until))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..arguments.validation import check_count
+from ..concurrency.clock import seconds_until
 from ..config import Options
 from ..coordination import (
     Assigned,
@@ -330,7 +331,7 @@ class CoordinatedRun(Coordinator):
                 self._release_saved()
             for shard in [*self._saving, *self._revoked]:
                 self._group.retire(shard)
-            self.node.close(max(ends - time.monotonic(), HANDLER_GRACE))
+            self.node.close(max(seconds_until(ends), HANDLER_GRACE))
         finally:
             super()._finish()
             self._close_coordination()

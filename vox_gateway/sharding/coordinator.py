@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.fork import FORKED
 from ..concurrency.signals import SignalSafeEvent
 from ..config import Options
@@ -163,7 +164,7 @@ class Coordinator:
         self._begin_to_stop(Stop(code, reason))
         wait_stopped([*self._running.values()], until)
         if not self.threads.is_handler_thread():
-            self.closed.wait(max(until - time.monotonic(), 0.0))
+            self.closed.wait(seconds_until(until))
 
     def reshard(self, request: Reshard) -> None:
         """Change the number of shards, after what is under way. Does not wait."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..concurrency.clock import seconds_until
 from ..config import Options
 from ..diagnostics.stats import Status
 from ..discovery.gateway_bot import GatewayBot
@@ -239,7 +240,7 @@ class Resharder:
         while waiting:
             if (failure := self._why_give_up(shards, until)) is not None:
                 return failure
-            message = self._run.next(None if until is None else max(until - time.monotonic(), 0.0))
+            message = self._run.next(seconds_until(until))
             if isinstance(message, ShardReady):
                 waiting.discard(message.shard_id)
         return None
@@ -296,7 +297,7 @@ class Resharder:
             run.post_close(1000, "")
         ends = time.monotonic() + CLOSE_BOUND
         for run in runs:
-            run.disconnected.wait(max(ends - time.monotonic(), 0.0))
+            run.disconnected.wait(seconds_until(ends))
 
 
 def _is_over(until: float | None) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ...concurrency.clock import seconds_until
 from ..shared.exits import CommandError, Exit
 from ..shared.inbox import MainInbox
 from ..shared.screen import Mark, Screen
@@ -127,7 +128,7 @@ class Runner:
         deadline = time.monotonic() + seconds * self._pace
         while True:
             try:
-                self._print(self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0)))
+                self._print(self._inbox.get(timeout=seconds_until(deadline)))
             except queue.Empty:
                 return
 
@@ -144,7 +145,7 @@ class Runner:
         deadline = time.monotonic() + self.timeout
         while True:
             try:
-                message = self._inbox.get(timeout=max(deadline - time.monotonic(), 0.0))
+                message = self._inbox.get(timeout=seconds_until(deadline))
             except queue.Empty:
                 raise DemoTimeout(f"{what} did not come within {self.timeout:g} seconds") from None
             self._print(message)

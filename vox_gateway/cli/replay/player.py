@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ...concurrency.clock import seconds_until
 from ..recording import BrokenLine, Recorded
 from ..recording.reading import Line
 from ..shared.exits import CommandError
@@ -182,7 +183,7 @@ class Player:
 
     def _wait(self, until: float) -> bool:
         """Process the next record; return False if none comes before the monotonic time `until`."""
-        timeout = None if math.isinf(until) else max(0.0, until - time.monotonic())
+        timeout = None if math.isinf(until) else seconds_until(until)
         try:
             record = self._inbox.get(timeout)
         except queue.Empty:

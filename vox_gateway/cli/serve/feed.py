@@ -9,6 +9,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+from ...concurrency.clock import seconds_until
 from ...testing import LocalGateway
 from ..shared.activity import Line
 from ..shared.screen import Mark
@@ -59,7 +60,7 @@ class Feed:
     @property
     def due_in(self) -> float | None:
         """Seconds until the next event is due, at least 0; None while no event waits."""
-        return None if self._next is None else max(0.0, self._next[0] - time.monotonic())
+        return None if self._next is None else seconds_until(self._next[0])
 
     def send_next(self) -> None:
         """Send the next event."""

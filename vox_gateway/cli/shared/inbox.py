@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
+from ...concurrency.clock import seconds_until
 from ...concurrency.signals import SignalSafeEvent
 
 __all__ = ["MainInbox"]
@@ -53,7 +54,7 @@ class MainInbox(Generic[Item]):
                 if isinstance(item, _Failure):
                     raise item.error
                 return item
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            left = seconds_until(deadline)
+            if left == 0:
                 raise queue.Empty
             self._event.wait(left)

@@ -9,11 +9,11 @@ import functools
 import math
 import queue
 import threading
-import time
 import zlib
 from collections.abc import Callable
 from typing import Any
 
+from ...concurrency.clock import seconds_until
 from ...encoding import Payload
 from ...log import ShardLog
 from ..current_shard import CurrentShard
@@ -64,7 +64,7 @@ class WorkerPool:
         """Wait until the threads have ended, until the monotonic time `until` at most."""
         for worker in self.workers:
             if worker.thread.ident is not None:
-                worker.thread.join(max(until - time.monotonic(), 0.0))
+                worker.thread.join(seconds_until(until))
 
     def abandon(self) -> None:
         """Leave all tasks to the parent, in a child that a handler on one of the threads forked: it ends there."""

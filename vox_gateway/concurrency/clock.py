@@ -1,0 +1,21 @@
+"""How long until a time of the monotonic clock. For any thread that bounds a wait."""
+
+from __future__ import annotations
+
+import time
+from typing import overload
+
+__all__ = ["seconds_until"]
+
+
+@overload
+def seconds_until(when: float) -> float: ...
+
+
+@overload
+def seconds_until(when: float | None) -> float | None: ...
+
+
+def seconds_until(when: float | None) -> float | None:
+    """Return the seconds until the monotonic time `when`, at least 0; None for None, which is never."""
+    return None if when is None else max(when - time.monotonic(), 0.0)
