@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ..concurrency.clock import seconds_until
 from ..concurrency.fork import FORKED
 from ..concurrency.signals import SignalSafeEvent
 from ..config import Options
@@ -427,20 +428,16 @@ def wait_stopped(shards: Sequence[Shard], until: float) -> None:
     started = [shard for shard in shards if shard.thread.ident is not None]
     if any(shard.executor.is_current_thread() for shard in started):
         for shard in started:
-            shard.disconnected.wait(_left(until))
+            shard.disconnected.wait(seconds_until(until))
         return
     # The handler that runs now has until then to return; it may be the handler that called close(), long ago.
     late = []
     for shard in started:
-        if shard.closed.wait(_left(until - HANDLER_GRACE - END_MARGIN)):
+        if shard.closed.wait(seconds_until(until - HANDLER_GRACE - END_MARGIN)):
             shard.thread.join(HANDLER_GRACE)
         else:
             late.append(shard)
     for shard in late:
         shard.stop_waiting()
     for shard in late:
-        shard.closed.wait(_left(until))
-
-
-def _left(until: float) -> float:
-    return max(until - time.monotonic(), 0.0)
+        shard.closed.wait(seconds_until(until))

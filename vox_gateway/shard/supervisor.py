@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..concurrency.clock import seconds_until
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import ConnectionClosed, GatewayError
 from ..opcodes import KEEP_SESSION
@@ -261,7 +262,7 @@ class Supervisor:
     def _wait(self, seconds: float) -> None:
         """Wait; less when told to stop."""
         until = time.monotonic() + seconds
-        while self.close is None and (left := until - time.monotonic()) > 0:
+        while self.close is None and (left := seconds_until(until)) > 0:
             self._take(left)
 
     def _wait_for_gate(self) -> None:
@@ -312,7 +313,7 @@ class Supervisor:
         stuck_at = time.monotonic() + timeout + LOOKUP_GRACE
         while self.close is None:
             connecting = connection.reached is State.CONNECTING
-            message = self._take(max(stuck_at - time.monotonic(), 0.0) if connecting else None)
+            message = self._take(seconds_until(stuck_at) if connecting else None)
             match message:
                 case Disconnected() if message.connection_id == connection.id:
                     return message

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...concurrency.clock import seconds_until
 from ...concurrency.signals import SignalSafeEvent
 from ...encoding import Payload
 from ..current_shard import CurrentShard
@@ -102,7 +103,7 @@ class CallerQueue:
             # closed.
             was_closed = timeout is not None and self._is_closed()
             while not self._tasks and (was_closed or not self._is_closed()):
-                if not event.wait(None if ends_at is None else max(ends_at - time.monotonic(), 0.0)):
+                if not event.wait(seconds_until(ends_at)):
                     break
                 event.clear()
 
