@@ -59,6 +59,7 @@ def make_config(gateway: LocalGateway, scheduler: Scheduler) -> MakeConfig:
             "queue": EventQueue(1000, 1 << 20, InlineProgress(), SimpleQueue()),
             "heartbeats": scheduler,
             "mailbox": Mailbox(),
+            "on_failure": pytest.fail,
             "log": ShardLog((0, 1)),
         }
         return ConnectionConfig(**{**parts, **changes})

@@ -45,13 +45,11 @@ from ..protocol.machine import (
 from ..protocol.rate_limit import CommandRateLimiter
 from ..protocol.reconnect_policy import Cause, ConnectPlan, Disconnect
 from ..protocol.state import State
-from .failure import log_failure
 from .heartbeat import Heartbeat
 from .messages import (
     Acknowledged,
     Connecting,
     Disconnected,
-    Fail,
     HeartbeatSent,
     IdentifySent,
     Mailbox,
@@ -90,6 +88,7 @@ class ConnectionConfig:
         find_url: called by the reader before it connects; raises ConnectFailed or another GatewayError.
         queue: where the reader puts what arrives.
         mailbox: the supervisor's.
+        on_failure: called by a thread that ends because of an error of ours, with that error.
         heartbeats: calls what is due; shared with other shards.
         shared_reader: reads connections that are ready; None if each reads on its own thread all the time.
     """
@@ -99,6 +98,7 @@ class ConnectionConfig:
     find_url: FindURL
     queue: EventQueue
     mailbox: Mailbox
+    on_failure: Callable[[BaseException], None]
     heartbeats: Scheduler
     log: ShardLog
     shared_reader: SharedReader | None = None
@@ -250,7 +250,7 @@ class Connection:
 
     def failed(self, error: BaseException) -> None:
         """The calling thread ends because of an error of ours."""
-        self._post(Fail(log_failure(self._log, error)))
+        self._config.on_failure(error)
 
     # -- the reader ------------------------------------------------------------------------------------------------
 

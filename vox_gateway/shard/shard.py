@@ -134,6 +134,7 @@ class Shard:
             find_url=URLFinder(options, resolver, log).find,
             queue=self._dispatcher.queue,
             mailbox=self._mailbox,
+            on_failure=self.failed,
             heartbeats=threads.heartbeats,
             shared_reader=threads.reader,
             log=log,
