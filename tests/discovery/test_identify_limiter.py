@@ -117,6 +117,41 @@ def test_the_last_session_start_is_for_one_shard_only() -> None:
     assert gate.learn(1, limit(1, 2), asked_at=0.5, now=2.0) == 600  # the answer is older than that IDENTIFY
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_no_more_turns_than_session_starts_remain(is_known: bool) -> None:
+    gate, woken = IdentifyGate(max_concurrency=16, daily_limit=2), []
+    if is_known:
+        gate.learn("any", limit(2, 16, reset_after=DAY), asked_at=0.0, now=0.0)
+    assert [gate.enter(shard, shard, lambda shard=shard: woken.append(shard), 0.0) for shard in range(4)] == [  # type: ignore[misc]
+        0,
+        0,
+        DAY,
+        DAY,
+    ]
+    assert (gate.remaining(0.0), enter(gate, 0, 0.0)) == (0, 0), "it may ask again"
+    gate.leave(1, 1)
+    assert gate.remaining(0.0) == 1
+    assert woken == [2, 3]
+    assert (enter(gate, 2, 1.0), enter(gate, 3, 1.0)) == (0, DAY - 1 if is_known else DAY)
+    gate.sent(0, 0, 1.0, 0.0)
+    gate.sent(2, 2, 2.0, 0.0)
+    assert gate.remaining(2.0) == 0
+    assert enter(gate, 3, 2.0) == DAY - (2 if is_known else 1)
+
+
+def test_a_turn_is_not_counted_twice_when_the_count_of_the_server_comes() -> None:
+    gate = IdentifyGate(max_concurrency=4)
+    for shard in range(3):
+        assert enter(gate, shard, 0.0) == 0
+    gate.sent(0, 0, 1.0, 0.0)
+    gate.learn(1, limit(10, 4), asked_at=0.5, now=2.0)
+    assert gate.remaining(2.0) == 7
+    gate.sent(1, 1, 2.0, 0.0)
+    assert gate.remaining(2.0) == 7
+    gate.leave(2, 2)
+    assert gate.remaining(2.0) == 8
+
+
 def test_a_higher_concurrency_wakes_the_waiters() -> None:
     gate, woken = IdentifyGate(), []
     assert enter(gate, 0, 0.0) == 0
@@ -168,9 +203,10 @@ def test_a_shard_that_leaves_the_queue_lets_the_next_one_in() -> None:
 def test_the_last_session_start_wakes_all_who_wait() -> None:
     gate, woken = IdentifyGate(interval=0), []
     enter(gate, 0, 0.0)
-    gate.learn(0, limit(1), asked_at=0.0, now=0.0)
     assert gate.enter(1, 1, lambda: woken.append(1), 0.0) is None
     assert gate.enter(2, 2, lambda: woken.append(2), 0.0) is None
+    gate.learn(0, limit(1), asked_at=0.0, now=0.0)
+    woken.clear()
     gate.sent(0, 0, 1.0, 0.0)
     assert sorted(woken) == [1, 2]
     assert [gate.enter(shard, shard, lambda: None, 1.0) for shard in (1, 2)] == [599, 599]

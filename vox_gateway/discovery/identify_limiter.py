@@ -44,7 +44,8 @@ class IdentifyGate:
     def __init__(self, max_concurrency: int = 1, interval: float = 5.0, daily_limit: int = 990) -> None:
         self.max_concurrency: int = check_count("max_concurrency", max_concurrency, 1)
         self.interval = interval
-        self._sent: deque[float] = deque(maxlen=daily_limit)
+        self._daily_limit = daily_limit
+        self._sent: deque[float] = deque()  # the IDENTIFYs of the last day
         self._server: _ServerCount | None = None
         self._next_at: dict[int, float] = {}  # by the id of the shard that sent an IDENTIFY
         self._holders: dict[object, int] = {}  # with their shard ids, in order of entry
@@ -56,7 +57,8 @@ class IdentifyGate:
     def enter(self, shard_id: int, holder: object, wake: Callable[[], None], now: float) -> float | None:
         """Ask to IDENTIFY. Of those that wait with the same rate limit key, the lowest shard id comes first.
 
-        A shard whose last turn came to nothing comes behind the others.
+        A shard whose last turn came to nothing comes behind the others. A turn counts as a session start while it
+        lasts: no more are given than remain.
 
         Args:
             wake: called when it is worth asking again, after None.
@@ -67,11 +69,12 @@ class IdentifyGate:
             again, or None to wait for `wake`.
         """
         with self._lock:
+            if self._holders.get(holder) == shard_id:
+                return 0.0
             waiter = self._waiters[holder] = _Waiter(shard_id, wake, (self._failed.get(shard_id, 0), shard_id))
-            held = (shard for other, shard in self._holders.items() if other is not holder)
             ahead = (other.shard_id for other in self._waiters.values() if other.order < waiter.order)
             starts_in = self._starts_in(now)
-            if any(self._same_key(shard, shard_id) for shard in (*held, *ahead)):
+            if any(self._same_key(shard, shard_id) for shard in (*self._holders.values(), *ahead)):
                 return starts_in or None
             next_at = max((at for shard, at in self._next_at.items() if self._same_key(shard, shard_id)), default=now)
             delay = max(next_at - now, starts_in, 0.0)
@@ -101,25 +104,31 @@ class IdentifyGate:
         return delay
 
     def remaining(self, now: float) -> int:
-        """Return how many session starts remain."""
+        """Return how many session starts remain, without those of the shards that may IDENTIFY now."""
         with self._lock:
-            if self._server is not None and not self._starts_in(now):
-                return max(self._server.remaining, 0)
-            if self._server is not None:
-                return 0
-            return (self._sent.maxlen or 0) - sum(at > now - DAY for at in self._sent)
+            return self._remaining_at(now)
 
     def starts_in(self, now: float) -> float:
         """Return the seconds until session starts are available; 0.0 if some remain."""
         with self._lock:
             return self._starts_in(now)
 
-    def _starts_in(self, now: float) -> float:
-        if self._server is None:
-            return max(self._sent[0] + DAY - now, 0.0) if len(self._sent) == self._sent.maxlen else 0.0
-        if now >= self._server.resets_at:
+    def _remaining_at(self, now: float) -> int:
+        while self._sent and self._sent[0] <= now - DAY:
+            self._sent.popleft()
+        if self._server is not None and now >= self._server.resets_at:
             self._server = _ServerCount(self._server.total, self._server.total, now + DAY)
-        return 0.0 if self._server.remaining > 0 else self._server.resets_at - now
+        count = self._daily_limit - len(self._sent) if self._server is None else self._server.remaining
+        return max(count - len(self._holders), 0)
+
+    def _starts_in(self, now: float) -> float:
+        if self._remaining_at(now) > 0:
+            return 0.0
+        if self._server is not None:
+            return self._server.resets_at - now
+        # The next that returns may be due to a turn that is held, and so on.
+        returning = len(self._sent) + len(self._holders) - self._daily_limit
+        return (self._sent[returning] if returning < len(self._sent) else now) + DAY - now
 
     def _next(self) -> list[_Waiter]:
         """Return the first waiter with each rate limit key. The lock is held."""
