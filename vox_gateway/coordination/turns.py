@@ -189,7 +189,7 @@ class IdentifyQueue:
         return first
 
     def _in_order(self) -> list[_Waiter]:
-        return sorted(self._waiters, key=lambda waiter: (waiter.failures, waiter.shard, waiter.since))
+        return sorted(self._waiters, key=lambda waiter: (waiter.failures, waiter.shard, waiter.since, waiter.node))
 
     def _free_at(self, key: int, interval: float) -> float:
         held = [turn.until for turn in self._turns if turn.shard % self.max_concurrency == key]

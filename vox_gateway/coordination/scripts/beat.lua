@@ -3,10 +3,7 @@
 local id, name, total, capacity, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local leases = leases_key(total)
 drop_dead_nodes()
--- A clock that was set back must not keep a dead node alive.
-for _, other in ipairs(redis.call('ZRANGEBYSCORE', keys.nodes, '(' .. text(now + ttl), '+inf')) do
-    redis.call('ZADD', keys.nodes, text(now + ttl), other)
-end
+no_later_than(keys.nodes, now + ttl) -- nor keep a dead node alive
 
 local before = redis.call('HGET', node_key(id), 'capacity')
 redis.call('HSET', node_key(id), 'name', name, 'total', total, 'capacity', capacity)

@@ -23,6 +23,13 @@ local function changed(kind) redis.call('PUBLISH', prefix .. ':changes', kind) e
 -- Numbers of more than 14 digits lose digits when Lua turns them into text by itself.
 local function text(number) return string.format('%.0f', number) end
 
+-- In a sorted set of times, nothing stays later than this: a clock that was set back must not hold up anybody.
+local function no_later_than(key, at)
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. text(at), '+inf')) do
+        redis.call('ZADD', key, text(at), member)
+    end
+end
+
 local function drop_dead_nodes()
     if redis.call('ZREMRANGEBYSCORE', keys.nodes, '-inf', text(now)) > 0 then
         changed('leases')

@@ -16,9 +16,10 @@ local function note_sent(shard, node, at)
     redis.call('PEXPIRE', keys.sent, DAY)
 end
 
--- What is over.
+-- What is over. As in `no_later_than`, what is stored is no later than it can be by the clock of now.
 drop_dead_nodes()
 redis.call('ZREMRANGEBYSCORE', keys.sent, '-inf', text(now - DAY))
+no_later_than(keys.sent, now)
 local resets_at = tonumber(redis.call('HGET', keys.gate, 'resets_at') or 0)
 if resets_at > 0 and now >= resets_at then
     resets_at = now + DAY
@@ -26,6 +27,7 @@ if resets_at > 0 and now >= resets_at then
     redis.call('HSET', keys.gate, 'remaining', whole, 'resets_at', text(resets_at))
 end
 for field, over_at in pairs_of(keys.turns) do
+    if tonumber(over_at) > now + turn then redis.call('HSET', keys.turns, field, text(now + turn)) end
     if tonumber(over_at) <= now then
         local shard, node = split(field)
         redis.call('HDEL', keys.turns, field)
@@ -33,11 +35,14 @@ for field, over_at in pairs_of(keys.turns) do
         is_changed = true
     end
 end
-for field in pairs_of(keys.queue) do
+for field, value in pairs_of(keys.queue) do
     local _, node = split(field)
+    local failures, since = string.match(value, '^(%S+) (%S+)$')
     if not is_alive(node) then
         redis.call('HDEL', keys.queue, field)
         is_changed = true
+    elseif tonumber(since) > now then
+        redis.call('HSET', keys.queue, field, failures .. ' ' .. text(now))
     end
 end
 
@@ -122,41 +127,39 @@ local function not_before(shard, at)
     local key = shard % max_concurrency
     free_at[key] = math.max(free_at[key] or 0, at)
 end
-for field, over_at in pairs_of(keys.turns) do not_before(split(field), math.min(tonumber(over_at), now + turn)) end
--- A clock that was set back must not hold up anybody: nothing is later than now.
+for field, over_at in pairs_of(keys.turns) do not_before(split(field), tonumber(over_at)) end
 local recent = redis.call('ZRANGEBYSCORE', keys.sent, '(' .. text(now - interval - gather), '+inf', 'WITHSCORES')
 for index = 1, #recent, 2 do
-    not_before(tonumber(string.match(recent[index], '^%S+')), math.min(tonumber(recent[index + 1]), now) + interval)
+    not_before(tonumber(string.match(recent[index], '^%S+')), tonumber(recent[index + 1]) + interval)
+end
+local function comes_before(one, other)
+    for index = 1, #one do
+        if one[index] ~= other[index] then return one[index] < other[index] end
+    end
+    return false
 end
 for field, value in pairs_of(keys.queue) do
     local shard, node = split(field)
     local failures, from = string.match(value, '^(%S+) (%S+)$')
-    local waiter = {field = field, node = node, tonumber(failures), shard, math.min(tonumber(from), now)}
     local key = shard % max_concurrency
+    local waiter = {tonumber(failures), shard, tonumber(from), node, field = field, node = node, key = key}
     since[key] = math.min(since[key] or waiter[3], waiter[3])
-    local other = first[key]
-    for index = 1, other and 3 or 0 do
-        if waiter[index] ~= other[index] then
-            if waiter[index] < other[index] then first[key] = waiter end
-            break
-        end
-    end
-    if not other then first[key] = waiter end
+    if not first[key] or comes_before(waiter, first[key]) then first[key] = waiter end
 end
 local ask_in = -1
 local order = {}
-for key, waiter in pairs(first) do order[#order + 1] = {key = key, waiter = waiter} end
-table.sort(order, function(one, other) return one.waiter[2] < other.waiter[2] end)
-for _, one in ipairs(order) do
-    if one.waiter.node == id then
-        local at = free_at[one.key] or 0
-        if at <= since[one.key] then at = since[one.key] + gather end -- others may be about to come
+for _, waiter in pairs(first) do order[#order + 1] = waiter end
+table.sort(order, comes_before)
+for _, waiter in ipairs(order) do
+    if waiter.node == id then
+        local at = free_at[waiter.key] or 0
+        if at <= since[waiter.key] then at = since[waiter.key] + gather end -- others may be about to come
         local wait = math.max(at - now, starts_in())
         if wait > 0 then
             if ask_in < 0 or wait < ask_in then ask_in = wait end
         else
-            redis.call('HDEL', keys.queue, one.waiter.field)
-            redis.call('HSET', keys.turns, one.waiter.field, text(now + turn))
+            redis.call('HDEL', keys.queue, waiter.field)
+            redis.call('HSET', keys.turns, waiter.field, text(now + turn))
             if redis.call('HEXISTS', keys.gate, 'remaining') == 1 then
                 redis.call('HINCRBY', keys.gate, 'remaining', -1)
             end
