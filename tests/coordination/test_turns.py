@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from vox_gateway.coordination.interface import GateSettings, Learned, NodeInfo, TurnRequest
 from vox_gateway.coordination.leases import LeaseTimes
 from vox_gateway.coordination.state import SharedState
-from vox_gateway.coordination.turns import IdentifyQueue
+from vox_gateway.coordination.turns import DAY, IdentifyQueue
 from vox_gateway.discovery.session_start_limit import SessionStartLimit
 
 SETTINGS = GateSettings()
@@ -44,6 +44,14 @@ def test_a_clock_that_is_set_back_holds_up_nobody() -> None:
     assert queue.ask("one", TurnRequest({1: 0}), {"one"}, SETTINGS, earlier + SETTINGS.interval)[0].granted == {1}
     turns, _ = queue.ask("other", TurnRequest({2: 0}), {"one", "other"}, SETTINGS, 0.0)
     assert turns.ask_in == SETTINGS.turn
+
+
+def test_session_starts_return_within_a_day_whatever_the_clock() -> None:
+    queue, now = IdentifyQueue(1), 100 * DAY
+    learned = Learned(SessionStartLimit(1000, 0, 60.0, datetime.now(timezone.utc), 1), 0.0)
+    assert queue.ask("one", TurnRequest({0: 0}, learned=learned), {"one"}, SETTINGS, now)[0].starts_in == 60.0
+    assert queue.ask("one", TurnRequest({0: 0}), {"one"}, SETTINGS, now - 30 * DAY)[0].starts_in == DAY
+    assert queue.ask("one", TurnRequest({0: 0}), {"one"}, SETTINGS, now - 29 * DAY)[0].granted == {0}
 
 
 def test_a_dead_node_does_not_live_on_by_a_clock_that_is_set_back() -> None:

@@ -12,6 +12,7 @@ import pytest
 from vox_gateway.coordination.interface import GateSettings, Learned, NodeInfo, Overview, TurnRequest, Turns
 from vox_gateway.coordination.leases import LeaseTimes
 from vox_gateway.coordination.state import SharedState
+from vox_gateway.coordination.turns import DAY
 from vox_gateway.discovery.session_start_limit import SessionStartLimit
 
 TOTAL = 12
@@ -106,6 +107,19 @@ def test_a_clock_that_is_set_back_holds_up_nobody(both: Both) -> None:
     assert both.turns(other, TurnRequest({2: 0})).granted == {2}
 
 
+def test_session_starts_return_within_a_day_whatever_the_clock(both: Both) -> None:
+    limit = SessionStartLimit(1000, 0, 3600.0, datetime.now(timezone.utc), 1)
+    both.beat(NODES[0], 0)
+    assert both.turns(NODES[0], TurnRequest({0: 0}, learned=Learned(limit, 0.0))).starts_in == 3600.0
+    for back in (30.0, 1.0):
+        both.move_clock(-back * DAY)
+        both.beat(NODES[0], 0)
+        assert both.turns(NODES[0], TurnRequest({0: 0})).starts_in == DAY
+    both.move_clock(DAY)
+    both.beat(NODES[0], 0)
+    assert both.turns(NODES[0], TurnRequest({0: 0})).granted == {0}
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_random_requests(both: Both, seed: int) -> None:
     chance, granted = random.Random(seed), 0
@@ -139,7 +153,7 @@ def test_random_requests(both: Both, seed: int) -> None:
             case "leave":
                 both.leave(node)
             case "day":
-                both.move_clock(86_400.0)
+                both.move_clock(DAY)
                 for one in NODES:
                     both.beat(one, *own[one])
     assert granted > 10, "the requests are such that there are turns"

@@ -112,10 +112,12 @@ class IdentifyQueue:
     # -- what a node says ------------------------------------------------------------------------------------------
 
     def _expire(self, alive: Container[str], settings: GateSettings, now: float) -> bool:
-        # A clock that was set back must not hold up anybody: nothing is later than now.
+        # A clock that was set back must not hold up anybody: nothing is later than it can be by the clock of now.
         self.sent = [(min(at, now), shard) for at, shard in self.sent if at > now - DAY]
-        if self._budget is not None and now >= self._budget.resets_at:
-            self._budget = _Budget(self._budget.total, self._budget.total, now + DAY)
+        if self._budget is not None:
+            self._budget.resets_at = min(self._budget.resets_at, now + DAY)
+            if now >= self._budget.resets_at:
+                self._budget = _Budget(self._budget.total, self._budget.total, now + DAY)
         for waiter in self._waiters:
             waiter.since = min(waiter.since, now)
         for turn in self._turns:

@@ -21,7 +21,10 @@ drop_dead_nodes()
 redis.call('ZREMRANGEBYSCORE', keys.sent, '-inf', text(now - DAY))
 no_later_than(keys.sent, now)
 local resets_at = tonumber(redis.call('HGET', keys.gate, 'resets_at') or 0)
-if resets_at > 0 and now >= resets_at then
+if resets_at > now + DAY then
+    resets_at = now + DAY
+    redis.call('HSET', keys.gate, 'resets_at', text(resets_at))
+elseif resets_at > 0 and now >= resets_at then
     resets_at = now + DAY
     local whole = redis.call('HGET', keys.gate, 'total')
     redis.call('HSET', keys.gate, 'remaining', whole, 'resets_at', text(resets_at))
