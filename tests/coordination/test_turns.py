@@ -33,6 +33,21 @@ def test_the_times_of_buckets() -> None:
         assert due <= when < due + 0.3, "as often as the nodes ask"
 
 
+def test_shards_that_identify_again_and_again_hold_up_nobody() -> None:
+    queue, order, now = IdentifyQueue(1), [], 0.0
+    waiting, sent = {"one": {0, 1}, "other": {2, 3}}, {}
+    while len(order) < 8:
+        for node in waiting:
+            shards = dict.fromkeys(waiting[node], 0)
+            turns, _ = queue.ask(node, TurnRequest(shards, sent.pop(node, {})), waiting, SETTINGS, now)
+            order.extend(turns.granted)
+            sent[node] = dict.fromkeys(turns.granted, 0.0)
+            if node == "other":  # the session of the first node's shards is over at once
+                waiting[node] -= turns.granted
+        now += 0.5
+    assert order == [0, 1, 2, 3, 0, 1, 0, 1]
+
+
 def test_a_clock_that_is_set_back_holds_up_nobody() -> None:
     queue, later, earlier = IdentifyQueue(1), 10_000.0, 100.0
     request = TurnRequest({0: 0})

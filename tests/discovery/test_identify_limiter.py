@@ -191,6 +191,21 @@ def test_a_shard_whose_turn_came_to_nothing_comes_behind_the_others() -> None:
     assert gate.enter(0, "0", lambda: None, 0.0) == 0.0
 
 
+def test_shards_that_identify_again_and_again_hold_up_nobody() -> None:
+    gate, order, now = IdentifyGate(), [], 0.0
+    waiting = {0, 1, 2, 3}
+    while len(order) < 8:
+        for shard in waiting:
+            enter(gate, shard, now)
+        (shard,) = (shard for shard in sorted(waiting) if enter(gate, shard, now) == 0)
+        order.append(shard)
+        gate.sent(shard, shard, now, 0.0)
+        if shard > 1:  # the session of the others is over at once
+            waiting.remove(shard)
+        now += 5.0
+    assert order == [0, 1, 2, 3, 0, 1, 0, 1]
+
+
 def test_a_shard_that_leaves_the_queue_lets_the_next_one_in() -> None:
     gate, woken = IdentifyGate(interval=5.0), []
     gate.sent(7, "7", 0.0, 0.0)

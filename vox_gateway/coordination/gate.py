@@ -6,6 +6,7 @@ its answer wakes the reconnect loops through their mailboxes.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -68,7 +69,8 @@ class NodeGate(IdentifyGate):
     def _reset(self) -> None:
         self._queue: dict[object, _Waiter] = {}  # by holder, like the next
         self._turns: dict[object, int] = {}
-        self._failures: dict[int, int] = {}
+        self._failures: dict[int, int] = {}  # by shard, like the next: turns without an IDENTIFY, since its last
+        self._last_turn: dict[int, float] = {}
         self._unsaid: dict[int, float] = {}  # when shards sent an IDENTIFY that the node has not passed on yet
         self._learned: tuple[SessionStartLimit, float] | None = None
         self._returns_at = 0.0
@@ -137,14 +139,16 @@ class NodeGate(IdentifyGate):
             holds: whether the node may connect a shard.
         """
         with self._guard:
-            waiters = filter(holds, {waiter.shard for waiter in self._queue.values()})
-            failures = {shard: self._failures.get(shard, 0) for shard in waiters}
             turns = set(self._turns.values())
+            waiters = {waiter.shard for waiter in self._queue.values()} - turns
             first: dict[int, int] = {}
-            for shard in sorted(failures.keys() - turns, key=lambda shard: (failures[shard], shard)):
+            for shard in sorted(filter(holds, waiters), key=self._rank):
                 first.setdefault(shard % self.max_concurrency, shard)
             waiting = {shard: self._failures.get(shard, 0) for shard in sorted(turns | set(first.values()))}
             return Said(waiting, dict(self._unsaid), self._learned)
+
+    def _rank(self, shard: int) -> tuple[float, int]:
+        return self._last_turn.get(shard, -math.inf), shard  # as in `IdentifyQueue`
 
     def apply(self, said: Said, turns: Turns, holds: Callable[[int], bool]) -> bool:
         """Take in the answer to what was said, and wake the shards that may IDENTIFY.
@@ -170,6 +174,7 @@ class NodeGate(IdentifyGate):
             for holder, waiter in list(self._queue.items()):
                 if waiter.shard in turns.granted - set(self._turns.values()) and holds(waiter.shard):
                     self._turns[holder] = self._queue.pop(holder).shard
+                    self._last_turn[waiter.shard] = now
                     woken.append(waiter)
             more = grew and bool(self._queue)
         for waiter in woken:

@@ -42,7 +42,7 @@ def overview(stored: dict[str, Any], settings: GateSettings) -> Overview:
 
 
 def _queue(stored: dict[str, Any], max_concurrency: int) -> dict[str, Any]:
-    gate, sent = dict(stored["gate"]), list(stored["sent"])
+    gate, sent, last_turn = dict(stored["gate"]), list(stored["sent"]), list(stored["last_turn"])
     waiters = [(*field.split(), *value.split()) for field, value in stored["queue"]]
     budget = {
         "total": int(gate.get("total", 0)),
@@ -61,6 +61,7 @@ def _queue(stored: dict[str, Any], max_concurrency: int) -> dict[str, Any]:
             for field, until in stored["turns"]
             for shard, node in [field.split()]
         ],
+        "_last_turn": {int(shard): _seconds(at) for shard, at in zip(last_turn[::2], last_turn[1::2], strict=True)},
         "_budget": budget if "remaining" in gate else None,
     }
 

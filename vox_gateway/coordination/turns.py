@@ -7,6 +7,7 @@ See: https://docs.discord.com/developers/events/gateway#sharding-max-concurrency
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -46,7 +47,8 @@ class _Budget:
 class IdentifyQueue:
     """Gives turns to IDENTIFY: one a rate limit key and interval, in the order of buckets, and within the budget.
 
-    A shard whose turn came to nothing is behind the others. A session start is spent when a turn is given, and
+    Of those that wait, a shard that has had no turn comes first, then the one whose last turn is the longest ago: a
+    shard that IDENTIFYs again and again holds up nobody. A session start is spent when a turn is given, and
     returned if the node says that the turn came to nothing; if the node dies, the start counts as spent.
 
     Attributes:
@@ -58,6 +60,7 @@ class IdentifyQueue:
     sent: list[tuple[float, int]] = field(default_factory=list)
     _waiters: list[_Waiter] = field(default_factory=list)
     _turns: list[_Turn] = field(default_factory=list)
+    _last_turn: dict[int, float] = field(default_factory=dict)  # when it was given, by shard, for 24 hours
     _budget: _Budget | None = None
 
     def ask(
@@ -114,6 +117,7 @@ class IdentifyQueue:
     def _expire(self, alive: Container[str], settings: GateSettings, now: float) -> bool:
         # A clock that was set back must not hold up anybody: nothing is later than it can be by the clock of now.
         self.sent = [(min(at, now), shard) for at, shard in self.sent if at > now - DAY]
+        self._last_turn = {shard: min(at, now) for shard, at in self._last_turn.items() if at > now - DAY}
         if self._budget is not None:
             self._budget.resets_at = min(self._budget.resets_at, now + DAY)
             if now >= self._budget.resets_at:
@@ -179,6 +183,7 @@ class IdentifyQueue:
                 continue
             self._waiters.remove(waiter)
             self._turns.append(_Turn(node, waiter.shard, now + settings.turn))
+            self._last_turn[waiter.shard] = now
             if self._budget is not None:
                 self._budget.remaining -= 1
         return min(ask_in, default=None)
@@ -191,7 +196,11 @@ class IdentifyQueue:
         return first
 
     def _in_order(self) -> list[_Waiter]:
-        return sorted(self._waiters, key=lambda waiter: (waiter.failures, waiter.shard, waiter.since, waiter.node))
+        return sorted(self._waiters, key=self._rank)
+
+    def _rank(self, waiter: _Waiter) -> tuple[object, ...]:
+        last_turn = self._last_turn.get(waiter.shard, -math.inf)
+        return last_turn, waiter.failures, waiter.shard, waiter.since, waiter.node
 
     def _free_at(self, key: int, interval: float) -> float:
         held = [turn.until for turn in self._turns if turn.shard % self.max_concurrency == key]
@@ -229,5 +238,6 @@ class IdentifyQueue:
             sent=[(at, shard) for at, shard in data["sent"]],
             _waiters=[_Waiter(**waiter) for waiter in data["_waiters"]],
             _turns=[_Turn(**turn) for turn in data["_turns"]],
+            _last_turn={int(shard): at for shard, at in data["_last_turn"].items()},
             _budget=None if budget is None else _Budget(**budget),
         )

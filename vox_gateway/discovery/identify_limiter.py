@@ -11,6 +11,7 @@ See: https://docs.discord.com/developers/events/gateway#sharding-max-concurrency
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -50,15 +51,15 @@ class IdentifyGate:
         self._next_at: dict[int, float] = {}  # by the id of the shard that sent an IDENTIFY
         self._holders: dict[object, int] = {}  # with their shard ids, in order of entry
         self._waiters: dict[object, _Waiter] = {}
-        self._failed: dict[int, int] = {}  # turns that a shard gave back without an IDENTIFY, since its last
+        self._last_turn: dict[int, float] = {}  # when, by shard id
         self._lock = threading.Lock()  # guards all fields above; taken by reconnect loops and readers
         in_child(self, IdentifyGate._after_fork)
 
     def enter(self, shard_id: int, holder: object, wake: Callable[[], None], now: float) -> float | None:
         """Ask to IDENTIFY. Of those that wait with the same rate limit key, the lowest shard id comes first.
 
-        A shard whose last turn came to nothing comes behind the others. A turn counts as a session start while it
-        lasts: no more are given than remain.
+        A shard that has had a turn comes behind those that have had none, or whose last turn was before its own. A
+        turn counts as a session start while it lasts: no more are given than remain.
 
         Args:
             wake: called when it is worth asking again, after None.
@@ -71,7 +72,9 @@ class IdentifyGate:
         with self._lock:
             if self._holders.get(holder) == shard_id:
                 return 0.0
-            waiter = self._waiters[holder] = _Waiter(shard_id, wake, (self._failed.get(shard_id, 0), shard_id))
+            waiter = self._waiters[holder] = _Waiter(
+                shard_id, wake, (self._last_turn.get(shard_id, -math.inf), shard_id)
+            )
             ahead = (other.shard_id for other in self._waiters.values() if other.order < waiter.order)
             starts_in = self._starts_in(now)
             if any(self._same_key(shard, shard_id) for shard in (*self._holders.values(), *ahead)):
@@ -81,6 +84,7 @@ class IdentifyGate:
             if not delay:
                 del self._waiters[holder]
                 self._holders[holder] = shard_id
+                self._last_turn[shard_id] = now
             return delay
 
     def learn(self, holder: object, limit: SessionStartLimit, asked_at: float, now: float) -> float:
@@ -154,7 +158,6 @@ class IdentifyGate:
             self._next_at[shard_id] = now + self.interval * (1.0 + JITTER * jitter)
             if self._server is not None:
                 self._server.remaining -= 1
-            self._failed.pop(shard_id, None)
             self._holders.pop(holder, None)
             # All learn for how long they wait once no session start remains; each asks again after that.
             waiters = list(self._waiters.values()) if self._starts_in(now) else self._next()
@@ -166,8 +169,7 @@ class IdentifyGate:
         with self._lock:
             if self._waiters.pop(holder, None) is None and self._holders.get(holder) != shard_id:
                 return
-            if self._holders.pop(holder, None) is not None:
-                self._failed[shard_id] = self._failed.get(shard_id, 0) + 1
+            self._holders.pop(holder, None)
             waiters = self._next()
         for waiter in waiters:
             waiter.wake()
@@ -184,7 +186,7 @@ class _Waiter:
 
     shard_id: int
     wake: Callable[[], None]
-    order: tuple[int, int]
+    order: tuple[float, int]
 
 
 @dataclass

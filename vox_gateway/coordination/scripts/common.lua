@@ -9,6 +9,7 @@ local keys = {
     turns = prefix .. ':gate:turns',     -- hash: "shard node", the time when the turn is over
     queue = prefix .. ':gate:queue',     -- hash: "shard node", "failures since"
     sent = prefix .. ':gate:sent',       -- sorted set: "shard node time", the time of an IDENTIFY
+    last_turn = prefix .. ':gate:last_turn', -- sorted set: shard, the time when it got its last turn
 }
 local DAY = 86400000
 

@@ -20,4 +20,5 @@ end
 return cjson.encode({
     now = text(now), nodes = nodes, by_total = by_total, gate = all(keys.gate), turns = all(keys.turns),
     queue = all(keys.queue), sent = redis.call('ZRANGE', keys.sent, 0, -1, 'WITHSCORES'),
+    last_turn = redis.call('ZRANGE', keys.last_turn, 0, -1, 'WITHSCORES'),
 })

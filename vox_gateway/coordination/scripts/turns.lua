@@ -18,8 +18,10 @@ end
 
 -- What is over. As in `no_later_than`, what is stored is no later than it can be by the clock of now.
 drop_dead_nodes()
-redis.call('ZREMRANGEBYSCORE', keys.sent, '-inf', text(now - DAY))
-no_later_than(keys.sent, now)
+for _, key in ipairs({keys.sent, keys.last_turn}) do
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - DAY))
+    no_later_than(key, now)
+end
 local resets_at = tonumber(redis.call('HGET', keys.gate, 'resets_at') or 0)
 if resets_at > now + DAY then
     resets_at = now + DAY
@@ -145,8 +147,10 @@ for field, value in pairs_of(keys.queue) do
     local shard, node = split(field)
     local failures, from = string.match(value, '^(%S+) (%S+)$')
     local key = shard % max_concurrency
-    local waiter = {tonumber(failures), shard, tonumber(from), node, field = field, node = node, key = key}
-    since[key] = math.min(since[key] or waiter[3], waiter[3])
+    local last_turn = tonumber(redis.call('ZSCORE', keys.last_turn, shard) or -1)
+    local waiter = {last_turn, tonumber(failures), shard, tonumber(from), node}
+    waiter.field, waiter.node, waiter.shard, waiter.key = field, node, shard, key
+    since[key] = math.min(since[key] or now, tonumber(from))
     if not first[key] or comes_before(waiter, first[key]) then first[key] = waiter end
 end
 local ask_in = -1
@@ -163,13 +167,14 @@ for _, waiter in ipairs(order) do
         else
             redis.call('HDEL', keys.queue, waiter.field)
             redis.call('HSET', keys.turns, waiter.field, text(now + turn))
+            redis.call('ZADD', keys.last_turn, text(now), waiter.shard)
             if redis.call('HEXISTS', keys.gate, 'remaining') == 1 then
                 redis.call('HINCRBY', keys.gate, 'remaining', -1)
             end
         end
     end
 end
-for _, key in ipairs({keys.turns, keys.queue}) do redis.call('PEXPIRE', key, DAY) end
+for _, key in ipairs({keys.turns, keys.queue, keys.last_turn}) do redis.call('PEXPIRE', key, DAY) end
 if is_changed then changed('gate') end
 
 local granted = {}
