@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coordination_support import TIMES, Loop, Meeting, Open, Owner
+from coordination_support import GATE, TIMES, Loop, Meeting, Open, Owner
 from redis_server import RedisServer
-from support import wait_until
+from support import in_background, wait_until
 
 from vox_gateway.coordination import (
     Assigned,
@@ -449,6 +449,44 @@ def test_a_shard_that_leaves_lets_others_in(own: Own) -> None:
     gate.leave(1, "one")
     assert woken.wait(5)
     assert gate.enter(0, "zero", woken.set, 0.0) == 0.0
+
+
+def test_an_identify_just_before_the_node_closes_counts(opened: Open, own: Own) -> None:
+    """It is sent while a heartbeat is on its way, which nobody answers before the node is told to close."""
+
+    class Slow:
+        is_slow = False
+
+        def __init__(self) -> None:
+            self.is_asked, self.may_answer = threading.Event(), threading.Event()
+            self._coordination = opened(NEVER, GateSettings(interval=60.0, gather=0.0))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._coordination, name)
+
+        def beat(self, *arguments: Any) -> Any:
+            if self.is_slow:
+                self.is_asked.set()
+                assert self.may_answer.wait(10)
+            return self._coordination.beat(*arguments)
+
+    coordination: Any = Slow()
+    owner = own(coordination, shards=1)
+    wait_until(lambda: owner.running == {0})
+    wait_until(lambda: owner.node.gate.enter(0, "one", lambda: None, 0.0) == 0.0)
+    coordination.is_slow = True
+    assert coordination.is_asked.wait(10)
+    owner.node.gate.sent(0, "one", time.monotonic())
+    closing = in_background(lambda: owner.node.close(within=15.0))
+    wait_until(lambda: not owner.node.holds(0))
+    coordination.may_answer.set()
+    closing.result(20)
+    assert coordination.overview().nodes == []
+    assert coordination.overview().remaining == GATE.daily_limit - 1
+    other = own(opened(NEVER, GateSettings(interval=60.0, gather=0.0)), shards=1)
+    wait_until(lambda: other.running == {0})
+    assert other.node.gate.enter(0, "other", lambda: None, 0.0) is None
+    wait_until(lambda: [waiter.turn_in > 40.0 for waiter in coordination.overview().waiting] == [True])
 
 
 def test_no_turn_for_a_shard_that_the_node_does_not_hold(own: Own) -> None:

@@ -238,7 +238,7 @@ class Node:
             self._post(CoordinationEnded(ThreadFailed(_NAME, mistake)))
         finally:
             self._stop()  # before the others hear that this node leaves, as its own watch does too
-            self._requests.leave(self.info, is_known=self.view is not None)
+            self._requests.leave(self.info, self.gate.said(self.holds), is_known=self.view is not None)
 
     def _next_due(self, now: float) -> float:
         due = [self._leases.until] if self._leases.shards else []

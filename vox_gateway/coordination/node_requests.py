@@ -110,13 +110,14 @@ class NodeRequests:
         """Ask the identify gate. Does not wait; `Turned` is posted."""
         self._inbox.put(lambda: self._turns(node, said))
 
-    def leave(self, node: NodeInfo, *, is_known: bool) -> None:
+    def leave(self, node: NodeInfo, said: Said, *, is_known: bool) -> None:
         """Leave the other nodes, after all else. Does not wait.
 
         Args:
+            said: to the identify gate; of an IDENTIFY that was sent the others must know, since leaving returns turns.
             is_known: whether they have seen the node.
         """
-        self._inbox.put(lambda: self._leave(node, is_known))
+        self._inbox.put(lambda: self._leave(node, said, is_known))
 
     def wait_until_left(self, timeout: float) -> None:
         """Wait until the request to leave is over, for `timeout` seconds at most."""
@@ -161,8 +162,10 @@ class NodeRequests:
         except CoordinationFailed as error:
             self._post(Turned(said, error))
 
-    def _leave(self, node: NodeInfo, is_known: bool) -> None:
+    def _leave(self, node: NodeInfo, said: Said, is_known: bool) -> None:
         try:
+            if said.sent:
+                self._coordination.turns(node, said.request(time.monotonic()))
             self._coordination.leave(node)
         except CoordinationFailed as error:
             if is_known:
