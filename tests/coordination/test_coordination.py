@@ -355,10 +355,10 @@ def test_it_counts_by_itself_until_discord_was_asked(opened: Open) -> None:
 
 def test_a_turn_that_nobody_ended_counts_as_spent(opened: Open) -> None:
     gate = GateSettings(interval=60.0, daily_limit=1, turn=0.05, gather=0.0)
-    coordination, one = opened(gate=gate), node()
+    coordination, one, other = opened(gate=gate), node(), node()
     owners(coordination, one, 0)
     assert ask(coordination, one, 0).granted == {0}
-    wait_until(lambda: ask(coordination, one, 0).starts_in > 80_000)
+    wait_until(lambda: ask(coordination, other).starts_in > 80_000)
 
 
 # -- for operators -----------------------------------------------------------------------------------------------------

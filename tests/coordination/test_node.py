@@ -451,6 +451,20 @@ def test_a_shard_that_leaves_lets_others_in(own: Own) -> None:
     assert gate.enter(0, "zero", woken.set, 0.0) == 0.0
 
 
+def test_a_turn_lasts_while_its_shard_connects(opened: Open, own: Own) -> None:
+    coordination = opened(gate=GateSettings(interval=60.0, gather=0.0))
+    owner = own(coordination, shards=1)
+    wait_until(lambda: owner.running == {0})
+    wait_until(lambda: owner.node.gate.enter(0, "slow", lambda: None, 0.0) == 0.0)
+    left = [holder.ends_in for holder in coordination.overview().holding]
+
+    def is_extended() -> bool:
+        left.extend(holder.ends_in for holder in coordination.overview().holding)
+        return left[-1] > left[-2]
+
+    wait_until(is_extended)
+
+
 def test_an_identify_just_before_the_node_closes_counts(opened: Open, own: Own) -> None:
     """It is sent while a heartbeat is on its way, which nobody answers before the node is told to close."""
 

@@ -33,6 +33,17 @@ def test_the_times_of_buckets() -> None:
         assert due <= when < due + 0.3, "as often as the nodes ask"
 
 
+def test_a_turn_lasts_while_its_node_says_so() -> None:
+    """As of a shard that connects slowly: if it sent its IDENTIFY late, that was beside another's."""
+    queue, nodes = IdentifyQueue(1), {"one", "other"}
+    mine, theirs = TurnRequest({0: 0}), TurnRequest({1: 0})
+    queue.ask("one", mine, nodes, SETTINGS, 0.0)
+    for now in range(1, 60):
+        assert queue.ask("one", mine, nodes, SETTINGS, now)[0].granted == {0}
+        assert queue.ask("other", theirs, nodes, SETTINGS, now)[0].ask_in == SETTINGS.turn
+    assert queue.ask("other", theirs, nodes, SETTINGS, now + SETTINGS.turn)[0].ask_in == SETTINGS.interval
+
+
 def test_shards_that_identify_again_and_again_hold_up_nobody() -> None:
     queue, order, now = IdentifyQueue(1), [], 0.0
     waiting, sent = {"one": {0, 1}, "other": {2, 3}}, {}

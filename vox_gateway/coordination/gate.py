@@ -129,8 +129,8 @@ class NodeGate(IdentifyGate):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a shard waits for its turn, or an IDENTIFY was not passed on yet."""
-        return bool(self._queue or self._unsaid)
+        """Whether a shard waits for its turn or has it, or an IDENTIFY was not passed on yet."""
+        return bool(self._queue or self._turns or self._unsaid)
 
     def said(self, holds: Callable[[int], bool]) -> Said:
         """Return what is to be said. Of those that wait with the same rate limit key, only the first waits there.

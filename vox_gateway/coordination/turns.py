@@ -77,6 +77,9 @@ class IdentifyQueue:
         for shard, ago in request.sent.items():
             changed |= self._note_sent(node, shard, now - max(ago, 0.0), settings.interval)
         changed |= self._replace(node, request, now)
+        for turn in self._turns:
+            if turn.node == node:  # which says so
+                turn.until = now + settings.turn
         if request.learned is not None:
             self._learn(request.learned, now)
             changed = True

@@ -77,6 +77,7 @@ for field in pairs_of(keys.turns) do
     if node == id then
         if waiting[field] then
             waiting[field] = nil
+            redis.call('HSET', keys.turns, field, text(now + turn))
         else
             give_back(field)
             is_changed = true
