@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime, timezone
+from typing import Any
 
-from vox_gateway.coordination.interface import GateSettings, Learned, NodeInfo, TurnRequest
+import pytest
+
+from vox_gateway.coordination.interface import GateSettings, Learned, NodeInfo, TurnRequest, Turns
 from vox_gateway.coordination.leases import LeaseTimes
 from vox_gateway.coordination.state import SharedState
 from vox_gateway.coordination.turns import DAY, IdentifyQueue
+from vox_gateway.discovery.identify_limiter import IdentifyGate
 from vox_gateway.discovery.session_start_limit import SessionStartLimit
 
 SETTINGS = GateSettings()
@@ -57,6 +62,44 @@ def test_shards_that_identify_again_and_again_hold_up_nobody() -> None:
                 waiting[node] -= turns.granted
         now += 0.5
     assert order == [0, 1, 2, 3, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_gate_of_one_process_gives_the_same_turns(seed: int) -> None:
+    """Each shard is a node of the queue, and none dies."""
+    chance, now, granted = random.Random(seed), 0.0, 0
+    settings = GateSettings(daily_limit=30, turn=1e9, gather=0.0, interval=5.0)
+    gate, queue, nodes = IdentifyGate(daily_limit=30), IdentifyQueue(1), {str(shard) for shard in range(8)}
+    having: set[int] = set()
+
+    def ask(shard: int, *, waits: bool = False, **more: Any) -> Turns:
+        request = TurnRequest({shard: 0} if waits else {}, **more)
+        return queue.ask(str(shard), request, nodes, settings, now)[0]
+
+    for _ in range(400):
+        shard = chance.randrange(8)
+        now += chance.choice((0.0, 0.25, 1.0, 1.0, 5.0)) if chance.random() < 0.99 else DAY
+        if chance.random() < 0.03:
+            count, key = chance.randint(0, 9), chance.choice((1, 2, 4))
+            limit = SessionStartLimit(20, count, 60.0 * chance.randint(1, 9), datetime.now(timezone.utc), key)
+            gate.learn("nobody", limit, now, now)
+            turns, _ = queue.ask("nobody", TurnRequest(learned=Learned(limit, 0.0)), nodes, settings, now)
+        elif shard not in having:
+            wait = gate.enter(shard, shard, lambda: None, now)
+            turns = ask(shard, waits=True)
+            assert (wait == 0.0) == (turns.granted == {shard})
+            having |= turns.granted
+            granted += len(turns.granted)
+        elif chance.random() < 0.7:
+            gate.sent(shard, shard, now, 0.0)
+            turns = ask(shard, sent={shard: 0.0})
+            having.discard(shard)
+        else:
+            gate.leave(shard, shard)
+            turns = ask(shard)
+            having.discard(shard)
+        assert (gate.remaining(now), gate.starts_in(now) > 0) == (turns.remaining, turns.starts_in > 0)
+    assert granted > 10, "the requests are such that there are turns"
 
 
 def test_a_clock_that_is_set_back_holds_up_nobody() -> None:

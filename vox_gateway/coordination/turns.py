@@ -124,7 +124,7 @@ class IdentifyQueue:
         if self._budget is not None:
             self._budget.resets_at = min(self._budget.resets_at, now + DAY)
             if now >= self._budget.resets_at:
-                self._budget = _Budget(self._budget.total, self._budget.total, now + DAY)
+                self._budget = _Budget(self._budget.total, self._budget.total - len(self._turns), now + DAY)
         for waiter in self._waiters:
             waiter.since = min(waiter.since, now)
         for turn in self._turns:

@@ -51,7 +51,7 @@ class IdentifyGate:
         self._next_at: dict[int, float] = {}  # by the id of the shard that sent an IDENTIFY
         self._holders: dict[object, int] = {}  # with their shard ids, in order of entry
         self._waiters: dict[object, _Waiter] = {}
-        self._last_turn: dict[int, float] = {}  # when, by shard id
+        self._last_turn: dict[int, float] = {}  # when, by shard id, for a day
         self._lock = threading.Lock()  # guards all fields above; taken by reconnect loops and readers
         in_child(self, IdentifyGate._after_fork)
 
@@ -72,11 +72,11 @@ class IdentifyGate:
         with self._lock:
             if self._holders.get(holder) == shard_id:
                 return 0.0
-            waiter = self._waiters[holder] = _Waiter(
-                shard_id, wake, (self._last_turn.get(shard_id, -math.inf), shard_id)
-            )
-            ahead = (other.shard_id for other in self._waiters.values() if other.order < waiter.order)
+            self._expire(now)
+            self._waiters[holder] = _Waiter(shard_id, wake)
             starts_in = self._starts_in(now)
+            waiting, rank = (waiter.shard_id for waiter in self._waiters.values()), self._rank(shard_id)
+            ahead = (shard for shard in waiting if self._rank(shard) < rank)
             if any(self._same_key(shard, shard_id) for shard in (*self._holders.values(), *ahead)):
                 return starts_in or None
             next_at = max((at for shard, at in self._next_at.items() if self._same_key(shard, shard_id)), default=now)
@@ -110,23 +110,29 @@ class IdentifyGate:
     def remaining(self, now: float) -> int:
         """Return how many session starts remain, without those of the shards that may IDENTIFY now."""
         with self._lock:
-            return self._remaining_at(now)
+            self._expire(now)
+            return self._left()
 
     def starts_in(self, now: float) -> float:
         """Return the seconds until session starts are available; 0.0 if some remain."""
         with self._lock:
+            self._expire(now)
             return self._starts_in(now)
 
-    def _remaining_at(self, now: float) -> int:
+    def _expire(self, now: float) -> None:
+        """Forget what is over. The lock is held here and in the private methods below."""
         while self._sent and self._sent[0] <= now - DAY:
             self._sent.popleft()
+        self._last_turn = {shard: at for shard, at in self._last_turn.items() if at > now - DAY}
         if self._server is not None and now >= self._server.resets_at:
             self._server = _ServerCount(self._server.total, self._server.total, now + DAY)
+
+    def _left(self) -> int:
         count = self._daily_limit - len(self._sent) if self._server is None else self._server.remaining
         return max(count - len(self._holders), 0)
 
     def _starts_in(self, now: float) -> float:
-        if self._remaining_at(now) > 0:
+        if self._left() > 0:
             return 0.0
         if self._server is not None:
             return self._server.resets_at - now
@@ -135,13 +141,14 @@ class IdentifyGate:
         return (self._sent[returning] if returning < len(self._sent) else now) + DAY - now
 
     def _next(self) -> list[_Waiter]:
-        """Return the first waiter with each rate limit key. The lock is held."""
+        """Return the first waiter with each rate limit key."""
         first: dict[int, _Waiter] = {}
-        for waiter in self._waiters.values():
-            key = waiter.shard_id % self.max_concurrency
-            if key not in first or waiter.order < first[key].order:
-                first[key] = waiter
+        for waiter in sorted(self._waiters.values(), key=lambda waiter: self._rank(waiter.shard_id)):
+            first.setdefault(waiter.shard_id % self.max_concurrency, waiter)
         return [*first.values()]
+
+    def _rank(self, shard: int) -> tuple[float, int]:
+        return self._last_turn.get(shard, -math.inf), shard
 
     def _same_key(self, shard: int, other: int) -> bool:
         return shard % self.max_concurrency == other % self.max_concurrency
@@ -154,6 +161,7 @@ class IdentifyGate:
             jitter: random, in [0, 1).
         """
         with self._lock:
+            self._expire(now)
             self._sent.append(now)
             self._next_at[shard_id] = now + self.interval * (1.0 + JITTER * jitter)
             if self._server is not None:
@@ -186,7 +194,6 @@ class _Waiter:
 
     shard_id: int
     wake: Callable[[], None]
-    order: tuple[float, int]
 
 
 @dataclass

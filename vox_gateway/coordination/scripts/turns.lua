@@ -28,8 +28,10 @@ if resets_at > now + DAY then
     redis.call('HSET', keys.gate, 'resets_at', text(resets_at))
 elseif resets_at > 0 and now >= resets_at then
     resets_at = now + DAY
-    local whole = redis.call('HGET', keys.gate, 'total')
-    redis.call('HSET', keys.gate, 'remaining', whole, 'resets_at', text(resets_at))
+    local whole = tonumber(redis.call('HGET', keys.gate, 'total'))
+    redis.call(
+        'HSET', keys.gate, 'remaining', whole - redis.call('HLEN', keys.turns), 'resets_at', text(resets_at)
+    )
 end
 for field, over_at in pairs_of(keys.turns) do
     if tonumber(over_at) > now + turn then redis.call('HSET', keys.turns, field, text(now + turn)) end
