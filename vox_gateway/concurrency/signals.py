@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from .clock import seconds_until
 from .wakeup import Selector, Wakeup
 
 __all__ = ["SignalSafeCondition", "SignalSafeEvent", "defer_sigint", "on_sigterm"]
@@ -191,7 +192,7 @@ class SignalSafeCondition:
         try:
             self._waiters[changed] = None
             while not predicate():
-                if not changed.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0)):
+                if not changed.wait(seconds_until(deadline)):
                     return False
                 changed.clear()
             return True

@@ -295,7 +295,7 @@ class Coordinator:
         request = self._begin_to_ask()
         try:
             while self._stopping is None and (until is None or time.monotonic() < until):
-                match self.next(None if until is None else max(until - time.monotonic(), 0.0)):
+                match self.next(seconds_until(until)):
                     case Answered(asked, answer, asked_at) if asked is request:
                         if isinstance(answer, GatewayError):
                             raise answer

@@ -66,7 +66,8 @@ class ShardManager(Client):
             With more than one, handlers of different shards run at the same time. It helps where Python runs without
             the GIL: use as many as there are cores. With more than one, `reshard` raises `ReshardFailed`, and a
             shard that is closed with 4010 or 4011 ends.
-        identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids.
+        identify_gate: shared by all shards; spaces out their IDENTIFYs, in the order of their ids. A shard that had a
+            turn lately comes last.
         coordination: shares the shards with other processes of the bot, which all give the same number in `shards`:
             ``"sqlite:///bot.db"`` for processes on one machine, ``"redis://host:6379/0"`` (extra ``cluster``) for any,
             or a `Coordination`, which the program closes. Each process runs its part; shards move when a process
