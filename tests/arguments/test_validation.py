@@ -49,6 +49,11 @@ def check_color(value: object) -> str:
     return check_choice("color", value, ("red", "blue"))
 
 
+@pytest.mark.parametrize("given", [1e7, threading.TIMEOUT_MAX, 1e300, pytest.param(10**400, id="huge")])
+def test_a_delay_is_no_longer_than_can_be_waited(given: Any) -> None:
+    assert check_delay(given) * 1000 < 1 << 31  # the milliseconds that poll takes
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [(None, None), (0, 0.0), (1.5, 1.5), (math.inf, threading.TIMEOUT_MAX), (10**400, threading.TIMEOUT_MAX)],

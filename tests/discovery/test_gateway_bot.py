@@ -227,6 +227,11 @@ def test_a_silent_server_times_out() -> None:
             get_gateway_bot(TOKEN, api_url=gateway.http_url, timeout=0.2)
 
 
+def test_a_long_timeout_is_as_good_as_none() -> None:
+    with LocalGateway() as gateway:
+        assert get_gateway_bot(TOKEN, api_url=gateway.http_url, timeout=10**400).url == gateway.url
+
+
 def test_an_unreachable_api_is_reported() -> None:
     with pytest.raises(ConnectFailed, match=r"could not connect to 127.0.0.1 port"):
         ask(refused_port())

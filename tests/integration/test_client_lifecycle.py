@@ -52,6 +52,14 @@ def test_a_blocking_connect_returns_when_a_handler_closes(gateway: LocalGateway,
     assert gateway.expect_close().code == 1000
 
 
+@pytest.mark.parametrize("seconds", [1e7, 1e10, pytest.param(10**400, id="huge")])
+def test_a_long_connect_timeout_is_as_good_as_none(
+    gateway: LocalGateway, make_client: MakeClient, seconds: float
+) -> None:
+    client = make_client(gateway, connect_timeout=seconds)
+    start_until_ready(client)
+
+
 def test_a_blocking_connect_waits_for_the_handler_that_closed(gateway: LocalGateway, make_client: MakeClient) -> None:
     client, done = make_client(gateway), []
 

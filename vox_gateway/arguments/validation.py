@@ -46,6 +46,8 @@ __all__ = [
     "check_token",
 ]
 
+#: seconds of the longest wait that every system call accepts: poll takes 2**31 - 1 milliseconds
+LONGEST_WAIT = 2_000_000.0
 #: what a full stream does with the next event
 OVERFLOWS = ("drop", "block")
 #: bytes of a close frame's reason. See: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
@@ -81,15 +83,15 @@ def check_count(name: str, value: object, minimum: int) -> int:
 
 
 def check_seconds(name: str, value: object) -> float:
-    """Return `value`, a finite number of seconds above 0.
+    """Return `value`, a finite number of seconds above 0. It is capped at `LONGEST_WAIT`, 23 days.
 
     Raises:
         TypeError, ValueError: it is not.
     """
     seconds = _number(name, value, "a number of seconds")
-    if not (seconds > 0 and math.isfinite(seconds)):
+    if not 0 < seconds < math.inf:
         raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
-    return float(seconds)
+    return float(min(seconds, LONGEST_WAIT))
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> str:

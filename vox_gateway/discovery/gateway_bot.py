@@ -88,7 +88,9 @@ def get_gateway_bot(
         timeout_name="timeout",
     )
     return call_with_deadline(
-        lambda deadline, wakeup: ask_gateway_bot(api, token, network, deadline, wakeup), timeout, "timeout"
+        lambda deadline, wakeup: ask_gateway_bot(api, token, network, deadline, wakeup),
+        network.connect_timeout,
+        "timeout",
     )
 
 
