@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,6 +51,8 @@ __all__ = ["CALLER", "MAX_PAYLOAD", "Options", "make_options"]
 PAYLOAD_COMPRESSION = "payload"
 #: where handlers run: on threads of the client, or on the thread that calls `Client.dispatch_pending`
 THREAD, CALLER = HANDLERS = "thread", "caller"
+#: bytes of the largest message that can be asked for: decompressors are given the number after it
+LARGEST_MESSAGE = sys.maxsize - 1
 #: bytes that the gateway accepts in an event.
 #: See: https://docs.discord.com/developers/events/gateway#sending-events
 MAX_PAYLOAD = 4096
@@ -182,7 +185,7 @@ def make_options(
         OSError: `session_file` cannot be read.
     """
     token = check_token(token)
-    max_message_size = check_count("max_message_size", max_message_size, 4096)
+    max_message_size = min(check_count("max_message_size", max_message_size, 4096), LARGEST_MESSAGE)
     codec = _codec(encoding, max_message_size, json)
     compression = _compression(compress, codec, max_message_size)
     api = check_api_url(api_url)

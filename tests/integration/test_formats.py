@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import queue
+import sys
 import threading
 import tracemalloc
 import zlib
@@ -185,6 +186,15 @@ class Talker:
     def _send(self, payload: Any) -> None:
         data = ETF.encode(payload) if self._encoding == "etf" else json.dumps(payload).encode()
         self.peer.write(message(self.stream(data), Opcode.BINARY))
+
+
+@pytest.mark.parametrize("compress", ["zlib-stream", pytest.param("zstd-stream", marks=needs_zstd), "payload"])
+@pytest.mark.parametrize("size", [sys.maxsize, 1 << 100])
+def test_messages_of_any_size_can_be_accepted(
+    gateway: LocalGateway, make_client: MakeClient, compress: str, size: int
+) -> None:
+    client = make_client(gateway, compress=compress, max_message_size=size)
+    start_until_ready(client)
 
 
 BROKEN = [
