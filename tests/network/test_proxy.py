@@ -164,7 +164,16 @@ def test_a_proxy_is_parsed_and_hides_its_password() -> None:
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://ada:secret@", "ada:secret@proxy", "http://ada:secret@proxy:port", "http://[::1"]
+    "proxy",
+    [
+        "http://ada:secret@",
+        "ada:secret@proxy",
+        "http://ada:secret@proxy:port",
+        "http://[::1",
+        "http://ada:secret/1@proxy",
+        "http://ada:secret#1@proxy",
+        "http://ada:secret\uff0f1@proxy",
+    ],
 )
 def test_an_invalid_proxy_is_refused_without_its_password(proxy: str) -> None:
     with pytest.raises(ValueError, match="proxy") as raised:

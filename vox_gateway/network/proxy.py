@@ -54,8 +54,11 @@ def check_proxy(proxy: object) -> Proxy | None:
     try:
         parts = urlsplit(proxy)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"proxy is not a URL: {error}") from None
+    except ValueError:  # its text is dropped, since it may quote a password
+        raise ValueError(
+            "proxy is not a valid URL: expected e.g. 'http://localhost:8080'; in a user name or password write / ? # @ "
+            "as %2F %3F %23 %40"
+        ) from None
     known = ", ".join(f"{kind}://" for kind in _DEFAULT_PORTS)
     if "://" not in proxy:  # the text is not shown, since it may hold a password
         raise ValueError(f"proxy has no scheme: it must begin with one of {known}, as in 'http://localhost:8080'")
