@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -82,6 +82,16 @@ def test_the_token_is_nowhere_to_be_seen() -> None:
     assert "se-cr-et" not in repr(client) + str(client) + repr(client._options)
     with pytest.raises(ValueError, match="token"):
         Client(token="se cr et")
+
+
+@pytest.mark.parametrize("encoding", ["json", "etf"])
+def test_no_error_behind_the_error_holds_the_token(encoding: Literal["json", "etf"]) -> None:
+    with pytest.raises(ValueError, match="lone surrogate") as raised:
+        Client(token="se-cr-et", encoding=encoding, presence={"activities": [{"name": "\ud800", "type": 0}]})
+    error: BaseException | None = raised.value
+    while error is not None:
+        assert "se-cr-et" not in repr(error)
+        error = error.__cause__ or error.__context__
 
 
 def test_the_defaults_are_what_the_table_says() -> None:

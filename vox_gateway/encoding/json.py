@@ -56,11 +56,15 @@ class JSONCodec:
             TypeError, ValueError: it holds a value that JSON cannot represent.
         """
         try:
-            return self._encoder.encode(payload).encode()
+            text = self._encoder.encode(payload)
         except RecursionError:
             raise ValueError("a payload is nested too deep") from None
+        try:
+            return text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"text must not hold the lone surrogate {error.object[error.start]!r}") from None
+            surrogate = error.object[error.start]
+        # Raised only here, since the error above holds the whole payload, with the token, and would be the context.
+        raise ValueError(f"text must not hold the lone surrogate {surrogate!r}")
 
     def _read_with_simplejson(self, data: bytes) -> Any:
         try:
