@@ -36,6 +36,8 @@ from .session import state
 if TYPE_CHECKING:  # what a connection needs: the first client imports it, not `import vox_gateway`
     import ssl
 
+    from typing_extensions import Self
+
     from .accelerators import Reader
     from .discovery.identify_limiter import IdentifyGate
     from .dispatch.guilds import Guilds
@@ -210,7 +212,7 @@ class Client(Emitter):
             return "<Client not initialized>"
         return f"<Client {self._lifecycle.in_short()} url={self._options.url!r}>"
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         """Connect as with ``async_=True``; commands wait for READY.
 
         Raises:

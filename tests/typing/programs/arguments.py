@@ -2,7 +2,7 @@
 
 import threading
 
-from vox_gateway import Client
+from vox_gateway import Client, ShardManager
 
 # -- good --------------------------------------------------------------------------------------------------------------
 
@@ -14,6 +14,9 @@ reveal_type(client.connect(async_=True))  # reveals: Thread
 reveal_type(client.connect())  # reveals: None
 reveal_type(client.connect(async_=client.health()["ok"] is True))  # reveals: Thread | None
 thread: threading.Thread = client.connect(True)
+with ShardManager(token="...", shards=2) as manager:
+    reveal_type(manager)  # reveals: ShardManager
+    manager.reshard(4)
 
 # -- bad ---------------------------------------------------------------------------------------------------------------
 
