@@ -37,6 +37,10 @@ from vox_gateway.arguments.validation import (
 PROPERTIES = {"os": "x", "browser": "y", "device": "z"}
 
 
+async def accept_later(data: object) -> bool:
+    return True
+
+
 def check_limit(value: object) -> int:
     return check_count("limit", value, 2)
 
@@ -112,6 +116,7 @@ def test_a_usable_argument_is_kept(check: Any, value: Any, kept: Any) -> None:
         (check_op, True, "op_code must be an opcode's number or name, not True"),
         (check_event, 7, "names must be text"),
         (check_predicate, 7, "check must be a function or None, not 7"),
+        (check_predicate, accept_later, "check must be a plain function, not the async function <"),
         (check_reason, b"x", "reason must be text or None"),
         (check_code, "1000", "code must be a close code"),
         (check_code, True, "code must be a close code"),

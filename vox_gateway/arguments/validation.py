@@ -9,6 +9,7 @@ Called on the caller's thread. Opens nothing, except that `check_session_file` l
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import threading
@@ -44,6 +45,7 @@ __all__ = [
     "check_ssl_context",
     "check_timeout",
     "check_token",
+    "is_async",
 ]
 
 #: seconds of the longest wait that every system call accepts: poll takes 2**31 - 1 milliseconds
@@ -152,14 +154,24 @@ def check_event(name: object) -> str:
 
 
 def check_predicate(check: object) -> Callable[[Any], object] | None:
-    """Return `check`, a function or None.
+    """Return `check`, a plain function or None.
 
     Raises:
         TypeError: it is neither.
     """
     if check is not None and not callable(check):
         raise TypeError(f"check must be a function or None, not {check!r}")
+    if is_async(check):  # a coroutine is true, so it would accept every event
+        raise TypeError(f"check must be a plain function, not the async function {check!r}")
     return check
+
+
+def is_async(function: object) -> bool:
+    """Whether a call runs nothing, but returns a coroutine or a generator."""
+    return any(
+        inspect.iscoroutinefunction(called) or inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+        for called in (function, getattr(function, "__call__", None))  # noqa: B004  # of an object with that method
+    )
 
 
 def check_overflow(overflow: object) -> str:

@@ -8,14 +8,13 @@ KeyboardInterrupt on the main thread is raised to the caller. `on` and `once` kn
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Container
 from typing import Any, ParamSpec, TypeVar, overload
 
 from pyee import EventEmitter
 
-from ..arguments.validation import check_predicate
+from ..arguments.validation import check_predicate, is_async
 from ..events import EventName, PlainName, SignalName
 from ..log import ShardLog
 
@@ -143,8 +142,7 @@ class Emitter(EventEmitter):
             raise TypeError(f"the name of an event is missing: write @client.on(events.READY) above {_name(event)}")
         if not isinstance(event, str) or not event:
             raise TypeError(f"event must be the name of an event, not {event!r}")
-        if _is_async(check_predicate(check)):
-            raise TypeError(f"check must be a plain function, not the async function {_name(check)}")
+        check_predicate(check)
 
         def register(handler: Any) -> Any:
             conditional = once or check is not None
@@ -176,7 +174,7 @@ class Emitter(EventEmitter):
     def _add_event_handler(self, event: str, k: Callable[..., Any], v: Callable[..., Any]) -> None:
         if not callable(k):
             raise TypeError(f"a handler of {event} must be a function, not {k!r}")
-        if _is_async(k):
+        if is_async(k):
             raise TypeError(
                 f"the handler {_name(k)} of {event} is an async function or a generator: handlers here are plain "
                 "functions, which may block"
@@ -279,16 +277,6 @@ class _Conditional:
 def _plain(event: str) -> str:
     """Return the name as a `str` itself: looking it up in a table with other keys is slower for every event."""
     return str.__str__(event) if isinstance(event, str) else event
-
-
-def _is_async(handler: Any) -> bool:
-    """Whether a call runs nothing, but returns a coroutine or a generator."""
-    return any(
-        inspect.iscoroutinefunction(function)
-        or inspect.isgeneratorfunction(function)
-        or inspect.isasyncgenfunction(function)
-        for function in (handler, getattr(handler, "__call__", None))  # noqa: B004  # of an object with that method
-    )
 
 
 def _name(handler: Any) -> str:
