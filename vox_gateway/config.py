@@ -239,6 +239,8 @@ def make_options(
         options.encode(Opcode.IDENTIFY, options.identify(options.presence))
     except PayloadTooLarge as error:
         raise ValueError(f"presence and properties are too large: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"presence and properties: {error}") from None
     return options
 
 
