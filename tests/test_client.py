@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from dataclasses import dataclass
 
 from vox_gateway import Client
 from vox_gateway.dispatch.emitter import Emitter
@@ -29,3 +30,16 @@ def test_the_methods_of_the_client_delegate() -> None:
             ]
             docstring = ast.get_docstring(method) is not None
             assert len(statements) - docstring <= MAX_STATEMENTS, method.name
+
+
+def test_a_subclass_may_be_a_dataclass_which_is_not_hashable() -> None:
+    @dataclass
+    class Bot(Client):
+        greeting: str
+
+        def __post_init__(self) -> None:
+            super().__init__(token="t")
+
+    bot = Bot(greeting="hello")
+    assert bot.greeting == "hello"
+    bot.close()

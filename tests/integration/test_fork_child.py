@@ -113,6 +113,31 @@ client.close()
         assert quiet.wait() == ""
 
 
+def test_clients_of_a_class_that_compares_by_value_are_all_closed_in_the_child(gateway: LocalGateway) -> None:
+    body = """
+class Equal(Client):
+    def __eq__(self, other):
+        return isinstance(other, Equal)
+
+    def __hash__(self):
+        return 1
+
+def equal():
+    client = Equal(token="MTEw.Gabc.not-a-real-token", url=url, identify_gate=IdentifyGate(interval=0))
+    client.connect(async_=True)
+    assert client.wait_until_ready(15)
+    return client
+
+first, second = equal(), equal()
+wait(run_in_child(lambda: say(first=first.status, second=second.status)))
+first.close()
+second.close()
+"""
+    with program(body, gateway.url) as told:
+        assert told.next() == {"first": "closed", "second": "closed"}
+        assert told.wait() == ""
+
+
 def test_dispatch_pending_in_the_child_logs_one_warning(gateway: LocalGateway) -> None:
     body = """
 client = connected(handlers="caller")

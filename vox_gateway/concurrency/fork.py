@@ -31,7 +31,8 @@ FORKED = "forked after connect(): the connection belongs to the parent process; 
 
 # Added to by any thread; read only in a child, which has no other thread.
 _sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-_actions: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
+# By the owner's identity, since a subclass of Client may compare by value, and then may not be hashable.
+_actions: dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]] = {}
 
 
 def close_in_child(sock: socket.socket) -> None:
@@ -49,7 +50,8 @@ def in_child(owner: Owner, action: Callable[[Owner], None]) -> None:
         owner: held by a weak reference.
         action: must neither take a lock nor block.
     """
-    _actions[owner] = action
+    key, remove = id(owner), _actions.pop  # bound, since globals may be gone when the last owner is
+    _actions[key] = weakref.ref(owner, lambda reference: remove(key, None)), action
 
 
 def _after_fork() -> None:
@@ -58,9 +60,10 @@ def _after_fork() -> None:
     for sock in sockets:
         with contextlib.suppress(OSError):
             sock.close()
-    for owner, action in list(_actions.items()):
+    for reference, action in list(_actions.values()):
         try:
-            action(owner)
+            if (owner := reference()) is not None:
+                action(owner)
         except Exception:  # the other locks must be replaced all the same
             traceback.print_exc()
 
