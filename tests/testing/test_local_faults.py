@@ -159,6 +159,31 @@ def test_a_login_can_be_cut_at_any_point(gateway: LocalGateway, open_client: Ope
         assert [again.recv()["t"] for _ in range(3)] == ["GUILD_CREATE", "GUILD_CREATE", "RESUMED"]
 
 
+@pytest.mark.parametrize(("at", "arrives"), [("upgraded", 0), ("hello", 1), ("ready", 2), ("event", 2)])
+def test_a_connection_is_silent_only_after_what_it_was_to_send(
+    gateway: LocalGateway, open_client: OpenClient, at: str, arrives: int
+) -> None:
+    gateway.faults.cut(at, "silent")
+    client = open_client(gateway, hello=False)
+    if arrives > 0:
+        assert client.recv()["op"] == 10
+    client.identify()
+    if arrives > 1:
+        assert client.recv()["t"] == "READY"
+    client.send(1, None)
+    with pytest.raises(TimeoutError):
+        client.recv(timeout=0.1)
+
+
+def test_what_was_dispatched_before_a_silence_arrives(gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(gateway)
+    client.login()
+    for index in range(1000):  # more than the gateway's thread can send in the meantime
+        gateway.dispatch("USER_UPDATE", {"index": index})
+    gateway.silence()
+    assert [client.recv()["d"]["index"] for _ in range(1000)] == list(range(1000))
+
+
 @pytest.mark.parametrize("at", ["resume", "replay"])
 def test_a_resume_can_be_cut_and_tried_again(gateway: LocalGateway, open_client: OpenClient, at: str) -> None:
     client = open_client(gateway)

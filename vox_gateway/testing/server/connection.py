@@ -66,7 +66,7 @@ class Connection:
         number: its number among the websocket connections, `None` for plain HTTP.
         shard_id: shard id of its session.
         is_ending: whether the gateway or the client began to end it; nothing more is read or sent.
-        is_muted: whether it is a zombie: input is ignored, nothing is sent.
+        is_muted: whether it is a zombie: input is ignored, nothing is sent but what was queued before.
         acknowledges: whether heartbeats are answered.
         was_cut: whether a requested cut has been carried out.
     """
@@ -252,7 +252,7 @@ class Connection:
 
     def _write_frames(self) -> None:
         for data in self._protocol.data_to_send():
-            if self.is_muted:
+            if self.is_muted and self.was_cut:  # until the cut has been made, this is what was queued before it
                 continue
             if data:
                 self._transport.write(data)
