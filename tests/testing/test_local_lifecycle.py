@@ -220,12 +220,17 @@ def test_an_internal_error_of_the_gateway_fails_the_test(gateway: LocalGateway) 
     ("name", "value"),
     [
         ("heartbeat_interval", 0),
+        ("heartbeat_interval", float("nan")),
+        ("heartbeat_interval", float("inf")),
         ("heartbeat_timeout", -1.0),
         ("identify_interval", -1),
         ("shards", 0),
         ("max_concurrency", 0),
         ("session_starts", -1),
         ("session_start_period", 0),
+        ("session_start_period", float("inf")),
+        ("session_timeout", float("nan")),
+        ("member_request_interval", float("inf")),
         ("rate_limit", 0),
         ("max_payload", 0),
         ("port", 70_000),
@@ -234,6 +239,22 @@ def test_an_internal_error_of_the_gateway_fails_the_test(gateway: LocalGateway) 
 def test_an_invalid_argument_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         LocalGateway(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"heartbeat_timeout": float("inf")},
+        {"heartbeat_interval": 1e8},  # 3 years: more milliseconds than a wait may take
+        {"rate_limit_period": float("inf"), "session_timeout": float("inf"), "identify_interval": float("inf")},
+    ],
+)
+def test_a_time_may_be_very_long(open_client: OpenClient, options: dict[str, Any]) -> None:
+    with LocalGateway(**options) as gateway:
+        client = open_client(gateway)
+        client.login()
+        client.send(1, None)
+        assert client.recv()["op"] == 11
 
 
 def test_repr_shows_the_state(gateway: LocalGateway) -> None:

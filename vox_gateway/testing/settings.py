@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from dataclasses import dataclass
 
@@ -34,12 +35,7 @@ class Settings:
     ssl_context: ssl.SSLContext | None
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat_interval", "heartbeat_timeout", "rate_limit_period", "session_start_period"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a positive number of seconds")
-        for name in ("identify_interval", "session_timeout", "member_request_interval"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a number of seconds of at least 0")
+        self._check_times()
         counts = ("shards", "max_concurrency", "rate_limit", "max_payload", "max_guilds_per_shard", "shard_multiple")
         for name in (*counts, "replay_limit"):
             if getattr(self, name) < 1:
@@ -51,6 +47,17 @@ class Settings:
             raise ValueError("invalid token='': expected a token, or None to accept any")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"invalid port={self.port}: expected a port number from 0 to 65535")
+
+    def _check_times(self) -> None:
+        for name in ("heartbeat_interval", "heartbeat_timeout", "rate_limit_period", "session_start_period"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a positive number of seconds")
+        for name in ("identify_interval", "session_timeout", "member_request_interval"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a number of seconds of at least 0")
+        for name in ("heartbeat_interval", "session_start_period", "member_request_interval"):  # clients are sent these
+            if math.isinf(getattr(self, name)):
+                raise ValueError(f"invalid {name}={getattr(self, name)}: expected a finite number of seconds")
 
     @property
     def counts_heartbeats(self) -> bool:

@@ -21,6 +21,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 Task = Callable[[], None]
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
+#: seconds of one wait for a timer: `epoll` and `poll` take no more than 24 days, and no infinity
+LONGEST_WAIT = 3600.0
+
 
 class EventLoop:
     """Runs tasks on a single thread, always under `lock`.
@@ -130,7 +133,7 @@ class EventLoop:
     def _seconds_to_wait(self) -> float | None:
         if self._inbox:
             return 0.0
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_WAIT) if self._timers else None
 
     def _guarded(self, task: Callable[..., None], *arguments: int) -> None:
         try:
