@@ -381,9 +381,21 @@ def test_a_fault_with_times_none_persists(gateway: LocalGateway, open_client: Op
         (lambda gateway: gateway.faults.fragment(0), "invalid size=0"),
         (lambda gateway: gateway.faults.invalid_session("HEARTBEAT"), "invalid op='HEARTBEAT'"),
         (lambda gateway: gateway.drop("gently"), "invalid how='gently'"),
+        (lambda gateway: gateway.drop("close", code=1006), "invalid code=1006"),
+        (lambda gateway: gateway.faults.cut("hello", "close", code=5000), "invalid code=5000"),
+        (lambda gateway: gateway.faults.refuse_upgrade(101), "invalid status=101"),
+        (lambda gateway: gateway.faults.refuse_request(600), "invalid status=600"),
+        (lambda gateway: gateway.faults.refuse_request(429, retry_after=-1), "invalid retry_after=-1"),
+        (lambda gateway: gateway.faults.delay_ready(float("nan")), "invalid seconds=nan"),
+        (lambda gateway: gateway.faults.limit_members(float("inf")), "invalid retry_after=inf"),
+        (lambda gateway: gateway.faults.shift_clock(1e15), "invalid seconds=1000"),
+        (lambda gateway: gateway.expect_close(by="server"), "invalid by='server'"),
+        (lambda gateway: gateway.wait_connection(0), "invalid number=0"),
         (lambda gateway: gateway.send_garbage("nice"), "invalid kind='nice'"),
     ],
 )
-def test_an_unknown_fault_is_refused(gateway: LocalGateway, arm: Callable[[LocalGateway], object], error: str) -> None:
+def test_an_invalid_argument_is_refused(
+    gateway: LocalGateway, arm: Callable[[LocalGateway], object], error: str
+) -> None:
     with pytest.raises(ValueError, match=error):
         arm(gateway)

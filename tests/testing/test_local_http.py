@@ -55,6 +55,13 @@ def test_an_expected_request_gets_its_response_and_is_recorded(
     gateway.http.check()
 
 
+@pytest.mark.parametrize("status", [200, 204, 304])
+def test_a_refusal_need_not_have_a_body(gateway: LocalGateway, session: requests.Session, status: int) -> None:
+    gateway.faults.refuse_request(status)
+    response = session.get(f"{gateway.api_url}/gateway", timeout=5)
+    assert (response.status_code, response.content) == (status, b"")
+
+
 def test_the_headers_of_a_response_can_be_replaced(gateway: LocalGateway, session: requests.Session) -> None:
     gateway.http.expect("GET", "/x", json="<html>", headers={"content-type": "text/html"})
     assert session.get(f"{gateway.api_url}/x", timeout=5).headers["Content-Type"] == "text/html"

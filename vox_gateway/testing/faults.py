@@ -6,11 +6,18 @@ This module sends nothing itself.
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TypeVar
 
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close
+
 from .protocol.opcodes import Op, opcode_number
+from .server.http_messages import check_status
 
 CUT_POINTS = ("upgraded", "hello", "identify", "ready", "resume", "replay", "event")
 CUT_STYLES = ("reset", "eof", "close", "silent")
@@ -98,11 +105,21 @@ class Cut(_Armed):
 Fault = TypeVar("Fault", bound=_Armed)
 
 
-def check_style(how: str) -> str:
-    """Return `how`; raise ValueError unless it is in `CUT_STYLES`."""
+def check_style(how: str, code: int) -> None:
+    """Raise ValueError unless `how` is in `CUT_STYLES`, and a close frame may contain `code`."""
     if how not in CUT_STYLES:
         raise ValueError(f"invalid how={how!r}: expected {', '.join(CUT_STYLES)}")
-    return how
+    try:
+        Close(code, "").check()
+    except ProtocolError:
+        raise ValueError(f"invalid code={code}: expected 1000 to 1003, 1007 to 1014 or 3000 to 4999") from None
+
+
+def check_retry_after(seconds: float) -> float:
+    """Return `seconds`; raise ValueError unless a response can contain them."""
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"invalid retry_after={seconds}: expected a finite number of seconds of at least 0")
+    return seconds
 
 
 class Faults:
@@ -128,21 +145,25 @@ class Faults:
         """Answer the websocket handshake with an HTTP status such as 503, 429, 401 or 403.
 
         Args:
-            status: the HTTP status.
+            status: the HTTP status, from 200 to 599.
             times: how many handshakes.
             retry_after: seconds for a ``Retry-After`` header.
         """
-        self._arm(RefusedUpgrade(times, status, retry_after))
+        if retry_after is not None:
+            check_retry_after(retry_after)
+        self._arm(RefusedUpgrade(times, check_status(status), retry_after))
 
     def refuse_request(self, status: int = 503, times: int | None = 1, retry_after: float | None = None) -> None:
         """Answer a plain HTTP request, such as ``GET /gateway/bot``, with a status such as 503, 429 or 401.
 
         Args:
-            status: the HTTP status.
+            status: the HTTP status, from 200 to 599.
             times: how many requests.
             retry_after: seconds for a ``Retry-After`` header.
         """
-        self._arm(RefusedRequest(times, status, retry_after))
+        if retry_after is not None:
+            check_retry_after(retry_after)
+        self._arm(RefusedRequest(times, check_status(status), retry_after))
 
     def ignore_request(self, times: int | None = 1) -> None:
         """Accept the TCP connection but never answer the plain HTTP request."""
@@ -150,6 +171,10 @@ class Faults:
 
     def shift_clock(self, seconds: float) -> None:
         """Shift the ``Date`` header of HTTP responses by `seconds`; negative is in the past, 0 ends it."""
+        try:
+            formatdate(time.time() + seconds)
+        except (ValueError, OverflowError, OSError):
+            raise ValueError(f"invalid seconds={seconds}: there is no such date") from None
         with self._lock:
             self.clock_shift = seconds
 
@@ -178,6 +203,8 @@ class Faults:
 
     def delay_ready(self, seconds: float, times: int | None = 1) -> None:
         """Delay READY after IDENTIFY, or the replay after RESUME, by `seconds`."""
+        if not seconds >= 0:
+            raise ValueError(f"invalid seconds={seconds}: expected a number of seconds of at least 0")
         self._arm(LateReady(times, seconds))
 
     def invalid_session(self, op: int | str = "RESUME", resumable: bool = False, times: int | None = 1) -> None:
@@ -200,7 +227,7 @@ class Faults:
             retry_after: the ``retry_after`` of the event, in seconds; the gateway does not enforce it.
             times: how many requests.
         """
-        self._arm(LimitedMembers(times, retry_after))
+        self._arm(LimitedMembers(times, check_retry_after(retry_after)))
 
     def withhold(self, name: str, times: int | None = 1) -> None:
         """Leave an event, such as ``"VOICE_SERVER_UPDATE"``, out of the answers to commands.
@@ -241,7 +268,8 @@ class Faults:
             raise ValueError(f"invalid at={at!r}: expected {', '.join(CUT_POINTS)}")
         if after < 1:
             raise ValueError(f"invalid after={after}: expected an integer of at least 1")
-        self._arm(Cut(times, at=at, how=check_style(how), code=code, reason=reason, after=after))
+        check_style(how, code)
+        self._arm(Cut(times, at=at, how=how, code=code, reason=reason, after=after))
 
     def split_writes(self, size: int | None = 1) -> None:
         """Write at most `size` bytes to the socket at a time; `None` ends it."""

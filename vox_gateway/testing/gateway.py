@@ -345,7 +345,10 @@ class LocalGateway:
 
         Raises:
             AssertionError: no such connection ended in time.
+            ValueError: ``by`` is unknown.
         """
+        if by not in (None, "client", "gateway"):
+            raise ValueError(f"invalid by={by!r}: expected 'client' or 'gateway'")
         return self._state.log.expect_close(timeout, shard, by, where)
 
     def wait_connection(self, number: int = 1, timeout: float = 5.0) -> ConnectionRecord:
@@ -353,7 +356,10 @@ class LocalGateway:
 
         Raises:
             AssertionError: it did not come in time.
+            ValueError: ``number`` is less than 1.
         """
+        if number < 1:
+            raise ValueError(f"invalid number={number}: expected an integer of at least 1")
         return self._state.log.wait_connection(number, timeout)
 
     def wait_connected(self, count: int = 1, timeout: float = 5.0) -> tuple[SessionView, ...]:
@@ -603,8 +609,11 @@ class LocalGateway:
 
         Returns:
             The number of connections.
+
+        Raises:
+            ValueError: ``how`` is unknown, or a close frame cannot contain ``code``.
         """
-        check_style(how)
+        check_style(how, code)
         with self._lock:
             targets = self._state.open_connections(shard)
             for connection in targets:

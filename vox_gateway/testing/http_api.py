@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, get_args
 
 from .records import HttpRequest
-from .server.http_messages import BODILESS, HttpResponse, error_response, json_response
+from .server.http_messages import BODILESS, bare_response, check_status, json_response
 from .server.recorder import Log
 from .server.response_table import Expected, Lookup, Pattern, RateLimit, ResponseTable
 
@@ -85,8 +85,7 @@ class HttpApi:
         See: https://docs.discord.com/developers/reference
         """
         pattern = _pattern(method, path)
-        if not (isinstance(status, int) and 200 <= status <= 599):
-            raise ValueError(f"invalid status={status!r}: expected an HTTP status from 200 to 599")
+        check_status(status)
         if json is not None and status in BODILESS:
             raise ValueError(f"invalid json={json!r}: a response with status {status} has no body")
         if times is not None and times < 1:
@@ -94,10 +93,7 @@ class HttpApi:
         extra = tuple((headers or {}).items())
         for name, value in extra:
             _check_header(name, value)
-        if json is not None:
-            response = json_response(status, json)
-        else:
-            response = error_response(status) if status >= 400 else HttpResponse(status)
+        response = bare_response(status) if json is None else json_response(status, json)
         with self._lock:
             self._table.expect(Expected(pattern, response.with_headers(extra), times))
 

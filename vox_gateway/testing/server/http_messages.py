@@ -62,6 +62,18 @@ def error_response(status: int, message: str | None = None, code: int = 0) -> Ht
     return json_response(status, {"message": message or f"{status}: {phrase(status)}", "code": code})
 
 
+def bare_response(status: int) -> HttpResponse:
+    """Make a response of which only the status is given: an error like Discord's from 400 on, otherwise no body."""
+    return error_response(status) if status >= 400 else HttpResponse(status)
+
+
+def check_status(status: int) -> int:
+    """Return the status of a response; raise ValueError if it is not that of a final response."""
+    if not (isinstance(status, int) and 200 <= status <= 599):
+        raise ValueError(f"invalid status={status!r}: expected an HTTP status from 200 to 599")
+    return status
+
+
 def phrase(status: int) -> str:
     """The reason phrase of a status, empty if it has none."""
     return HTTPStatus(status).phrase if status in {known.value for known in HTTPStatus} else ""

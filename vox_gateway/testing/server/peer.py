@@ -35,7 +35,7 @@ from ..protocol.wire import DecodeError, UnknownWire, wire_for
 from ..records import Closed, ConnectionRecord, HttpRequest, Received, SessionRefused
 from . import http_routes, responses
 from .connection import Connection
-from .http_messages import INVALID_JSON, REQUEST_TOO_LARGE, HttpResponse, error_response, split_target
+from .http_messages import INVALID_JSON, REQUEST_TOO_LARGE, HttpResponse, bare_response, error_response, split_target
 from .sessions import Event, Session
 from .state import GatewayState
 
@@ -95,7 +95,7 @@ class Peer:
         state = self._state
         refused = state.faults.take(RefusedRequest)
         if refused is not None:
-            return error_response(refused.status).with_headers(_retry_after(refused.retry_after)), None
+            return bare_response(refused.status).with_headers(_retry_after(refused.retry_after)), None
         if request.status == 413:
             return error_response(413, "Request entity too large", REQUEST_TOO_LARGE), "its body is too large"
         try:
