@@ -97,6 +97,38 @@ def test_guild_create_of_a_large_guild_omits_offline_members(open_client: OpenCl
     assert [member["user"]["username"] for member in create["members"]] == ["vox"]
 
 
+def test_the_data_of_a_guild_create_makes_a_guild(open_client: OpenClient) -> None:
+    given = {
+        "id": 1 << 22,
+        "members": [{"user": {"id": "5", "username": "eve"}, "roles": []}],
+        "channels": [{"id": 6, "type": 2, "name": "Lounge"}, {"id": "7"}],
+    }
+    with LocalGateway(guilds=[given], bot={"id": 8}) as gateway:
+        client = open_client(gateway)
+        client.identify()
+        create = client.recv_until("GUILD_CREATE")["d"]
+        assert [member["user"]["id"] for member in create["members"]] == ["5", "8"]
+        assert [(channel["id"], channel["type"]) for channel in create["channels"]] == [("6", 2), ("7", 0)]
+        client.send(8, {"guild_id": create["id"], "query": "ev", "limit": 0})
+        chunk = client.recv_until("GUILD_MEMBERS_CHUNK")["d"]
+        assert [member["user"]["username"] for member in chunk["members"]] == ["eve"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"guilds": [{"name": "nameless"}]}, "invalid guilds: no id in"),
+        ({"guilds": [{"id": "abc"}]}, "invalid guilds: the id of a guild is 'abc', expected a snowflake"),
+        ({"guilds": [{"id": 1, "members": [{"nick": "eve"}]}]}, "invalid guilds: no id in"),
+        ({"guilds": [{"id": 1, "channels": [{"name": "general"}]}]}, "invalid guilds: no id in"),
+        ({"bot": {"username": "vox"}}, "invalid bot: no id in"),
+    ],
+)
+def test_a_guild_or_bot_without_an_id_is_refused(options: dict[str, Any], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        LocalGateway(**options)
+
+
 def test_heartbeats_are_acknowledged_before_and_after_identify(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.send(1, None)

@@ -91,9 +91,10 @@ class LocalGateway:
         shard_multiple: a number of shards that is not a multiple of it is closed with 4010, as for large bots.
         member_request_interval: minimum time between requests for all members of a guild; sooner gets RATE_LIMITED.
         replay_limit: events that a session keeps for a RESUME; a RESUME that needs older events gets op 9 ``false``.
-        guilds: the bot's guilds, from `vox_gateway.testing.guild`, or any `dict` with at least an ``id``; two
-            sample guilds if `None`.
-        bot: the bot's user, from `vox_gateway.testing.user`.
+        guilds: the bot's guilds, from `vox_gateway.testing.guild`, or any `dict` with at least an ``id``, such as the
+            data of a GUILD_CREATE. What a guild, its members and its channels leave out is filled in; two sample
+            guilds if `None`.
+        bot: the bot's user, from `vox_gateway.testing.user`, or any `dict` with at least an ``id``.
         resume_url: the ``resume_gateway_url`` of READY; a path such as ``"/resume"`` is appended to the
             gateway's own URL, which is the default.
         ssl_context: a server-side context, to serve ``wss`` and ``https``.

@@ -7,6 +7,7 @@ override fields by keyword, or with a partial `dict`.
 from __future__ import annotations
 
 import copy
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -225,15 +226,45 @@ def shard_of(guild_id: int | str, shard_count: int) -> int:
     return (int(guild_id) >> 22) % shard_count
 
 
+def _complete_guild(given: Mapping[str, Any]) -> Json:
+    """Fill in what a guild, its members and its channels leave out; events such as GUILD_CREATE leave out much."""
+    guild_id = _id_of(given, "guilds")
+    if not guild_id.isdecimal():
+        raise ValueError(f"invalid guilds: the id of a guild is {guild_id!r}, expected a snowflake")
+    made = guild(guild_id, **_without("id", given))
+    made["members"] = [
+        member(_complete_user(each.get("user", {}), "guilds")) | _without("user", each) for each in made["members"]
+    ]
+    made["channels"] = [
+        channel(_id_of(each, "guilds"), each.get("name", ""), each.get("type", TEXT_CHANNEL)) | _without("id", each)
+        for each in made["channels"]
+    ]
+    return made
+
+
+def _complete_user(given: Mapping[str, Any], argument: str) -> Json:
+    user_id = _id_of(given, argument)
+    return user(user_id, f"user-{user_id}") | _without("id", given)
+
+
+def _id_of(given: Mapping[str, Any], argument: str) -> str:
+    if given.get("id") is None:
+        raise ValueError(f"invalid {argument}: no id in {reprlib.repr(dict(given))}")
+    return str(given["id"])
+
+
+def _without(key: str, given: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in given.items() if name != key}
+
+
 class World:
     """The bot and its guilds. Guarded by the gateway's lock."""
 
     def __init__(self, bot: Mapping[str, Any], guilds: Iterable[Mapping[str, Any]]) -> None:
-        self.bot: Json = dict(bot)
+        self.bot: Json = _complete_user(bot, "bot")
         self.guilds: dict[str, Json] = {}
         for given in guilds:
-            fields = copy.deepcopy(dict(given))
-            made = guild(fields.pop("id"), **fields)
+            made = _complete_guild(copy.deepcopy(dict(given)))
             self.guilds[made["id"]] = made
             if self.member(made["id"], self.bot_id) is None:
                 made["members"].append(member(self.bot))
