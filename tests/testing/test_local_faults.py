@@ -212,6 +212,22 @@ def test_a_connection_can_be_cut_after_a_number_of_events(gateway: LocalGateway,
     assert [again.recv()["d"]["index"] for _ in range(2)] == [3, 4]
 
 
+def test_each_of_several_cuts_comes_after_a_number_of_events(gateway: LocalGateway, open_client: OpenClient) -> None:
+    client = open_client(gateway)
+    client.login()
+    gateway.faults.cut("event", "close", after=3, times=2)
+    for index in range(7):
+        gateway.dispatch("USER_UPDATE", {"index": index})
+    for expected in ([0, 1, 2], [3, 4, 5]):
+        assert [client.recv()["d"]["index"] for _ in range(3)] == expected
+        assert client.closed()[0] == 4000
+        again = open_client(gateway)
+        again.resume(client)
+        client = again
+    assert client.recv()["d"]["index"] == 6
+    assert client.recv()["t"] == "RESUMED"
+
+
 def test_a_replay_can_be_cut_in_its_middle(gateway: LocalGateway, open_client: OpenClient) -> None:
     client = open_client(gateway)
     client.login()

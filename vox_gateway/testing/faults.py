@@ -100,6 +100,7 @@ class Cut(_Armed):
     code: int
     reason: str
     after: int
+    reached: int = 0  # how often, since it was armed or used
 
 
 Fault = TypeVar("Fault", bound=_Armed)
@@ -261,7 +262,7 @@ class Faults:
             how: see `LocalGateway.drop`.
             code: the close code for ``how="close"``.
             reason: the close reason for ``how="close"``.
-            after: number of events, from now on, for ``"event"``.
+            after: number of events, from now on or from the last such cut, for ``"event"``.
             times: how many connections.
         """
         if at not in CUT_POINTS:
@@ -320,8 +321,9 @@ class Faults:
         """Use up a cut at this point, once the point was reached ``after`` times."""
         for fault in self._armed:
             if isinstance(fault, Cut) and fault.at == at:
-                fault.after -= 1
-                if fault.after <= 0:
+                fault.reached += 1
+                if fault.reached >= fault.after:
+                    fault.reached = 0
                     self._use_up(fault)
                     return fault
         return None
