@@ -278,6 +278,22 @@ def test_ready_can_be_late(gateway: LocalGateway, open_client: OpenClient) -> No
     assert gateway.expect("HEARTBEAT").at - identify.at >= 0.5
 
 
+def test_a_session_that_ends_before_a_late_replay_is_not_resumed(
+    gateway: LocalGateway, open_client: OpenClient
+) -> None:
+    client = open_client(gateway)
+    client.login()
+    gateway.drop()
+    gateway.faults.delay_ready(1.5)
+    again = open_client(gateway)
+    again.resume(client)
+    gateway.expect("RESUME")
+    assert gateway.expire_sessions() == 1
+    assert again.recv() == {"t": None, "s": None, "op": 9, "d": False}
+    again.login()  # on the same connection
+    assert len(gateway.sessions) == 1
+
+
 @pytest.mark.parametrize("query", ["v=10&encoding=json", STREAM])
 def test_single_byte_writes_arrive_complete(gateway: LocalGateway, open_client: OpenClient, query: str) -> None:
     gateway.faults.split_writes(1)

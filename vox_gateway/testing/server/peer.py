@@ -335,6 +335,11 @@ class Peer:
 
     def _replay(self, session: Session, seq: int) -> None:
         state = self._state
+        if state.resumable_session(session.id) is not session or not session.can_replay_after(seq):
+            state.end_session(session)
+            self._has_logged_in = False
+            self._refuse_session("RESUME refused: the session was lost while faults.delay_ready() delayed the replay")
+            return
         if session.connection is not None:  # the client reconnected before the gateway noticed the disconnect
             session.connection.close(Close.UNKNOWN_ERROR, "Session resumed on another connection.")
         self._session = session
