@@ -19,6 +19,7 @@ def test_a_message_has_defaults_and_arrives(gateway: LocalGateway, open_client: 
     assert (first["guild_id"], first["channel_id"]) == (where["id"], where["channels"][0]["id"])
     assert first["author"]["username"] == "ada"
     assert "user" not in first["member"]
+    assert (first["flags"], first["components"]) == (0, [])  # optional in the documentation, but hikari needs them
     assert gateway.dispatch("MESSAGE_CREATE", first) == 1
 
 

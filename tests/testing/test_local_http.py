@@ -196,6 +196,7 @@ def test_a_rate_limit_is_announced_as_documented(gateway: LocalGateway, session:
     assert response.json() == {"message": "You are being rate limited.", "retry_after": 64.5, "global": False}
     headers = response.headers
     assert headers["Retry-After"] == "65"
+    assert "Via" in headers  # without it, discord.py gives up
     assert headers["X-RateLimit-Limit"] == "1"
     assert headers["X-RateLimit-Remaining"] == "0"
     assert headers["X-RateLimit-Reset-After"] == "64.500"

@@ -59,8 +59,10 @@ def message(
         "mention_roles": [],
         "attachments": [],
         "embeds": [],
+        "components": [],
         "pinned": False,
         "type": 0,
+        "flags": 0,
         **fields,
     }
 

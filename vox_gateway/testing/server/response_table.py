@@ -18,6 +18,9 @@ _PARAMETER = re.compile(r"\{[^{}/]+\}")
 #: "Interaction endpoints are not bound to the bot's Global Rate Limit."
 _NOT_GLOBAL = ("/interactions/",)
 
+#: Discord sits behind a proxy; discord.py takes a 429 without this header for a ban by Cloudflare
+_VIA = ("Via", "1.1 google")
+
 _LIMITED = "You are being rate limited."
 _SHARED_LIMITED = "The resource is being rate limited."
 
@@ -140,6 +143,5 @@ def _rate_limited(limit: RateLimit, left: float, unix_time: float) -> HttpRespon
             ("X-RateLimit-Reset-After", f"{left:.3f}"),
             ("X-RateLimit-Bucket", "local"),
         )
-    return json_response(
-        429, body, [("Retry-After", str(math.ceil(left))), *headers, ("X-RateLimit-Scope", limit.scope)]
-    )
+    retry_after = ("Retry-After", str(math.ceil(left)))
+    return json_response(429, body, [_VIA, retry_after, *headers, ("X-RateLimit-Scope", limit.scope)])
