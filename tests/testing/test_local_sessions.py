@@ -138,6 +138,20 @@ def test_a_lost_connection_keeps_the_session(gateway: LocalGateway, open_client:
     assert len(gateway.sessions) == 1
 
 
+def test_a_session_that_timed_out_is_not_listed(open_client: OpenClient) -> None:
+    with LocalGateway(session_timeout=0.0) as gateway:
+        open_client(gateway).login()
+        assert len(gateway.sessions) == 1
+        gateway.drop()
+        assert gateway.sessions == ()
+
+
+def test_a_closed_gateway_has_no_sessions(gateway: LocalGateway, open_client: OpenClient) -> None:
+    open_client(gateway).login()
+    gateway.close()
+    assert gateway.sessions == ()
+
+
 def test_an_unknown_session_is_invalid_and_the_connection_may_identify(
     gateway: LocalGateway, open_client: OpenClient
 ) -> None:

@@ -286,6 +286,41 @@ def test_a_client_that_never_connects(gateway_client):
     result.assert_outcomes(passed=3)
 
 
+def test_a_gateway_that_was_closed_is_not_waited_for(run: Run) -> None:
+    result = run("""
+import threading
+
+pytestmark = pytest.mark.gateway_client(drain_timeout=60)
+
+def test_an_event_that_cannot_come(gateway_client, local_gateway):
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+    assert local_gateway.wait_handled(gateway_client)
+    local_gateway.stop_accepting()
+    local_gateway.drop()
+    say(local_gateway, "fail")
+    local_gateway.close()
+
+def test_a_handler_that_is_running(gateway_client, local_gateway):
+    began, leave = threading.Event(), threading.Event()
+
+    @gateway_client.on("MESSAGE_CREATE")
+    def fail(message):
+        began.set()
+        leave.wait(20)
+        raise ValueError("late")
+
+    gateway_client.connect(async_=True)
+    local_gateway.wait_connected()
+    say(local_gateway, "hello")
+    assert began.wait(20)
+    local_gateway.close()
+    threading.Timer(0.3, leave.set).start()
+""")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*AssertionError: the handler of MESSAGE_CREATE raised ValueError('late')"])
+
+
 def test_a_full_stream_that_blocks_is_named(run: Run) -> None:
     result = run("""
 @pytest.mark.gateway_client(drain_timeout=0.5)

@@ -278,9 +278,9 @@ class LocalGateway:
 
     @property
     def sessions(self) -> tuple[SessionView, ...]:
-        """The sessions that are connected or can be resumed, oldest first."""
+        """The sessions that are connected or can be resumed, oldest first; none once it is closed."""
         with self._lock:
-            return tuple(session.view() for session in self._state.sessions.values())
+            return () if self._is_closed else tuple(session.view() for session in self._state.live_sessions())
 
     @property
     def session_starts_remaining(self) -> int:

@@ -145,11 +145,19 @@ class GatewayClients:
                     self._give_up(client)
                     break
                 before = client.handled
-                if self._gateway.wait_handled(client, min(left, POLL_INTERVAL)):
+                if self._wait_handled(client, min(left, POLL_INTERVAL)):
                     break
                 if client.runs_handlers_on_caller and client.handled == before:  # no other thread runs them
                     while client.dispatch_pending(limit=1) and time.monotonic() < began + client.drain_timeout:
                         pass
+
+    def _wait_handled(self, client: _WatchedClient, timeout: float) -> bool:
+        """Wait as `LocalGateway.wait_handled` does, and the whole timeout even if the gateway is closed."""
+        deadline = time.monotonic() + timeout
+        if self._gateway.wait_handled(client, timeout):
+            return True
+        threading.Event().wait(max(0.0, deadline - time.monotonic()))
+        return False
 
     def _expects_more(self, client: _WatchedClient) -> bool:
         """Whether the gateway sent an event that the handlers of `client` may not have returned from."""

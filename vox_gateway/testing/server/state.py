@@ -60,6 +60,12 @@ class GatewayState:
         connection.shard_id = session.shard_id
         return session
 
+    def live_sessions(self) -> list[Session]:
+        """The sessions that are connected or can be resumed, oldest first; ends those that timed out."""
+        for session in [held for held in self.sessions.values() if self._is_expired(held)]:
+            self.end_session(session)
+        return list(self.sessions.values())
+
     def resumable_session(self, session_id: str) -> Session | None:
         """The session with this id, unless it was disconnected for too long."""
         session = self.sessions.get(session_id)
@@ -86,7 +92,9 @@ class GatewayState:
         self.sessions.pop(session.id, None)
 
     def _is_expired(self, session: Session) -> bool:
-        return session.connection is None and time.monotonic() - session.disconnected_at > self.settings.session_timeout
+        return (
+            session.connection is None and time.monotonic() - session.disconnected_at >= self.settings.session_timeout
+        )
 
     # Events.
 
@@ -102,10 +110,7 @@ class GatewayState:
         complete = Event(name, data)
         redacted: Event | None = None
         deliveries: list[tuple[Session, Event]] = []
-        for session in list(self.sessions.values()):
-            if self._is_expired(session):
-                self.end_session(session)
-                continue
+        for session in self.live_sessions():
             intents = session.identify.intents
             if not _routes_to(session, name, data, shard):
                 continue
