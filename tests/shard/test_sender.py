@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vox_gateway.concurrency import clock
+from vox_gateway.concurrency import clock, signals
 from vox_gateway.errors import CommandTimeout, ConnectionLost, NotConnected
 from vox_gateway.protocol.rate_limit import CommandRateLimiter
 from vox_gateway.shard import sender as sender_module
@@ -75,7 +75,7 @@ def test_a_command_waits_for_room_in_the_rate_limit(sender: CommandSender, monke
                 refused.put(delay)
             return delay
 
-    for module in (sender_module, clock):
+    for module in (sender_module, signals, clock):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     connection = FakeConnection()
     connection.rate_limiter = ObservedLimiter(limit=1, period=0.05)
