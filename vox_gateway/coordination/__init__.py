@@ -1,7 +1,7 @@
 """Several processes that run the shards of one bot: who runs which, and who may IDENTIFY when.
 
 A `Coordination` keeps what they agree on: in memory, in an SQLite file for processes on one machine, or in Redis. A
-`Node` is one process's part. `ShardManager` uses it like this::
+`Node` is a process's part. `ShardManager` uses it like this::
 
     coordination = open_coordination("sqlite:///bot.db", bot=bot_id(token))
     node = Node(coordination, shards=16, post=mailbox.put)

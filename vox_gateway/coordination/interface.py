@@ -43,7 +43,7 @@ class LeaseLost(CoordinationFailed):
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """A node: one process's part in running a bot.
+    """A node: a process's part in running a bot.
 
     Attributes:
         id: random, and new with every start: a node never holds what an earlier process held.

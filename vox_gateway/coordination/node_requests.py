@@ -170,6 +170,6 @@ class NodeRequests:
         except CoordinationFailed as error:
             if is_known:
                 ttl = self._coordination.times.ttl
-                _LOG.info("the other processes will notice in %g seconds that this one left: %s", ttl, error)
+                _LOG.info("the other processes will notice in %g seconds that this process left: %s", ttl, error)
         finally:
             self._left.set()

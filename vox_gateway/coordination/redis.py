@@ -196,7 +196,7 @@ class RedisCoordination:
         try:
             return call()
         except redis_py.RedisError as error:
-            # After a failover the name may lead to another server, while this one only refuses to write. Connections
+            # After a failover the name may lead to another server, while the old one only refuses to write. Connections
             # that other threads use are left: theirs fails too.
             self._client.connection_pool.disconnect(inuse_connections=False)
             reason = str(error).rstrip(".")  # holds a host and a port, but no password

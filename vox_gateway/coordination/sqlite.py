@@ -86,7 +86,11 @@ class SQLiteCoordination:
             self._connection = _connect(self._path)
             (_make_tables if create else _check_tables)(self._connection)
             self._slot = Slot(f"{self._path}-nodes")
-            names = (self._path, f"{self._path}-wal", f"{self._path}-shm")  # SQLite keeps them while one is connected
+            names = (
+                self._path,
+                f"{self._path}-wal",
+                f"{self._path}-shm",
+            )  # SQLite keeps them while a process is connected
             self._files = {name: found for name in names if (found := file_id(name)) is not None}
         except (OSError, sqlite3.Error) as error:
             self.close()

@@ -47,7 +47,7 @@ class _Budget:
 class IdentifyQueue:
     """Gives turns to IDENTIFY: one a rate limit key and interval, in the order of buckets, and within the budget.
 
-    Of those that wait, a shard that has had no turn comes first, then the one whose last turn is the longest ago: a
+    Of those that wait, a shard that has had no turn comes first, then that whose last turn is the longest ago: a
     shard that IDENTIFYs again and again holds up nobody. A session start is spent when a turn is given, and
     returned if the node says that the turn came to nothing; if the node dies, the start counts as spent.
 

@@ -186,7 +186,7 @@ class GuildTracker:
         return True
 
     def check(self) -> None:
-        """Give up the guilds that have not come, unless one came lately."""
+        """Give up the guilds that have not come, unless a guild came lately."""
         self._is_timed = False
         if not self._loading:
             return

@@ -61,7 +61,7 @@ class SavedSession:
     identity: str
 
     def to_json(self) -> str:
-        """Return it as one line of ASCII, for `from_json`."""
+        """Return it as a line of ASCII, for `from_json`."""
         document = {
             "format": _FORMAT_2,
             "bot": self.bot,

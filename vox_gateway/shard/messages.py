@@ -122,7 +122,7 @@ class IdentifyGateChanged(Message):
 
 @dataclass(frozen=True, slots=True)
 class FromConnection(Message):
-    """What a connection reports; `connection_id` says which, as one that was left behind may still speak."""
+    """What a connection reports; `connection_id` says which: a connection that was left behind may still report."""
 
     connection_id: int
 

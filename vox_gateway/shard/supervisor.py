@@ -237,7 +237,7 @@ class Supervisor:
             self._wait(LOOK_AGAIN)
 
     def _session_to_resume(self) -> Session:
-        """The session without a connection: set back to before an event that could not be decoded, if there was one."""
+        """The session without a connection: set back to before the event that could not be decoded, if any."""
         if self._decode_failed:
             self._decode_failed = False
             session = self._policy.set_back(self._set_back(self._dispatcher.progress.passed_on))
@@ -457,7 +457,7 @@ class Supervisor:
         return self.published.state is State.CLOSING
 
     def _progress(self, to: State, **changes: Any) -> None:
-        """The run has come so far; one that is closing stays so."""
+        """The run has come so far, unless it is closing already."""
         if self._is_closing:
             self.publish(**changes)
         else:

@@ -38,7 +38,7 @@ class CallerQueue:
         self._tasks: deque[_Task] = deque()
         self._waiters: dict[object, SignalSafeEvent] = {}  # the event of each call that waits
         # Holds the call that runs tasks, and is replaced when that returns. Not a lock: `setdefault` takes the turn, or
-        # finds it taken, in one step.
+        # finds it taken, in a single step.
         self._turn: dict[str, object] = {}
         self._is_closed: Callable[[], bool] = lambda: False
 

@@ -21,7 +21,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 Task = Callable[[], None]
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
-#: seconds of one wait for a timer: `epoll` and `poll` take no more than 24 days, and no infinity
+#: the longest wait for a timer, in seconds: `epoll` and `poll` take no more than 24 days, and no infinity
 LONGEST_WAIT = 3600.0
 
 

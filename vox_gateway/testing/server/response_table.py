@@ -27,7 +27,7 @@ _SHARED_LIMITED = "The resource is being rate limited."
 
 @dataclass(frozen=True)
 class Pattern:
-    """A method and a path whose ``{parameters}`` stand for one segment each."""
+    """A method and a path whose ``{parameters}`` stand for a segment each."""
 
     method: str
     path: str
