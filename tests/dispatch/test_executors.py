@@ -178,6 +178,25 @@ def test_run_until_runs_what_is_left() -> None:
     assert over == [True]
 
 
+def test_what_a_run_with_a_limit_leaves_is_run_by_a_call_that_found_the_turn_taken() -> None:
+    pending = CallerQueue()
+    entered, refused, over = threading.Event(), threading.Event(), threading.Event()
+
+    def is_closed() -> bool:
+        refused.set()  # `run_until` has asked for the turn before
+        return over.is_set()
+
+    pending.put(lambda: entered.set() is None and refused.wait(TIMEOUT))
+    pending.put(lambda: over.set() is None)
+    limited = in_background(lambda: pending.run(1, 0))
+    assert entered.wait(TIMEOUT)
+    rest = in_background(lambda: pending.run_until(is_closed))
+    assert limited.result(TIMEOUT) == 1
+    assert over.wait(TIMEOUT)
+    pending.wake()
+    rest.result(TIMEOUT)
+
+
 def test_a_task_that_ctrl_c_interrupts_before_it_began_is_run_by_the_next_call() -> None:
     pending = CallerQueue()
     calls: list[int] = []

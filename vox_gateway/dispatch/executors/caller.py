@@ -81,20 +81,21 @@ class CallerQueue:
         Returns:
             The number of tasks that did anything; 0 while another call runs tasks, on another thread or in this one.
         """
-        turn, call = self._turn, object()
+        turn, call, done = self._turn, object(), 0
         try:
             if turn.setdefault("call", call) is not call:
                 return 0
             if not self._tasks and timeout != 0:
                 self._wait(timeout)
-            done = 0
             while (tasks := self._tasks) and (limit is None or done < limit):
                 done += tasks[0]()
                 tasks.popleft()
-            return done
         finally:
             if turn and turn["call"] is call:
                 self._turn = {}
+        if self._tasks:  # for a call that waits, and found the turn taken
+            self.wake()
+        return done
 
     def _wait(self, timeout: float | None) -> None:
         ends_at = None if timeout is None else time.monotonic() + timeout
