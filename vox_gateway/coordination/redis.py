@@ -186,6 +186,7 @@ class RedisCoordination:
         """See `Coordination`."""
         self._is_closed = True
         self._client.close()
+        self._client.connection_pool.disconnect()  # redis-py 5.0 leaves them open
 
     def _call(self, script: Any, *arguments: object) -> Any:
         return self._try(lambda: script(keys=[self._prefix], args=arguments))
