@@ -92,9 +92,9 @@ class Client(Emitter):
         compress: True for ``"zlib-stream"``, False for none, or a name: ``"zlib-stream"``, ``"zstd-stream"`` (extra
             ``zstd``) or ``"payload"`` (with ``"json"`` only).
         json: the JSON reader: ``"msgspec"`` (extra ``speed``), ``"orjson"``, ``"json"`` (the standard library's),
-            ``"simplejson"``, or a function from a document in bytes to its value; None for the fastest that is
-            installed, see `speedups`. Any exception that the function raises counts as an unreadable payload: the
-            connection is closed and resumed.
+            ``"simplejson"``, or a function from a document in bytes to its value, with objects as plain dicts; None
+            for the fastest that is installed, see `speedups`. Any exception that the function raises counts as an
+            unreadable payload: the connection is closed and resumed.
         shard: ``(shard id, number of shards)``.
         properties: what IDENTIFY says about this program: ``os``, ``browser``, ``device``.
         large_threshold: 50 to 250 members; offline members of larger guilds are not sent.

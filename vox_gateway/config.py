@@ -256,9 +256,21 @@ def _codec(encoding: object, max_message_size: int, json: object) -> Codec:
     if isinstance(json, str) and json not in JSON_READERS:
         hint = f": pip install {json}" if json in ("msgspec", "orjson") else ""
         raise ValueError(f"json must be one of {', '.join(JSON_READERS)}, or a function, not {json!r}{hint}")
-    if not isinstance(json, str) and not callable(json):
+    if callable(json):
+        _check_reader(json)
+    elif not isinstance(json, str):
         raise TypeError(f"json must be a name or a function from bytes to a value, not {json!r}")
     return JSONCodec(max_message_size, json)
+
+
+def _check_reader(read: Callable[[bytes], object]) -> None:
+    sample = b'{"t":null,"s":null,"op":11,"d":null}'
+    try:
+        value = read(sample)
+    except Exception as error:
+        raise ValueError(f"json must read JSON from bytes, and {read!r} raised {error!r} for {sample!r}") from error
+    if type(value) is not dict:  # nor a subclass: payloads are plain dicts
+        raise TypeError(f"json must return plain dicts, and {read!r} returned {value!r} for {sample!r}")
 
 
 def _compression(compress: object, codec: Codec, max_message_size: int) -> str | None:
