@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 from collections import deque
@@ -201,6 +202,15 @@ def test_a_wait_ends_with_the_event_or_with_the_timeout(subscribers: Subscribers
     timer.join()
     with pytest.raises(TimeoutError, match=r"no A or B came within timeout=0\.01 seconds"):
         events.get(0.01)
+
+
+def test_any_time_from_0_on_can_be_waited(subscribers: Subscribers, make: Any) -> None:
+    events = make()
+    subscribers.publish(dispatch(1))
+    assert events.get(1e300).seq == 1
+    for timeout in (-1, math.nan, "1"):
+        with pytest.raises((TypeError, ValueError), match="timeout"):
+            events.get(timeout)
 
 
 def test_a_wait_for_what_check_accepts_passes_over_the_rest(subscribers: Subscribers, make: Any) -> None:

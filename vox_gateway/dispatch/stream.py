@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
+from ..arguments.validation import check_timeout
 from ..concurrency.clock import seconds_until
 from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
@@ -120,7 +121,9 @@ class EventStream(Subscriber, Generic[T]):
             ConnectionClosed, ConnectFailed: the same, for the error that ended the client.
             NotConnected: the same, in a child process that was forked after `Client.connect`.
             RuntimeError: the caller is a handler on the thread that would bring the event.
+            TypeError, ValueError: `timeout` is not a number of seconds from 0 on.
         """
+        timeout = check_timeout(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while True:
