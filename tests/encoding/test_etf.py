@@ -392,14 +392,14 @@ def test_one_codec_serves_many_threads() -> None:
     assert failures == []
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=60).map(lambda data: b"\x83" + data) | st.binary(max_size=20))
 def test_garbage_raises_nothing_but_a_decode_error(data: bytes) -> None:
     with contextlib.suppress(DecodeError):
         CODEC.decode(data)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_an_altered_term_raises_nothing_but_a_decode_error(data: st.DataObject) -> None:
     whole = bytearray(data.draw(st.sampled_from([AWKWARD, *(row[1] for row in TERMS)])))
