@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import queue
 import sys
@@ -178,7 +179,8 @@ def test_run_until_runs_what_is_left() -> None:
     assert over == [True]
 
 
-def test_what_a_run_with_a_limit_leaves_is_run_by_a_call_that_found_the_turn_taken() -> None:
+@pytest.mark.parametrize("raises", [False, True])
+def test_what_a_run_leaves_is_run_by_a_call_that_found_the_turn_taken(raises: bool) -> None:
     pending = CallerQueue()
     entered, refused, over = threading.Event(), threading.Event(), threading.Event()
 
@@ -186,12 +188,22 @@ def test_what_a_run_with_a_limit_leaves_is_run_by_a_call_that_found_the_turn_tak
         refused.set()  # `run_until` has asked for the turn before
         return over.is_set()
 
-    pending.put(lambda: entered.set() is None and refused.wait(TIMEOUT))
+    def first() -> bool:
+        if entered.is_set():  # again, after it raised
+            return False
+        entered.set()
+        assert refused.wait(TIMEOUT)
+        if raises:
+            raise ZeroDivisionError
+        return True
+
+    pending.put(first)
     pending.put(lambda: over.set() is None)
     limited = in_background(lambda: pending.run(1, 0))
     assert entered.wait(TIMEOUT)
     rest = in_background(lambda: pending.run_until(is_closed))
-    assert limited.result(TIMEOUT) == 1
+    with pytest.raises(ZeroDivisionError) if raises else contextlib.nullcontext():
+        assert limited.result(TIMEOUT) == 1
     assert over.wait(TIMEOUT)
     pending.wake()
     rest.result(TIMEOUT)

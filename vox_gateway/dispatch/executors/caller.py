@@ -93,8 +93,8 @@ class CallerQueue:
         finally:
             if turn and turn["call"] is call:
                 self._turn = {}
-        if self._tasks:  # for a call that waits, and found the turn taken
-            self.wake()
+                if self._tasks:  # for a call that waits, and found the turn taken; also after an error
+                    self.wake()
         return done
 
     def _wait(self, timeout: float | None) -> None:
