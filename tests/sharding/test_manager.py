@@ -31,6 +31,7 @@ from vox_gateway import (
     ShardManager,
     Status,
     StreamEnded,
+    ThreadFailed,
 )
 from vox_gateway.testing import LocalGateway, guild
 
@@ -302,6 +303,17 @@ def test_discord_is_asked_once_for_all_shards_of_a_run(make_manager: MakeManager
             start(manager)
             assert [request.path for request in gateway.http.requests] == ["/gateway/bot"] * runs
             manager.close()
+
+
+def test_an_error_of_ours_while_discord_is_asked_ends_the_manager(
+    gateway: LocalGateway, make_manager: MakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr("vox_gateway.sharding.asking.ask_gateway_bot", fail)
+    with pytest.raises(ThreadFailed, match="a mistake"):
+        make_manager(gateway, shards="auto").connect()
 
 
 @pytest.mark.usefixtures("little_jitter")

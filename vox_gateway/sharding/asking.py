@@ -16,14 +16,14 @@ from ..concurrency.signals import SignalSafeEvent
 from ..concurrency.wakeup import Interrupted, Wakeup
 from ..config import Options
 from ..discovery.gateway_bot import GatewayBot, ask_gateway_bot
-from ..errors import AuthenticationFailed, CertificateInvalid, GatewayError
+from ..errors import AuthenticationFailed, CertificateInvalid, GatewayError, ThreadFailed
 from ..log import ShardLog
 from ..shard.failure import log_failure
 
 __all__ = ["Answered", "GatewayBotRequest"]
 
-#: errors that asking again does not change
-FINAL = (AuthenticationFailed, CertificateInvalid)
+#: errors that asking again does not change, and errors of ours
+FINAL = (AuthenticationFailed, CertificateInvalid, ThreadFailed)
 #: seconds before Get Gateway Bot is asked again: doubled after each failure, up to the second
 FIRST_DELAY, MAX_DELAY = 1.0, 60.0
 
@@ -48,7 +48,7 @@ class GatewayBotRequest:
 
     Args:
         options: of all shards.
-        post: called with `Answered`, on the thread; not after `cancel`.
+        post: called with `Answered`, on the thread; an answer that comes during `cancel` may still be posted.
     """
 
     def __init__(self, options: Options, post: Callable[[Answered], None], log: ShardLog) -> None:
@@ -61,8 +61,12 @@ class GatewayBotRequest:
         self._thread = threading.Thread(target=self._run, name="vox_gateway-shards-ask", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
+        """Begin to ask. Raises RuntimeError, and gives everything back, if the thread cannot be started."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._wakeup.close()
+            raise
 
     def cancel(self) -> None:
         """Ask no more. Idempotent; takes no lock that a signal handler must not take."""

@@ -287,10 +287,11 @@ class Coordinator:
     def ask(self, until: float | None = None) -> tuple[GatewayBot, float] | None:
         """Ask Get Gateway Bot until it answers; return the answer and when it was asked.
 
-        Returns None at `until` (monotonic, seconds), or if the run is closing.
+        Returns None at `until` (monotonic, seconds), or if the run is closing or has failed.
 
         Raises:
             AuthenticationFailed, CertificateInvalid: asking again does not help.
+            ThreadFailed: an error of ours.
         """
         request = self._begin_to_ask()
         try:
