@@ -12,6 +12,7 @@ from ..intents import Intents
 
 __all__ = [
     "answered_in_part",
+    "check_list",
     "check_presence",
     "guild_member_requests",
     "identify",
@@ -102,7 +103,7 @@ def presence_update(
     if game is not None:
         shown = [_activity(game, "game")]
     else:
-        shown = [_activity(item, "activities") for item in _several(activities or (), "activities")]
+        shown = [_activity(item, "activities") for item in check_list(activities or (), "activities")]
     return {"since": since, "activities": shown, "status": status, "afk": afk}
 
 
@@ -190,7 +191,7 @@ def guild_member_requests(
     """
     if user_ids is None or isinstance(user_ids, (str, int)):
         return [request_guild_members(guild_id, query=query, limit=limit, presences=presences, user_ids=user_ids)]
-    ids = list(dict.fromkeys(snowflake(item, "user_ids") for item in _several(user_ids, "user_ids")))
+    ids = list(dict.fromkeys(snowflake(item, "user_ids") for item in check_list(user_ids, "user_ids")))
     batches = [ids[start : start + MAX_MEMBERS] for start in range(0, len(ids) or 1, MAX_MEMBERS)]
     return [
         request_guild_members(guild_id, query=query, limit=limit, presences=presences, user_ids=batch)
@@ -218,7 +219,7 @@ def request_soundboard_sounds(guild_ids: Iterable[str | int]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: naming the argument.
     """
-    ids = [snowflake(item, "guild_ids") for item in _several(guild_ids, "guild_ids")]
+    ids = [snowflake(item, "guild_ids") for item in check_list(guild_ids, "guild_ids")]
     if not ids:
         raise ValueError("guild_ids must hold at least one guild's id")
     return {"guild_ids": ids}
@@ -230,7 +231,7 @@ def request_channel_info(guild_id: str | int, fields: Iterable[str]) -> dict[str
     Raises:
         TypeError, ValueError: naming the argument.
     """
-    wanted = [fields] if isinstance(fields, str) else list(_several(fields, "fields"))
+    wanted = [fields] if isinstance(fields, str) else list(check_list(fields, "fields"))
     if not wanted:
         raise ValueError(f"fields must hold at least one of {', '.join(CHANNEL_FIELDS)}")
     for item in wanted:
@@ -257,7 +258,8 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _several(values: object, name: str) -> Iterable[Any]:
+def check_list(values: object, name: str) -> Iterable[Any]:
+    """Return `values`, the argument `name`; raise TypeError unless it can be a list."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a list, not {values!r}")
     return values
@@ -298,8 +300,8 @@ def _limit(limit: object) -> int:
 
 
 def _user_ids(user_ids: str | int | Iterable[str | int]) -> list[str]:
-    several = [user_ids] if isinstance(user_ids, (str, int)) else _several(user_ids, "user_ids")
-    ids = [snowflake(item, "user_ids") for item in several]
+    given = [user_ids] if isinstance(user_ids, (str, int)) else check_list(user_ids, "user_ids")
+    ids = [snowflake(item, "user_ids") for item in given]
     if not ids:
         raise ValueError("user_ids must hold at least one id, and is empty; None asks by name instead, with query")
     if len(ids) > MAX_MEMBERS:

@@ -62,7 +62,7 @@ class ShardRequests(Requests):
         """See `Client.fetch_soundboard_sounds`. The shards are asked in turn."""
         left = Timeout(timeout)
         of_requester: dict[Requester, list[str | int]] = {}
-        given = [*guild_ids] if isinstance(guild_ids, Iterable) and not isinstance(guild_ids, str) else guild_ids
+        given = [*payloads.check_list(guild_ids, "guild_ids")]
         payloads.request_soundboard_sounds(given)  # before any shard is asked
         for guild_id in given:
             of_requester.setdefault(self._of(guild_id, "guild_ids", left.left), []).append(guild_id)
