@@ -236,6 +236,7 @@ class ShardGroup:
             ReshardFailed: the shards in use have the same session files.
             TypeError, ValueError: a session file cannot be used.
             OSError: a session file cannot be read.
+            Exception: any exception that the function for session stores raises.
         """
         self._check_next_files(total)
         shards = tuple(self._make_shards(ShardPlan.all_of(total)).values())
@@ -425,8 +426,8 @@ class ShardGroup:
         if self._membership is not None:
             raise ReshardFailed(CHANGE_NUMBER)
         until = None if timeout is None else time.monotonic() + timeout
-        if not self._is_started(timeout):
-            raise ReshardFailed(f"the shards that are there now were not started within timeout={timeout} seconds")
+        if not self._wait_started(timeout):
+            raise ReshardFailed(f"the current shards were not started within timeout={timeout} seconds")
         if run.is_closing or self._shards is None:
             raise NotConnected("the number of shards was not changed: the manager was closed")
         if self.total is None:
@@ -486,22 +487,22 @@ class ShardGroup:
         return ShardRequests(self._requester_of)
 
     def _requester_of(self, guild_id: str | int, name: str, timeout: float | None) -> Requester:
-        self._wait_until_started(timeout)
+        self._require_started(timeout)
         return self.shard_for(guild_id, name).requester
 
-    def _wait_until_started(self, timeout: float | None) -> None:
-        """Wait as `_is_started`.
+    def _require_started(self, timeout: float | None) -> None:
+        """Wait until the run has started its shards.
 
         Raises:
             CommandTimeout: `timeout` passed first.
         """
-        if not self._is_started(timeout):
+        if not self._wait_started(timeout):
             raise CommandTimeout(f"nothing was sent: the shards were not started within timeout={timeout} seconds")
 
-    def _is_started(self, timeout: float | None) -> bool:
-        """Wait until the run under way, if any, has started its shards, and return whether it has: a moment after
-        `connect`, or when Discord has said how many. Which of them come to a process that shares them is not known
-        beforehand.
+    def _wait_started(self, timeout: float | None) -> bool:
+        """Wait until the run has started its shards; return False after `timeout` seconds.
+
+        Returns at once if no run is under way, or if shards are shared: which come here is not known beforehand.
         """
         run = self._run
         is_starting = run is not None and not run.is_closing and self._membership is None
@@ -517,7 +518,7 @@ class ShardGroup:
             TypeError, ValueError: `data` has no guild, or holds a value that cannot be encoded.
         """
         limit = Timeout(timeout)
-        self._wait_until_started(timeout)
+        self._require_started(timeout)
         for shard, part in self._parts(op, data).items():
             shard.send(op, part, limit.left)
 
@@ -548,7 +549,8 @@ class ShardGroup:
         Raises:
             NotConnected: no run is under way.
             PayloadTooLarge: it is larger than the gateway accepts.
-            TypeError, ValueError: `presence` holds a value that cannot be encoded, or a shard does not run here.
+            TypeError, ValueError: `presence` holds a value that cannot be encoded, a shard does not run here, or
+                `shards` is not a list.
         """
         if shards is not None and not isinstance(shards, Iterable):
             raise TypeError(f"shards must be a list of shard ids or None, not {shards!r}")

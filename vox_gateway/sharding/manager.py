@@ -209,8 +209,10 @@ class ShardManager(Client):
             NotConnected: the manager is not running.
             AuthenticationFailed, CertificateInvalid: Discord did not say how many session starts remain.
             OSError: a session file cannot be read.
-            RuntimeError: called by a handler.
+            RuntimeError: called by a handler, or a thread cannot be started.
             TypeError, ValueError: an argument cannot be used.
+            ThreadFailed: an error of ours.
+            Exception: any exception that the function for session stores raises.
 
         See: https://docs.discord.com/developers/events/gateway#sharding
         """

@@ -55,6 +55,7 @@ class Generations(Protocol):
             ReshardFailed: the shards in use have the same session files.
             TypeError, ValueError: a session file cannot be used.
             OSError: a session file cannot be read.
+            Exception: any exception that the function for session stores raises.
         """
 
     def use_next(self, shards: tuple[ManagedShard, ...]) -> None:
@@ -90,10 +91,11 @@ class Run(Protocol):
     def ask(self, until: float | None = None) -> tuple[GatewayBot, float] | None:
         """Ask Get Gateway Bot until it answers; return the answer and when it was asked.
 
-        Returns None at `until` (monotonic, seconds), or if the run is closing.
+        Returns None at `until` (monotonic, seconds), or if the run is closing or has failed.
 
         Raises:
             AuthenticationFailed, CertificateInvalid: asking again does not help.
+            ThreadFailed: an error of ours.
         """
 
 
@@ -145,7 +147,7 @@ class Resharder:
         result: Exception | None = ReshardFailed("the manager has failed: see the log")
         self.is_busy = True
         try:
-            result = self._change(request)
+            result = self._change(request.total, request.overlap, request.until)
         finally:
             self.is_busy = False
             request.reply(result)  # to a caller that waits for nothing else
@@ -172,17 +174,17 @@ class Resharder:
             return refused
         shards.learn(*answered)
         is_used = any(shard.status is Status.READY for shard in run.running)
-        return self._change(Reshard(bot.shards, OVERLAP if is_used else 0.0, None, lambda result: None))
+        return self._change(bot.shards, OVERLAP if is_used else 0.0, None)
 
-    def _change(self, request: Reshard) -> Exception | None:
+    def _change(self, total: int, overlap: float, until: float | None) -> Exception | None:
         """Do what is asked; return the reason why nothing was changed."""
         try:
             self._check_dispatchers()
-            self._check_budget(request)
-            shards = self._shards.make_next(request.total)
+            self._check_budget(total, until)
+            shards = self._shards.make_next(total)
         except Exception as error:  # of the program's function for session stores, too
             return error
-        return self._change_to(shards, request)
+        return self._change_to(shards, overlap, until)
 
     def _check_dispatchers(self) -> None:
         # The switch falls between two events of a single thread.
@@ -192,13 +194,12 @@ class Resharder:
                 "restart it with the new number"
             )
 
-    def _check_budget(self, request: Reshard) -> None:
-        total = request.total
+    def _check_budget(self, total: int, until: float | None) -> None:
         if self._shards.needs_answer:
-            answered = self._run.ask(request.until)
+            answered = self._run.ask(until)
             if answered is None:
                 late = "Discord did not say within timeout how many session starts remain"
-                raise ReshardFailed(late if _is_over(request.until) else "the manager closes")
+                raise ReshardFailed(late if _is_over(until) else "the manager closes")
             self._shards.learn(*answered)
         gate, now = self._options.identify_gate, time.monotonic()
         if (remaining := gate.remaining(now)) < total:
@@ -206,7 +207,7 @@ class Resharder:
             when = f": they return in {hours:.1f} hours" if hours else ""
             raise ReshardFailed(f"{total} shards need as many session starts, and {remaining} remain{when}")
 
-    def _change_to(self, shards: tuple[ManagedShard, ...], request: Reshard) -> ReshardFailed | None:
+    def _change_to(self, shards: tuple[ManagedShard, ...], seconds: float, until: float | None) -> ReshardFailed | None:
         """Run the next generation beside the current, and switch; return the reason why that was given up."""
         run = self._run
         old = {shard: old_run for shard, old_run in run.running.items() if self._shards.is_current(shard)}
@@ -216,8 +217,8 @@ class Resharder:
             old_run.filter_events(overlap.old)
         self._log.info("starting %d shards beside %d", len(shards), len(old))
         run.start_shards(shards, overlap.new)
-        failure = self._await_ready(shards, request.until)
-        failure = failure or self._await_overlap(shards, old, request.overlap, request.until)
+        failure = self._await_ready(shards, until)
+        failure = failure or self._await_overlap(shards, old, seconds, until)
         if failure is not None:
             _unfilter(old.values())
             self._end(shards)
