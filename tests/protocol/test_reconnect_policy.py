@@ -257,15 +257,15 @@ def test_an_event_that_cannot_be_decoded_costs_the_session_in_the_end() -> None:
     """At the first time and in five resumes, however their connections end."""
     policy = ReconnectPolicy(always(0.0))
     for _ in range(5):
-        assert policy.set_back(SESSION) == SESSION
+        assert policy.after_undecodable(SESSION) == SESSION
         policy.after(LOST, RESUME, State.READY, SESSION.at(9))
-    assert policy.set_back(SESSION) == Session()
+    assert policy.after_undecodable(SESSION) == Session()
 
 
 def test_set_backs_are_counted_for_each_event_that_cannot_be_decoded() -> None:
     policy = ReconnectPolicy(always(0.0))
     for seq in (7, 8, 9):
-        assert [policy.set_back(SESSION.at(seq)) for _ in range(5)] == [SESSION.at(seq)] * 5
+        assert [policy.after_undecodable(SESSION.at(seq)) for _ in range(5)] == [SESSION.at(seq)] * 5
 
 
 def test_a_resume_that_is_answered_begins_the_count_anew() -> None:

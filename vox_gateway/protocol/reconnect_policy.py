@@ -125,8 +125,8 @@ class ReconnectPolicy:
         # In a row. Only what was written can fail: an end before HELLO says nothing about the session.
         self._failed_identifies = 0
         self._failed_resumes = 0
-        self._set_back_to = Session()
-        self._set_backs = 0  # in a row, to there
+        self._undecodable_after = Session()
+        self._undecodable_count = 0  # resumes in a row that brought the event after it again
         self._avoid_resume_url = False
         self._ever_connected = False
 
@@ -138,15 +138,15 @@ class ReconnectPolicy:
         """A websocket was opened: a later refusal is temporary, and is retried."""
         self._ever_connected = True
 
-    def set_back(self, session: Session) -> Session:
+    def after_undecodable(self, session: Session) -> Session:
         """Return where to resume after an event could not be decoded: `session`, which ends before that event.
 
         The session is dropped when `MAX_FAILED_RESUMES` resumes have brought the same event again. They are counted
         apart from failed resumes, since RESUMED, or the end of the connection, may come before the event is decoded.
         """
-        self._set_backs = self._set_backs + 1 if session == self._set_back_to else 0
-        self._set_back_to = session
-        return session.without_id() if self._set_backs >= MAX_FAILED_RESUMES else session
+        self._undecodable_count = self._undecodable_count + 1 if session == self._undecodable_after else 0
+        self._undecodable_after = session
+        return session.without_id() if self._undecodable_count >= MAX_FAILED_RESUMES else session
 
     def after(
         self, ending: Disconnect, plan: ConnectPlan, reached: State, session: Session, lived: float = 0.0
@@ -157,7 +157,7 @@ class ReconnectPolicy:
             plan: the plan of the connection that ended.
             reached: how far it had come, CONNECTING to READY.
             session: where its session stands, which is beyond that of `plan` if the connection brought events; dropped
-                here, or by `set_back`, when it cannot be resumed.
+                here, or by `after_undecodable`, when it cannot be resumed.
             lived: seconds since READY or RESUMED; 0 before.
         """
         error = ending.error

@@ -152,7 +152,8 @@ class Supervisor:
             try:
                 self._apply(self._mailbox.get_nowait())
             except BaseException as mistake:  # the other messages are taken all the same
-                self._failure = self._failure or log_failure(self._log, mistake)
+                failure = log_failure(self._log, mistake)
+                self._failure = self._failure or failure
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class Supervisor:
                 self._gate.leave(self._shard_id, self._holder)
             if report is None:
                 return self._failure
-            session = self._session_to_resume()
+            session = self._settle_session()
             following = self._policy.after(report.disconnect, plan, report.reached, session, report.lived)
             if isinstance(following, Fatal):
                 return following.error
@@ -216,7 +217,7 @@ class Supervisor:
         self._wait(plan.delay)
         while self.close is None:
             if self._decode_failed:  # since the last connection ended
-                plan = self._policy.first(self._session_to_resume())
+                plan = self._policy.first(self._settle_session())
             if not plan.resume:
                 self._wait_for_gate()
             if not self._options.may_connect():
@@ -236,11 +237,11 @@ class Supervisor:
         while self.close is None and not self._options.may_connect():
             self._wait(LOOK_AGAIN)
 
-    def _session_to_resume(self) -> Session:
-        """The session without a connection: set back to before the event that could not be decoded, if any."""
+    def _settle_session(self) -> Session:
+        """Set the session back if an event could not be decoded; return where to resume."""
         if self._decode_failed:
             self._decode_failed = False
-            session = self._policy.set_back(self._set_back(self._dispatcher.progress.passed_on))
+            session = self._policy.after_undecodable(self._set_back(self._dispatcher.progress.passed_on))
             self.publish(ended_session=session)
             self._dispatcher.queue.restart()
         return self.published.session
