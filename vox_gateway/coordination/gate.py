@@ -6,7 +6,6 @@ its answer wakes the reconnect loops through their mailboxes.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -69,8 +68,8 @@ class NodeGate(IdentifyGate):
     def _reset(self) -> None:
         self._queue: dict[object, _Waiter] = {}  # by holder, like the next
         self._turns: dict[object, int] = {}
-        self._failures: dict[int, int] = {}  # by shard, like the next: turns without an IDENTIFY, since its last
-        self._last_turn: dict[int, float] = {}
+        self._failures: dict[int, int] = {}  # by shard: turns given back without an IDENTIFY since its last
+        self._last_turn: dict[int, float] = {}  # by shard, monotonic
         self._unsaid: dict[int, float] = {}  # when shards sent an IDENTIFY that the node has not passed on yet
         self._learned: tuple[SessionStartLimit, float] | None = None
         self._returns_at = 0.0
@@ -146,9 +145,6 @@ class NodeGate(IdentifyGate):
                 first.setdefault(shard % self.max_concurrency, shard)
             waiting = {shard: self._failures.get(shard, 0) for shard in sorted(turns | set(first.values()))}
             return Said(waiting, dict(self._unsaid), self._learned)
-
-    def _rank(self, shard: int) -> tuple[float, int]:
-        return self._last_turn.get(shard, -math.inf), shard  # as in `IdentifyQueue`
 
     def apply(self, said: Said, turns: Turns, holds: Callable[[int], bool]) -> bool:
         """Take in the answer to what was said, and wake the shards that may IDENTIFY.
