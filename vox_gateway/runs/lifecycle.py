@@ -172,8 +172,9 @@ class Lifecycle:
         self._session_writer = None if store is None else SessionWriter(thread_name, store, self._log)
         # Held by `start` alone, also while a session store takes long to load; `close` does not wait for that.
         self._starting = threading.RLock()
-        self._is_starting = False  # there is no run to close yet; guarded by `_lock`, as is the next
-        self._closed_early: tuple[int, str] | None = None  # `close` was called by then
+        # While there is no run to close yet, `close` is noted below. Both are guarded by `_lock`.
+        self._is_starting = False
+        self._closed_early: tuple[int, str] | None = None
 
     # -- starting and ending ---------------------------------------------------------------------------------------
 
@@ -211,8 +212,9 @@ class Lifecycle:
                         run = self._start_after(previous, loaded, make_run)
                     self._is_starting = False
                     close = self._closed_early
-            finally:
-                self._is_starting = False
+            finally:  # after an error too
+                with self._lock:
+                    self._is_starting = False
         if close is not None:
             run.stop(*close)
         return run
