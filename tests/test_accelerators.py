@@ -120,11 +120,11 @@ def test_without_them_the_packages_that_are_always_there_are_used() -> None:
     [
         ({"json": "ujson"}, ValueError, "json must be one of .*simplejson, or a function, not 'ujson'"),
         ({"json": 5}, TypeError, "json must be a name or a function"),
-        ({"json": int}, ValueError, "json must read JSON from bytes, and .*int.* raised ValueError"),
+        ({"json": int}, ValueError, "json must read JSON from bytes, but .*int.* raised ValueError"),
         (
             {"json": functools.partial(json.loads, object_pairs_hook=OrderedDict)},
             TypeError,
-            "json must return plain dicts, and .* returned OrderedDict",
+            "json must return plain dicts, but .* returned OrderedDict",
         ),
         ({"json": json.loads, "encoding": "etf"}, ValueError, "json is for encoding='json' only"),
     ],

@@ -268,9 +268,9 @@ def _check_reader(read: Callable[[bytes], object]) -> None:
     try:
         value = read(sample)
     except Exception as error:
-        raise ValueError(f"json must read JSON from bytes, and {read!r} raised {error!r} for {sample!r}") from error
+        raise ValueError(f"json must read JSON from bytes, but {read!r} raised {error!r} for {sample!r}") from error
     if type(value) is not dict:  # nor a subclass: payloads are plain dicts
-        raise TypeError(f"json must return plain dicts, and {read!r} returned {value!r} for {sample!r}")
+        raise TypeError(f"json must return plain dicts, but {read!r} returned {value!r} for {sample!r}")
 
 
 def _compression(compress: object, codec: Codec, max_message_size: int) -> str | None:

@@ -116,7 +116,7 @@ def test_a_usable_argument_is_kept(check: Any, value: Any, kept: Any) -> None:
         (check_op, True, "op_code must be an opcode's number or name, not True"),
         (check_event, 7, "names must be text"),
         (check_predicate, 7, "check must be a function or None, not 7"),
-        (check_predicate, accept_later, "check must be a plain function, not the async function <"),
+        (check_predicate, accept_later, "check must be a plain function, not an async function or a generator: <"),
         (check_reason, b"x", "reason must be text or None"),
         (check_code, "1000", "code must be a close code"),
         (check_code, True, "code must be a close code"),

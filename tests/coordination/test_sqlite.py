@@ -34,7 +34,7 @@ def test_a_file_that_others_no_longer_find_is_refused_at_the_next_heartbeat(tmp_
         for name in ("bot.db", "bot.db-wal", "bot.db-shm"):
             file, away = tmp_path / name, tmp_path / "away"
             file.rename(away)
-            with pytest.raises(CoordinationFailed, match=f"{file} was deleted or replaced, restart all processes"):
+            with pytest.raises(CoordinationFailed, match=f"{file} was deleted or replaced; restart all processes"):
                 coordination.beat(info, {0: 1.0})
             file.write_bytes(b"")
             with pytest.raises(CoordinationFailed, match="deleted or replaced"):

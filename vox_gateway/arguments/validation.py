@@ -162,12 +162,12 @@ def check_predicate(check: object) -> Callable[[Any], object] | None:
     if check is not None and not callable(check):
         raise TypeError(f"check must be a function or None, not {check!r}")
     if is_async(check):  # a coroutine is true, so it would accept every event
-        raise TypeError(f"check must be a plain function, not the async function {check!r}")
+        raise TypeError(f"check must be a plain function, not an async function or a generator: {check!r}")
     return check
 
 
 def is_async(function: object) -> bool:
-    """Whether a call runs nothing, but returns a coroutine or a generator."""
+    """Return whether a call only makes a coroutine or a generator, and runs none of its code."""
     return any(
         inspect.iscoroutinefunction(called) or inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
         for called in (function, getattr(function, "__call__", None))  # noqa: B004  # of an object with that method

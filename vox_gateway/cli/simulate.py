@@ -111,7 +111,7 @@ def _seconds(rng: random.Random, distribution: tuple[float, float]) -> float:
 
 
 def _count(text: str) -> int:
-    """Parse an integer from 1 to `MAX_SHARDS`; no other is worth its memory.
+    """Parse an integer from 1 to `MAX_SHARDS`: more would fill the memory.
 
     Raises:
         ArgumentTypeError: the value is invalid.

@@ -103,8 +103,8 @@ class GateSettings:
         max_concurrency: the number of rate limit keys, until Discord has been asked.
         daily_limit: IDENTIFYs in any 24 hours, until Discord has been asked; slightly under the 1000 that reset the
             token.
-        turn: seconds after which a turn is over that was neither used nor given back, since its node last said that it
-            has it; more than a node may be cut off before it closes its shards.
+        turn: seconds from a node's last request until a turn that it holds is over, unless it was used or given back;
+            longer than a node that is cut off keeps its shards connected.
         gather: seconds that a shard waits for others, which may come before it, if nobody was waiting.
     """
 

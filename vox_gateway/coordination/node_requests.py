@@ -114,7 +114,8 @@ class NodeRequests:
         """Leave the other nodes, after all else. Does not wait.
 
         Args:
-            said: to the identify gate; of an IDENTIFY that was sent the others must know, since leaving returns turns.
+            said: what to tell the identify gate first: leaving returns the node's turns, so an IDENTIFY that was sent
+                must be counted before.
             is_known: whether they have seen the node.
         """
         self._inbox.put(lambda: self._leave(node, said, is_known))

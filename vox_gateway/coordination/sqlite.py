@@ -86,11 +86,8 @@ class SQLiteCoordination:
             self._connection = _connect(self._path)
             (_make_tables if create else _check_tables)(self._connection)
             self._slot = Slot(f"{self._path}-nodes")
-            names = (
-                self._path,
-                f"{self._path}-wal",
-                f"{self._path}-shm",
-            )  # SQLite keeps them while a process is connected
+            # SQLite keeps the last two while a process is connected.
+            names = (self._path, f"{self._path}-wal", f"{self._path}-shm")
             self._files = {name: found for name in names if (found := file_id(name)) is not None}
         except (OSError, sqlite3.Error) as error:
             self.close()
@@ -231,7 +228,7 @@ class SQLiteCoordination:
         """Refuse to go on if other processes, which start now, would coordinate through other files of these names."""
         for path, opened in self._files.items():
             if file_id(path) != opened:
-                raise self._failed(f"{path} was deleted or replaced, restart all processes of the bot")
+                raise self._failed(f"{path} was deleted or replaced; restart all processes of the bot")
 
     def _failed(self, error: Exception | str) -> CoordinationFailed:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -45,7 +45,7 @@ class _Budget:
 
 @dataclass
 class IdentifyQueue:
-    """Gives turns to IDENTIFY: one a rate limit key and interval, in the order of buckets, and within the budget.
+    """Gives turns to IDENTIFY: one a rate limit key and interval, and within the budget.
 
     Of those that wait, a shard that has had no turn comes first, then that whose last turn is the longest ago: a
     shard that IDENTIFYs again and again holds up nobody. A session start is spent when a turn is given, and
@@ -192,7 +192,7 @@ class IdentifyQueue:
         return min(ask_in, default=None)
 
     def _first_waiters(self) -> dict[int, _Waiter]:
-        """Return the first waiter with each rate limit key, in the order of buckets."""
+        """Return the first waiter with each rate limit key, in the order in which they get their turns."""
         first: dict[int, _Waiter] = {}
         for waiter in self._in_order():
             first.setdefault(waiter.shard % self.max_concurrency, waiter)

@@ -19,7 +19,7 @@ class DispatcherThread:
     `finish`.
 
     Args:
-        on_failure: called with an error of ours, on the thread, which goes on: shards end by what is put for them.
+        on_failure: called on the thread with each error of ours. The thread goes on, since shards need it to end.
         reader: reads the connections on this thread while there is nothing to dispatch; None if others read them.
     """
 

@@ -122,7 +122,7 @@ class Protocol:
         """Take a decoded payload and return what to do, in order.
 
         Raises:
-            DecodeError: it has not the shape of a gateway payload, or comes out of turn.
+            DecodeError: it does not have the shape of a gateway payload, or comes out of turn.
         """
         if type(payload) is not dict or type(op := payload.get("op")) is not int:
             raise DecodeError(f"a gateway payload is an object with a number op, not {_brief(payload)}")

@@ -12,7 +12,7 @@ __all__ = ["log_failure"]
 
 
 def log_failure(log: ShardLog, error: BaseException) -> ThreadFailed:
-    """Log that the calling thread ends because of `error`; return the error to end the run with. Raises nothing."""
+    """Log that the calling thread failed with `error`; return the error to end the run with. Raises nothing."""
     failure = ThreadFailed(threading.current_thread().name, error)
     with contextlib.suppress(BaseException):  # it may be a log handler that failed
         log.critical("%s", failure, exc_info=error)

@@ -20,7 +20,7 @@ __all__ = ["Heartbeat", "HeartbeatSchedule"]
 SLEPT = 30.0
 #: the part of an interval that a silence must last: a beat goes out a little late, and the next is due on time
 FULL_INTERVAL = 0.9
-#: the part of an interval by which a beat may be late; more, and this process did not run: it was stopped, or too busy
+#: the part of an interval by which a beat may be late; more, and this process was stopped, or too busy
 LATE = 0.2
 #: heartbeats in a row without an acknowledgement after which a connection is a zombie, even if other frames arrive
 MAX_UNACKNOWLEDGED = 3
@@ -70,8 +70,9 @@ class HeartbeatSchedule:
 
         It is if the last heartbeat is unacknowledged and nothing arrived for a whole interval, or if
         `MAX_UNACKNOWLEDGED` heartbeats were not acknowledged whatever else arrived. Only time in which the reader waits
-        counts: while it is busy, or paused by a full event queue, the acknowledgement may lie unread in the kernel. So
-        it may after this process did not run, which a late beat shows: then the other side has an interval more.
+        counts: while it is busy, or paused by a full event queue, the acknowledgement may lie unread in the kernel. The
+        same holds after this process was stopped or too busy, which a late beat shows: the server then has one more
+        interval to answer.
 
         Args:
             now: when a beat is due, or later if it is late.

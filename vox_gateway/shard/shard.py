@@ -293,7 +293,7 @@ class Shard:
     # -- for the threads of the run ----------------------------------------------------------------------------------
 
     def failed(self, error: BaseException) -> None:
-        """The calling thread cannot go on: log it, and end the run with an error. Raises nothing."""
+        """The calling thread failed: log it, and end the run with an error. Raises nothing."""
         self.fail(log_failure(self._log, error))
 
     def fail(self, failure: ThreadFailed) -> None:

@@ -173,7 +173,7 @@ class SharedThreads:
         return self.current.id is not None or self.is_dispatcher() or (pool is not None and pool.is_current())
 
     def fail(self, error: BaseException) -> None:
-        """The calling thread cannot go on: end all members. Raises nothing."""
+        """A thread of the client failed, which is the calling one: end all members. Raises nothing."""
         failure = log_failure(self._log, error)
         for member in self._members:
             member.fail(failure)

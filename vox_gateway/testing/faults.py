@@ -106,7 +106,7 @@ class Cut(_Armed):
 Fault = TypeVar("Fault", bound=_Armed)
 
 
-def check_style(how: str, code: int) -> None:
+def check_cut(how: str, code: int) -> None:
     """Raise ValueError unless `how` is in `CUT_STYLES`, and a close frame may contain `code`."""
     if how not in CUT_STYLES:
         raise ValueError(f"invalid how={how!r}: expected {', '.join(CUT_STYLES)}")
@@ -116,11 +116,10 @@ def check_style(how: str, code: int) -> None:
         raise ValueError(f"invalid code={code}: expected 1000 to 1003, 1007 to 1014 or 3000 to 4999") from None
 
 
-def check_retry_after(seconds: float) -> float:
-    """Return `seconds`; raise ValueError unless a response can contain them."""
-    if not (math.isfinite(seconds) and seconds >= 0):
+def check_retry_after(seconds: float | None) -> None:
+    """Raise ValueError unless a response can contain `seconds`, or has none."""
+    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"invalid retry_after={seconds}: expected a finite number of seconds of at least 0")
-    return seconds
 
 
 class Faults:
@@ -150,8 +149,7 @@ class Faults:
             times: how many handshakes.
             retry_after: seconds for a ``Retry-After`` header.
         """
-        if retry_after is not None:
-            check_retry_after(retry_after)
+        check_retry_after(retry_after)
         self._arm(RefusedUpgrade(times, check_status(status), retry_after))
 
     def refuse_request(self, status: int = 503, times: int | None = 1, retry_after: float | None = None) -> None:
@@ -162,8 +160,7 @@ class Faults:
             times: how many requests.
             retry_after: seconds for a ``Retry-After`` header.
         """
-        if retry_after is not None:
-            check_retry_after(retry_after)
+        check_retry_after(retry_after)
         self._arm(RefusedRequest(times, check_status(status), retry_after))
 
     def ignore_request(self, times: int | None = 1) -> None:
@@ -228,7 +225,8 @@ class Faults:
             retry_after: the ``retry_after`` of the event, in seconds; the gateway does not enforce it.
             times: how many requests.
         """
-        self._arm(LimitedMembers(times, check_retry_after(retry_after)))
+        check_retry_after(retry_after)
+        self._arm(LimitedMembers(times, retry_after))
 
     def withhold(self, name: str, times: int | None = 1) -> None:
         """Leave an event, such as ``"VOICE_SERVER_UPDATE"``, out of the answers to commands.
@@ -269,7 +267,7 @@ class Faults:
             raise ValueError(f"invalid at={at!r}: expected {', '.join(CUT_POINTS)}")
         if after < 1:
             raise ValueError(f"invalid after={after}: expected an integer of at least 1")
-        check_style(how, code)
+        check_cut(how, code)
         self._arm(Cut(times, at=at, how=how, code=code, reason=reason, after=after))
 
     def split_writes(self, size: int | None = 1) -> None:

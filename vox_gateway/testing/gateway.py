@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
-from .faults import Faults, check_style
+from .faults import Faults, check_cut
 from .fork import in_child
 from .http_api import HttpApi
 from .protocol.malformed import BAD_FRAMES, BAD_PAYLOADS, KINDS, bomb, check_bomb_size
@@ -614,7 +614,7 @@ class LocalGateway:
         Raises:
             ValueError: ``how`` is unknown, or a close frame cannot contain ``code``.
         """
-        check_style(how, code)
+        check_cut(how, code)
         with self._lock:
             targets = self._state.open_connections(shard)
             for connection in targets:

@@ -16,7 +16,7 @@ local function note_sent(shard, node, at)
     redis.call('PEXPIRE', keys.sent, DAY)
 end
 
--- What is over. As in `no_later_than`, what is stored is no later than it can be by the clock of now.
+-- Remove what is over. Times later than the clock allows are set back, as in `no_later_than`.
 drop_dead_nodes()
 for _, key in ipairs({keys.sent, keys.last_turn}) do
     redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - DAY))
