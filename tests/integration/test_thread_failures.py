@@ -168,6 +168,7 @@ class BrokenGate(IdentifyGate):
 def test_a_supervisor_that_fails_to_the_last_ends_the_run(gateway: LocalGateway, make_client: MakeClient) -> None:
     client = make_client(gateway, identify_gate=BrokenGate(interval=0))
     start_until_ready(client)
+    wait_until(lambda: client.handled.id == client.session.id)
     gateway.drop("reset")
     with pytest.raises(ThreadFailed, match="-reconnect failed with LookupError"):
         client.wait_closed(TIMEOUT)
