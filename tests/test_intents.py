@@ -52,6 +52,9 @@ def test_intents_and_events_agree() -> None:
         ("MESSAGE_CREATED", Intents.all(), "did you mean MESSAGE_CREATE?"),
         ("INTERACTION_CREATED", Intents.all(), "did you mean INTERACTION_CREATE?"),
         ("GUILD_MEMBER_CHUNK", Intents.all(), "did you mean GUILD_MEMBERS_CHUNK?"),
+        ("OPEN", Intents.all(), "did you mean open?"),
+        ("Guilds_Ready", Intents.all(), "did you mean guilds_ready?"),
+        ("hello", Intents.all(), "did you mean HELLO?"),
     ],
 )
 def test_what_a_handler_will_not_hear_is_said(event: str, intents: Intents, words: str) -> None:

@@ -186,6 +186,22 @@ _INTENTS: Mapping[str, Intents] = MappingProxyType(_intents_by_event())
 
 #: Every dispatch event of the official documentation.
 KNOWN_EVENTS = events.DISPATCHES
+#: the names of opcodes and of the client's own events, by what they are in capitals
+_OTHER_NAMES: Mapping[str, str] = {
+    name.upper(): name
+    for name in (
+        events.DISPATCH,
+        events.HEARTBEAT,
+        events.RECONNECT,
+        events.INVALID_SESSION,
+        events.HELLO,
+        events.HEARTBEAT_ACK,
+        events.OPEN,
+        events.CLOSE,
+        events.ERROR,
+        events.GUILDS_READY,
+    )
+}
 
 
 def events_of(intents: int) -> frozenset[str]:
@@ -231,6 +247,8 @@ def _known_event_like(event: str) -> str | None:
 
     A name with other words is not a misspelling: Discord sends events that are not documented.
     """
+    if (name := _OTHER_NAMES.get(event.upper())) is not None:
+        return None if name == event else name
     words = event.upper().split("_")
     similar = [
         known
