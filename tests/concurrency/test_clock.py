@@ -1,4 +1,4 @@
-"""How long until a time."""
+"""Times of the monotonic clock."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def test_seconds_until_a_time_are_never_negative(
 ) -> None:
     monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 100.0))
     assert clock.seconds_until(when) == seconds
+
+
+@pytest.mark.parametrize(("timeout", "when"), [(2.5, 102.5), (0.0, 100.0), (None, None)])
+def test_a_deadline_is_a_timeout_from_now(
+    monkeypatch: pytest.MonkeyPatch, timeout: float | None, when: float | None
+) -> None:
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    assert clock.deadline_after(timeout) == when

@@ -15,7 +15,7 @@ from types import FrameType, SimpleNamespace
 import pytest
 from support import in_background
 
-from vox_gateway.concurrency import signals
+from vox_gateway.concurrency import clock, signals
 from vox_gateway.concurrency.signals import SignalSafeCondition, SignalSafeEvent, defer_sigint
 
 
@@ -43,7 +43,8 @@ def test_a_wait_ends_at_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
             return []
 
     monkeypatch.setattr(signals, "Selector", FakeSelector)
-    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now))
+    for module in (signals, clock):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     event = SignalSafeEvent()
     assert not event.wait(5.0)
     assert (now, waits) == (105.0, [5.0, 3.0, 1.0])

@@ -1,11 +1,16 @@
-"""How long until a time of the monotonic clock. For any thread that bounds a wait."""
+"""Times of the monotonic clock, and how long until them. For any thread that bounds a wait."""
 
 from __future__ import annotations
 
 import time
 from typing import overload
 
-__all__ = ["seconds_until"]
+__all__ = ["deadline_after", "seconds_until"]
+
+
+def deadline_after(timeout: float | None) -> float | None:
+    """Return the monotonic time in `timeout` seconds; None for None, which is never."""
+    return None if timeout is None else time.monotonic() + timeout
 
 
 @overload

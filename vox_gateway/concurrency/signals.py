@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from .clock import seconds_until
+from .clock import deadline_after, seconds_until
 from .wakeup import Selector, Wakeup
 
 __all__ = ["SignalSafeCondition", "SignalSafeEvent", "defer_sigint", "on_sigterm"]
@@ -112,7 +112,7 @@ class SignalSafeEvent:
 
     def _wait_in_queue(self, timeout: float | None, longest: float) -> bool:
         """Wait without a descriptor, `longest` seconds at a time; a signal handler may have to wait for that."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         notified: queue.SimpleQueue[None] = queue.SimpleQueue()
         with self._notifying(lambda: notified.put(None)):
             while True:
@@ -136,7 +136,7 @@ class SignalSafeEvent:
             self._waiters.pop(key, None)  # Ctrl-C may have come before it was added
 
     def _wait_on_main_thread(self, wakeup: Wakeup, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         notified: list[bool] = []
 
         def notify() -> None:
@@ -188,7 +188,7 @@ class SignalSafeCondition:
             return True
         if timeout == 0:
             return False
-        deadline, changed = None if timeout is None else time.monotonic() + timeout, SignalSafeEvent()
+        deadline, changed = deadline_after(timeout), SignalSafeEvent()
         try:
             self._waiters[changed] = None
             while not predicate():

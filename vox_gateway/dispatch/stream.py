@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from ..arguments.validation import check_timeout
-from ..concurrency.clock import seconds_until
+from ..concurrency.clock import deadline_after, seconds_until
 from ..concurrency.signals import SignalSafeEvent
 from ..errors import GatewayError, StreamEnded
 from ..event import Event
@@ -124,7 +123,7 @@ class EventStream(Subscriber, Generic[T]):
             TypeError, ValueError: `timeout` is not a number of seconds from 0 on.
         """
         timeout = check_timeout(timeout)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         try:
             while True:
                 self._arrived.clear()
@@ -145,7 +144,7 @@ class EventStream(Subscriber, Generic[T]):
 
         Raises as `get`.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         while True:
             left = seconds_until(deadline)
             try:

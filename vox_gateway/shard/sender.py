@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from ..concurrency.clock import seconds_until
+from ..concurrency.clock import deadline_after, seconds_until
 from ..concurrency.signals import SignalSafeCondition
 from ..errors import CommandTimeout, ConnectionLost, NotConnected
 from ..protocol.rate_limit import CommandRateLimiter
@@ -102,7 +102,7 @@ class CommandSender:
             NotConnected: the client is not running, or stopped while this waited.
             CommandTimeout: `timeout` passed first.
         """
-        self._ready_connection(name, _deadline(timeout), timeout, self._runs_ended)
+        self._ready_connection(name, deadline_after(timeout), timeout, self._runs_ended)
 
     def send(self, name: str, data: bytes, timeout: float | None) -> None:
         """Send an encoded command.
@@ -115,7 +115,7 @@ class CommandSender:
             NotConnected: the client is not running, or stopped while this waited.
             CommandTimeout: `timeout` passed first; nothing was written.
         """
-        deadline, ended = _deadline(timeout), self._runs_ended
+        deadline, ended = deadline_after(timeout), self._runs_ended
         while True:
             connection = self._ready_connection(name, deadline, timeout, ended)
             delay = connection.rate_limiter.take(time.monotonic())
@@ -178,7 +178,3 @@ class CommandSender:
                 f"has no room for {delay:.1f} seconds, and timeout={timeout}"
             )
         self._changed.wait_for(lambda: self._link.connection is not connection, delay)
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout

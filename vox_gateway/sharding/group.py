@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from ..concurrency.clock import deadline_after
 from ..concurrency.fork import FORKED, ForkCheck
 from ..concurrency.signals import SignalSafeEvent, defer_sigint, on_sigterm
 from ..config import CALLER, Options
@@ -425,7 +426,7 @@ class ShardGroup:
             raise RuntimeError("a handler must not wait for new shards, whose events it holds up: use another thread")
         if self._membership is not None:
             raise ReshardFailed(CHANGE_NUMBER)
-        until = None if timeout is None else time.monotonic() + timeout
+        until = deadline_after(timeout)
         if not self._wait_started(timeout):
             raise ReshardFailed(f"the current shards were not started within timeout={timeout} seconds")
         if run.is_closing or self._shards is None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import queue
-import time
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
-from ...concurrency.clock import seconds_until
+from ...concurrency.clock import deadline_after, seconds_until
 from ...concurrency.signals import SignalSafeEvent
 
 __all__ = ["MainInbox"]
@@ -46,7 +45,7 @@ class MainInbox(Generic[Item]):
             queue.Empty: no item within `timeout`.
             Exception: the error passed to `fail`.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         while True:
             self._event.clear()  # before the check: a later put sets it again
             if self._items:

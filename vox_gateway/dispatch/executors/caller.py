@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...concurrency.clock import seconds_until
+from ...concurrency.clock import deadline_after, seconds_until
 from ...concurrency.signals import SignalSafeEvent
 from ...encoding import Payload
 from ..current_shard import CurrentShard
@@ -98,7 +97,7 @@ class CallerQueue:
         return done
 
     def _wait(self, timeout: float | None) -> None:
-        ends_at = None if timeout is None else time.monotonic() + timeout
+        ends_at = deadline_after(timeout)
         with self._waiting() as event:
             # From here on the event is set for each task, even for one that has just been run, and when the client is
             # closed.
