@@ -295,8 +295,8 @@ class Coordinator:
         """
         request = self._begin_to_ask()
         try:
-            while self._stopping is None and (until is None or time.monotonic() < until):
-                match self.next(seconds_until(until)):
+            while self._stopping is None and (left := seconds_until(until)) != 0:
+                match self.next(left):
                     case Answered(asked, answer, asked_at) if asked is request:
                         if isinstance(answer, GatewayError):
                             raise answer

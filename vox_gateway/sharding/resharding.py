@@ -199,7 +199,7 @@ class Resharder:
             answered = self._run.ask(until)
             if answered is None:
                 late = "Discord did not say within timeout how many session starts remain"
-                raise ReshardFailed(late if _is_over(until) else "the manager closes")
+                raise ReshardFailed(late if seconds_until(until) == 0 else "the manager closes")
             self._shards.learn(*answered)
         gate, now = self._options.identify_gate, time.monotonic()
         if (remaining := gate.remaining(now)) < total:
@@ -265,7 +265,7 @@ class Resharder:
                 return ReshardFailed(
                     f"shard {shard.id} of {shard.total} has ended: {shard.lifecycle.error or run.error}"
                 )
-        if _is_over(until):
+        if seconds_until(until) == 0:
             return ReshardFailed("the new shards were not ready, or handlers were not done, within timeout")
         return None
 
@@ -299,10 +299,6 @@ class Resharder:
         ends = time.monotonic() + CLOSE_BOUND
         for run in runs:
             run.disconnected.wait(seconds_until(ends))
-
-
-def _is_over(until: float | None) -> bool:
-    return until is not None and time.monotonic() >= until
 
 
 def _unfilter(runs: Iterable[Shard]) -> None:
