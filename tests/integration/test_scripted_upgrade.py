@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from client_helpers import TIMEOUT, Cases, MakeClient, RecordEvents, open_connection, start
-from scripted_server import RECONNECT_TIMEOUT, ScriptedServer, message, pieces
+from scripted_server import RECONNECT_TIMEOUT, Peer, ScriptedServer, message, pieces
 from websockets.frames import Opcode
 
-from vox_gateway import DisallowedIntents, UpgradeRefused
+from vox_gateway import Client, DisallowedIntents, UpgradeRefused
 
 pytestmark = pytest.mark.usefixtures("no_token_in_the_log", "little_jitter")
 
@@ -141,13 +141,22 @@ def test_hello_may_arrive_in_the_same_segment_as_the_upgrade(server: ScriptedSer
     assert client.wait_until_ready(5)
 
 
-def test_a_refused_upgrade_leaves_the_session_to_the_next_start(
+@pytest.fixture
+def logged_in(
     server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, tmp_path: Path
-) -> None:
-    client, first = open_connection(make_client, server, session_file=tmp_path / "session")
+) -> tuple[Client, Peer]:
+    """A client with a session file, whose handlers have had READY, and its server's side."""
+    client, peer = open_connection(make_client, server, session_file=tmp_path / "session")
     ready = record_events(client, "READY")
-    first.login()
+    peer.login()
     ready.next()
+    return client, peer
+
+
+def test_a_refused_upgrade_leaves_the_session_to_the_next_start(
+    server: ScriptedServer, make_client: MakeClient, logged_in: tuple[Client, Peer], tmp_path: Path
+) -> None:
+    client, _ = logged_in
     client.close(resumable=True)
     refused = start(make_client(server, session_file=tmp_path / "session"))
     server.accept().refuse("403 Forbidden")
@@ -158,12 +167,9 @@ def test_a_refused_upgrade_leaves_the_session_to_the_next_start(
 
 
 def test_a_fatal_close_code_ends_the_session(
-    server: ScriptedServer, make_client: MakeClient, record_events: RecordEvents, tmp_path: Path
+    server: ScriptedServer, make_client: MakeClient, logged_in: tuple[Client, Peer], tmp_path: Path
 ) -> None:
-    client, first = open_connection(make_client, server, session_file=tmp_path / "session")
-    ready = record_events(client, "READY")
-    first.login()
-    ready.next()
+    client, first = logged_in
     first.send_close(4014)
     with pytest.raises(DisallowedIntents):
         client.wait_closed(TIMEOUT)
